@@ -1,0 +1,40 @@
+# make demo: install, then prediction beside real runs on three graphs (runs/demo/)
+# make test: lint, types, tests        make bench: measured speed        make clean
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PACKAGES := theory kernels sims tests benchmarks
+
+.PHONY: demo install test lint types unit bench format clean
+
+demo: install
+	$(BIN)/fiedler compare cycle:15 path-star:4x5 karate --model node2vec --model transformer --out runs/demo --overwrite
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+test: lint types unit
+
+lint: install
+	$(BIN)/ruff check $(PACKAGES)
+	$(BIN)/ruff format --check $(PACKAGES)
+
+types: install
+	MYPYPATH=.types $(BIN)/mypy -p fiedler.theory -p fiedler.kernels -p fiedler.sims
+
+unit: install
+	$(BIN)/python -m pytest tests
+
+bench: install
+	$(BIN)/python -m pytest benchmarks --benchmark-json=benchmarks/results/local.json
+
+format: install
+	$(BIN)/ruff check --fix $(PACKAGES)
+	$(BIN)/ruff format $(PACKAGES)
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

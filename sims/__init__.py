@@ -1,0 +1,1 @@
+"""What does happen, and how close: training runs, the comparison with theory, plots and the command line."""

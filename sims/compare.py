@@ -1,0 +1,221 @@
+"""Prediction against runs: the graph's certified optimum and predicted flow beside every model, over seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fiedler.theory import TiedOptimum, tied_optimum
+
+from .models import Model
+from .prediction import PredictedTrajectory, predict_trajectory
+from .predictions_json import describe_optimum
+from .recorder import Modes, log_spaced_steps
+from .rundir import RunDir
+from .scores import TrajectoryFit, fit_trajectory, score_embedding, score_logits
+from .tasks import Task
+from .train import Run, run_seeds
+
+Floats = NDArray[np.float64]
+
+# What a summary averages over seeds; the rest of a run's scores are lists.
+SUMMARISED = (
+    "loss_per_node",
+    "gram_error",
+    "gram_scale",
+    "fiedler_score",
+    "effective_rank",
+    "geometric_level",
+    "geometric_level_centred",
+    "edge_recall",
+    "trajectory_rms_log10",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelComparison:
+    """One model's prediction, its runs, and per run the scores and the trajectory fit, in the order of the seeds.
+    ``mean_modes`` and ``mean_fit``: the same for the geometric mean over seeds, which figures draw."""
+
+    model: Model
+    settings: Any
+    optimum: TiedOptimum
+    predicted: PredictedTrajectory
+    runs: tuple[Run, ...]
+    scores: tuple[dict[str, Any], ...]
+    fits: tuple[TrajectoryFit, ...]
+    mean_modes: Modes
+    mean_fit: TrajectoryFit
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A finished comparison of one task; ``folder`` is None when nothing was kept."""
+
+    task: Task
+    optimum: TiedOptimum
+    models: tuple[ModelComparison, ...]
+    folder: RunDir | None
+
+
+def compare(
+    task: Task,
+    models: Sequence[tuple[Model, Any]],
+    seeds: Sequence[int],
+    *,
+    out: Path | None = None,
+    overwrite: bool = False,
+    on_progress: Callable[[str, float], None] | None = None,
+) -> Comparison:
+    """Predict, train every (model, settings) pair over ``seeds``, score. Writes run folders, modes and scores.json
+    under ``out``; figures and report are made from the returned value by ``plots`` and ``report``.
+
+    ``on_progress(stage, fraction)`` reports each stage. Raises ValueError for repeated models or seeds, an output
+    folder in use, or a task the theory refuses, before anything is trained.
+    """
+    names = [model.name for model, _ in models]
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"models must be a non-empty list without repeats; got {', '.join(names) or 'none'}")
+    report = on_progress or (lambda stage, fraction: None)
+    config = {
+        **task.describe(),
+        "models": {model.name: dataclasses.asdict(settings) for model, settings in models},
+        "seeds": list(seeds),
+    }
+    _ = task.target, task.spaces  # refuse an impossible task before the output folder is touched
+    folder = None if out is None else RunDir.create(out, config, overwrite=overwrite)
+    report("optimum", 0.0)
+    optimum = tied_optimum(task.target)
+    report("optimum", 1.0)
+    done = []
+    for model, settings in models:
+        stage = f"{model.title} prediction"
+        report(stage, 0.0)
+        predicted = predict_trajectory(task, model, settings, log_spaced_steps(settings.steps))
+        own = _own_optimum(task, model, settings, optimum)
+        report(stage, 1.0)
+        runs = run_seeds(
+            task,
+            model,
+            settings,
+            seeds,
+            folder=None if folder is None else _run_folder(folder.path, model),
+            overwrite=overwrite,
+            on_progress=lambda fraction, title=model.title: report(title, fraction),  # type: ignore[misc]
+        )
+        done.append(_compare_model(task, model, settings, own, predicted, runs))
+    comparison = Comparison(task, optimum, tuple(done), folder)
+    if folder is not None:
+        for one in done:
+            for run, scores in zip(one.runs, scores_of_runs(one), strict=True):
+                RunDir.open(_run_folder(folder.path, one.model)(run.seed)).write_scores(scores)
+        folder.write_modes(**_modes(comparison))
+        folder.write_scores(describe_comparison(comparison))
+    return comparison
+
+
+def scores_of_runs(one: ModelComparison) -> list[dict[str, Any]]:
+    """Per run: model, seed, loss, every score and the trajectory fit, as scores.json holds them."""
+    return [
+        {
+            "model": one.model.name,
+            "seed": run.seed,
+            "loss_per_node": float(run.modes.loss[-1]),
+            **scores,
+            "trajectory_fit": dataclasses.asdict(fit),
+        }
+        for run, scores, fit in zip(one.runs, one.scores, one.fits, strict=True)
+    ]
+
+
+def describe_comparison(comparison: Comparison) -> dict[str, Any]:
+    """scores.json of a comparison: the task, the predicted optimum, every run, and per model mean and standard
+    deviation over seeds (n - 1 in the denominator; null for one seed)."""
+    runs = [entry for one in comparison.models for entry in scores_of_runs(one)]
+    return {
+        **comparison.task.describe(),
+        "optimum": describe_optimum(comparison.optimum),
+        "runs": runs,
+        "summary": {one.model.name: summarise(scores_of_runs(one)) for one in comparison.models},
+    }
+
+
+def summarise(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Mean and standard deviation over seeds of the scalar scores."""
+    summary: dict[str, dict[str, float | None]] = {}
+    for name in SUMMARISED:
+        values = np.array(
+            [e["trajectory_fit"]["rms_log10"] if name == "trajectory_rms_log10" else e[name] for e in entries]
+        )
+        spread = float(values.std(ddof=1)) if len(values) > 1 else None
+        summary[name] = {"mean": float(values.mean()), "std": spread}
+    return summary
+
+
+def _own_optimum(task: Task, model: Model, settings: Any, optimum: TiedOptimum) -> TiedOptimum:
+    """The optimum of the objective a model is trained on: with its weight decay where that is the theory's."""
+    if model.tied and model.time_per_step(settings) is not None and settings.weight_decay > 0:
+        return tied_optimum(task.target, weight_decay=settings.weight_decay)
+    return optimum
+
+
+def _compare_model(
+    task: Task, model: Model, settings: Any, optimum: TiedOptimum, predicted: PredictedTrajectory, runs: list[Run]
+) -> ModelComparison:
+    clock = model.time_per_step(settings)
+    mean = Modes(
+        runs[0].modes.steps,
+        _geometric_mean([run.modes.energy for run in runs]),
+        _geometric_mean([run.modes.centred_energy for run in runs]),
+        np.mean([run.modes.loss for run in runs], axis=0),
+    )
+    return ModelComparison(
+        model,
+        settings,
+        optimum,
+        predicted,
+        tuple(runs),
+        tuple(
+            {**score_embedding(run.final.embedding, task, optimum), **score_logits(run.final.logits, task)}
+            for run in runs
+        ),
+        tuple(fit_trajectory(predicted, run.modes, clock) for run in runs),
+        mean,
+        fit_trajectory(predicted, mean, clock),
+    )
+
+
+def _geometric_mean(arrays: list[Floats]) -> Floats:
+    logs = np.log(np.maximum(np.array(arrays), np.finfo(np.float64).tiny))
+    return np.asarray(np.exp(logs.mean(axis=0)))
+
+
+def _run_folder(root: Path, model: Model) -> Callable[[int], Path]:
+    return lambda seed: root / "runs" / f"{model.name}-seed{seed}"
+
+
+def _modes(comparison: Comparison) -> dict[str, NDArray[Any]]:
+    spaces = comparison.task.spaces
+    arrays: dict[str, NDArray[Any]] = {
+        "eigenvalues": spaces.eigenvalues,
+        "multiplicities": spaces.multiplicities,
+        "optimum_gram": comparison.optimum.gram,
+    }
+    for one in comparison.models:
+        name = one.model.name
+        arrays[f"{name}/predicted_times"] = one.predicted.times
+        arrays[f"{name}/predicted_energy"] = one.predicted.energy
+        arrays[f"{name}/predicted_centred_energy"] = one.predicted.centred_energy
+        arrays[f"{name}/predicted_loss_per_node"] = one.predicted.loss
+        arrays[f"{name}/steps"] = one.mean_modes.steps
+        arrays[f"{name}/seeds"] = np.array([run.seed for run in one.runs])
+        arrays[f"{name}/centred_energy"] = np.array([run.modes.centred_energy for run in one.runs])
+        arrays[f"{name}/energy"] = np.array([run.modes.energy for run in one.runs])
+        arrays[f"{name}/loss_per_node"] = np.array([run.modes.loss for run in one.runs])
+    return arrays

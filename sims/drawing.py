@@ -1,0 +1,63 @@
+"""Coordinates for drawing an embedding beside the predicted one: same plane, same orientation, same size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import orthogonal_procrustes
+
+from fiedler.theory import TiedOptimum, centre_rows
+
+Floats = NDArray[np.float64]
+
+VIEWS = 400  # rotations tried inside a repeated eigenvalue for the view that keeps nodes apart
+SAME_EIGENVALUE = 1e-6
+
+
+def plane_coordinates(embedding: NDArray[np.floating], optimum: TiedOptimum) -> tuple[Floats, Floats]:
+    """Predicted and measured node positions, each (n, 2), in the plane of the optimum's two largest eigenvalues.
+
+    The measured embedding (n, m) is centred, rotated onto the predicted one by orthogonal Procrustes and scaled to it
+    by least squares. Inside a repeated eigenvalue the plane is not unique: the view with the largest smallest distance
+    between nodes, among a fixed set of rotations, is taken. Raises ValueError when the predicted rank is below 2.
+    """
+    wanted = optimum.embedding()
+    if wanted.shape[1] < 2:
+        raise ValueError(f"the predicted optimum has rank {wanted.shape[1]}; a plane needs at least 2")
+    wanted = wanted @ _view(wanted, optimum.eigenvalues)
+    v = centre_rows(np.asarray(embedding, dtype=np.float64), optimum.components)
+    width = max(v.shape[1], wanted.shape[1])
+    v, target = _widen(v, width), _widen(wanted, width)
+    rotation, scale = orthogonal_procrustes(v, target)
+    size = float((v * v).sum())
+    aligned = v @ rotation * (scale / size if size > 0 else 0.0)
+    return wanted[:, :2], aligned[:, :2]
+
+
+def _view(wanted: Floats, eigenvalues: Floats) -> Floats:
+    """A rotation of the coordinates of the largest eigenvalue (or of the first two when it is simple)."""
+    rank = len(eigenvalues)
+    same = int((eigenvalues > eigenvalues[0] * (1 - SAME_EIGENVALUE)).sum())
+    best = np.eye(rank)
+    if same <= 2:
+        return best
+    rng, clearest = np.random.default_rng(0), -1.0
+    for _ in range(VIEWS):
+        q, _ = np.linalg.qr(rng.standard_normal((same, same)))
+        clear = _smallest_distance(wanted[:, :same] @ q[:, :2])
+        if clear > clearest:
+            clearest = clear
+            best = np.eye(rank)
+            best[:same, :same] = q
+    return best
+
+
+def _smallest_distance(points: Floats) -> float:
+    """The smallest distance between two distinct nodes; nodes with the same predicted position do not count."""
+    gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
+    apart = gaps[np.triu_indices(len(points), 1)]
+    return float(np.sort(apart)[: max(1, len(points) // 2)].mean())
+
+
+def _widen(x: Floats, width: int) -> Floats:
+    return np.pad(x, ((0, 0), (0, width - x.shape[1])))

@@ -1,0 +1,217 @@
+"""Training Node2Vec by full-batch gradient descent on the full softmax, tied (VV') or untied (VU').
+
+The run of arXiv 2510.26745: V entries N(0, init_std^2), width m, plain gradient descent on the loss summed over nodes,
+no negative sampling. Two exact rewritings make the loop cheap and change no result beyond rounding:
+- the gradient is (R + R') V, so V(t) keeps the row space of V(0): one QR of V(0) replaces m columns by min(n, m);
+- the tied logits are symmetric, so exp(K) is too and P + P' = exp(K)_ij (1/s_i + 1/s_j) for the row sums s.
+Seeds are trained together as one batch of matrices. float64 throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+Floats = NDArray[np.float64]
+
+# exp of anything up to here is finite with room for row sums; larger logits take the shifted softmax.
+PLAIN_EXP_LIMIT = 600.0
+CHUNK = 64  # steps between two checks of that limit and of finiteness
+ONE_THREAD_BELOW = 256  # nodes: a second BLAS thread costs more than it saves on smaller matrices
+
+INITS = ("gaussian", "orthogonal")
+
+
+@dataclass(frozen=True)
+class Node2VecSettings:
+    """Hyper-parameters; the defaults are the paper's. ``init``: "gaussian" entries, or "orthogonal" rows of the same
+    norm init_std * sqrt(width), which needs width >= n (tied) or 2 n (untied). ``weight_decay``: l of the objective
+    L + l ||V||^2 (tied) or L + l/2 (||V||^2 + ||U||^2) (untied)."""
+
+    steps: int = 10_000
+    learning_rate: float = 0.01
+    width: int = 100
+    init_std: float = 1.0
+    init: str = "gaussian"
+    weight_decay: float = 0.0
+    tied: bool = True
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.width < 1:
+            raise ValueError(f"steps and width must be at least 1; got {self.steps} and {self.width}")
+        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate must be a positive number; got {self.learning_rate}")
+        if not (np.isfinite(self.init_std) and self.init_std > 0):
+            raise ValueError(f"init_std must be a positive number; got {self.init_std}")
+        if not (np.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"weight_decay must be >= 0; got {self.weight_decay}")
+        if self.init not in INITS:
+            raise ValueError(f"unknown init {self.init!r}; choose one of {', '.join(INITS)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Node2VecState:
+    """Every seed's embedding at one step: ``embedding`` and ``context`` (seeds, n, r), up to one rotation per seed
+    (``rotation`` (seeds, m, r) or None undoes it); ``loss`` (seeds,), mean cross-entropy per node."""
+
+    step: int
+    embedding: Floats
+    context: Floats
+    loss: Floats
+    rotation: Floats | None
+
+    def full_embedding(self) -> Floats:
+        """V in its own coordinates, (seeds, n, m)."""
+        return self._full(self.embedding)
+
+    def full_context(self) -> Floats:
+        """U in its own coordinates, (seeds, n, m); equal to V when tied."""
+        return self._full(self.context)
+
+    def _full(self, factor: Floats) -> Floats:
+        return factor if self.rotation is None else factor @ self.rotation.transpose(0, 2, 1)
+
+
+def initial_embedding(n: int, settings: Node2VecSettings, seed: int) -> Floats:
+    """V(0) (n, m), or V(0) over U(0) (2n, m) when untied, from ``numpy.random.default_rng(seed)``."""
+    rows = n if settings.tied else 2 * n
+    rng = np.random.default_rng(seed)
+    if settings.init == "gaussian":
+        return settings.init_std * rng.standard_normal((rows, settings.width))
+    if settings.width < rows:
+        raise ValueError(f"orthogonal init needs width >= {rows} for {n} nodes; got {settings.width}")
+    q, r = np.linalg.qr(rng.standard_normal((settings.width, rows)))
+    # The signs make Q uniform over orthogonal frames (QR alone fixes the sign of R's diagonal).
+    return settings.init_std * np.sqrt(settings.width) * (q * np.sign(np.diag(r))).T
+
+
+def train_node2vec(
+    target: Floats, settings: Node2VecSettings, seeds: Sequence[int], record_steps: Sequence[int] | NDArray[np.int64]
+) -> Iterator[Node2VecState]:
+    """Yield the state of all seeds at each of the ascending ``record_steps`` (<= settings.steps).
+
+    ``target``: dense row-stochastic (n, n). Raises FloatingPointError when a seed diverges, naming the step.
+    """
+    n = len(target)
+    start = np.stack([initial_embedding(n, settings, seed) for seed in seeds])
+    state, rotation = _compress(start)
+    eta, decay = settings.learning_rate, settings.weight_decay
+    descend = _TiedDescent(target, eta, decay, state.shape) if settings.tied else _UntiedDescent(target, eta, decay)
+    done = 0
+    with threadpool_limits(1 if n < ONE_THREAD_BELOW else None):
+        for step in record_steps:
+            while done < step:
+                count = min(CHUNK, int(step) - done)
+                state = _advance(descend, state, count, done)
+                done += count
+            v, u = (state, state) if settings.tied else (state[:, :n], state[:, n:])
+            yield Node2VecState(int(step), v.copy(), u.copy(), _mean_loss(v, u, target), rotation)
+
+
+def _compress(start: Floats) -> tuple[Floats, Floats | None]:
+    if start.shape[2] <= start.shape[1]:
+        return start, None
+    q, r = np.linalg.qr(start.transpose(0, 2, 1))
+    return np.ascontiguousarray(r.transpose(0, 2, 1)), q
+
+
+def _advance(descend: _TiedDescent | _UntiedDescent, state: Floats, count: int, done: int) -> Floats:
+    """``count`` steps: with the plain exponential where it cannot overflow, else again with the shifted softmax."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        if descend.largest_logit(state) < PLAIN_EXP_LIMIT:
+            after = descend.plain_steps(state.copy(), count)
+            if np.isfinite(after).all():
+                return after
+        after = descend.safe_steps(state, count)
+    if not np.isfinite(after).all():
+        raise FloatingPointError(f"training diverged between steps {done} and {done + count}: lower the learning rate")
+    return after
+
+
+class _TiedDescent:
+    """V <- (I + eta (R + R') - 2 eta l I) V, with preallocated buffers: at n = 15 a step is a dozen NumPy calls."""
+
+    def __init__(self, target: Floats, eta: float, decay: float, shape: tuple[int, ...]) -> None:
+        n = len(target)
+        self.target, self.eta, self.decay = target, eta, decay
+        self.fixed = (1 - 2 * eta * decay) * np.eye(n) + eta * (target + target.T)
+        self.ones = np.ones((n, 1))
+        self.kernel, self.mixer = np.empty((shape[0], n, n)), np.empty((shape[0], n, n))
+        self.sums, self.other = np.empty((shape[0], n, 1)), np.empty(shape)
+
+    def largest_logit(self, v: Floats) -> float:
+        return float((v * v).sum(axis=2).max())
+
+    def plain_steps(self, v: Floats, count: int) -> Floats:
+        if len(v) == 1:  # two-dimensional calls go straight to BLAS
+            return self._plain(v[0], self.other[0], self.kernel[0], self.mixer[0], self.sums[0], count)[None]
+        return self._plain(v, self.other, self.kernel, self.mixer, self.sums, count)
+
+    def _plain(self, v: Floats, other: Floats, kernel: Floats, mixer: Floats, sums: Floats, count: int) -> Floats:
+        product: Callable[..., Floats] = np.dot if v.ndim == 2 else np.matmul
+        fixed, ones, eta = self.fixed, self.ones, self.eta
+        exp, divide, add, multiply, subtract = np.exp, np.divide, np.add, np.multiply, np.subtract
+        sums_row = sums.swapaxes(-1, -2)
+        for _ in range(count):
+            product(v, v.swapaxes(-1, -2), out=kernel)
+            exp(kernel, out=kernel)
+            product(kernel, ones, out=sums)
+            divide(eta, sums, out=sums)
+            add(sums, sums_row, out=mixer)
+            multiply(mixer, kernel, out=mixer)
+            subtract(fixed, mixer, out=mixer)
+            product(mixer, v, out=other)
+            v, other = other, v
+        return v.copy()
+
+    def safe_steps(self, v: Floats, count: int) -> Floats:
+        for _ in range(count):
+            r = self.target - _softmax(v @ v.transpose(0, 2, 1))
+            v = v + self.eta * ((r + r.transpose(0, 2, 1)) @ v - 2 * self.decay * v)
+        return v
+
+
+class _UntiedDescent:
+    """V <- V + eta (R U - l V), U <- U + eta (R' V - l U), V stacked over U."""
+
+    def __init__(self, target: Floats, eta: float, decay: float) -> None:
+        self.target, self.eta, self.decay, self.n = target, eta, decay, len(target)
+
+    def largest_logit(self, state: Floats) -> float:
+        norms = np.sqrt((state * state).sum(axis=2))
+        return float((norms[:, : self.n].max(axis=1) * norms[:, self.n :].max(axis=1)).max())
+
+    def plain_steps(self, state: Floats, count: int) -> Floats:
+        return self._steps(state, count, np.exp)
+
+    def safe_steps(self, state: Floats, count: int) -> Floats:
+        return self._steps(state, count, lambda z: np.exp(z - z.max(axis=2, keepdims=True)))
+
+    def _steps(self, state: Floats, count: int, exponential: Callable[[Floats], Floats]) -> Floats:
+        n, eta, keep = self.n, self.eta, 1 - self.eta * self.decay
+        for _ in range(count):
+            v, u = state[:, :n], state[:, n:]
+            e = exponential(v @ u.transpose(0, 2, 1))
+            e /= e.sum(axis=2, keepdims=True)
+            r = eta * (self.target - e)
+            after = keep * state
+            after[:, :n] += r @ u
+            after[:, n:] += r.transpose(0, 2, 1) @ v
+            state = after
+        return state
+
+
+def _softmax(z: Floats) -> Floats:
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def _mean_loss(v: Floats, u: Floats, target: Floats) -> Floats:
+    z = v @ u.transpose(0, 2, 1)
+    top = z.max(axis=2, keepdims=True)
+    lse = np.log(np.exp(z - top).sum(axis=2)) + top[..., 0]
+    return np.asarray((lse - (target * z).sum(axis=2)).mean(axis=1))

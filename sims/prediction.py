@@ -1,0 +1,70 @@
+"""The prediction a comparison is held against. It never sees a run: only the task and the model's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fiedler.theory import TiedOptimum, centre_rows, mode_energy, tied_flow, untied_flow
+
+from .models import Model
+from .tasks import Task
+
+Floats = NDArray[np.float64]
+
+FIRST_TIME = 1e-2  # where the predicted line starts when the run's own clock is not known
+LAST_TIME = 3e2  # three times the end of the paper's Node2Vec run (10,000 steps of 0.01)
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedTrajectory:
+    """Mode energies of the infinite-width gradient flow from K(0) = s^2 I.
+
+    ``times`` (k,) ascending, > 0; ``energy`` and ``centred_energy`` (k, number of eigenspaces); ``loss`` (k,) mean
+    cross-entropy per node; ``gram`` (n, n) the Gram matrix of V at the last time.
+    """
+
+    times: Floats
+    energy: Floats
+    centred_energy: Floats
+    loss: Floats
+    gram: Floats
+
+
+def predict_trajectory(task: Task, model: Model, settings: Any, steps: NDArray[np.int64]) -> PredictedTrajectory:
+    """The flow at the times of the recorded ``steps`` > 0, or over FIRST_TIME .. LAST_TIME for a model without a clock.
+
+    Tied models follow dV/dt = (R + R') V - 2 l V from V(0) = s I, untied ones the (V, U) flow from orthogonal V(0)
+    and U(0). For a Transformer this is the prediction for Node2Vec with its initial embedding scale, which is a
+    hypothesis about it, not a theorem.
+    """
+    per_step = model.time_per_step(settings)
+    clock = np.geomspace(FIRST_TIME, LAST_TIME, 200) if per_step is None else per_step * steps[steps > 0]
+    times = np.asarray(clock, dtype=np.float64)
+    n, scale = task.graph.n, float(np.sqrt(model.initial_energy(settings)))
+    decay = float(settings.weight_decay) if per_step is not None else 0.0
+    if model.tied:
+        tied = tied_flow(task.target, scale * np.eye(n), times, weight_decay=decay)
+        embedding, loss = tied.embedding, tied.loss
+    else:
+        start, zero = scale * np.eye(n), np.zeros((n, n))
+        untied = untied_flow(task.target, np.hstack([start, zero]), np.hstack([zero, start]), times, weight_decay=decay)
+        embedding, loss = untied.embedding, untied.loss
+    return PredictedTrajectory(
+        times,
+        np.array([mode_energy(v, task.spaces) for v in embedding]),
+        np.array([mode_energy(v, task.spaces, centred=True) for v in embedding]),
+        loss / n,
+        embedding[-1] @ embedding[-1].T,
+    )
+
+
+def predicted_gram(model: Model, optimum: TiedOptimum, trajectory: PredictedTrajectory) -> Floats:
+    """The centred Gram matrix the final embedding is compared with: the certified optimum for tied models, the flow at
+    its last time for untied ones (whose logits diverge without weight decay)."""
+    if model.tied:
+        return optimum.centred_gram
+    return centre_rows(centre_rows(trajectory.gram).T).T

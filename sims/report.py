@@ -1,0 +1,106 @@
+"""A comparison as text: its rows of numbers, and report.md for the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fiedler.theory import effective_rank
+
+from .compare import Comparison, scores_of_runs, summarise
+
+# column title, key of the summary, number format
+COLUMNS = (
+    ("loss/node", "loss_per_node", ".6f"),
+    ("gram_error", "gram_error", ".4f"),
+    ("fiedler_score", "fiedler_score", ".4f"),
+    ("effective rank", "effective_rank", ".2f"),
+    ("edge recall", "edge_recall", ".3f"),
+    ("trajectory error (decades)", "trajectory_rms_log10", ".3f"),
+)
+
+
+def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the prediction first, then one row a model, mean +- standard deviation over seeds."""
+    optimum = comparison.optimum
+    header = ["", "seeds", *(title for title, _, _ in COLUMNS)]
+    zero = "0.0000" if optimum.rank else "-"
+    rows = [["predicted", "", f"{optimum.loss_per_node:.6f}", zero, "1.0000" if optimum.rank else "-",
+             f"{_optimal_effective_rank(comparison):.2f}", "", ""]]  # fmt: skip
+    for one in comparison.models:
+        summary = summarise(scores_of_runs(one))
+        rows.append(
+            [one.model.title, str(len(one.runs)), *(_mean_and_spread(summary[key], fmt) for _, key, fmt in COLUMNS)]
+        )
+    return header, rows
+
+
+def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], figure: str) -> str:
+    """report.md: figure, table, what was fitted, settings, command and versions."""
+    task, optimum = comparison.task, comparison.optimum
+    header, rows = comparison_rows(comparison)
+    eigenvalues = ", ".join(f"{value:.5g}" for value in optimum.eigenvalues[:10]) or "none (rank 0)"
+    lines = [
+        f"# {task.graph.name}: prediction beside real runs",
+        "",
+        f"{task.graph.n} nodes, {task.graph.edge_count} edges, {task.graph.component_count} component(s).",
+        "",
+        f"![Theory lines through measured mode energies, Gram spectrum and embedding]({figure})",
+        "",
+        *_markdown_table(header, rows),
+        "",
+        "Mean ± standard deviation over seeds. `gram_error`: relative distance of the centred Gram matrix from the",
+        "certified optimum after the best scale. `fiedler_score`: share of the centred energy in its column space.",
+        "Trajectory error: root mean square of log10(measured / predicted) centred mode energies.",
+        "",
+        "## Prediction",
+        "",
+        f"Optimum: rank {optimum.rank}, centred Gram eigenvalues {eigenvalues}; "
+        f"{'attained' if optimum.attained else 'an infimum, not attained'}; KKT violation "
+        f"{optimum.certificate.max_violation:.1e}, duality gap {optimum.certificate.duality_gap:.1e}.",
+        "",
+        "## Runs",
+        "",
+    ]
+    for one in comparison.models:
+        fit = one.mean_fit
+        fitted = (
+            f"fitted: {fit.time_scale:.3g} of flow time a step, energies divided by {fit.amplitude:.3g}"
+            if fit.fitted
+            else "nothing fitted: flow time is learning rate × steps"
+        )
+        settings = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items())
+        seeds = ", ".join(str(run.seed) for run in one.runs)
+        lines.append(f"- **{one.model.title}** (seeds {seeds}): {settings}. {fitted}.")
+    versions = ", ".join(f"{k} {v}" for k, v in environment.get("versions", {}).items() if v)
+    lines += [
+        "",
+        "## Environment",
+        "",
+        f"- command: `{environment.get('command')}`",
+        f"- commit: {environment.get('git_commit')}, {environment.get('time')}",
+        f"- {environment.get('processor')}; Python {environment.get('python')}; {versions}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _mean_and_spread(value: Mapping[str, float | None], fmt: str) -> str:
+    mean, std = value["mean"], value["std"]
+    if mean is None or mean != mean:
+        return "-"
+    return f"{mean:{fmt}}" if std is None else f"{mean:{fmt}} ± {std:.1g}"
+
+
+def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [
+        "| " + " | ".join(header) + " |",
+        "|" + "|".join("---" if i == 0 else "--:" for i in range(len(header))) + "|",
+        *("| " + " | ".join(row) + " |" for row in rows),
+    ]
+
+
+def _optimal_effective_rank(comparison: Comparison) -> float:
+    if comparison.optimum.rank == 0:
+        return 0.0
+    return effective_rank(comparison.optimum.embedding(), components=comparison.optimum.components)

@@ -1,0 +1,433 @@
+"""Reading embeddings: every format gives back what was saved, and every bad file one clear line."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fiedler.sims.embedding_files import SUFFIXES, node_rows, read_embedding, select_rows
+
+TABLE = np.random.default_rng(0).standard_normal((5, 3))
+NAMED = [".npz", ".safetensors", ".pt", ".pth", ".bin"]
+
+
+def save(folder: Path, suffix: str, arrays: dict[str, np.ndarray]) -> Path:
+    """The named arrays in one file of this format (.npy: the first alone)."""
+    path = folder / f"embedding{suffix}"
+    if suffix == ".npy":
+        np.save(path, next(iter(arrays.values())))
+    elif suffix == ".npz":
+        np.savez(path, **arrays)
+    else:
+        tensors = {name: torch.tensor(array) for name, array in arrays.items()}
+        if suffix == ".safetensors":
+            save_file(tensors, path)
+        else:
+            torch.save(tensors, path)
+    return path
+
+
+def outcome(path: Path) -> tuple[np.ndarray | None, str]:
+    try:
+        return read_embedding(path), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+class Payload:
+    """What a malicious pickle does: it would write `marker` when loaded."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.system, (f"touch '{self.marker}'",))
+
+
+# Round trips.
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "int64", "uint8"])
+def test_every_format_gives_back_the_numbers_saved(tmp_path: Path, suffix: str, dtype: str) -> None:
+    saved = (np.abs(TABLE) * 10).astype(dtype)
+    read = read_embedding(save(tmp_path, suffix, {"w": saved}))
+    assert read.dtype == np.float64
+    assert read.flags.c_contiguous
+    assert read.flags.writeable
+    np.testing.assert_array_equal(read, saved.astype(np.float64))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_bfloat16_is_read_exactly(tmp_path: Path, suffix: str) -> None:
+    tensor = torch.tensor(TABLE).to(torch.bfloat16)
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".pt":
+        torch.save(tensor, path)
+    else:
+        save_file({"first": torch.arange(7), "w": tensor}, path)
+    np.testing.assert_array_equal(read_embedding(path), tensor.double().numpy())
+
+
+def test_layouts_of_memory_do_not_matter(tmp_path: Path) -> None:
+    np.save(tmp_path / "fortran.npy", np.asfortranarray(TABLE))
+    np.save(tmp_path / "big.npy", TABLE.astype(">f4"))
+    torch.save(torch.tensor(TABLE).T, tmp_path / "transposed.pt")
+    np.testing.assert_array_equal(read_embedding(tmp_path / "fortran.npy"), TABLE)
+    np.testing.assert_array_equal(read_embedding(tmp_path / "big.npy"), TABLE.astype(np.float32))
+    np.testing.assert_array_equal(read_embedding(tmp_path / "transposed.pt"), TABLE.T)
+
+
+def test_a_bare_tensor_a_parameter_and_the_old_format_are_read(tmp_path: Path) -> None:
+    torch.save(torch.nn.Parameter(torch.tensor(TABLE)), tmp_path / "a.pt")
+    torch.save({"w": torch.tensor(TABLE)}, tmp_path / "b.pt", _use_new_zipfile_serialization=False)
+    np.testing.assert_array_equal(read_embedding(tmp_path / "a.pt"), TABLE)
+    np.testing.assert_array_equal(read_embedding(str(tmp_path / "b.pt")), TABLE)
+
+
+def test_a_checkpoint_of_nested_dicts(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Embedding(5, 3), torch.nn.Linear(3, 2))
+    torch.save({"epoch": 3, "model": model.state_dict(), "note": "x"}, tmp_path / "c.pt")
+    with pytest.raises(ValueError, match=r"2 2-D arrays, 'model\.0\.weight', 'model\.1\.weight': choose .*--key"):
+        read_embedding(tmp_path / "c.pt")
+    weights = read_embedding(tmp_path / "c.pt", key="model.0.weight")
+    np.testing.assert_array_equal(weights, model[0].weight.detach().double().numpy())
+
+
+def test_the_suffix_may_be_in_capitals(tmp_path: Path) -> None:
+    os.rename(save(tmp_path, ".npy", {"w": TABLE}), tmp_path / "X.NPY")
+    np.testing.assert_array_equal(read_embedding(tmp_path / "X.NPY"), TABLE)
+
+
+# Which array.
+
+
+@pytest.mark.parametrize("suffix", NAMED)
+def test_choosing_among_arrays(tmp_path: Path, suffix: str) -> None:
+    path = save(tmp_path, suffix, {"bias": np.ones(3), "input": TABLE, "cube": np.ones((2, 2, 2))})
+    np.testing.assert_array_equal(read_embedding(path), TABLE)  # the only table
+    np.testing.assert_array_equal(read_embedding(path, key="input"), TABLE)
+    with pytest.raises(ValueError, match=r"no array 'inputs': did you mean 'input'\? It holds '"):
+        read_embedding(path, key="inputs")
+    with pytest.raises(ValueError, match=r"no array 'zzz': give --key one of '"):
+        read_embedding(path, key="zzz")
+    with pytest.raises(ValueError, match=r"array 'bias' has shape \(3,\): an embedding is 2-D"):
+        read_embedding(path, key="bias")
+
+
+@pytest.mark.parametrize("suffix", NAMED)
+def test_an_unclear_choice_lists_at_most_eight(tmp_path: Path, suffix: str) -> None:
+    path = save(tmp_path, suffix, {f"layer{i:02d}": TABLE + i for i in range(11)})
+    with pytest.raises(ValueError, match=r"11 2-D arrays, .*'layer00'.* and 3 more: choose one with --key") as caught:
+        read_embedding(path)
+    assert str(caught.value).count("layer") == 8
+    np.testing.assert_array_equal(read_embedding(path, key="layer04"), TABLE + 4)
+
+
+def test_no_table_and_no_array(tmp_path: Path) -> None:
+    path = save(tmp_path, ".npz", {"a": np.ones(3), "b": np.ones((2, 2, 2))})
+    with pytest.raises(ValueError, match=r"no 2-D array but 'a' \(3,\), 'b' \(2, 2, 2\)"):
+        read_embedding(path)
+    torch.save({"epoch": 3}, tmp_path / "n.pt")
+    with pytest.raises(ValueError, match="holds no array"):
+        read_embedding(tmp_path / "n.pt")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".pt"])
+def test_a_key_for_an_array_without_a_name(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".npy":
+        np.save(path, TABLE)
+    else:
+        torch.save(torch.tensor(TABLE), path)
+    with pytest.raises(ValueError, match="without a name, so there is no 'w': leave out --key"):
+        read_embedding(path, key="w")
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("dtype", ["bool", "complex64"])
+def test_other_kinds_of_numbers_are_refused(tmp_path: Path, suffix: str, dtype: str) -> None:
+    with pytest.raises(ValueError, match=r"has dtype \w+: save it as real numbers"):
+        read_embedding(save(tmp_path, suffix, {"w": TABLE.astype(dtype)}))
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_eight_bit_floats_are_refused(tmp_path: Path, suffix: str) -> None:
+    tensors = {"w": torch.ones(2, 2).to(torch.float8_e4m3fn)}
+    path = tmp_path / f"x{suffix}"
+    (save_file if suffix == ".safetensors" else torch.save)(tensors, path)
+    with pytest.raises(ValueError, match=r"has dtype (f8_e4m3|float8_e4m3fn): save it as real"):
+        read_embedding(path)
+
+
+@pytest.mark.parametrize("array", [np.array([["a", "b"]]), np.zeros((2, 2), dtype="M8[s]"), np.zeros((2, 2), "V2")])
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_text_dates_and_raw_bytes_are_refused(tmp_path: Path, suffix: str, array: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"has dtype .*: save it as real numbers"):
+        read_embedding(save(tmp_path, suffix, {"w": array}))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("shape", [(), (3,), (2, 2, 2)])
+def test_only_tables_are_read(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"shape \(.*\): an embedding is 2-D"):
+        read_embedding(save(tmp_path, suffix, {"w": np.ones(shape)}))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_empty_tables_are_refused(tmp_path: Path, suffix: str, shape: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="empty, of shape"):
+        read_embedding(save(tmp_path, suffix, {"w": np.ones(shape)}))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_entries_that_are_not_finite_are_counted(tmp_path: Path, suffix: str, bad: float) -> None:
+    table = TABLE.copy()
+    table[2, 1] = table[4, 0] = bad
+    with pytest.raises(ValueError, match="has 2 NaN or infinite entries, the first in row 2"):
+        read_embedding(save(tmp_path, suffix, {"w": table}))
+
+
+def test_paths_that_are_no_embedding(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"absent\.npy: no such file"):
+        read_embedding(tmp_path / "absent.npy")
+    (tmp_path / "folder.npy").mkdir()
+    with pytest.raises(ValueError, match="is a folder"):
+        read_embedding(tmp_path / "folder.npy")
+    (tmp_path / "x.csv").write_text("1,2")
+    with pytest.raises(ValueError, match=r"unknown suffix '\.csv': save it as one of \.npy, .*\.bin"):
+        read_embedding(tmp_path / "x.csv")
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(ValueError, match="not an ordinary file"):
+        read_embedding(tmp_path / "pipe.npy")
+    for strange in ("a" * 5000 + ".npy", "a\0b.npy"):
+        with pytest.raises(ValueError, match=r"cannot be opened|no such file"):
+            read_embedding(tmp_path / strange)
+
+
+# Malice and damage.
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_pickle_is_never_run(tmp_path: Path, suffix: str, protocol: int) -> None:
+    marker, path = tmp_path / "ran", tmp_path / f"evil{suffix}"
+    path.write_bytes(pickle.dumps(Payload(marker), protocol=protocol))
+    with pytest.raises(ValueError, match="evil"):
+        read_embedding(path)
+    assert not marker.exists()
+    pickle.loads(path.read_bytes())  # and yet it is live
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_payload_inside_a_torch_file_is_never_run(tmp_path: Path, old: bool) -> None:
+    marker, path = tmp_path / "ran", tmp_path / "evil.pt"
+    content = {"w": torch.tensor(TABLE), "x": Payload(marker)}
+    torch.save(content, path, _use_new_zipfile_serialization=not old)
+    with pytest.raises(ValueError, match=r"more than plain tensors.*safetensors"):
+        read_embedding(path, key="w")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_payload_inside_an_object_array_is_never_run(tmp_path: Path, suffix: str) -> None:
+    marker = tmp_path / "ran"
+    evil = np.array([[Payload(marker), 1.0]], dtype=object)
+    path = save(tmp_path, suffix, {"w": evil, "good": TABLE})
+    with pytest.raises(ValueError, match="pickled Python objects, which are never loaded"):
+        read_embedding(path, key="w" if suffix == ".npz" else None)
+    if suffix == ".npz":  # the other array is still readable
+        np.testing.assert_array_equal(read_embedding(path, key="good"), TABLE)
+    assert not marker.exists()
+
+
+def test_a_whole_module_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "m.pt")
+    with pytest.raises(ValueError, match=r"m\.pt: holds more than plain tensors.*safetensors") as caught:
+        read_embedding(tmp_path / "m.pt")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors", ".pt", "old .pt"])
+def test_damaged_files_are_one_clear_error(tmp_path: Path, suffix: str, damage: str) -> None:
+    rng = np.random.default_rng(1)
+    path = save(tmp_path, suffix.split()[-1], {"w": TABLE, "bias": np.ones(3)})
+    if suffix.startswith("old"):
+        content = {"w": torch.tensor(TABLE), "bias": torch.ones(3)}
+        torch.save(content, path, _use_new_zipfile_serialization=False)
+    whole = path.read_bytes()
+    for at in rng.permutation(len(whole))[:250]:
+        raw = bytearray(whole[:at]) if damage == "cut" else bytearray(whole)
+        if damage == "flip":
+            raw[at] ^= 1 << rng.integers(8)
+        path.write_bytes(raw)
+        read, message = outcome(path)  # any exception but ValueError fails the test
+        if read is not None:  # a bit of a number's own bytes can change unnoticed
+            assert damage == "flip"
+            assert np.isfinite(read).all()
+        else:
+            assert message.startswith(str(path))
+            assert "\n" not in message
+
+
+def test_a_forged_header_reserves_no_memory(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", TABLE)
+    raw = (tmp_path / "x.npy").read_bytes()
+    forged = raw.replace(b"(5, 3), }" + b" " * 14, b"(5" + b"0" * 14 + b", 3), }")
+    assert len(forged) == len(raw)
+    assert forged != raw
+    (tmp_path / "x.npy").write_bytes(forged)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("w.npy", forged)
+    for name in ("x.npy", "x.npz"):
+        with pytest.raises(ValueError, match="promises shape"):
+            read_embedding(tmp_path / name)
+    (tmp_path / "x.npy").write_bytes(raw.replace(b"(5, 3), } ", b"(-5, 3), }"))
+    with pytest.raises(ValueError, match=r"gives the shape \(-5, 3\)"):
+        read_embedding(tmp_path / "x.npy")
+    header = json.dumps({"w": {"dtype": "F64", "shape": [10**9, 10**9], "data_offsets": [0, 8 * 10**18]}}).encode()
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_embedding(tmp_path / "x.safetensors")
+    torch.save(torch.zeros(1).expand(10**7, 10**7), tmp_path / "x.pt")
+    with pytest.raises(ValueError, match="larger than the numbers stored"):
+        read_embedding(tmp_path / "x.pt")
+
+
+def test_tensors_that_are_not_plain_are_refused(tmp_path: Path) -> None:
+    torch.save({"w": torch.eye(3).to_sparse()}, tmp_path / "sparse.pt")
+    torch.save({"w": torch.empty(3, 3, device="meta")}, tmp_path / "meta.pt")
+    for name in ("sparse.pt", "meta.pt"):
+        with pytest.raises(ValueError, match="not stored as plain numbers"):
+            read_embedding(tmp_path / name)
+
+
+def test_two_tensors_of_one_joined_name(tmp_path: Path) -> None:
+    torch.save({"a.b": torch.ones(2, 2), "a": {"b": torch.zeros(2, 2)}}, tmp_path / "x.pt")
+    with pytest.raises(ValueError, match=r"two tensors are both called 'a\.b'"):
+        read_embedding(tmp_path / "x.pt")
+
+
+def test_importing_the_module_does_not_import_torch() -> None:
+    code = "import sys, fiedler.sims.embedding_files; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Which rows are the nodes.
+
+
+def test_rows_as_numbers_slices_and_files(tmp_path: Path) -> None:
+    assert node_rows("3, 5,7", "abc").tolist() == [3, 5, 7]
+    assert node_rows("4", [0]).tolist() == [4]
+    rows = node_rows("9:24", range(15))
+    assert rows.dtype == np.int64
+    assert rows.tolist() == list(range(9, 24))
+    (tmp_path / "rows.txt").write_text("\ufeff# made by hand\n7\n\n 2 # second\r\n0\n", encoding="utf-8")
+    assert node_rows(str(tmp_path / "rows.txt"), "abc").tolist() == [7, 2, 0]
+    assert node_rows(tmp_path / "rows.txt", "abc").tolist() == [7, 2, 0]
+
+
+def test_rows_by_name_are_in_the_order_of_the_nodes(tmp_path: Path) -> None:
+    nodes = list(nx.grid_2d_graph(2, 2))  # tuples, whose text has a blank
+    (tmp_path / "map").write_text("# node row\n(1, 1)\t4\n(0, 0) 9\n(0, 1)  2\n(1, 0) 7\n")
+    assert node_rows(tmp_path / "map", nodes).tolist() == [9, 2, 7, 4]
+    (tmp_path / "map").write_text("b 1\n3 0\n")
+    assert node_rows(tmp_path / "map", [np.int64(3), "b"]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("3,5", "2 rows for a graph of 3 nodes: give exactly 3"),
+        ("3:5", "slice '3:5': 2 rows for a graph of 3 nodes"),
+        ("5:3", "slice '5:3': 0 rows for a graph of 3 nodes"),
+        ("0:1000000000000000", "1000000000000000 rows for a graph of 3 nodes"),
+        ("3,5,-7", "row -7 is negative"),
+        ("-1:2", "row -1 is negative"),
+        ("3,5,3", "row 3 is given to two nodes"),
+        ("3,,5", "'' is not a row number"),
+        ("3 5 7", "'3 5 7' is not a row number"),
+        ("1,2,99999999999999999999", "'99999999999999999999' is not a row number"),
+        ("1,2,x", "rows '1,2,x' are no numbers like 3,5,7"),
+        ("1.5,2,3", "no readable file"),
+        ("", "no readable file"),
+        ("a\0b", "no readable file"),
+    ],
+)
+def test_wrong_rows(spec: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        node_rows(spec, "abc")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1\n2\n", "2 rows for a graph of 3 nodes"),
+        ("1\n2\n1\n", "row 1 is given to two nodes"),
+        ("1\n2.5\n3\n", r"line 2: '2\.5' is not a row number"),
+        ("1\n-2\n3\n", "line 2: row -2 is negative"),
+        ("1\nb 2\n3\n", "line 2: one column and two are mixed"),
+        ("a 1\nb 2\n", "no row for 1 nodes, 'c': add a line"),
+        ("a 1\nb 2\nc 3\nd 4\n", "line 4: no node 'd' in the graph"),
+        ("a 1\nb 2\na 3\nc 4\n", "line 3: node 'a' is given a second time"),
+        ("a 1\nb 2\nc 1\n", "row 1 is given to two nodes"),
+        ("a 1\nb two\nc 1\n", "line 2: 'two' is not a row number"),
+        ("a,1\nb,2\nc,3\n", "line 1: 'a,1' is not a row number"),
+        ("# nothing\n", "0 rows for a graph of 3 nodes"),
+    ],
+)
+def test_wrong_row_files(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "rows").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        node_rows(tmp_path / "rows", "abc")
+
+
+def test_rows_that_no_name_can_tell(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_text("1 0\n2 1\n")
+    with pytest.raises(ValueError, match="two nodes are both written '1'"):
+        node_rows(tmp_path / "rows", [2, 1, "1"])
+    (tmp_path / "rows").write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(ValueError, match="not UTF-8 text"):
+        node_rows(tmp_path / "rows", "abc")
+
+
+def test_selecting_rows() -> None:
+    np.testing.assert_array_equal(select_rows(TABLE, np.array([4, 0]), 2), TABLE[[4, 0]])
+    whole = select_rows(TABLE, None, 5)
+    np.testing.assert_array_equal(whole, TABLE)
+    assert not np.shares_memory(whole, TABLE)
+
+
+@pytest.mark.parametrize(
+    ("rows", "n", "message"),
+    [
+        (None, 4, "the file has 5 rows but the graph has 4 nodes: .*--rows"),
+        ([0, 7, 5], 3, "row 7 is not in the file, which has 5 rows"),
+        ([0, -1], 2, "row -1 is not in the file"),
+        ([0, 1], 3, r"shape \(2,\) .*give 3 integers"),
+        ([0.0, 1.0], 2, "dtype float64: give 2 integers"),
+    ],
+)
+def test_rows_that_the_file_has_not(rows: list[int] | None, n: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        select_rows(TABLE, None if rows is None else np.array(rows), n)

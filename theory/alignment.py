@@ -1,0 +1,181 @@
+"""How close an embedding is to a predicted geometry, in ways that do not depend on a choice of basis.
+
+An embedding V is (n, m), row i for node i. Centring removes the mean row (or the mean row of each component): the
+constant mode shifts all logits of a row alike and inflates raw cosines, so both raw and centred figures are given.
+Eigenvectors of a repeated eigenvalue are not unique: energies are per eigenspace, subspaces are compared by angles.
+Every function raises ValueError for shapes that do not fit or non-finite embeddings.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import subspace_angles
+
+from .cross_entropy import Array, check_row_weight, residual
+from .graphs import Graph
+from .laplacian import Eigenspaces
+from .optimum import TiedOptimum, centre_gram, centre_rows
+from .trajectory import check_matrix
+
+# Energy left after centring below this fraction of the whole is rounding (float32 entries leave 1e-14 of it).
+ZERO_ENERGY = 1e-12
+
+
+def mode_energy(embedding: ArrayLike, spaces: Eigenspaces, *, centred: bool = False) -> Array:
+    """||Pi_k V||_F^2 = tr(Pi_k V V') for each eigenspace k, shape (k,); sums to ||V||_F^2 (of the centred V)."""
+    v = _embedding(embedding, spaces.basis.shape[0])
+    if centred:
+        v = centre_rows(v)
+    energy = ((spaces.basis.T @ v) ** 2).sum(axis=1)
+    return np.bincount(spaces.labels, weights=energy).astype(np.float64)
+
+
+def vector_energy(embedding: ArrayLike, basis: Array) -> Array:
+    """||V' e_i|| for each column e_i of ``basis`` (n, k): the paper's spectral-bias bars (arXiv 2510.26745, figure 7).
+
+    Depends on the basis chosen inside a repeated eigenvalue; use ``mode_energy`` to score.
+    """
+    norms: Array = np.linalg.norm(_embedding(embedding, basis.shape[0]).T @ basis, axis=0)
+    return norms
+
+
+def coefficient_norms(embedding: ArrayLike, target: Array, basis: Array, row_weight: ArrayLike | None = None) -> Array:
+    """||C e_i|| for each column of ``basis``, C = R + R' at the logits VV': zero on converged directions.
+
+    Source: arXiv 2510.26745, figure 7 (C(V) of the gradient step V <- V + eta C V).
+    """
+    v = _embedding(embedding, len(target))
+    r = residual(v @ v.T, target, check_row_weight(row_weight, len(target)))
+    norms: Array = np.linalg.norm((r + r.T) @ basis, axis=0)
+    return norms
+
+
+def effective_rank(embedding: ArrayLike, *, components: NDArray[np.int64] | None = None) -> float:
+    """exp of the Shannon entropy of the normalised eigenvalues of the centred Gram matrix; 0 for a zero embedding.
+
+    Equals r when r eigenvalues are equal and the rest zero. Source: Roy and Vetterli 2007, on energies.
+    """
+    v = centre_rows(_embedding(embedding, None), components)
+    energy = np.linalg.svd(v, compute_uv=False) ** 2
+    if energy.sum() == 0.0:
+        return 0.0
+    p = energy / energy.sum()
+    p = p[p > 0]
+    return float(np.exp(-(p * np.log(p)).sum()))
+
+
+def gram_error(embedding: ArrayLike, optimum: TiedOptimum) -> float:
+    """min_c ||c K - K*||_F / ||K*||_F over scales c >= 0, K and K* the centred Gram matrices of V and the optimum.
+
+    Between 0 and 1. NaN when the predicted K* is zero (complete graphs): there is no geometry to compare with.
+    """
+    k_star = optimum.centred_gram
+    size = np.linalg.norm(k_star)
+    if size == 0.0:
+        return float("nan")
+    v = _embedding(embedding, len(k_star))
+    k = centre_gram(v @ v.T, optimum.components)
+    own = float((k * k).sum())
+    scale = max(0.0, float((k * k_star).sum()) / own) if own > 0 else 0.0
+    return float(np.linalg.norm(scale * k - k_star) / size)
+
+
+def gram_scale(embedding: ArrayLike, optimum: TiedOptimum) -> float:
+    """tr(K K*) / ||K*||_F^2: the size of the measured centred Gram matrix in units of the predicted one; 1 is exact."""
+    k_star = optimum.centred_gram
+    if not k_star.any():
+        return float("nan")
+    v = _embedding(embedding, len(k_star))
+    return float((centre_gram(v @ v.T, optimum.components) * k_star).sum() / (k_star * k_star).sum())
+
+
+def fiedler_score(embedding: ArrayLike, optimum: TiedOptimum) -> float:
+    """||Q' V||_F^2 / ||V||_F^2, V centred, Q a basis of the predicted optimum's column space: 1 when V lies in it.
+
+    A random V scores rank / (n - 1) on average. NaN when V or the prediction is zero after centring.
+    """
+    q = optimum.column_space
+    v = _embedding(embedding, len(optimum.gram))
+    energy_before = float((v**2).sum())
+    v = centre_rows(v, optimum.components)
+    total = float((v**2).sum())
+    if q.shape[1] == 0 or total <= ZERO_ENERGY * energy_before:
+        return float("nan")
+    return float(((q.T @ v) ** 2).sum() / total)
+
+
+def principal_angles(embedding: ArrayLike, optimum: TiedOptimum) -> Array:
+    """Angles (radians, ascending, (r,)) between the predicted column space (dimension r) and the top-r left singular
+    space of the centred embedding. If V has rank below r, its whole column space is compared and the missing
+    directions count as pi/2. Empty when the prediction is zero."""
+    q = optimum.column_space
+    rank = q.shape[1]
+    if rank == 0:
+        return np.zeros(0)
+    left, values, _ = np.linalg.svd(
+        centre_rows(_embedding(embedding, len(optimum.gram)), optimum.components), full_matrices=False
+    )
+    kept = int((values[:rank] ** 2 > ZERO_ENERGY * max(float((values**2).sum()), np.finfo(float).tiny)).sum())
+    angles = np.full(rank, np.pi / 2)
+    if kept:
+        angles[:kept] = np.sort(subspace_angles(q, left[:, :kept]))[:kept]
+    return angles
+
+
+def geometric_level(embedding: ArrayLike, graph: Graph, *, self_edges: bool = False, centred: bool = False) -> float:
+    """Mean cosine of v_u and v_v over the directed edges (u, v) of the graph; ``self_edges`` adds every (u, u).
+
+    Source: the public release of arXiv 2510.26745 (not centred there; the constant mode then inflates it). Unweighted;
+    self-loops of the graph count as edges. NaN when an end of an edge has a zero vector.
+    """
+    v = _embedding(embedding, graph.n)
+    if centred:
+        v = centre_rows(v)
+    edges = graph.adjacency.tocoo()
+    u, w = edges.coords
+    if self_edges:
+        loops = np.arange(graph.n)
+        keep = u != w
+        u, w = np.concatenate([u[keep], loops]), np.concatenate([w[keep], loops])
+    norms = np.linalg.norm(v, axis=1)
+    if len(u) == 0 or (norms[u] == 0).any():
+        return float("nan")
+    return float(((v[u] * v[w]).sum(axis=1) / (norms[u] * norms[w])).mean())
+
+
+def geometric_margin(embedding: ArrayLike, graph: Graph, *, inner: ArrayLike | None = None) -> tuple[float, float]:
+    """(margin, top-1 accuracy) of the part of the logits that only uses the embedding's own directions.
+
+    With E = U S Vh and inner weight W (identity when None; a tied model), keep W' = Vh' diag(Vh W Vh') Vh and logits
+    E W' E'. Margin: mean over nodes of (largest logit of a neighbour - largest logit of a non-neighbour), the node
+    itself excluded from both. Accuracy: fraction of nodes whose largest logit among all others is a neighbour's.
+    NaN when no node has both a neighbour and a non-neighbour. Source: the public release of arXiv 2510.26745.
+    """
+    e = _embedding(embedding, graph.n)
+    if inner is None:
+        logits = e @ e.T
+    else:
+        weight = check_matrix(np.asarray(inner, dtype=np.float64), (e.shape[1], e.shape[1]), "inner")
+        _, _, vh = np.linalg.svd(e, full_matrices=True)
+        logits = e @ (vh.T * np.einsum("ij,jk,ik->i", vh, weight, vh)) @ vh @ e.T
+    return edge_margin(logits, graph)
+
+
+def edge_margin(logits: ArrayLike, graph: Graph) -> tuple[float, float]:
+    """(margin, top-1 accuracy) of any (n, n) logits against the graph's edges; see ``geometric_margin``."""
+    z = check_matrix(np.asarray(logits, dtype=np.float64), (graph.n, graph.n), "logits")
+    neighbour = graph.adjacency.toarray() > 0
+    np.fill_diagonal(neighbour, False)
+    other = ~neighbour
+    np.fill_diagonal(other, False)
+    usable = neighbour.any(axis=1) & other.any(axis=1)
+    if not usable.any():
+        return float("nan"), float("nan")
+    true = np.where(neighbour, z, -np.inf)[usable].max(axis=1)
+    false = np.where(other, z, -np.inf)[usable].max(axis=1)
+    return float((true - false).mean()), float((true > false).mean())
+
+
+def _embedding(embedding: ArrayLike, n: int | None) -> Array:
+    return check_matrix(np.asarray(embedding, dtype=np.float64), (n, None), "embedding")

@@ -1,0 +1,180 @@
+"""Graph Laplacians, their spectra and their complete eigenspaces; the kinds are defined in ``spectra``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
+from scipy.linalg import eigh, eigvalsh
+
+from .graphs import Graph
+from .spectra import (
+    DENSE_LIMIT,
+    EIGENVALUE_TOLERANCE,
+    KINDS,
+    Floats,
+    Integers,
+    LaplacianKind,
+    Spectrum,
+    check_kind,
+    closed_form_spectrum,
+    merge_eigenvalues,
+)
+
+__all__ = [
+    "DENSE_LIMIT",
+    "EIGENVALUE_TOLERANCE",
+    "KINDS",
+    "Eigenspaces",
+    "LaplacianKind",
+    "eigenspaces",
+    "laplacian",
+    "laplacian_eigenspaces",
+    "spectrum",
+]
+
+# Relative asymmetry that is rounding, not a mistake.
+_SYMMETRY_TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True, eq=False)
+class Eigenspaces:
+    """The complete eigenspaces of a real symmetric (n, n) matrix M.
+
+    ``eigenvalues``: (k,) float64, distinct, ascending. ``multiplicities``: (k,) int64, summing to n.
+    ``basis``: (n, n) float64 with orthonormal columns, grouped by eigenspace in the order of the eigenvalues,
+    so that M = sum_j eigenvalues[j] projector(j). Within an eigenspace the columns are an arbitrary basis:
+    compare projectors.
+    """
+
+    eigenvalues: Floats
+    multiplicities: Integers
+    basis: Floats
+
+    @property
+    def labels(self) -> Integers:
+        """The index of the eigenspace of each column of ``basis``, shape (n,)."""
+        return np.repeat(np.arange(self.eigenvalues.size, dtype=np.int64), self.multiplicities)
+
+    def columns(self, j: int) -> Floats:
+        """The orthonormal basis of eigenspace ``j``, shape (n, multiplicities[j]); IndexError if there is none."""
+        if not 0 <= j < self.eigenvalues.size:
+            raise IndexError(f"eigenspace {j} does not exist; there are {self.eigenvalues.size}, counted from 0")
+        stop = int(self.multiplicities[: j + 1].sum())
+        return self.basis[:, stop - int(self.multiplicities[j]) : stop]
+
+    def projector(self, j: int) -> Floats:
+        """The orthogonal projector on eigenspace ``j``, shape (n, n); the same for every basis."""
+        columns = self.columns(j)
+        return columns @ columns.T
+
+
+def laplacian(graph: Graph, kind: str = "combinatorial") -> sp.csr_array:
+    """A Laplacian as an (n, n) float64 CSR matrix. With D the diagonal of degrees (a self-loop counts once):
+
+    combinatorial D - A; symmetric I - D^-1/2 A D^-1/2; random-walk I - D^-1 A (not symmetric in general);
+    symmetrized-random-walk (I - D^-1 A) + (I - D^-1 A)', the L of arXiv 2510.26745, section 4.
+
+    Raises ValueError for an unknown kind, and for isolated nodes in all kinds but the combinatorial one.
+    """
+    check_kind(kind)
+    adjacency, degrees = graph.adjacency, graph.degrees
+    if kind == "combinatorial":
+        return _canonical(sp.diags_array(degrees) - adjacency)
+    _refuse_isolated(graph, kind)
+    identity = sp.eye_array(graph.n, format="csr")
+    if kind == "symmetric":
+        entries = adjacency.tocoo()
+        # The product of roots commutes, so the result is symmetric to the last bit.
+        root = np.sqrt(degrees)
+        scaled = entries.data / (root[entries.row] * root[entries.col])
+        return _canonical(identity - sp.coo_array((scaled, (entries.row, entries.col)), shape=adjacency.shape))
+    random_walk = identity - sp.diags_array(1.0 / degrees) @ adjacency
+    return _canonical(random_walk if kind == "random-walk" else random_walk + random_walk.T)
+
+
+def eigenspaces(symmetric_matrix: ArrayLike | sp.sparray, *, tolerance: float = EIGENVALUE_TOLERANCE) -> Eigenspaces:
+    """The complete eigenspaces of a real symmetric (n, n) matrix, dense or sparse, by a dense solver.
+
+    Sorted eigenvalues that differ by at most tolerance * max |eigenvalue| share an eigenspace, whose
+    eigenvalue is their mean. Raises ValueError for a matrix that is not square, finite and symmetric, for n >
+    ``DENSE_LIMIT``, or a negative tolerance.
+    """
+    if not (np.isfinite(tolerance) and tolerance >= 0):
+        raise ValueError(f"tolerance must be a finite number of zero or more; got {tolerance}")
+    values, basis = eigh(_dense_symmetric(symmetric_matrix))
+    distinct, multiplicities = merge_eigenvalues(values, tolerance=tolerance)
+    return Eigenspaces(distinct, multiplicities, np.ascontiguousarray(basis))
+
+
+def laplacian_eigenspaces(graph: Graph, kind: str = "symmetrized-random-walk") -> Eigenspaces:
+    """The complete eigenspaces of a symmetric Laplacian kind. Raises ValueError for "random-walk", which has
+    no orthonormal eigenvectors, and as ``laplacian`` and ``eigenspaces`` do."""
+    check_kind(kind)
+    if kind == "random-walk":
+        raise ValueError("the 'random-walk' Laplacian is not symmetric; use 'symmetric' or 'symmetrized-random-walk'")
+    _check_dense_size(graph.n)
+    return eigenspaces(laplacian(graph, kind))
+
+
+def spectrum(graph: Graph, kind: str = "symmetrized-random-walk") -> Spectrum:
+    """Distinct ascending eigenvalues (k,) float64 and multiplicities (k,) int64 of a Laplacian.
+
+    In closed form where one is known (any size), else by a dense solver; "random-walk" through the similar
+    matrix "symmetric" = D^1/2 (random-walk) D^-1/2. Raises ValueError as ``laplacian`` does, and for n >
+    ``DENSE_LIMIT`` without a closed form.
+    """
+    known = closed_form_spectrum(graph, kind)
+    if known is not None:
+        return known
+    _check_dense_size(graph.n)
+    symmetric_kind = "symmetric" if kind == "random-walk" else kind
+    values = eigvalsh(laplacian(graph, symmetric_kind).toarray())
+    return merge_eigenvalues(np.asarray(values, dtype=np.float64))
+
+
+def _canonical(matrix: Any) -> sp.csr_array:
+    result: sp.csr_array = sp.csr_array(matrix)
+    result.sum_duplicates()
+    result.eliminate_zeros()
+    return result
+
+
+def _refuse_isolated(graph: Graph, kind: str) -> None:
+    isolated = graph.isolated
+    if isolated.size:
+        shown = ", ".join(str(graph.nodes[i]) for i in isolated[:3]) + (", ..." if isolated.size > 3 else "")
+        raise ValueError(
+            f"the {kind} Laplacian needs positive degrees, but {isolated.size} node(s) of {graph.name!r} are "
+            f"isolated ({shown}); remove them or add self-edges"
+        )
+
+
+def _check_dense_size(n: int) -> None:
+    if n > DENSE_LIMIT:
+        raise ValueError(
+            f"{n} nodes are too many for a dense eigendecomposition (limit {DENSE_LIMIT}); use a smaller graph or "
+            "a family with a closed form (cycle, torus, grid, hypercube, hamming, path-star)"
+        )
+
+
+def _dense_symmetric(matrix: ArrayLike | sp.sparray) -> Floats:
+    given: Any = matrix if sp.issparse(matrix) else np.asarray(matrix)
+    shape, kind = given.shape, given.dtype.kind
+    if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
+        raise ValueError(f"eigenspaces need a non-empty square matrix; got shape {shape}")
+    _check_dense_size(shape[0])
+    if kind not in "biuf":
+        raise ValueError(f"eigenspaces need a real matrix; got dtype {given.dtype}")
+    dense = np.asarray(given.toarray() if sp.issparse(matrix) else given, dtype=np.float64)
+    if not np.isfinite(dense).all():
+        raise ValueError("the matrix has entries that are not finite; eigenspaces need finite entries")
+    gap = np.abs(dense - dense.T).max()
+    if gap > _SYMMETRY_TOLERANCE * np.abs(dense).max():
+        raise ValueError(
+            f"the matrix is not symmetric (largest |M - M'| is {gap:.1e}); pass (M + M') / 2 if that is meant"
+        )
+    return dense
