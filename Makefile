@@ -30,7 +30,7 @@ unit: install
 	$(BIN)/python -m pytest tests
 
 bench: install
-	$(BIN)/python -m pytest benchmarks --benchmark-json=benchmarks/results/local.json
+	$(BIN)/python -m pytest benchmarks -o python_files="bench_*.py" -o timeout=1800 -q -s
 
 format: install
 	$(BIN)/ruff check --fix $(PACKAGES)

@@ -55,13 +55,14 @@ def score_table(answer: Mapping[str, Any]) -> RenderableType:
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
-    """The rows of report.md."""
+    """The rows of report.md, turned: one column for the prediction and for each model, so that it fits 80 columns."""
     header, rows = comparison_rows(comparison)
     table = Table()
-    for i, title in enumerate(header):
-        table.add_column(title, justify="left" if i == 0 else "right")
+    table.add_column("")
     for row in rows:
-        table.add_row(*row)
+        table.add_column(row[0], justify="right")
+    for i, title in enumerate(header[1:], 1):
+        table.add_row(title, *(row[i] for row in rows))
     return _titled(f"{comparison.task.graph.name}: predicted and measured", table)
 
 

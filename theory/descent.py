@@ -119,11 +119,11 @@ def _check_steps(steps: ArrayLike) -> NDArray[np.int64]:
     return counts.astype(np.int64)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # an overflow is reported once, as FloatingPointError
 def _times(eta: float, counts: NDArray[np.int64]) -> Array:
     return np.asarray(eta * counts, dtype=np.float64)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # an overflow is reported once, as FloatingPointError
 def _iterate(step: Callable[[Array], Array], start: Array, counts: NDArray[np.int64]) -> Array:
     """The iterates of ``step`` from ``start`` after each of ``counts`` applications, stacked."""
     out = np.empty((len(counts), *start.shape))

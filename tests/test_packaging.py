@@ -1,0 +1,90 @@
+"""The top-level folders install as fiedler.theory, fiedler.kernels and fiedler.sims, and under no other name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("theory", "kernels", "sims")
+FILES = ("pyproject.toml", "README.md", "LICENSE")
+
+pytestmark = pytest.mark.packaging
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what is packaged, so that builds leave nothing in the checkout."""
+    folder = tmp_path_factory.mktemp("project")
+    for name in FILES:
+        shutil.copy(ROOT / name, folder / name)
+    for name in SOURCES:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh virtual environment that sees this one's libraries, but not its editable install of fiedler."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=True)
+    site = next((folder / "lib").glob("python*")) / "site-packages"
+    (site / "libraries.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return folder
+
+
+def run(environment: Path, *command: str, cwd: Path | None = None) -> str:
+    done = subprocess.run([environment / "bin" / command[0], *command[1:]], capture_output=True, text=True, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def install(environment: Path, *arguments: str) -> None:
+    run(environment, "python", "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", *arguments)
+
+
+def where(environment: Path, cwd: Path) -> dict[str, str]:
+    code = f"import json, importlib as i; print(json.dumps({{n: i.import_module('fiedler.'+n).__file__ for n in {SOURCES}}}))"
+    return json.loads(run(environment, "python", "-c", code, cwd=cwd))
+
+
+@pytest.fixture(scope="module")
+def wheel(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(out), str(project)]
+    subprocess.run(build, check=True, capture_output=True)
+    (path,) = out.glob("fiedler-*.whl")
+    return path
+
+
+def test_the_wheel_holds_every_module_under_fiedler_only(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"fiedler"}
+    for folder in SOURCES:
+        expected = {f"fiedler/{folder}/{file.name}" for file in (ROOT / folder).glob("*.py")}
+        assert expected <= set(names)
+        assert f"fiedler/{folder}/py.typed" in names
+
+
+def test_an_installed_wheel_runs_and_collides_with_nothing(wheel: Path, environment: Path, tmp_path: Path) -> None:
+    install(environment, "--force-reinstall", str(wheel))
+    assert all(str(environment) in file for file in where(environment, tmp_path).values())
+    answer = json.loads(run(environment, "fiedler", "theory", "cycle:15", "--json", cwd=tmp_path))
+    assert answer["optimum"]["rank"] == 2
+    taken = "import importlib.util as u; print([n for n in ('theory', 'kernels', 'sims') if u.find_spec(n)])"
+    assert run(environment, "python", "-c", taken, cwd=tmp_path).strip() == "[]"
+
+
+def test_an_editable_install_runs_from_the_sources(project: Path, environment: Path, tmp_path: Path) -> None:
+    install(environment, "--force-reinstall", "-e", str(project))
+    assert all(str(project) in file for file in where(environment, tmp_path).values())
+    answer = json.loads(run(environment, "fiedler", "theory", "petersen", "--json", cwd=tmp_path))
+    assert answer["n"] == 10
