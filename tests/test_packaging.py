@@ -59,7 +59,18 @@ def where(environment: Path, cwd: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def wheel(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(out), str(project)]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(out),
+        str(project),
+    ]
     subprocess.run(build, check=True, capture_output=True)
     (path,) = out.glob("fiedler-*.whl")
     return path

@@ -212,7 +212,7 @@ class TestPrincipalAngles:
         first, second = found.column_space.T
         outside = laplacian_eigenspaces(parse("cycle:15")).columns(3)[:, 0]
         turned = np.column_stack([first, np.cos(angle) * second + np.sin(angle) * outside])
-        weak = 1e-3 * laplacian_eigenspaces(parse("cycle:15")).columns(5)  # below the top two, and so ignored
+        weak = 1e-3 * (np.cos(angle) * outside - np.sin(angle) * second)  # would close it, were it in the top two
         assert np.allclose(principal_angles(np.column_stack([turned, weak]), found), [0, angle], atol=ANGLE)
 
     def test_missing_directions_are_at_a_right_angle(self, optima):
@@ -221,6 +221,9 @@ class TestPrincipalAngles:
         deficient = found.embedding()[:, :1] @ np.ones((1, 7))
         assert np.allclose(principal_angles(deficient, found), [0, np.pi / 2, np.pi / 2], atol=ANGLE)
         assert np.allclose(principal_angles(np.zeros((17, 2)), found), np.pi / 2)
+        outside = np.linalg.svd(np.column_stack([np.ones(17), found.column_space]))[0][:, -1]
+        tilted = (np.cos(0.3) * found.column_space[:, :1] + np.sin(0.3) * outside[:, None]) @ np.ones((1, 7))
+        assert np.allclose(principal_angles(tilted, found), [0.3, np.pi / 2, np.pi / 2], atol=ANGLE)
 
     def test_no_prediction_has_no_angles(self, optima):
         assert principal_angles(normal(5, 2), optima["hamming:1,5"]).shape == (0,)
@@ -309,6 +312,11 @@ class TestMargins:
         graph = from_networkx(nx.path_graph(4))
         logits = [[9.0, 2, 1, 0], [1, 9, 5, 4], [7, 3, 9, 3], [0, 1, 0.5, 9]]  # margins 1, 1, -4, -0.5
         assert edge_margin(logits, graph) == pytest.approx((-0.625, 0.5))
+
+    def test_a_self_loop_is_no_neighbour(self):
+        loops = from_networkx(nx.Graph([(0, 1), (1, 2), (2, 3), (0, 0), (2, 2)]))
+        logits = normal(4, 4) + 10 * np.eye(4)
+        assert edge_margin(logits, loops) == pytest.approx(edge_margin(logits, from_networkx(nx.path_graph(4))))
 
     def test_the_optimum_separates_neighbours_on_the_cycle(self, optima):
         found = optima["cycle:15"]

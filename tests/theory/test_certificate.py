@@ -9,6 +9,7 @@ ROUNDING = 1e-10  # a gap at the optimum is the difference of two sums of n^2 te
 
 GRAPHS = ("cycle:15", "path-star:4x5", "grid:4x4", "florentine", "petersen")
 SETTINGS = [(word, decay, weighted) for word in GRAPHS for decay in (0.0, 0.1) for weighted in (False, True)]
+SETTINGS.append(("path-star:5x2", 0.0, False))  # S is zero at V = 0: only the column sums are wrong
 
 
 def setting(word, decay, weighted):
@@ -64,6 +65,17 @@ def test_the_dual_value_never_exceeds_the_optimum(word, decay, weighted, scale):
         gap = tied_certificate(target, w, decay, factor, bias).duality_gap
         assert value - gap <= lowest + ROUNDING
         assert gap >= value - lowest - ROUNDING
+
+
+@pytest.mark.parametrize("word", ["cycle:15", "path-star:4x5", "florentine"])
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_the_dual_value_is_an_entropy_of_probabilities(word, decay):
+    target = one_hop_target(parse(word))
+    w = np.exp(np.random.default_rng(0).uniform(-2, 2, len(target)))
+    for scale in (0.0, 1.0):
+        factor, bias = scale * np.random.default_rng(1).standard_normal((len(target), 3)), np.zeros(len(target))
+        gap = tied_certificate(target, w, decay, factor, bias).duality_gap
+        assert objective(target, w, decay, factor, bias) - gap >= 0
 
 
 @pytest.mark.xfail(strict=True, reason="50 Sinkhorn sweeps leave infeasible column sums (or divide by zero ones)")
