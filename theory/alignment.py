@@ -52,13 +52,13 @@ def coefficient_norms(embedding: ArrayLike, target: Array, basis: Array, row_wei
 
 
 def effective_rank(embedding: ArrayLike, *, components: NDArray[np.int64] | None = None) -> float:
-    """exp of the Shannon entropy of the normalised eigenvalues of the centred Gram matrix; 0 for a zero embedding.
+    """exp of the Shannon entropy of the normalised eigenvalues of the centred Gram matrix; 0 for equal rows.
 
     Equals r when r eigenvalues are equal and the rest zero. Source: Roy and Vetterli 2007, on energies.
     """
-    v = centre_rows(_embedding(embedding, None), components)
-    energy = np.linalg.svd(v, compute_uv=False) ** 2
-    if energy.sum() == 0.0:
+    raw = _embedding(embedding, None)
+    energy = np.linalg.svd(centre_rows(raw, components), compute_uv=False) ** 2
+    if energy.sum() <= ZERO_ENERGY * (raw**2).sum():
         return 0.0
     p = energy / energy.sum()
     p = p[p > 0]
@@ -93,7 +93,7 @@ def gram_scale(embedding: ArrayLike, optimum: TiedOptimum) -> float:
 def fiedler_score(embedding: ArrayLike, optimum: TiedOptimum) -> float:
     """||Q' V||_F^2 / ||V||_F^2, V centred, Q a basis of the predicted optimum's column space: 1 when V lies in it.
 
-    A random V scores rank / (n - 1) on average. NaN when V or the prediction is zero after centring.
+    A random V scores rank / (n - components) on average. NaN when V or the prediction is zero after centring.
     """
     q = optimum.column_space
     v = _embedding(embedding, len(optimum.gram))

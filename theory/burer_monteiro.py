@@ -18,8 +18,10 @@ from .cross_entropy import Array
 from .objectives import Objective
 
 # Squared singular values of F below this fraction of the largest (or of one) are taken for zero before the Newton
-# steps, which would otherwise chase columns that are on their way to zero; a wrong cut is undone by the escape step.
+# steps, which would otherwise chase columns that are on their way to zero. The escape step undoes a wrong cut, and each
+# round cuts ten times lower, so that an optimum with tiny eigenvalues is not cut and reopened for ever.
 RANK_CUT = 1e-5
+SMALLEST_CUT = 1e-12
 # Gradient, relative to the total row weight, at which Newton stops: rounding of n^2 softmax entries below one.
 GRADIENT_GOAL = 1e-13
 NEWTON_BASIN = 1e-5  # Newton steps are tried below this gradient: further out they cost a solve and are rejected
@@ -44,16 +46,17 @@ def solve(objective: Objective) -> Factorisation:
     norm = np.inf
     for rounds in range(1, MAX_ROUNDS + 1):
         f, a = _lbfgs(objective, f, a) if rounds == 1 else _trust_region(objective, f, a)
+        cut = max(RANK_CUT * 0.1 ** (rounds - 1), SMALLEST_CUT)
         for _ in range(2):  # the first pass shows which columns go to zero
-            f, a, norm = _newton(objective, _truncate(f), a)
+            f, a, norm = _newton(objective, _truncate(f, cut), a)
         direction = objective.escape_direction(f, a)
         if direction is None and norm <= STATIONARY * objective.scale:
             return Factorisation(f, a, rounds)
         if direction is not None:
             f = np.concatenate([f, direction], axis=1)
     raise RuntimeError(
-        f"no certified optimum after {MAX_ROUNDS} rounds (gradient {norm:.1e}); the target may be close to one "
-        "without a finite optimum: add weight decay or label smoothing"
+        f"no certified optimum after {MAX_ROUNDS} rounds (gradient {norm:.1e}); the target or the row weights may be "
+        "close to ones without a finite optimum: add weight decay or label smoothing, or even the weights out"
     )
 
 
@@ -130,9 +133,9 @@ def _newton(objective: Objective, f: Array, a: Array) -> tuple[Array, Array, flo
     return *flat.split(x), float(np.linalg.norm(gradient)) * objective.scale
 
 
-def _truncate(f: Array) -> Array:
-    """F with orthogonal columns, those with a squared singular value below RANK_CUT dropped."""
+def _truncate(f: Array, cut: float) -> Array:
+    """F with orthogonal columns, those with a squared singular value below ``cut`` of the largest (or one) dropped."""
     left, values, _ = np.linalg.svd(f, full_matrices=False)
     energy = values**2
-    keep = energy > RANK_CUT * max(1.0, energy.max(initial=0.0))
+    keep = energy > cut * max(1.0, energy.max(initial=0.0))
     return np.asarray(left[:, keep] * values[keep])

@@ -129,10 +129,9 @@ def _iterate(step: Callable[[Array], Array], start: Array, counts: NDArray[np.in
     out = np.empty((len(counts), *start.shape))
     state, done = start, 0
     for k, count in enumerate(counts):
-        for _ in range(done, int(count)):
-            state = step(state)
-        done = int(count)
-        if not np.isfinite(state).all():
-            raise FloatingPointError(f"gradient descent diverged before step {done}; use a smaller step size")
+        while done < count:
+            state, done = step(state), done + 1
+            if not np.isfinite(state).all():
+                raise FloatingPointError(f"gradient descent diverged at step {done}; use a smaller step size")
         out[k] = state
     return out

@@ -37,7 +37,7 @@ from .trajectory import (
 )
 
 RELATIVE_TOLERANCE = 1e-10  # one digit below the 1e-9 the predictions are compared at
-ABSOLUTE_TOLERANCE = 1e-12  # of the largest entry at t = 0 or one: energies start between 1e-8 and 1e3
+ABSOLUTE_TOLERANCE = 1e-12  # of the largest entry at t = 0, or of one when all are zero
 
 
 def tied_flow(
@@ -162,15 +162,16 @@ def _integrate(rhs: Callable[[Array], Array], start: Array, times: ArrayLike, rt
     t = _check_times(times)
     if t[-1] == 0:
         return np.repeat(start[None], len(t), axis=0)
+    distinct, place = np.unique(t, return_inverse=True)  # SciPy refuses a repeated time
     solution = solve_ivp(
         lambda _, y: rhs(y.reshape(start.shape)).ravel(),
         (0.0, t[-1]),
         start.ravel(),
         method="DOP853",
-        t_eval=t,
+        t_eval=distinct,
         rtol=rtol,
-        atol=ABSOLUTE_TOLERANCE * max(1.0, float(np.abs(start).max())),
+        atol=ABSOLUTE_TOLERANCE * (float(np.abs(start).max()) or 1.0),
     )
     if not solution.success:
         raise RuntimeError(f"the flow could not be integrated to t = {t[-1]:g}: {solution.message}")
-    return np.ascontiguousarray(solution.y.T).reshape(len(t), *start.shape)
+    return np.asarray(solution.y.T[place].reshape(len(t), *start.shape))

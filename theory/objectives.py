@@ -18,8 +18,8 @@ from .cross_entropy import Array, log_sum_exp, row_softmax
 FULL_RANK_LIMIT = 150  # start from n columns up to this n, from START_RANK above (escape adds what is missing)
 START_RANK = 48
 # S may exceed l I (or a singular value of R exceed l) by this much, per unit of mean row weight, before a new direction
-# is opened: two orders below the 1e-7 that certificates promise.
-ESCAPE_LEVEL = 1e-9
+# is opened: an order below the 1e-7 that certificates promise.
+ESCAPE_LEVEL = 1e-8
 
 
 class Objective(ABC):
@@ -119,8 +119,11 @@ class TiedObjective(Objective):
         violated = values > self.decay + ESCAPE_LEVEL * self.scale / self.n
         if not violated.any():
             return None
-        # The objective along sqrt(h) x falls by h (value - l) and rises with curvature of order h^2.
-        return self.centre(modes[:, violated] * np.sqrt(values[violated] - self.decay))
+        x, excess = self.centre(modes[:, violated]), values[violated] - self.decay
+        p = row_softmax(self.logits(f, a))
+        # K + h xx' changes row i of the logits by h x_i x: the curvature is a variance of x under P_i.
+        spread = np.maximum(p @ x**2 - (p @ x) ** 2, 0.0)
+        return x * np.sqrt(_step(excess, self.w @ (x**2 * spread)))
 
 
 class UntiedObjective(Objective):
@@ -157,4 +160,12 @@ class UntiedObjective(Objective):
         violated = values > self.decay + ESCAPE_LEVEL * self.scale / self.n
         if not violated.any():
             return None
-        return np.concatenate([left[:, violated], right_t[violated].T]) * np.sqrt(values[violated] - self.decay)
+        x, y, excess = left[:, violated], right_t[violated].T, values[violated] - self.decay
+        p = row_softmax(self.logits(f, a))
+        spread = np.maximum(p @ y**2 - (p @ y) ** 2, 0.0)
+        return np.concatenate([x, y]) * np.sqrt(_step(excess, self.w @ (x**2 * spread)))
+
+
+def _step(excess: Array, curvature: Array) -> Array:
+    """The h at which -h excess + h^2 curvature / 2 is lowest along each direction, at most one, shared between them."""
+    return np.minimum(excess / np.maximum(curvature, excess), 1.0) / len(excess)

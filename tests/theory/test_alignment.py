@@ -128,6 +128,7 @@ class TestEffectiveRank:
     def test_zero_has_rank_zero(self):
         assert effective_rank(np.zeros((4, 2))) == 0.0
         assert effective_rank(np.ones((4, 2))) == 0.0
+        assert effective_rank(np.full((3, 2), 0.1) + 1 / 3) == 0.0  # the mean of three is not exact
 
     def test_components_are_centred_apart(self):
         labels = np.array([0, 0, 0, 1, 1, 1])

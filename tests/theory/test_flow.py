@@ -237,6 +237,24 @@ def test_the_state_at_time_zero_is_the_start():
     assert np.array_equal(tied_gram_flow(target, np.eye(5), 0).gram, np.eye(5)[None])
 
 
+def test_a_repeated_time_gives_its_state_twice():
+    target = one_hop_target(parse("cycle:5"))
+    found = tied_flow(target, normal(5, 3), [0.0, 0.0, 0.5, 0.5, 1.0])
+    assert found.embedding.shape == (5, 5, 3)
+    assert np.array_equal(found.times, [0.0, 0.0, 0.5, 0.5, 1.0])
+    assert np.array_equal(found.embedding[0], found.embedding[1])
+    assert np.array_equal(found.embedding[2], found.embedding[3])
+    assert np.array_equal(found.embedding[[0, 2, 4]], tied_flow(target, normal(5, 3), [0.0, 0.5, 1.0]).embedding)
+
+
+@pytest.mark.parametrize("s", [1e-3, 1e-6])
+def test_the_two_forms_agree_relative_to_a_tiny_start(s):
+    # Below an absolute tolerance of 1e-12 the Gram form, of size s^2, would keep no digit.
+    target = one_hop_target(parse("cycle:15"))
+    gram = tied_gram_flow(target, s**2 * np.eye(15), [2.0]).gram[0]
+    assert relative(tied_flow(target, s * np.eye(15), [2.0]).gram[0], gram) < FORM
+
+
 FLOWS = {
     "tied": lambda target, times, **kw: tied_flow(target, np.ones((5, 2)), times, **kw),
     "tied gram": lambda target, times, **kw: tied_gram_flow(target, np.eye(5), times, **kw),

@@ -295,11 +295,6 @@ def test_uneven_row_weights_have_a_certified_optimum():
     assert sum(w[i] * (logsumexp(z[i]) - target[i] @ z[i]) for i in range(15)) > found.loss
 
 
-@pytest.mark.xfail(
-    raises=RuntimeError,
-    strict=True,
-    reason="the solver cuts true eigenvalues of K below 1e-5 of the largest and reopens them until its rounds run out",
-)
 @pytest.mark.parametrize("word", ["tree:3,2", "path-star:5x2"])
 def test_a_tree_with_uneven_row_weights_has_a_certified_optimum(word):
     target = one_hop_target(parse(word))
