@@ -3,12 +3,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+DEMO := cycle:15 path-star:4x5 karate
 PACKAGES := theory kernels sims tests benchmarks
 
 .PHONY: demo install test lint types unit bench format clean
 
 demo: install
-	$(BIN)/fiedler compare cycle:15 path-star:4x5 karate --model node2vec --model transformer --out runs/demo --overwrite
+	@for graph in $(DEMO); do \
+	    echo "== $$graph"; \
+	    $(BIN)/fiedler compare $$graph --out runs/demo/$$(echo $$graph | tr ':' '-') --overwrite || exit; \
+	done
 
 install: $(VENV)/.installed
 

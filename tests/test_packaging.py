@@ -52,7 +52,10 @@ def install(environment: Path, *arguments: str) -> None:
 
 
 def where(environment: Path, cwd: Path) -> dict[str, str]:
-    code = f"import json, importlib as i; print(json.dumps({{n: i.import_module('fiedler.'+n).__file__ for n in {SOURCES}}}))"
+    code = (
+        "import importlib, json; "
+        f"print(json.dumps({{name: importlib.import_module('fiedler.' + name).__file__ for name in {SOURCES}}}))"
+    )
     return json.loads(run(environment, "python", "-c", code, cwd=cwd))
 
 
