@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 
@@ -19,9 +20,13 @@ from torch import Tensor
 def csr_target(matrix: Any, *, columns: int | None = None, dtype: torch.dtype = torch.float32) -> Tensor:
     """A SciPy sparse matrix (N, V) as a torch sparse CSR tensor; ``columns`` >= V widens it with empty columns.
 
-    Use it when the vocabulary holds more tokens than the graph has nodes. Raises ValueError if ``columns`` < V.
+    Use it when the vocabulary holds more tokens than the graph has nodes. Repeated entries add; the tensor shares no
+    memory with ``matrix``. Raises TypeError for a matrix that is not sparse and ValueError if ``columns`` < V.
     """
-    csr = matrix.tocsr()
+    if not sp.issparse(matrix):
+        raise TypeError(f"csr_target needs a SciPy sparse matrix, got {type(matrix).__name__}")
+    csr = matrix.tocsr(copy=True)
+    csr.sum_duplicates()
     n, v = csr.shape
     width = v if columns is None else columns
     if width < v:
@@ -44,13 +49,19 @@ def graph_cross_entropy(
 
     ``embedding`` (N, D), ``context`` (V, D), ``target_csr`` sparse CSR (N, V) with non-negative rows (``csr_target``
     makes one), ``row_weight`` (N,), ones when None. Pass the same tensor twice for tied embeddings. Raises ValueError
-    for shapes that do not fit and TypeError for a dense target.
+    for shapes that do not fit, TypeError for a dense target or for tensors of different dtypes or devices.
     """
     if target_csr.layout != torch.sparse_csr:
         raise TypeError(f"target_csr must be a sparse CSR tensor, got {target_csr.layout}; make it with csr_target")
-    n, d = embedding.shape
-    v = context.shape[0]
-    if context.shape[1] != d or tuple(target_csr.shape) != (n, v):
+    for name, tensor in (("context", context), ("target_csr", target_csr), ("row_weight", row_weight)):
+        if tensor is not None and (tensor.dtype, tensor.device) != (embedding.dtype, embedding.device):
+            raise TypeError(
+                f"{name} is {tensor.dtype} on {tensor.device}, embedding {embedding.dtype} on {embedding.device}; "
+                "convert one of them"
+            )
+    n = embedding.shape[0] if embedding.dim() == 2 else 0
+    fits = embedding.dim() == context.dim() == 2 and context.shape[1] == embedding.shape[1]
+    if not fits or tuple(target_csr.shape) != (n, context.shape[0]):
         raise ValueError(
             f"shapes do not fit: embedding {tuple(embedding.shape)}, context {tuple(context.shape)}, "
             f"target {tuple(target_csr.shape)}; want (N, D), (V, D), (N, V)"

@@ -27,6 +27,10 @@ app = typer.Typer(
     help="What softmax embeddings of a graph should converge to, and what real training runs do.",
 )
 
+MAX_STEPS = 10**9  # far beyond what finishes; keeps step counts inside 64-bit integers
+
+INTERRUPTED = 130
+
 GraphWord = Annotated[
     str,
     typer.Argument(
@@ -41,7 +45,9 @@ SelfEdges = Annotated[bool, typer.Option("--self-edges", help="Add each node to 
 Smoothing = Annotated[float, typer.Option("--label-smoothing", help="Mix the target with the uniform one, in [0, 1).")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the output folder.")]
-Steps = Annotated[int | None, typer.Option("--steps", help="Training steps (default: the model's).")]
+Steps = Annotated[
+    int | None, typer.Option("--steps", min=1, max=MAX_STEPS, help="Training steps (default: the model's).")
+]
 Rate = Annotated[float | None, typer.Option("--learning-rate", help="Step size (default: the model's).")]
 Width = Annotated[int | None, typer.Option("--width", help="Embedding dimension (default: the model's).")]
 InitStd = Annotated[float | None, typer.Option("--init-std", help="Standard deviation of initial weights.")]
@@ -218,8 +224,9 @@ def score(
     """Alignment of any embedding, trained by anyone, with the predictions for GRAPH."""
     from fiedler.theory import tied_optimum
 
-    from .embedding_files import node_rows, read_embedding, select_rows
+    from .embedding_files import read_embedding
     from .jsonio import to_json
+    from .node_rows import node_rows, select_rows
     from .scores import score_embedding
     from .tables import score_table
 
@@ -242,10 +249,12 @@ def score(
 
 def _task(graph: str, symmetrize: bool, self_edges: bool, label_smoothing: float) -> Any:
     from fiedler.theory import parse
+    from fiedler.theory.optimum import check_size
 
     from .tasks import Task
 
     task = Task(parse(graph, symmetrize=symmetrize), self_edges=self_edges, label_smoothing=label_smoothing)
+    check_size(task.graph.n)  # every command solves for the optimum; said before a dense target fills the memory
     _ = task.target  # an impossible target is bad input, to be said before anything is made
     return task
 
@@ -267,9 +276,8 @@ def _overrides(
 
 
 def _folder_name(graph: str) -> str:
-    """The graph's name as a folder name: cycle:15 -> cycle-15, data/my.edges -> my."""
-    stem = Path(graph).stem if "/" in graph or "\\" in graph else graph
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in stem)
+    """The graph's name (a file's name without its folder) as a folder name: cycle:15 -> cycle-15."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in graph)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -278,13 +286,15 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     try:
         code = command.main(given or ["--help"], prog_name="fiedler", standalone_mode=False)
+        if code == INTERRUPTED:  # newer typers turn Ctrl-C into this exit code without a word
+            return _say("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
     except typer.Exit as error:
         return int(error.exit_code)
     except (typer.Abort, KeyboardInterrupt):
-        return _say("interrupted", 130)
+        return _say("interrupted", INTERRUPTED)
     except UsageError as error:
-        return _say(f"{error.format_message()} See 'fiedler --help'.", 2)
+        return _say(f"{error.format_message().rstrip('.')}. See 'fiedler --help'.", 2)
     except (ValueError, TypeError) as error:
         return _say(str(error), 2)
     except (RuntimeError, FloatingPointError, OSError, MemoryError) as error:

@@ -20,7 +20,7 @@ from .recorder import Modes, log_spaced_steps
 from .rundir import RunDir
 from .scores import TrajectoryFit, fit_trajectory, score_embedding, score_logits
 from .tasks import Task
-from .train import Run, run_seeds
+from .train import Run, check_seeds, run_seeds
 
 Floats = NDArray[np.float64]
 
@@ -82,14 +82,24 @@ def compare(
     names = [model.name for model, _ in models]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"models must be a non-empty list without repeats; got {', '.join(names) or 'none'}")
+    check_seeds(seeds)
     report = on_progress or (lambda stage, fraction: None)
     config = {
         **task.describe(),
         "models": {model.name: dataclasses.asdict(settings) for model, settings in models},
         "seeds": list(seeds),
     }
+    if task.graph.n < 2:
+        raise ValueError(f"{task.graph.name} has one node, which leaves nothing to compare; use at least two")
     _ = task.target, task.spaces  # refuse an impossible task before the output folder is touched
-    folder = None if out is None else RunDir.create(out, config, overwrite=overwrite)
+    folder = None
+    if out is not None:
+        run_folders = {_run_folder(out, model)(seed) for model, _ in models for seed in seeds}
+        for path in (out, *sorted(run_folders)):
+            RunDir.check(path, overwrite=overwrite)
+        folder = RunDir.create(out, config, overwrite=overwrite)
+        for path in set((out / "runs").glob("*-seed*")) - run_folders:  # of the comparison this one replaces
+            RunDir.remove(path)
     report("optimum", 0.0)
     optimum = tied_optimum(task.target)
     report("optimum", 1.0)
@@ -135,12 +145,13 @@ def scores_of_runs(one: ModelComparison) -> list[dict[str, Any]]:
 
 
 def describe_comparison(comparison: Comparison) -> dict[str, Any]:
-    """scores.json of a comparison: the task, the predicted optimum, every run, and per model mean and standard
-    deviation over seeds (n - 1 in the denominator; null for one seed)."""
+    """scores.json of a comparison: the task, the optimum without weight decay and the one each model is scored against,
+    every run, and per model mean and standard deviation over seeds (n - 1 in the denominator; null for one seed)."""
     runs = [entry for one in comparison.models for entry in scores_of_runs(one)]
     return {
         **comparison.task.describe(),
         "optimum": describe_optimum(comparison.optimum),
+        "optimum_of_model": {one.model.name: describe_optimum(one.optimum) for one in comparison.models},
         "runs": runs,
         "summary": {one.model.name: summarise(scores_of_runs(one)) for one in comparison.models},
     }

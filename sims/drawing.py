@@ -18,8 +18,8 @@ def plane_coordinates(embedding: NDArray[np.floating], optimum: TiedOptimum) -> 
     """Predicted and measured node positions, each (n, 2), in the plane of the optimum's two largest eigenvalues.
 
     The measured embedding (n, m) is centred, rotated onto the predicted one by orthogonal Procrustes and scaled to it
-    by least squares. Inside a repeated eigenvalue the plane is not unique: the view with the largest smallest distance
-    between nodes, among a fixed set of rotations, is taken. Raises ValueError when the predicted rank is below 2.
+    by least squares. Inside a repeated eigenvalue the plane is not unique: of a fixed set of rotations the one is taken
+    that keeps the closest nodes farthest apart. Raises ValueError when the predicted rank is below 2.
     """
     wanted = optimum.embedding()
     if wanted.shape[1] < 2:
@@ -44,7 +44,7 @@ def _view(wanted: Floats, eigenvalues: Floats) -> Floats:
     rng, clearest = np.random.default_rng(0), -1.0
     for _ in range(VIEWS):
         q, _ = np.linalg.qr(rng.standard_normal((same, same)))
-        clear = _smallest_distance(wanted[:, :same] @ q[:, :2])
+        clear = _closest_distance(wanted[:, :same] @ q[:, :2])
         if clear > clearest:
             clearest = clear
             best = np.eye(rank)
@@ -52,8 +52,9 @@ def _view(wanted: Floats, eigenvalues: Floats) -> Floats:
     return best
 
 
-def _smallest_distance(points: Floats) -> float:
-    """The smallest distance between two distinct nodes; nodes with the same predicted position do not count."""
+def _closest_distance(points: Floats) -> float:
+    """The mean of the n/2 smallest distances between two nodes: unlike the smallest alone, it still tells views apart
+    when two nodes have the same predicted position."""
     gaps = np.linalg.norm(points[:, None] - points[None], axis=2)
     apart = gaps[np.triu_indices(len(points), 1)]
     return float(np.sort(apart)[: max(1, len(points) // 2)].mean())

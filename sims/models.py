@@ -58,7 +58,8 @@ class Model:
     def make_settings(self, **overrides: Any) -> Any:
         """The model's settings with every override that is not None. Raises ValueError for one it does not have."""
         given = {name: value for name, value in overrides.items() if value is not None}
-        known = {field.name for field in dataclasses.fields(self.settings())}
+        # "tied" is which of the two Node2Vec models it is, not a setting of either.
+        known = {field.name for field in dataclasses.fields(self.settings())} - {"tied"}
         for name in given:
             if name not in known:
                 raise ValueError(f"the {self.name} model has no setting {name!r}; it has {', '.join(sorted(known))}")

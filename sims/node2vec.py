@@ -109,7 +109,10 @@ def train_node2vec(
                 state = _advance(descend, state, count, done)
                 done += count
             v, u = (state, state) if settings.tied else (state[:, :n], state[:, n:])
-            yield Node2VecState(int(step), v.copy(), u.copy(), _mean_loss(v, u, target), rotation)
+            loss = _mean_loss(v, u, target)
+            if not np.isfinite(loss).all():
+                raise FloatingPointError(f"training diverged before step {done}: lower the learning rate")
+            yield Node2VecState(int(step), v.copy(), u.copy(), loss, rotation)
 
 
 def _compress(start: Floats) -> tuple[Floats, Floats | None]:
@@ -210,6 +213,7 @@ def _softmax(z: Floats) -> Floats:
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # the caller reports an overflow
 def _mean_loss(v: Floats, u: Floats, target: Floats) -> Floats:
     z = v @ u.transpose(0, 2, 1)
     top = z.max(axis=2, keepdims=True)

@@ -28,11 +28,14 @@ Floats = NDArray[np.float64]
 # Okabe-Ito colours in an order that also falls apart in greyscale, each with its own marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v")
-REST_COLOUR = "#777777"
+REST_COLOUR = "#444444"
 DRAWN_MODES = 4  # eigenspaces with a line of their own; the others are summed
+LONGEST_NAME = 60  # characters of a graph's name that a row's title has room for
 DOTS = 26  # measured points drawn along the time axis
 SPECTRUM_SIZE = 10
-RESIDUAL_ZOOM = 0.2  # decades shown when the run follows the theory closely; one decade otherwise
+RESIDUAL_REACHES = (0.2, 0.5, 1.0, 2.0, 5.0)  # decades shown of the residuals: the first that holds every dot
+FLOORS = 1e-4, 1e-8  # the energy axis ends at these fractions of the predicted final and of the largest energy
+ROUNDING = 1e-9  # eigenvalues below it are zero but for rounding, and are labelled so
 
 STYLE = {
     "font.size": 9,
@@ -79,7 +82,9 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 def _row_title(comparison: Comparison, one: ModelComparison) -> str:
     seeds = len(one.runs)
-    return f"{comparison.task.graph.name}: {one.model.title}, {seeds} seed{'s' if seeds > 1 else ''}"
+    name = comparison.task.graph.name
+    name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    return f"{name}: {one.model.title}, {seeds} seed{'s' if seeds > 1 else ''}"
 
 
 def drawn_modes(one: ModelComparison) -> NDArray[np.int64]:
@@ -98,13 +103,18 @@ def _draw_energy(ax: Axes, below: Axes, one: ModelComparison, spaces: Eigenspace
     chosen = drawn_modes(one)
     dots = np.unique(np.round(np.linspace(0, len(steps) - 1, DOTS)).astype(int))
     rest = np.setdiff1d(np.arange(len(spaces.eigenvalues)), chosen)
-    series = [
-        (f"$\\mu$ = {spaces.eigenvalues[k]:.3g} (×{spaces.multiplicities[k]})", [k], COLOURS[i], MARKERS[i], "-")
-        for i, k in enumerate(chosen)
-    ] + [("all other modes", list(rest), REST_COLOUR, "x", "--")]
+    series = [(_mode_label(spaces, int(k)), [k], COLOURS[i], MARKERS[i], "-") for i, k in enumerate(chosen)] + [
+        ("all other modes", list(rest), REST_COLOUR, "x", "--")
+    ]
+    total = one.predicted.centred_energy.sum(axis=1)
+    top = max(float(total.max()), float(energies.sum(axis=2).max()))
+    floor = max(FLOORS[0] * float(total[-1]), FLOORS[1] * top)
+    widest = 0.0
     for label, members, colour, marker, line in series:
         predicted = one.predicted.centred_energy[:, members].sum(axis=1)
         measured = energies[:, :, members].sum(axis=2)
+        if max(predicted.max(initial=0.0), measured.max(initial=0.0)) < floor:
+            continue  # nothing to see, so no line in the legend either: the constant mode of a regular graph
         centre = np.exp(np.log(np.maximum(measured, 1e-300)).mean(axis=0))
         ax.plot(one.predicted.times, predicted, line, color=colour, lw=1.6, zorder=2)
         spread = np.abs(np.stack([centre - measured.min(axis=0), measured.max(axis=0) - centre]))
@@ -116,16 +126,20 @@ def _draw_energy(ax: Axes, below: Axes, one: ModelComparison, spaces: Eigenspace
         pick = dots[shown[dots]]
         ratio = np.log10(centre[pick] / expected[pick][:, members].sum(axis=1))
         below.plot(times[pick], ratio, marker, ms=3.5, color=colour, mfc=face, mew=1.0)
-    top = max(float(one.predicted.centred_energy.sum(axis=1).max()), float(energies.sum(axis=2).max()))
-    floor = 1e-4 * float(one.predicted.centred_energy[-1].sum())
+        widest = max(widest, float(np.abs(ratio).max(initial=0.0)))
     ax.set(xscale="log", yscale="log", ylim=(floor, 4 * top), ylabel=r"mode energy $\|\Pi_k V\|^2$")
     ax.tick_params(labelbottom=False)
     ax.set_title("lines: theory    markers: runs (mean, range over seeds)", loc="left", fontsize=8.5)
     ax.legend(loc="best", ncols=1, frameon=True, framealpha=0.85, edgecolor="none", handletextpad=0.4)
     below.axhline(0, color="black", lw=0.8)
-    reach = 1.0 if one.mean_fit.rms_log10 > RESIDUAL_ZOOM / 3 else RESIDUAL_ZOOM
+    reach = next((limit for limit in RESIDUAL_REACHES if widest <= limit), float(np.ceil(widest)))
     below.set(ylabel="log$_{10}$ ratio", xlabel=_time_label(one), ylim=(-1.1 * reach, 1.1 * reach))
     below.set_yticks([-reach, 0, reach])
+
+
+def _mode_label(spaces: Eigenspaces, k: int) -> str:
+    value = float(spaces.eigenvalues[k])
+    return f"$\\mu$ = {0.0 if abs(value) < ROUNDING else value:.3g} (×{spaces.multiplicities[k]})"
 
 
 def _time_label(one: ModelComparison) -> str:
@@ -140,17 +154,21 @@ def _draw_spectrum(ax: Axes, one: ModelComparison) -> None:
     measured = np.array([_centred_spectrum(run.final.embedding, one) for run in one.runs])
     count = min(SPECTRUM_SIZE, len(predicted) - 1)
     index = np.arange(1, count + 1)
-    scale = float((measured @ predicted).sum() / (measured**2).sum()) if one.mean_fit.fitted else 1.0
+    scale = 1.0
+    if one.mean_fit.fitted and one.optimum.rank > 0:
+        scale = float((measured @ predicted).sum() / (measured**2).sum())
     ax.plot(index, predicted[:count], "-", color="black", lw=1.2, zorder=1)
     ax.plot(index, predicted[:count], "s", ms=7, mfc="none", mec="black", mew=1.2, label="predicted", zorder=2)
     centre, spread = scale * measured.mean(axis=0), scale * measured.std(axis=0)
-    label = "measured" if scale == 1.0 else f"measured × {scale:.2g}"
+    label = "measured" if scale == 1.0 else f"measured × {scale:.3g}"
     ax.errorbar(index, centre[:count], yerr=spread[:count], fmt="o", ms=4, color=COLOURS[1], label=label, zorder=3)
     ax.set(xlabel="index", ylabel="eigenvalue of centred Gram matrix", xticks=index[:: 1 if count <= 10 else 2])
-    ax.set_ylim(bottom=min(0.0, float(centre.min())) - 0.03 * float(max(predicted.max(), centre.max(), 1e-12)))
+    highest = max(float(predicted.max()), float((centre + spread).max()), 1e-12)
+    ax.set_ylim(min(0.0, float(centre.min())) - 0.03 * highest, 1.25 * highest)  # the legend has the top to itself
     # gram_error is measured from the tied optimum; an untied model is drawn against its own flow.
-    error = np.mean([scores["gram_error"] for scores in one.scores])
-    ax.set_title(f"Gram spectrum, gram_error {error:.2g}" if one.model.tied else "Gram spectrum, last step", loc="left")
+    error = float(np.mean([scores["gram_error"] for scores in one.scores]))
+    known = f", gram_error {error:.2g}" if np.isfinite(error) else ""
+    ax.set_title(f"Gram spectrum{known}" if one.model.tied else "Gram spectrum, last step", loc="left")
     ax.legend(loc="upper right", frameon=False)
 
 
@@ -162,13 +180,12 @@ def _centred_spectrum(embedding: NDArray[np.floating], one: ModelComparison) -> 
 def _draw_embedding(ax: Axes, comparison: Comparison, one: ModelComparison) -> None:
     optimum = one.optimum
     score = one.scores[0]["fiedler_score"]
-    ax.set_title(f"embedding, fiedler_score {score:.3g}", loc="left")
+    ax.set_title(f"embedding, fiedler_score {score:.3g}" if np.isfinite(score) else "embedding", loc="left")
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_visible(True)
         spine.set_color("#bbbbbb")
-    ax.set_anchor("N")
     ax.set_anchor("N")
     if optimum.rank < 2:
         ax.text(0.5, 0.5, f"predicted rank {optimum.rank}:\nno plane to draw", ha="center", va="center",
@@ -190,11 +207,3 @@ def _draw_embedding(ax: Axes, comparison: Comparison, one: ModelComparison) -> N
 
 def _node_size(n: int) -> float:
     return float(np.clip(900 / n, 6, 30))
-
-
-def describe_drawn(one: ModelComparison, spaces: Eigenspaces) -> list[dict[str, Any]]:
-    """Which eigenspaces the figure draws, for the report's caption."""
-    return [
-        {"eigenvalue": float(spaces.eigenvalues[k]), "multiplicity": int(spaces.multiplicities[k])}
-        for k in drawn_modes(one)
-    ]

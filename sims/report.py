@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fiedler.theory import effective_rank
+from fiedler.theory import TiedOptimum, effective_rank
 
 from .compare import Comparison, scores_of_runs, summarise
 
@@ -18,16 +18,18 @@ COLUMNS = (
     ("edge recall", "edge_recall", ".3f"),
     ("trajectory error (decades)", "trajectory_rms_log10", ".3f"),
 )
+SHOWN = 10  # eigenvalues written out; scores.json has them all
 
 
 def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: the prediction first, then one row a model, mean +- standard deviation over seeds."""
-    optimum = comparison.optimum
+    """Header and rows: the prediction first, then one row a model, mean +- standard deviation over seeds.
+
+    A model trained with weight decay is measured from the optimum with it, which then has a row too."""
     header = ["", "seeds", *(title for title, _, _ in COLUMNS)]
-    zero = "0.0000" if optimum.rank else "-"
-    rows = [["predicted", "", f"{optimum.loss_per_node:.6f}", zero, "1.0000" if optimum.rank else "-",
-             f"{_optimal_effective_rank(comparison):.2f}", "", ""]]  # fmt: skip
+    rows = [_predicted_row("predicted", comparison.optimum)]
     for one in comparison.models:
+        if one.optimum is not comparison.optimum:
+            rows.append(_predicted_row(f"predicted, decay {one.optimum.weight_decay:g}", one.optimum))
         summary = summarise(scores_of_runs(one))
         rows.append(
             [one.model.title, str(len(one.runs)), *(_mean_and_spread(summary[key], fmt) for _, key, fmt in COLUMNS)]
@@ -39,7 +41,8 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
     """report.md: figure, table, what was fitted, settings, command and versions."""
     task, optimum = comparison.task, comparison.optimum
     header, rows = comparison_rows(comparison)
-    eigenvalues = ", ".join(f"{value:.5g}" for value in optimum.eigenvalues[:10]) or "none (rank 0)"
+    eigenvalues = ", ".join(f"{value:.5g}" for value in optimum.eigenvalues[:SHOWN]) or "none (rank 0)"
+    eigenvalues += ", ..." if optimum.rank > SHOWN else ""
     lines = [
         f"# {task.graph.name}: prediction beside real runs",
         "",
@@ -100,7 +103,8 @@ def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> lis
     ]
 
 
-def _optimal_effective_rank(comparison: Comparison) -> float:
-    if comparison.optimum.rank == 0:
-        return 0.0
-    return effective_rank(comparison.optimum.embedding(), components=comparison.optimum.components)
+def _predicted_row(title: str, optimum: TiedOptimum) -> list[str]:
+    if optimum.rank == 0:  # a zero Gram matrix: there is nothing an embedding could be aligned with
+        return [title, "", f"{optimum.loss_per_node:.6f}", "-", "-", "0.00", "", ""]
+    rank = effective_rank(optimum.embedding(), components=optimum.components)
+    return [title, "", f"{optimum.loss_per_node:.6f}", "0.0000", "1.0000", f"{rank:.2f}", "", ""]

@@ -8,6 +8,7 @@ or sees half of one.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import zipfile
@@ -49,26 +50,35 @@ class RunDir:
         """
         run = RunDir(Path(path))
         text = to_json({**config, FORMAT_KEY: FORMAT}, indent=2)  # before anything is removed
+        RunDir.check(path, overwrite=overwrite)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
-            found = sorted(name for name in os.listdir(run.path) if not _is_leftover(name))
-            if found and not overwrite:
-                raise ValueError(f"{run.path} is not empty (it holds {found[0]!r}): pass --overwrite or another --out")
-            if found and not run._is_run():
-                raise ValueError(
-                    f"{run.path} holds {found[0]!r} but no config.json of a run, so nothing in it is "
-                    "overwritten: give another --out"
-                )
             run._clear()
             # Written over the old one, never removed first: the folder stays known as a run's.
             run._write("config.json", text)
             run._write("environment.json", to_json(describe_environment(), indent=2))
             run.figures.mkdir(exist_ok=True)
         except OSError as error:
-            raise ValueError(
-                f"{run.path} cannot be made a run folder ({error.strerror or error}): give another --out"
-            ) from error
+            raise _cannot_be_made(run.path, error) from error
         return run
+
+    @staticmethod
+    def check(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Refuse what `create` would refuse for what lies at `path`, with the same ValueError; changes nothing."""
+        run = RunDir(Path(path))
+        try:
+            found = sorted(name for name in os.listdir(run.path) if not _is_leftover(name))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _cannot_be_made(run.path, error) from error
+        if found and not overwrite:
+            raise ValueError(f"{run.path} is not empty (it holds {found[0]!r}): pass --overwrite or another --out")
+        if found and not run._is_run():
+            raise ValueError(
+                f"{run.path} holds {found[0]!r} but no config.json of a run, so nothing in it is "
+                "overwritten: give another --out"
+            )
 
     @staticmethod
     def open(path: str | os.PathLike[str]) -> RunDir:
@@ -79,6 +89,21 @@ class RunDir:
         if not run._is_run():
             raise ValueError(f"{run.path} has no config.json of a run: give the --out of an earlier run")
         return run
+
+    @staticmethod
+    def remove(path: str | os.PathLike[str]) -> None:
+        """Take away a run folder: every file a run writes, and the folder itself unless something else is in it.
+
+        A folder that is no run's is left alone.
+        """
+        run = RunDir(Path(path))
+        if not run._is_run():
+            return
+        run._clear()
+        (run.path / "config.json").unlink()
+        for folder in (run.figures, run.path):
+            with contextlib.suppress(OSError):  # somebody else's files are in it
+                folder.rmdir()
 
     @property
     def figures(self) -> Path:
@@ -241,6 +266,10 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Make `path` hold `text` in UTF-8, or what it held before; see atomic_write."""
     atomic_write(path, lambda stream: stream.write(text.encode()))
+
+
+def _cannot_be_made(path: Path, error: OSError) -> ValueError:
+    return ValueError(f"{path} cannot be made a run folder ({error.strerror or error}): give another --out")
 
 
 def _is_leftover(name: str) -> bool:

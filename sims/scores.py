@@ -64,7 +64,7 @@ def score_logits(logits: NDArray[np.floating], task: Task) -> dict[str, Any]:
     """Edge margin and recall of a model's own logits (n, n).
 
     ``edge_recall``: the fraction of directed edges (u, v), u != v, with v among the deg(u) largest logits of row u, u
-    itself left out.
+    itself left out; NaN where there is no such edge.
     """
     z = np.array(logits, dtype=np.float64)
     margin, top1 = edge_margin(z, task.graph)
@@ -73,7 +73,8 @@ def score_logits(logits: NDArray[np.floating], task: Task) -> dict[str, Any]:
     np.fill_diagonal(z, -np.inf)
     ranks = np.argsort(np.argsort(-z, axis=1, kind="stable"), axis=1)
     hit = neighbour & (ranks < neighbour.sum(axis=1, keepdims=True))
-    return {"edge_margin": margin, "edge_top1": top1, "edge_recall": float(hit.sum() / neighbour.sum())}
+    recall = float(hit.sum() / neighbour.sum()) if neighbour.any() else float("nan")
+    return {"edge_margin": margin, "edge_top1": top1, "edge_recall": recall}
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def fit_trajectory(predicted: PredictedTrajectory, modes: Modes, time_per_step: 
     """Compare a run's recorded modes (steps > 0) with the predicted ones, interpolated linearly in log-log.
 
     With ``time_per_step`` None one time scale and one amplitude are fitted by least squares on the log energies;
-    otherwise nothing is.
+    otherwise nothing is. Without a visible mode to compare the distances are NaN.
     """
     used = modes.steps > 0
     steps, measured = modes.steps[used].astype(np.float64), modes.centred_energy[used]
@@ -106,6 +107,8 @@ def fit_trajectory(predicted: PredictedTrajectory, modes: Modes, time_per_step: 
     middle = np.log(predicted.times[[0, -1]].prod() ** 0.5 / np.exp(np.log(steps).mean()))
     grid = middle + np.linspace(-8, 8, 65)
     errors = [_fit_at(predicted, steps, measured, float(np.exp(x)), fit_amplitude=True).rms_log10 for x in grid]
+    if np.isnan(errors).all():  # no mode to compare at any time scale
+        return _fit_at(predicted, steps, measured, float(np.exp(middle)), fit_amplitude=True)
     best = int(np.nanargmin(errors))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     found = minimize_scalar(

@@ -38,15 +38,16 @@ def run_seeds(
     """Train every seed and return the runs in the order of ``seeds``.
 
     ``folder(seed)``: where to keep each run (nothing is kept when None); see ``rundir`` for the layout.
-    ``on_progress`` is called with the fraction done. Raises ValueError for repeated seeds or a folder in use,
-    FloatingPointError when training diverges; what is already written stays.
+    ``on_progress`` is called with the fraction done. Raises ValueError for repeated seeds or a folder in use, before
+    anything is written, and FloatingPointError when training diverges; what is already written stays.
     """
-    if len(set(seeds)) != len(seeds) or not seeds:
-        raise ValueError(f"seeds must be a non-empty list without repeats; got {list(seeds)}")
+    check_seeds(seeds)
     steps = log_spaced_steps(settings.steps)
     recorders = {seed: Recorder(task.spaces, steps) for seed in seeds}
     kept: dict[int, RunDir] = {}
     if folder is not None:
+        for seed in seeds:
+            RunDir.check(folder(seed), overwrite=overwrite)
         for seed in seeds:
             kept[seed] = RunDir.create(folder(seed), describe_run(task, model, settings, seed), overwrite=overwrite)
     per_step = model.time_per_step(settings)
@@ -65,6 +66,12 @@ def run_seeds(
         if run.seed in kept:
             _keep(kept[run.seed], run, task)
     return runs
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Raises ValueError for no seeds or repeated ones."""
+    if len(set(seeds)) != len(seeds) or not seeds:
+        raise ValueError(f"seeds must be a non-empty list without repeats; got {list(seeds)}")
 
 
 def describe_run(task: Task, model: Model, settings: Any, seed: int) -> dict[str, Any]:

@@ -95,18 +95,19 @@ def train_transformer(
     in float32, and leaves torch's own random state as it was. Raises FloatingPointError when the loss is not finite.
     """
     n = target.shape[0]
-    with _seeded(seed), _one_thread():
+    with _seeded(seed):  # nothing but the initial weights is random
         model = build_transformer(n, settings)
-        model.train()
-        inputs, wanted = edge_inputs(n), csr_target(target, columns=n + 1)
-        optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    model.train()
+    inputs, wanted = edge_inputs(n), csr_target(target, columns=n + 1)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
 
-        def forward() -> tuple[torch.Tensor, torch.Tensor]:
-            hidden = model.transformer(input_ids=inputs).last_hidden_state[:, -1]
-            return graph_cross_entropy(hidden, model.lm_head.weight, wanted) / n, hidden
+    def forward() -> tuple[torch.Tensor, torch.Tensor]:
+        hidden = model.transformer(input_ids=inputs).last_hidden_state[:, -1]
+        return graph_cross_entropy(hidden, model.lm_head.weight, wanted) / n, hidden
 
-        done = 0
-        for step in record_steps:
+    done = 0
+    for step in record_steps:
+        with _one_thread():  # not around the yield: the caller's code keeps its own threads
             while done < step:
                 optimiser.zero_grad(set_to_none=True)
                 loss, _ = forward()
@@ -119,7 +120,7 @@ def train_transformer(
                 if not bool(torch.isfinite(loss)):
                     raise FloatingPointError(f"training diverged before step {done}: lower the learning rate")
                 logits = (hidden @ weight.T).numpy()
-            yield TransformerState(int(step), weight.detach().numpy().copy(), float(loss), logits)
+        yield TransformerState(int(step), weight.detach().numpy().copy(), float(loss), logits)
 
 
 @contextmanager

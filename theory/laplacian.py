@@ -78,21 +78,23 @@ def laplacian(graph: Graph, kind: str = "combinatorial") -> sp.csr_array:
     combinatorial D - A; symmetric I - D^-1/2 A D^-1/2; random-walk I - D^-1 A (not symmetric in general);
     symmetrized-random-walk (I - D^-1 A) + (I - D^-1 A)', the L of arXiv 2510.26745, section 4.
 
-    Raises ValueError for an unknown kind, and for isolated nodes in all kinds but the combinatorial one.
+    The row of an isolated node is zero in every kind, as in SciPy and NetworkX: it is a component of its own, with
+    eigenvalue zero. Raises ValueError for an unknown kind.
     """
     check_kind(kind)
     adjacency, degrees = graph.adjacency, graph.degrees
     if kind == "combinatorial":
         return _canonical(sp.diags_array(degrees) - adjacency)
-    _refuse_isolated(graph, kind)
-    identity = sp.eye_array(graph.n, format="csr")
+    connected = degrees > 0
+    identity = sp.diags_array(connected.astype(np.float64), format="csr")
     if kind == "symmetric":
         entries = adjacency.tocoo()
         # The product of roots commutes, so the result is symmetric to the last bit.
         root = np.sqrt(degrees)
         scaled = entries.data / (root[entries.row] * root[entries.col])
         return _canonical(identity - sp.coo_array((scaled, (entries.row, entries.col)), shape=adjacency.shape))
-    random_walk = identity - sp.diags_array(1.0 / degrees) @ adjacency
+    inverse = np.divide(1.0, degrees, out=np.zeros(graph.n), where=connected)
+    random_walk = identity - sp.diags_array(inverse) @ adjacency
     return _canonical(random_walk if kind == "random-walk" else random_walk + random_walk.T)
 
 
@@ -141,16 +143,6 @@ def _canonical(matrix: Any) -> sp.csr_array:
     result.sum_duplicates()
     result.eliminate_zeros()
     return result
-
-
-def _refuse_isolated(graph: Graph, kind: str) -> None:
-    isolated = graph.isolated
-    if isolated.size:
-        shown = ", ".join(str(graph.nodes[i]) for i in isolated[:3]) + (", ..." if isolated.size > 3 else "")
-        raise ValueError(
-            f"the {kind} Laplacian needs positive degrees, but {isolated.size} node(s) of {graph.name!r} are "
-            f"isolated ({shown}); remove them or add self-edges"
-        )
 
 
 def _check_dense_size(n: int) -> None:

@@ -303,3 +303,21 @@ def test_what_a_killed_write_left_is_cleared(tmp_path: Path) -> None:
     (run.path / ".modes.npz.0a1b2c3d.tmp").write_text("half")
     RunDir.create(tmp_path, CONFIG, overwrite=True)
     assert sorted(os.listdir(tmp_path)) == ["config.json", "environment.json", "figures"]
+
+
+def test_removing_a_run(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run", CONFIG)
+    run.write_scores({"a": 1})
+    run.append_metrics({"step": 0})
+    RunDir.remove(run.path)
+    assert not run.path.exists()
+    RunDir.remove(run.path)  # nothing there, nothing done
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text("{}")
+    RunDir.remove(other)
+    assert os.listdir(other) == ["config.json"]
+    kept = RunDir.create(tmp_path / "kept", CONFIG)
+    (kept.figures / "photo.jpg").write_text("mine")
+    RunDir.remove(kept.path)
+    assert everything(tmp_path / "kept") == {"figures/photo.jpg": b"mine"}

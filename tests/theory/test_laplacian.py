@@ -65,18 +65,21 @@ def test_weights_and_self_loops():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_isolated_nodes(kind):
-    source = nx.Graph([("a", "b")])
+def test_an_isolated_node_is_a_component_of_its_own(kind):
+    source = nx.Graph([("a", "b"), ("b", "c"), ("c", "a"), ("d", "e")])
     source.add_node("lonely")
     graph = as_graph(source)
-    if kind == "combinatorial":
-        values, multiplicities = spectrum(graph, kind)
-        np.testing.assert_allclose(values, [0, 2], atol=1e-14)
-        assert list(multiplicities) == [2, 1]
-        return
-    for function in (laplacian, spectrum):
-        with pytest.raises(ValueError, match=r"isolated \(lonely\); remove them or add self-edges"):
-            function(graph, kind)
+    values, multiplicities = spectrum(graph, kind)
+    assert values[0] == pytest.approx(0, abs=1e-14)
+    assert multiplicities[0] == 3  # the triangle, the edge and the node
+    matrix = laplacian(graph, kind).toarray()
+    assert not matrix[5].any()
+    assert not matrix[:, 5].any()
+    rest = laplacian(as_graph(source.subgraph("abcde")), kind).toarray()
+    np.testing.assert_array_equal(matrix[:5, :5], rest)
+    if kind == "symmetric":
+        peer = nx.normalized_laplacian_matrix(source).toarray()
+        np.testing.assert_allclose(matrix, peer, atol=1e-15)
 
 
 @pytest.mark.parametrize("function", [laplacian, spectrum, laplacian_eigenspaces])

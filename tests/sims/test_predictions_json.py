@@ -1,0 +1,172 @@
+"""The dictionary of `fiedler theory`: against the 15-cycle, where everything can be written down by hand."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+from fiedler.sims.jsonio import from_json, to_json
+from fiedler.sims.predictions_json import LAPLACIAN, describe_optimum, describe_theory
+from fiedler.sims.tasks import Task
+from fiedler.theory import parse, tied_optimum
+
+N = 15
+COSINES = np.cos(2 * np.pi * np.arange(N) / N)  # of the eigenvalues of D^-1 A, and of the distances on the circle
+
+LOSS_TOLERANCE = 1e-11  # the digits given below, after a solver that is exact to rounding
+VALUE_TOLERANCE = 1e-8  # relative: eigenvalues carry the solver's 1e-9
+GIVEN_TOLERANCE = 1e-5  # the digits given of 45.57987
+SPECTRUM_TOLERANCE = 1e-12  # a closed form of a few operations
+CERTIFIED = 1e-7  # what "certified" has to mean at least
+
+
+@pytest.fixture(scope="module")
+def cycle() -> Task:
+    return Task(parse(f"cycle:{N}"))
+
+
+@pytest.fixture(scope="module")
+def tied(cycle: Task) -> dict[str, Any]:
+    return describe_theory(cycle)
+
+
+def softmax_of_circle(height: float) -> np.ndarray:
+    """P of the logits K_ij = height (2/15) cos(2 pi (i - j) / 15), which has the eigenvalue ``height`` twice."""
+    exponent = np.exp(height * 2 / N * COSINES)
+    return exponent / exponent.sum()
+
+
+def test_the_optimum_of_the_cycle(tied: dict[str, Any]) -> None:
+    optimum = tied["optimum"]
+    assert optimum["loss_per_node"] == pytest.approx(1.434917543849, abs=LOSS_TOLERANCE)
+    assert optimum["rank"] == 2
+    assert optimum["attained"] is True
+    assert optimum["eigenvalues"] == pytest.approx([45.57987] * 2, abs=GIVEN_TOLERANCE)
+    assert 0 <= optimum["certificate"]["max_violation"] < CERTIFIED
+    assert abs(optimum["certificate"]["duality_gap"]) < CERTIFIED
+    assert optimum["eigenvalues_of"] == "centred Gram matrix"
+    assert optimum["diverging_directions"] == 0
+
+
+def test_the_optimum_solves_its_own_equation(tied: dict[str, Any]) -> None:
+    # By symmetry K is circulant of rank 2, and T - P vanishes on its mode: cos(2 pi / 15) = sum_d P_d cos(2 pi d / 15).
+    height = brentq(lambda x: softmax_of_circle(x) @ COSINES - COSINES[1], 1.0, 200.0, xtol=1e-13)
+    assert tied["optimum"]["eigenvalues"] == pytest.approx([height] * 2, rel=VALUE_TOLERANCE)
+    loss = -0.5 * sum(math.log(softmax_of_circle(height)[neighbour]) for neighbour in (1, N - 1))
+    assert tied["optimum"]["loss_per_node"] == pytest.approx(loss, abs=LOSS_TOLERANCE)
+
+
+def test_the_task_and_the_settings_are_named(tied: dict[str, Any]) -> None:
+    task = {"graph": "cycle:15", "n": 15, "edges": 15, "components": 1, "self_edges": False, "label_smoothing": 0.0}
+    settings = {"model": "tied", "weight_decay": 0.0, "laplacian": LAPLACIAN, "init_scale": 0.01}
+    assert {name: tied[name] for name in task | settings} == task | settings
+
+
+@pytest.mark.parametrize(
+    ("laplacian", "factor"), [(LAPLACIAN, 1.0), ("combinatorial", 1.0), ("symmetric", 0.5), ("random-walk", 0.5)]
+)
+def test_the_spectrum_of_the_cycle(cycle: Task, laplacian: str, factor: float) -> None:
+    lines = describe_theory(cycle, laplacian=laplacian)["spectrum"]
+    wanted = factor * (2 - 2 * COSINES[: N // 2 + 1])
+    np.testing.assert_allclose([line["eigenvalue"] for line in lines], wanted, atol=SPECTRUM_TOLERANCE)
+    assert [line["multiplicity"] for line in lines] == [1] + [2] * (N // 2)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.4])
+@pytest.mark.parametrize("scale", [0.01, 0.3])
+def test_growth_rates_and_times_tied(cycle: Task, decay: float, scale: float) -> None:
+    answer = describe_theory(cycle, weight_decay=decay, init_scale=scale)
+    # S0 = T + T' - 2 11'/n - 2 l I: twice the cosines, each from k and 15 - k; the constant mode has rate 0 - 2 l.
+    rates = [2 * cosine - 2 * decay for cosine in COSINES[1 : N // 2 + 1] if cosine > decay]
+    check_rates(answer, rates, scale)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.4])
+def test_growth_rates_and_times_untied(cycle: Task, decay: float) -> None:
+    answer = describe_theory(cycle, tied=False, weight_decay=decay)
+    # The singular values of T - 11'/n are the cosines' absolute values, which are distinct for an odd cycle.
+    rates = sorted((abs(cosine) - decay for cosine in COSINES[1 : N // 2 + 1] if abs(cosine) > decay), reverse=True)
+    check_rates(answer, rates, 0.01)
+    assert answer["model"] == "untied"
+
+
+def check_rates(answer: dict[str, Any], rates: list[float], scale: float) -> None:
+    assert len(rates) >= 2
+    assert [line["multiplicity"] for line in answer["growth_rates"]] == [2] * len(rates)
+    np.testing.assert_allclose([line["rate"] for line in answer["growth_rates"]], rates, rtol=VALUE_TOLERANCE)
+    times = [math.log(1 / scale**2) / (2 * rate) for rate in rates]
+    np.testing.assert_allclose(answer["mode_times"], times, rtol=VALUE_TOLERANCE)
+    assert answer["init_scale"] == scale
+
+
+def test_the_untied_optimum_without_decay_is_the_entropy_and_not_attained(cycle: Task) -> None:
+    optimum = describe_theory(cycle, tied=False)["optimum"]
+    assert optimum["loss_per_node"] == pytest.approx(math.log(2), abs=LOSS_TOLERANCE)
+    assert optimum["attained"] is False
+    assert len(optimum["eigenvalues"]) == optimum["rank"] == 0
+    assert optimum["eigenvalues_of"] == "logits (singular values)"
+    assert optimum["diverging_directions"] is None
+
+
+def test_the_untied_optimum_with_decay(cycle: Task) -> None:
+    decay = 0.5
+    optimum = describe_theory(cycle, tied=False, weight_decay=decay)["optimum"]
+    # Z = sum over modes k of z_k u_k u_k': on each the residual T - P is +-decay in the direction of z_k.
+    values = np.array(optimum["eigenvalues"])
+    assert optimum["attained"] is True
+    assert optimum["rank"] == len(values) == 8
+    assert (np.diff(values) <= 0).all()
+    np.testing.assert_allclose(values[::2], values[1::2], rtol=VALUE_TOLERANCE)
+    signed = {k: COSINES[k] for k in range(1, N // 2 + 1) if abs(COSINES[k]) > decay}  # one pair of values for each
+    assert 2 * len(signed) == len(values)
+    heights = dict(zip(sorted(signed, key=lambda k: -abs(signed[k])), values[::2], strict=True))
+    row = sum(h * np.sign(signed[k]) * 2 / N * COSINES[k * np.arange(N) % N] for k, h in heights.items())
+    p = np.exp(row) / np.exp(row).sum()
+    for k in heights:
+        residual = signed[k] - p @ COSINES[k * np.arange(N) % N]
+        assert residual == pytest.approx(decay * np.sign(signed[k]), abs=CERTIFIED)
+    assert optimum["loss_per_node"] == pytest.approx(-0.5 * math.log(p[1]) - 0.5 * math.log(p[-1]), abs=CERTIFIED)
+
+
+def test_weight_decay_reaches_the_tied_optimum(cycle: Task) -> None:
+    decay = 0.65  # strong enough that the second pair of modes stays at zero
+    height = brentq(lambda x: COSINES[1] - softmax_of_circle(x) @ COSINES - decay, 1e-6, 200.0, xtol=1e-13)
+    answer = describe_theory(cycle, weight_decay=decay)
+    assert answer["optimum"]["eigenvalues"] == pytest.approx([height] * 2, rel=VALUE_TOLERANCE)
+    assert answer["weight_decay"] == decay
+
+
+def test_components_and_diverging_directions() -> None:
+    answer = describe_theory(Task(parse("irregular")))
+    assert answer["components"] == 2
+    assert answer["optimum"]["diverging_directions"] == 1
+    assert answer["optimum"]["attained"] is False
+
+
+def test_a_graph_that_grows_nothing() -> None:
+    answer = describe_theory(Task(parse("hamming:1,5")))  # the complete graph: every centred mode decays
+    assert answer["growth_rates"] == answer["mode_times"] == []
+    assert answer["optimum"]["rank"] == len(answer["optimum"]["eigenvalues"]) == 0
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, -0.1, 2.0, math.nan])
+def test_a_bad_initial_scale_is_refused(cycle: Task, scale: float) -> None:
+    with pytest.raises(ValueError, match=r"init_scale must lie in \(0, 1\)"):
+        describe_theory(cycle, init_scale=scale)
+
+
+def test_an_unknown_laplacian_is_refused(cycle: Task) -> None:
+    with pytest.raises(ValueError, match="unknown Laplacian kind 'norm'"):
+        describe_theory(cycle, laplacian="norm")
+
+
+def test_it_is_plain_json(cycle: Task, tied: dict[str, Any]) -> None:
+    back = from_json(to_json(tied))
+    assert back["mode_times"] == tied["mode_times"]
+    assert back["optimum"]["eigenvalues"] == list(tied["optimum"]["eigenvalues"])
+    alone = describe_optimum(tied_optimum(cycle.target))
+    assert from_json(to_json(alone)) == back["optimum"]

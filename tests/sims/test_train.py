@@ -1,0 +1,242 @@
+"""The training engine: what it records, writes, reports and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fiedler.sims.models import Final, Model, Snapshot, get_model
+from fiedler.sims.node2vec import train_node2vec
+from fiedler.sims.recorder import log_spaced_steps
+from fiedler.sims.rundir import RunDir
+from fiedler.sims.tasks import Task
+from fiedler.sims.train import Run, run_seeds
+from fiedler.theory import mode_energy, parse
+
+SAME = 1e-10  # the same float64 training, seeds alone or together
+
+TASK = Task(parse("path-star:3x2"), self_edges=True, label_smoothing=0.1)
+N = TASK.graph.n
+SEEDS = [3, 0]
+
+
+@dataclass(frozen=True)
+class ToySettings:
+    steps: int = 5
+    fail_at: int | None = None
+
+
+def toy_embedding(seed: int, step: int) -> np.ndarray:
+    return np.full((N, 2), 10.0 * seed + step) + np.arange(N)[:, None]
+
+
+def toy_train(task: Task, settings: Any, seeds: Sequence[int], steps: Any) -> Iterator[Snapshot]:
+    """Known embeddings and losses, one seed after the other."""
+    for seed in seeds:
+        for step in steps.tolist():
+            if settings.fail_at == step and seed == seeds[-1]:
+                raise FloatingPointError("toy diverged: lower the learning rate")
+            v = toy_embedding(seed, step)
+            final = Final(v, None, v @ v.T) if step == steps[-1] else None
+            yield Snapshot(seed, step, v, seed + 1 / (1 + step), final)
+
+
+TOY = Model("toy", "Toy", ToySettings, toy_train, lambda s: 0.5, lambda s: 1.0)
+CLOCKLESS = Model("clockless", "Clockless", ToySettings, toy_train, lambda s: None, lambda s: 1.0)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def never(*_: Any) -> Iterator[Snapshot]:
+    raise AssertionError("training began")
+
+
+NEVER = Model("toy", "Toy", ToySettings, never, lambda s: 0.5, lambda s: 1.0)
+
+
+# What is recorded.
+
+
+def test_runs_hold_what_training_yielded() -> None:
+    runs = run_seeds(TASK, TOY, ToySettings(steps=5), SEEDS)
+    assert [run.seed for run in runs] == SEEDS
+    for run in runs:
+        assert run.model is TOY
+        assert run.settings == ToySettings(steps=5)
+        assert run.modes.steps.tolist() == [0, 1, 2, 3, 4, 5]
+        assert run.modes.loss.tolist() == [run.seed + 1 / (1 + step) for step in range(6)]
+        expected = [mode_energy(toy_embedding(run.seed, step), TASK.spaces) for step in range(6)]
+        np.testing.assert_allclose(run.modes.energy, expected, rtol=SAME, atol=SAME)
+        assert np.array_equal(run.final.embedding, toy_embedding(run.seed, 5))
+
+
+@pytest.mark.parametrize("name", ["node2vec", "node2vec-untied"])
+def test_node2vec_runs_are_the_training_s(name: str) -> None:
+    model = get_model(name)
+    settings = model.make_settings(steps=150, width=30)
+    steps = log_spaced_steps(150)
+    for run in run_seeds(TASK, model, settings, SEEDS):
+        states = list(train_node2vec(TASK.target, settings, [run.seed], steps))
+        assert np.array_equal(run.modes.steps, steps)
+        np.testing.assert_allclose(run.modes.loss, [state.loss[0] for state in states], rtol=SAME)
+        energy = [mode_energy(state.full_embedding()[0], TASK.spaces) for state in states]
+        np.testing.assert_allclose(run.modes.energy, energy, rtol=SAME)
+        np.testing.assert_allclose(run.final.embedding, states[-1].full_embedding()[0], atol=SAME)
+
+
+def test_transformer_runs_are_the_same_alone_or_together() -> None:
+    model = get_model("transformer")
+    settings = model.make_settings(steps=5, width=8)
+    together = run_seeds(TASK, model, settings, SEEDS)
+    for run in together:
+        (alone,) = run_seeds(TASK, model, settings, [run.seed])
+        assert np.array_equal(alone.modes.energy, run.modes.energy)
+        assert np.array_equal(alone.final.logits, run.final.logits)
+
+
+# What is written.
+
+
+def test_a_run_folder_holds_the_run(tmp_path: Path) -> None:
+    model = get_model("node2vec-untied")
+    settings = model.make_settings(steps=20, width=30)
+    runs = run_seeds(TASK, model, settings, SEEDS, folder=lambda seed: tmp_path / f"run{seed}")
+    assert sorted(os.listdir(tmp_path)) == ["run0", "run3"]
+    for run in runs:
+        check_folder(RunDir.open(tmp_path / f"run{run.seed}"), run)
+
+
+def check_folder(folder: RunDir, run: Run) -> None:
+    names = ["config.json", "embeddings.safetensors", "environment.json", "figures", "metrics.jsonl", "modes.npz"]
+    assert sorted(os.listdir(folder.path)) == names
+    config = json.loads((folder.path / "config.json").read_text())
+    settings = {"steps": 20, "learning_rate": 0.01, "width": 30, "init_std": 1.0, "init": "gaussian"}
+    assert config == {
+        "fiedler_run": 1,
+        "graph": "path-star:3x2",
+        "n": N,
+        "edges": N - 1,
+        "self_edges": True,
+        "label_smoothing": 0.1,
+        "model": "node2vec-untied",
+        "seed": run.seed,
+        "settings": {**settings, "weight_decay": 0.0, "tied": False},
+    }
+    assert folder.read_environment()["versions"]["numpy"] == np.__version__
+    lines = [json.loads(line) for line in (folder.path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == run.modes.steps.tolist() == list(range(21))
+    assert [line["loss_per_node"] for line in lines] == run.modes.loss.tolist()
+    assert [line["time"] for line in lines] == pytest.approx((0.01 * run.modes.steps).tolist())
+    modes = folder.read_modes()
+    expected = {
+        "steps": run.modes.steps,
+        "times": 0.01 * run.modes.steps,
+        "energy": run.modes.energy,
+        "centred_energy": run.modes.centred_energy,
+        "loss_per_node": run.modes.loss,
+        "eigenvalues": TASK.spaces.eigenvalues,
+        "multiplicities": TASK.spaces.multiplicities,
+    }
+    assert set(modes) == set(expected)
+    for name, array in expected.items():
+        assert np.array_equal(modes[name], array)
+    arrays = folder.read_embeddings()
+    assert set(arrays) == {"embedding", "context"}
+    assert np.array_equal(arrays["embedding"], run.final.embedding)
+    assert run.final.context is not None
+    assert np.array_equal(arrays["context"], run.final.context)
+
+
+def test_a_model_without_a_clock_or_context_writes_none(tmp_path: Path) -> None:
+    run_seeds(TASK, CLOCKLESS, ToySettings(), [2], folder=lambda seed: tmp_path)
+    folder = RunDir.open(tmp_path)
+    assert [line["time"] for line in folder.read_metrics()] == [None] * 6
+    assert "times" not in folder.read_modes()
+    assert set(folder.read_embeddings()) == {"embedding"}
+
+
+def test_without_a_folder_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_seeds(TASK, TOY, ToySettings(), SEEDS)
+    assert not os.listdir(tmp_path)
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1], [0, 1, 2, 0]])
+def test_no_seeds_or_repeated_ones(tmp_path: Path, seeds: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"seeds must be a non-empty list without repeats; got \["):
+        run_seeds(TASK, NEVER, ToySettings(), seeds, folder=lambda seed: tmp_path / str(seed))
+    assert not os.listdir(tmp_path)
+
+
+def test_a_folder_in_use_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    run_seeds(TASK, TOY, ToySettings(), [1], folder=lambda seed: tmp_path / str(seed))
+    before = files(tmp_path)
+    with pytest.raises(ValueError, match=r"1 is not empty .*--overwrite or another --out"):
+        run_seeds(TASK, NEVER, ToySettings(), [0, 1], folder=lambda seed: tmp_path / str(seed))
+    assert files(tmp_path) == before
+    assert os.listdir(tmp_path) == ["1"]
+
+
+def test_overwriting_loses_nothing_where_one_folder_is_not_a_run(tmp_path: Path) -> None:
+    run_seeds(TASK, TOY, ToySettings(), [0], folder=lambda seed: tmp_path / str(seed))
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "thesis.tex").write_text("x")
+    (tmp_path / "2").write_text("a file")
+    before = files(tmp_path)
+    for seeds, message in (([0, 1], "1 holds 'thesis.tex'"), ([0, 2], "2 cannot be made a run folder")):
+        with pytest.raises(ValueError, match=message):
+            run_seeds(TASK, NEVER, ToySettings(), seeds, folder=lambda seed: tmp_path / str(seed), overwrite=True)
+        assert files(tmp_path) == before
+
+
+def test_overwriting_replaces_a_run(tmp_path: Path) -> None:
+    for steps in (5, 3):
+        run_seeds(TASK, TOY, ToySettings(steps), [0], folder=lambda seed: tmp_path, overwrite=True)
+        folder = RunDir.open(tmp_path)
+        assert folder.read_config()["settings"]["steps"] == steps
+        assert len(folder.read_metrics()) == steps + 1
+        assert folder.read_modes()["steps"].tolist() == list(range(steps + 1))
+
+
+# Progress and divergence.
+
+
+@pytest.mark.parametrize("model", [TOY, get_model("node2vec")], ids=["seed by seed", "together"])
+def test_progress_rises_to_one(model: Model) -> None:
+    settings = ToySettings() if model is TOY else model.make_settings(steps=5, width=4)
+    seen: list[float] = []
+    run_seeds(TASK, model, settings, SEEDS, on_progress=seen.append)
+    np.testing.assert_allclose(seen, np.arange(1, 13) / 12, rtol=SAME)
+    assert seen[-1] == 1.0
+
+
+def test_divergence_keeps_what_was_written(tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+        run_seeds(TASK, TOY, ToySettings(fail_at=3), [7, 8], folder=lambda seed: tmp_path / str(seed))
+    assert [line["step"] for line in RunDir.open(tmp_path / "7").read_metrics()] == list(range(6))
+    assert [line["step"] for line in RunDir.open(tmp_path / "8").read_metrics()] == [0, 1, 2]
+    for seed in "78":  # neither run is passed off as finished
+        assert not (tmp_path / seed / "modes.npz").exists()
+        assert not (tmp_path / seed / "embeddings.safetensors").exists()
+
+
+def test_a_real_divergence_writes_finite_losses_up_to_it(tmp_path: Path) -> None:
+    model = get_model("node2vec")
+    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+        run_seeds(TASK, model, model.make_settings(learning_rate=1e6), [0], folder=lambda seed: tmp_path)
+    lines = RunDir.open(tmp_path).read_metrics()
+    assert [line["step"] for line in lines] == log_spaced_steps(10_000)[: len(lines)].tolist()
+    assert len(lines) > 2
+    assert all(line["loss_per_node"] is not None for line in lines)
