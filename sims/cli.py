@@ -79,7 +79,7 @@ def theory(
     from .predictions_json import describe_theory
     from .tables import theory_tables
 
-    task = _task(graph, symmetrize, self_edges, label_smoothing)
+    task = _task(graph, symmetrize, self_edges, label_smoothing, dense=False)
     answer = describe_theory(task, tied=tied, weight_decay=weight_decay, init_scale=init_scale, laplacian=laplacian)
     if json:
         print(to_json(answer))
@@ -247,15 +247,17 @@ def score(
     Console().print(score_table(answer))
 
 
-def _task(graph: str, symmetrize: bool, self_edges: bool, label_smoothing: float) -> Any:
+def _task(graph: str, symmetrize: bool, self_edges: bool, label_smoothing: float, *, dense: bool = True) -> Any:
+    """The task of a command; with ``dense`` its target is built, which says at once whether it can be."""
     from fiedler.theory import parse
     from fiedler.theory.optimum import check_size
 
     from .tasks import Task
 
     task = Task(parse(graph, symmetrize=symmetrize), self_edges=self_edges, label_smoothing=label_smoothing)
-    check_size(task.graph.n)  # every command solves for the optimum; said before a dense target fills the memory
-    _ = task.target  # an impossible target is bad input, to be said before anything is made
+    if dense:
+        check_size(task.graph.n)  # these commands need the dense optimum; said before a target fills the memory
+        _ = task.target  # an impossible target is bad input, to be said before anything is made
     return task
 
 

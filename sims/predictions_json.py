@@ -5,28 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fiedler.theory import TiedOptimum, UntiedOptimum, early_modes, spectrum, tied_optimum, untied_optimum
+from fiedler.theory import GraphOptimum, TiedOptimum, graph_optimum, growth_rates, spectrum
 
 from .tasks import Task
 
 LAPLACIAN = "symmetrized-random-walk"
+ROUNDING = 1e-10  # growth rates, which are of order one, above which a mode is taken to grow
 
 
-def describe_optimum(optimum: TiedOptimum | UntiedOptimum) -> dict[str, Any]:
-    """Optimum and certificate: see ``theory.optimum`` and ``theory.untied`` for what each number means.
+def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
+    """Optimum and certificate: see ``theory.graph_optimum`` and ``theory.optimum`` for what each number means.
 
-    ``eigenvalues``: of the centred Gram matrix (tied); singular values of the logits (untied).
+    ``eigenvalues``: of the centred Gram matrix (tied); singular values of the logits (untied); each as often as it
+    occurs, descending.
     """
-    tied = isinstance(optimum, TiedOptimum)
+    tied = isinstance(optimum, TiedOptimum) or optimum.tied
+    values = optimum.eigenvalues
+    if isinstance(optimum, GraphOptimum):
+        values = np.repeat(values, optimum.multiplicities)
     return {
         "attained": optimum.attained,
         "loss_per_node": optimum.loss_per_node,
-        "eigenvalues": optimum.eigenvalues if isinstance(optimum, TiedOptimum) else optimum.singular_values,
+        "eigenvalues": values.tolist(),
         "eigenvalues_of": "centred Gram matrix" if tied else "logits (singular values)",
         "rank": optimum.rank,
-        "diverging_directions": optimum.diverging if isinstance(optimum, TiedOptimum) else None,
+        "diverging_directions": optimum.diverging if tied else None,
         "certificate": {
             "max_violation": optimum.certificate.max_violation,
             "duality_gap": optimum.certificate.duality_gap,
@@ -38,18 +42,20 @@ def describe_optimum(optimum: TiedOptimum | UntiedOptimum) -> dict[str, Any]:
 def describe_theory(
     task: Task, *, tied: bool = True, weight_decay: float = 0.0, init_scale: float = 0.01, laplacian: str = LAPLACIAN
 ) -> dict[str, Any]:
-    """Spectrum, optimum with certificate and early-phase mode times of Node2Vec on ``task``.
+    """Spectrum, optimum with certificate and early-phase mode times of Node2Vec on ``task``, whose size only matters
+    where the graph has neither closed forms nor symmetry.
 
     ``mode_times``: for each distinct positive growth rate s_k (``growth_rates``, descending, with multiplicity),
     t_k = ln(1/s^2) / (2 s_k) with s = ``init_scale``, in units of step_size * steps.
     """
+    if not 0.0 < init_scale < 1.0:
+        raise ValueError(f"init_scale must lie in (0, 1) for an early phase to exist; got {init_scale}")
     eigenvalues, multiplicities = spectrum(task.graph, laplacian)
-    modes = early_modes(task.target, tied=tied, weight_decay=weight_decay)
-    times = modes.mode_times(init_scale)  # first: it refuses a bad scale before the solver runs
-    solver = tied_optimum if tied else untied_optimum
-    optimum = solver(task.target, weight_decay=weight_decay)
-    growing = np.isfinite(times)
-    rates, counts = _group(modes.rates[growing])
+    options: dict[str, Any] = {"self_edges": task.self_edges, "label_smoothing": task.label_smoothing}
+    optimum = graph_optimum(task.graph, tied=tied, weight_decay=weight_decay, **options)
+    rates, counts = growth_rates(task.graph, tied=tied, weight_decay=weight_decay, **options)
+    growing = rates > ROUNDING
+    rates, counts = rates[growing], counts[growing]
     return {
         **task.describe(),
         "components": task.graph.component_count,
@@ -65,14 +71,5 @@ def describe_theory(
         "growth_rates": [
             {"rate": float(rate), "multiplicity": int(count)} for rate, count in zip(rates, counts, strict=True)
         ],
-        "mode_times": [float(np.log(1 / init_scale**2) / (2 * rate)) for rate in rates],
+        "mode_times": (np.log(1 / init_scale**2) / (2 * rates)).tolist(),
     }
-
-
-def _group(descending: NDArray[np.float64]) -> tuple[list[float], list[int]]:
-    """Distinct values (means of runs closer than 1e-8 of the largest) and how often each occurs."""
-    if len(descending) == 0:
-        return [], []
-    cuts = np.flatnonzero(-np.diff(descending) > 1e-8 * max(1.0, float(descending[0]))) + 1
-    groups = np.split(descending, cuts)
-    return [float(g.mean()) for g in groups], [len(g) for g in groups]

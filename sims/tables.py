@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -69,7 +70,9 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 def _optimum(answer: Mapping[str, Any]) -> Table:
     optimum = answer["optimum"]
     certificate, eigenvalues = optimum["certificate"], optimum["eigenvalues"]
-    values = ", ".join(f"{value:.6g}" for value in eigenvalues[:8]) + (", ..." if len(eigenvalues) > 8 else "")
+    runs = [(text, len(list(same))) for text, same in groupby(f"{value:.6g}" for value in eigenvalues)]
+    values = ", ".join(text if count == 1 else f"{text} (x{count})" for text, count in runs[:8])
+    values += ", ..." if len(runs) > 8 else ""
     return _facts(
         [
             ("loss per node", f"{optimum['loss_per_node']:.12f}"),

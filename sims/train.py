@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,14 @@ def run_seeds(
     if folder is not None:
         for seed in seeds:
             RunDir.check(folder(seed), overwrite=overwrite)
+    shots = model.train(task, settings, seeds, steps)
+    first = next(shots)  # settings that do not suit the graph are refused here, before any folder is made
+    if folder is not None:
         for seed in seeds:
             kept[seed] = RunDir.create(folder(seed), describe_run(task, model, settings, seed), overwrite=overwrite)
     per_step = model.time_per_step(settings)
     finals: dict[int, Final] = {}
-    for done, shot in enumerate(model.train(task, settings, seeds, steps), 1):
+    for done, shot in enumerate(chain([first], shots), 1):
         recorders[shot.seed].record(shot.embedding, shot.loss)
         if shot.seed in kept:
             time = None if per_step is None else per_step * shot.step
@@ -69,9 +73,11 @@ def run_seeds(
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Raises ValueError for no seeds or repeated ones."""
+    """Raises ValueError for no seeds, repeated or negative ones."""
     if len(set(seeds)) != len(seeds) or not seeds:
         raise ValueError(f"seeds must be a non-empty list without repeats; got {list(seeds)}")
+    if min(seeds) < 0:
+        raise ValueError(f"seeds must be zero or more; got {min(seeds)}")
 
 
 def describe_run(task: Task, model: Model, settings: Any, seed: int) -> dict[str, Any]:

@@ -16,26 +16,76 @@ from .alignment import (
     principal_angles,
     vector_energy,
 )
+from .block_algebra import BlockAlgebra, block_algebra
 from .certificate import Certificate
+from .closed_forms import closed_form_optimum, cycle_optimum, hamming_optimum, path_star_gram, torus_optimum
+from .closed_forms_base import ClosedForm
+from .closed_forms_multipartite import multipartite_optimum
+from .closed_forms_untied_cycle import MaxMargin, untied_cycle_max_margin, untied_cycle_optimum
+from .coherent import Colouring, coherent_colouring
 from .cross_entropy import cross_entropy, log_sum_exp, residual, row_softmax, target_entropy
 from .descent import tied_descent, tied_gram_descent, untied_descent
 from .flow import tied_flow, tied_gram_flow, untied_flow, untied_gram_flow
+from .graph_optimum import GraphOptimum, graph_optimum
 from .graphs import Graph, as_graph, from_networkx, from_sparse
+from .growth import growth_rates
 from .laplacian import Eigenspaces, eigenspaces, laplacian, laplacian_eigenspaces, spectrum
 from .linearized import EarlyModes, early_gram, early_modes
+from .memory import (
+    StorageCost,
+    associative_bits,
+    associative_matrix,
+    cycle_storage,
+    geometric_bits,
+    geometric_norm_bound,
+    incidence_code,
+    path_star_code,
+    path_star_storage,
+    shifted_adjacency_code,
+    storage_cost,
+)
 from .optimum import TiedOptimum, centre_gram, centre_rows, tied_optimum
 from .readers import read_graph
+from .reduced_flow import ReducedTrajectory, reduced_flow
+from .reduced_optimum import ReducedOptimum, reduced_tied_optimum
+from .rivals import (
+    Factors,
+    LaplacianCoordinates,
+    centred_support,
+    laplacian_coordinates,
+    netmf_logits,
+    positive_factors,
+    qwem_matrix,
+    qwem_mode_energy,
+    qwem_times,
+    shifted_pmi,
+    singular_factors,
+)
 from .spectra import closed_form_spectrum
+from .symmetry import Symmetry, graph_symmetry, hamming_symmetry, path_star_symmetry
 from .targets import one_hop_sparse, one_hop_target
 from .trajectory import TiedGramTrajectory, TiedTrajectory, UntiedGramTrajectory, UntiedTrajectory
 from .untied import UntiedOptimum, untied_optimum
+from .walks import SecondOrderChain, co_occurrence, directed_target, node2vec_target, second_order_chain, window_target
 from .words import parse
 
 __all__ = [
+    "BlockAlgebra",
     "Certificate",
+    "ClosedForm",
+    "Colouring",
     "EarlyModes",
     "Eigenspaces",
+    "Factors",
     "Graph",
+    "GraphOptimum",
+    "LaplacianCoordinates",
+    "MaxMargin",
+    "ReducedOptimum",
+    "ReducedTrajectory",
+    "SecondOrderChain",
+    "StorageCost",
+    "Symmetry",
     "TiedGramTrajectory",
     "TiedOptimum",
     "TiedTrajectory",
@@ -43,11 +93,21 @@ __all__ = [
     "UntiedOptimum",
     "UntiedTrajectory",
     "as_graph",
+    "associative_bits",
+    "associative_matrix",
+    "block_algebra",
     "centre_gram",
     "centre_rows",
+    "centred_support",
+    "closed_form_optimum",
     "closed_form_spectrum",
+    "co_occurrence",
     "coefficient_norms",
+    "coherent_colouring",
     "cross_entropy",
+    "cycle_optimum",
+    "cycle_storage",
+    "directed_target",
     "early_gram",
     "early_modes",
     "edge_margin",
@@ -56,31 +116,62 @@ __all__ = [
     "fiedler_score",
     "from_networkx",
     "from_sparse",
+    "geometric_bits",
     "geometric_level",
     "geometric_margin",
+    "geometric_norm_bound",
     "gram_error",
     "gram_scale",
+    "graph_optimum",
+    "graph_symmetry",
+    "growth_rates",
+    "hamming_optimum",
+    "hamming_symmetry",
+    "incidence_code",
     "laplacian",
+    "laplacian_coordinates",
     "laplacian_eigenspaces",
     "log_sum_exp",
     "mode_energy",
+    "multipartite_optimum",
+    "netmf_logits",
+    "node2vec_target",
     "one_hop_sparse",
     "one_hop_target",
     "parse",
+    "path_star_code",
+    "path_star_gram",
+    "path_star_storage",
+    "path_star_symmetry",
+    "positive_factors",
     "principal_angles",
+    "qwem_matrix",
+    "qwem_mode_energy",
+    "qwem_times",
     "read_graph",
+    "reduced_flow",
+    "reduced_tied_optimum",
     "residual",
     "row_softmax",
+    "second_order_chain",
+    "shifted_adjacency_code",
+    "shifted_pmi",
+    "singular_factors",
     "spectrum",
+    "storage_cost",
     "target_entropy",
     "tied_descent",
     "tied_flow",
     "tied_gram_descent",
     "tied_gram_flow",
     "tied_optimum",
+    "torus_optimum",
+    "untied_cycle_max_margin",
+    "untied_cycle_optimum",
     "untied_descent",
     "untied_flow",
     "untied_gram_flow",
     "untied_optimum",
     "vector_energy",
+    "window_target",
 ]

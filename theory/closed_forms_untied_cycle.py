@@ -50,8 +50,8 @@ class MaxMargin:
 
     ``spectrum`` (n // 2 + 1,): eigenvalues of the circulant Z by frequency. ``nuclear_norm``: sum of their moduli over
     all n frequencies. ``gap``: nuclear norm minus a feasible dual value. ``margin``: the least margin, one up to
-    rounding. ``unique``: whether sum_k m_k |x_k| / k takes one value over all optima; otherwise ``spectrum`` is the one
-    where it is least, a vertex of a face, and the rank belongs to that choice.
+    rounding. ``unique``: whether sum_k m_k |x_k| / k takes one value over all optima; if not, ``spectrum`` is a vertex
+    of the face of optima, on the support of one where that sum is least, and the rank belongs to that choice.
     """
 
     n: int

@@ -44,7 +44,7 @@ def test_theory(capsys: Capture) -> None:
     assert found["optimum"]["loss_per_node"] == pytest.approx(1.434917543849, abs=1e-11)  # the digits given
     shown = table(capsys, "theory", "cycle:15")
     assert "1.434917543849" in shown
-    assert "45.5799, 45.5799" in shown
+    assert "45.5799 (x2)" in shown
 
 
 def test_theory_with_every_option(capsys: Capture) -> None:

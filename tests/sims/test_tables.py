@@ -60,7 +60,7 @@ def test_theory_shows_every_number() -> None:
     assert facts["loss per node"] == "1.434917543849"
     assert facts["attained"] == "yes"
     assert facts["rank"] == "2"
-    assert facts["eigenvalues, centred Gram matrix"] == "45.5799, 45.5799"
+    assert facts["eigenvalues, centred Gram matrix"] == "45.5799 (x2)"
     assert facts["KKT violation"] == f"{answer['optimum']['certificate']['max_violation']:.1e}"
     assert facts["duality gap"] == f"{answer['optimum']['certificate']['duality_gap']:.1e}"
     assert times[0] == ["growth rate", "multiplicity", "time to order one"]
@@ -105,9 +105,9 @@ def test_a_long_spectrum_is_cut_in_the_middle(n: int) -> None:
 
 
 def test_many_eigenvalues_of_the_optimum_are_cut() -> None:
-    answer, (_, optimum, _), lines = theory("path-star:14x3")
+    answer, (_, optimum, _), lines = theory("karate", weight_decay=0.01)
     values = answer["optimum"]["eigenvalues"]
-    assert len(values) == 13
+    assert len(values) == 9  # all different: the club has hardly any symmetry
     start = next(i for i, row in enumerate(optimum) if row[0].startswith("eigenvalues"))
     end = next(i for i, row in enumerate(optimum) if row[0].startswith("KKT"))
     shown = " ".join(row[1] for row in optimum[start:end])

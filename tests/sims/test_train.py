@@ -180,6 +180,22 @@ def test_no_seeds_or_repeated_ones(tmp_path: Path, seeds: list[int]) -> None:
     assert not os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("settings", "seeds", "message"),
+    [
+        ({"init": "orthogonal", "width": N - 1}, [0], f"orthogonal init needs width >= {N}"),
+        ({}, [0, -1], "seeds must be zero or more; got -1"),
+    ],
+)
+def test_what_cannot_start_makes_no_folder(
+    tmp_path: Path, settings: dict[str, Any], seeds: list[int], message: str
+) -> None:
+    model = get_model("node2vec")
+    with pytest.raises(ValueError, match=message):
+        run_seeds(TASK, model, model.make_settings(**settings), seeds, folder=lambda seed: tmp_path / str(seed))
+    assert not os.listdir(tmp_path)
+
+
 def test_a_folder_in_use_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     run_seeds(TASK, TOY, ToySettings(), [1], folder=lambda seed: tmp_path / str(seed))
     before = files(tmp_path)

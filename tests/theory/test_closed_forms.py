@@ -1,5 +1,6 @@
 import itertools
 import time
+from dataclasses import replace
 
 import mpmath
 import networkx as nx
@@ -8,6 +9,7 @@ import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networkx.generators.atlas import graph_atlas_g
 from scipy.linalg import eigvalsh
 from scipy.special import ive, softmax
 
@@ -21,7 +23,8 @@ from fiedler.theory.closed_forms import (
     path_star_gram,
     torus_optimum,
 )
-from fiedler.theory.closed_forms_product import solve_axes
+from fiedler.theory.closed_forms_multipartite import multipartite_parts
+from fiedler.theory.closed_forms_product import solve_axes, stationarity
 
 GRAM = 1e-7  # the dense solver's Gram matrix, relative to its size: the loss is flat around the optimum
 LOSS = 1e-10
@@ -301,7 +304,7 @@ class TestAlgebra:
 
 class TestMultipartite:
     @pytest.mark.parametrize(
-        "parts", [(1, 5), (2, 3), (4, 4), (1, 2, 3), (2, 2, 2), (1, 1, 4), (1, 1, 1, 2), (3, 3, 5, 5)]
+        "parts", [(1, 5), (2, 3), (4, 4), (1, 2, 3), (2, 2, 2), (1, 1, 4), (1, 1, 1, 2), (3, 3, 5, 5), (1, 1, 1, 1)]
     )
     @pytest.mark.parametrize("smoothing", [0.0, 0.2])
     def test_they_are_recognised_from_the_adjacency_in_any_order(self, parts, smoothing):
@@ -346,6 +349,24 @@ class TestMultipartite:
             change(other)
             assert closed_form_optimum(from_networkx(other)) is None
 
+    def test_recognition_is_exact_on_all_graphs_of_six_nodes(self):
+        for graph in graph_atlas_g():
+            if len(graph) in (0, 7) or min(dict(graph.degree).values()) == 0:
+                continue
+            other = nx.complement(graph)
+            cliques = [other.subgraph(part) for part in nx.connected_components(other)]
+            expected = all(part.number_of_edges() == len(part) * (len(part) - 1) // 2 for part in cliques)
+            found = multipartite_parts(from_networkx(graph))
+            assert sorted(found or ()) == (sorted(len(part) for part in cliques) if expected else [])
+
+    def test_degrees_alone_do_not_make_a_multipartite_graph(self):
+        # Names and degrees fit parts (3, 1, 3), but edges run inside a part.
+        edges = ["01", "02", "04", "06", "12", "13", "14", "15", "16", "23", "25", "34", "35", "46", "56"]
+        graph = nx.Graph()
+        graph.add_nodes_from(range(7))
+        graph.add_edges_from((int(u), int(v)) for u, v in edges)
+        assert multipartite_parts(from_networkx(graph)) is None
+
     def test_self_edges_only_on_complete_graphs(self):
         complete, star = (from_networkx(g) for g in (nx.complete_graph(4), nx.star_graph(4)))
         compare(closed_form_optimum(complete, self_edges=True), dense(complete, self_edges=True))
@@ -357,6 +378,31 @@ class TestMultipartite:
 def test_none_where_no_closed_form_is_known(word):
     known = word.split(":")[0] in ("cycle", "torus", "hypercube", "hamming") or word == "path-star:5x2"
     assert (closed_form_optimum(parse(word)) is not None) == known
+
+
+@pytest.mark.parametrize(("d", "q"), [(3, 3), (4, 2), (5, 7), (7, 3), (20, 2)])
+def test_rounding_at_the_threshold_is_not_a_geometry(d, q):
+    edge = hamming_optimum(d, q).zero_from
+    for smoothing in (0.0, 0.1, 0.3):
+        for nudge in (-4e-16, 0.0, 4e-16):
+            found = hamming_optimum(d, q, weight_decay=(1 - smoothing) * edge + nudge, label_smoothing=smoothing)
+            assert found.rank == 0
+            assert found.max_violation < VIOLATION
+    for n in (5, 6, 9, 15, 1000):
+        assert cycle_optimum(n, weight_decay=cycle_optimum(n).zero_from).rank == 0
+
+
+def test_a_wrong_scalar_shows_in_the_violation():
+    found = cycle_optimum(15)
+    (axis,) = found.kernel.axes
+    wrong = replace(axis, scalar=1.01 * axis.scalar)
+    p = softmax(wrong.row())
+    miss = abs(np.cos(2 * np.pi / 15) - p @ np.cos(2 * np.pi * np.arange(15) / 15))
+    assert miss > 1e-4
+    assert stationarity([wrong]) == pytest.approx(miss, abs=1e-13)
+    assert replace(found, stationarity=0.5).max_violation == 0.5
+    assert replace(found, excess=0.25).max_violation == 0.25
+    assert replace(found, excess=-0.25, stationarity=0.0).max_violation == 0.0
 
 
 def test_permuting_the_sides_permutes_the_gram_matrix():

@@ -1,0 +1,73 @@
+import networkx as nx
+import numpy as np
+import pytest
+
+from cases import SMALL
+from fiedler.theory import (
+    ClosedForm,
+    ReducedOptimum,
+    TiedOptimum,
+    UntiedOptimum,
+    from_networkx,
+    graph_optimum,
+    one_hop_target,
+    parse,
+    tied_optimum,
+    untied_optimum,
+)
+
+VIOLATION = 1e-7  # what certificates promise
+LOSS = 1e-9  # relative: exact solvers against each other
+
+
+@pytest.mark.parametrize("word", SMALL)
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.05, "self_edges": True}, {"label_smoothing": 0.2}])
+def test_every_route_gives_the_dense_loss(word, tied, options):
+    found = graph_optimum(parse(word), tied=tied, **options)
+    target_options = {k: v for k, v in options.items() if k != "weight_decay"}
+    solver = tied_optimum if tied else untied_optimum
+    dense = solver(one_hop_target(parse(word), **target_options), weight_decay=options.get("weight_decay", 0.0))
+    assert found.loss_per_node == pytest.approx(dense.loss_per_node, rel=LOSS)
+    assert found.certificate.max_violation < VIOLATION
+    assert found.attained == dense.attained
+    assert found.rank == len(np.repeat(found.eigenvalues, found.multiplicities))
+    assert found.tied == tied
+    assert found.weight_decay == options.get("weight_decay", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("word", "options", "kind"),
+    [
+        ("cycle:15", {}, ClosedForm),
+        ("hypercube:20", {}, ClosedForm),
+        ("path-star:5000x5", {}, ReducedOptimum),
+        ("tree:2,4", {}, ReducedOptimum),
+        ("florentine", {}, TiedOptimum),
+        ("irregular", {}, TiedOptimum),
+        ("florentine", {"tied": False, "weight_decay": 0.1}, UntiedOptimum),
+    ],
+)
+def test_the_route(word, options, kind):
+    found = graph_optimum(parse(word), **options)
+    assert isinstance(found.detail, kind)
+    assert found.certificate.max_violation < VIOLATION
+
+
+def test_components_of_a_disconnected_graph_diverge():
+    twins = from_networkx(nx.disjoint_union(nx.cycle_graph(7), nx.cycle_graph(7)))
+    found = graph_optimum(twins)  # symmetric enough for blocks, but they do not separate components
+    assert found.diverging == 1
+    assert not found.attained
+    assert found.loss_per_node == pytest.approx(graph_optimum(parse("cycle:7")).loss_per_node, rel=LOSS)
+
+
+def test_refusals():
+    lonely = nx.path_graph(3)
+    lonely.add_node("x")
+    with pytest.raises(ValueError, match=r"1 isolated node\(s\) \(x\)"):
+        graph_optimum(from_networkx(lonely))
+    with pytest.raises(ValueError, match=r"grid:50x51 has 2550 nodes, no closed form and too little symmetry"):
+        graph_optimum(parse("grid:50x51"))
+    with pytest.raises(ValueError, match="weight_decay"):
+        graph_optimum(parse("petersen"), weight_decay=-1.0)
