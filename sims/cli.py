@@ -71,16 +71,23 @@ def theory(
             "--laplacian", help="combinatorial, symmetric, random-walk or symmetrized-random-walk (the theory's modes)."
         ),
     ] = "symmetrized-random-walk",
+    until: Annotated[
+        float | None,
+        typer.Option("--until", help="Also the exact flow from K(0) up to this time (learning rate x steps)."),
+    ] = None,
     symmetrize: Symmetrize = False,
     json: Json = False,
 ) -> None:
-    """Spectrum, optimum with certificate, and predicted mode times of Node2Vec on GRAPH."""
+    """Spectrum, optimum with certificate, and predicted mode times of Node2Vec on GRAPH, which may have a million nodes
+    where a closed form or its symmetry helps."""
     from .jsonio import to_json
     from .predictions_json import describe_theory
     from .tables import theory_tables
 
     task = _task(graph, symmetrize, self_edges, label_smoothing, dense=False)
-    answer = describe_theory(task, tied=tied, weight_decay=weight_decay, init_scale=init_scale, laplacian=laplacian)
+    answer = describe_theory(
+        task, tied=tied, weight_decay=weight_decay, init_scale=init_scale, laplacian=laplacian, until=until
+    )
     if json:
         print(to_json(answer))
         return

@@ -17,7 +17,7 @@ HEAD, TAIL = 12, 2  # lines of a long table that are shown; the JSON has them al
 
 
 def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
-    """The dictionary of `fiedler theory`: spectrum, optimum, early phase."""
+    """The dictionary of `fiedler theory`: spectrum, optimum, early phase, and the flow where it was asked for."""
     spectrum = _columns(
         ("eigenvalue", "multiplicity"),
         [(f"{line['eigenvalue']:.6g}", str(line["multiplicity"])) for line in answer["spectrum"]],
@@ -29,11 +29,13 @@ def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
             for rate, time in zip(answer["growth_rates"], answer["mode_times"], strict=True)
         ],
     )
+    flow = [_titled("Flow from K(0)", _flow(answer["flow"]["points"]))] if "flow" in answer else []
     size = f"{answer['n']} nodes, {answer['edges']} edges, {answer['components']} component(s)"
     return [
         _titled(f"{answer['graph']}: {size}. Spectrum of its {answer['laplacian']} Laplacian", spectrum),
         _titled(f"Optimum of {answer['model']} Node2Vec, weight decay {answer['weight_decay']:g}", _optimum(answer)),
         _titled(f"Early phase from K(0) = {answer['init_scale']:g}^2 I (time = learning rate x steps)", times),
+        *flow,
     ]
 
 
@@ -84,6 +86,15 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
             ("method", optimum["method"]),
         ]
     )
+
+
+def _flow(points: Sequence[Mapping[str, Any]]) -> Table:
+    def leading(point: Mapping[str, Any]) -> str:
+        shown = [(f"{e['eigenvalue']:.5g}", e["multiplicity"]) for e in point["eigenvalues"][:3]]
+        return ", ".join(text if count == 1 else f"{text} (x{count})" for text, count in shown)
+
+    lines = [(f"{point['time']:.4g}", f"{point['loss_per_node']:.6f}", leading(point)) for point in points]
+    return _columns(("time", "loss per node", "leading eigenvalues of V V'"), lines)
 
 
 def _titled(title: str, table: Table) -> Group:

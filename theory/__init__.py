@@ -17,6 +17,7 @@ from .alignment import (
     vector_energy,
 )
 from .block_algebra import BlockAlgebra, block_algebra
+from .cayley_flow import CayleyTrajectory, cayley_flow
 from .certificate import Certificate
 from .closed_forms import closed_form_optimum, cycle_optimum, hamming_optimum, path_star_gram, torus_optimum
 from .closed_forms_base import ClosedForm
@@ -25,7 +26,19 @@ from .closed_forms_untied_cycle import MaxMargin, untied_cycle_max_margin, untie
 from .coherent import Colouring, coherent_colouring
 from .cross_entropy import cross_entropy, log_sum_exp, residual, row_softmax, target_entropy
 from .descent import tied_descent, tied_gram_descent, untied_descent
+from .finite_width import (
+    WidthBands,
+    WidthPrediction,
+    initial_energy_moments,
+    predict_from_tangent,
+    predict_width,
+    width_bands,
+)
 from .flow import tied_flow, tied_gram_flow, untied_flow, untied_gram_flow
+from .flow_equations import FlowEquation, tied_equation, tied_gram_equation, untied_equation, untied_gram_equation
+from .flow_integrator import Event, Integration, integrate
+from .flow_path import FlowPath, energy_reaches, follow, loss_falls_below, space_energies, stationary
+from .graph_flow import GraphFlow, graph_flow
 from .graph_optimum import GraphOptimum, graph_optimum
 from .graphs import Graph, as_graph, from_networkx, from_sparse
 from .growth import growth_rates
@@ -44,6 +57,8 @@ from .memory import (
     shifted_adjacency_code,
     storage_cost,
 )
+from .mode_times import ModeTimes, early_spaces, measured_mode_times, reach_times
+from .one_layer import OneLayerTrajectory, one_layer_descent, one_layer_equation, one_layer_flow, one_layer_logits
 from .optimum import TiedOptimum, centre_gram, centre_rows, tied_optimum
 from .readers import read_graph
 from .reduced_flow import ReducedTrajectory, reduced_flow
@@ -62,7 +77,9 @@ from .rivals import (
     singular_factors,
 )
 from .spectra import closed_form_spectrum
+from .starts import compact_start, gaussian_starts, untied_gaussian_starts, wide_tied_start, wide_untied_start
 from .symmetry import Symmetry, graph_symmetry, hamming_symmetry, path_star_symmetry
+from .tangent import Tangent, symmetric_basis, tied_tangent
 from .targets import one_hop_sparse, one_hop_target
 from .trajectory import TiedGramTrajectory, TiedTrajectory, UntiedGramTrajectory, UntiedTrajectory
 from .untied import UntiedOptimum, untied_optimum
@@ -71,31 +88,43 @@ from .words import parse
 
 __all__ = [
     "BlockAlgebra",
+    "CayleyTrajectory",
     "Certificate",
     "ClosedForm",
     "Colouring",
     "EarlyModes",
     "Eigenspaces",
+    "Event",
     "Factors",
+    "FlowEquation",
+    "FlowPath",
     "Graph",
+    "GraphFlow",
     "GraphOptimum",
+    "Integration",
     "LaplacianCoordinates",
     "MaxMargin",
+    "ModeTimes",
+    "OneLayerTrajectory",
     "ReducedOptimum",
     "ReducedTrajectory",
     "SecondOrderChain",
     "StorageCost",
     "Symmetry",
+    "Tangent",
     "TiedGramTrajectory",
     "TiedOptimum",
     "TiedTrajectory",
     "UntiedGramTrajectory",
     "UntiedOptimum",
     "UntiedTrajectory",
+    "WidthBands",
+    "WidthPrediction",
     "as_graph",
     "associative_bits",
     "associative_matrix",
     "block_algebra",
+    "cayley_flow",
     "centre_gram",
     "centre_rows",
     "centred_support",
@@ -104,50 +133,67 @@ __all__ = [
     "co_occurrence",
     "coefficient_norms",
     "coherent_colouring",
+    "compact_start",
     "cross_entropy",
     "cycle_optimum",
     "cycle_storage",
     "directed_target",
     "early_gram",
     "early_modes",
+    "early_spaces",
     "edge_margin",
     "effective_rank",
     "eigenspaces",
+    "energy_reaches",
     "fiedler_score",
+    "follow",
     "from_networkx",
     "from_sparse",
+    "gaussian_starts",
     "geometric_bits",
     "geometric_level",
     "geometric_margin",
     "geometric_norm_bound",
     "gram_error",
     "gram_scale",
+    "graph_flow",
     "graph_optimum",
     "graph_symmetry",
     "growth_rates",
     "hamming_optimum",
     "hamming_symmetry",
     "incidence_code",
+    "initial_energy_moments",
+    "integrate",
     "laplacian",
     "laplacian_coordinates",
     "laplacian_eigenspaces",
     "log_sum_exp",
+    "loss_falls_below",
+    "measured_mode_times",
     "mode_energy",
     "multipartite_optimum",
     "netmf_logits",
     "node2vec_target",
     "one_hop_sparse",
     "one_hop_target",
+    "one_layer_descent",
+    "one_layer_equation",
+    "one_layer_flow",
+    "one_layer_logits",
     "parse",
     "path_star_code",
     "path_star_gram",
     "path_star_storage",
     "path_star_symmetry",
     "positive_factors",
+    "predict_from_tangent",
+    "predict_width",
     "principal_angles",
     "qwem_matrix",
     "qwem_mode_energy",
     "qwem_times",
+    "reach_times",
     "read_graph",
     "reduced_flow",
     "reduced_tied_optimum",
@@ -157,21 +203,33 @@ __all__ = [
     "shifted_adjacency_code",
     "shifted_pmi",
     "singular_factors",
+    "space_energies",
     "spectrum",
+    "stationary",
     "storage_cost",
+    "symmetric_basis",
     "target_entropy",
     "tied_descent",
+    "tied_equation",
     "tied_flow",
     "tied_gram_descent",
+    "tied_gram_equation",
     "tied_gram_flow",
     "tied_optimum",
+    "tied_tangent",
     "torus_optimum",
     "untied_cycle_max_margin",
     "untied_cycle_optimum",
     "untied_descent",
+    "untied_equation",
     "untied_flow",
+    "untied_gaussian_starts",
+    "untied_gram_equation",
     "untied_gram_flow",
     "untied_optimum",
     "vector_energy",
+    "wide_tied_start",
+    "wide_untied_start",
+    "width_bands",
     "window_target",
 ]

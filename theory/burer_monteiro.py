@@ -1,21 +1,24 @@
 """The Burer-Monteiro solver: minimise an objective over its factor F (rows, r) and bias a, to a global optimum.
 
-The convex problem in the Gram matrix (or the logits) is solved over a factor: L-BFGS from a wide start, truncation to
-the numerical rank, a trust-region Newton method where the valleys are ill-conditioned, Newton steps (MINRES: the
-Hessian is singular along rotations of F) to rounding, and an escape along the violated directions of the optimality
-conditions while there are any. A stationary point without such a direction is the global optimum, whatever its rank.
+The convex problem in the Gram matrix (or the logits) is solved over a factor: L-BFGS from a wide start, then
+preconditioned Newton steps (``newton_cg``). Where those make no headway, or a small graph allows a polish to rounding,
+rounds follow of a trust-region Newton method, truncation to the numerical rank, Newton steps by MINRES (the Hessian is
+singular along rotations of F), and an escape along the violated directions of the optimality conditions while there are
+any. A stationary point without such a direction is the global optimum, whatever its rank.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, minres
 
 from .cross_entropy import Array
-from .objectives import Objective
+from .newton_cg import newton_cg
+from .objectives import FULL_RANK_LIMIT, Objective
 
 # Squared singular values of F below this fraction of the largest (or of one) are taken for zero before the Newton
 # steps, which would otherwise chase columns that are on their way to zero. The escape step undoes a wrong cut, and each
@@ -25,9 +28,10 @@ SMALLEST_CUT = 1e-12
 # Gradient, relative to the total row weight, at which Newton stops: rounding of n^2 softmax entries below one.
 GRADIENT_GOAL = 1e-13
 NEWTON_BASIN = 1e-5  # Newton steps are tried below this gradient: further out they cost a solve and are rejected
+NEWTON_GOAL = 1e-11
 STATIONARY = 1e-9  # largest gradient of an accepted point: a hundredth of the promised 1e-7
 MAX_ROUNDS = 30
-LBFGS_ITERATIONS = 300  # the wide start only has to show the rank, later rounds have few columns
+LBFGS_ITERATIONS = 120  # the wide start only has to come near: Newton steps are better after that
 TRUST_REGION_ITERATIONS = 200
 
 
@@ -42,10 +46,23 @@ class Factorisation:
 
 def solve(objective: Objective) -> Factorisation:
     """The globally optimal (F, a). Raises RuntimeError when the rounds run out before every direction is closed."""
-    f, a = objective.start()
-    norm = np.inf
+    f, a = newton_cg(
+        objective,
+        *_lbfgs(objective, *objective.start()),
+        goal=NEWTON_GOAL,
+        truncate=partial(_truncate, cut=SMALLEST_CUT),
+    )
+    norm = _gradient(objective, f, a)
+    # On small graphs a polish to rounding is cheap, and what follows costs nothing else once the point is stationary.
+    if (
+        objective.n > FULL_RANK_LIMIT
+        and norm <= STATIONARY * objective.scale
+        and objective.escape_direction(f, a) is None
+    ):
+        return Factorisation(f, a, 1)
     for rounds in range(1, MAX_ROUNDS + 1):
-        f, a = _lbfgs(objective, f, a) if rounds == 1 else _trust_region(objective, f, a)
+        if rounds > 1 or norm > STATIONARY * objective.scale:
+            f, a = _trust_region(objective, f, a)
         cut = max(RANK_CUT * 0.1 ** (rounds - 1), SMALLEST_CUT)
         for _ in range(2):  # the first pass shows which columns go to zero
             f, a, norm = _newton(objective, _truncate(f, cut), a)
@@ -58,6 +75,11 @@ def solve(objective: Objective) -> Factorisation:
         f"no certified optimum after {MAX_ROUNDS} rounds (gradient {norm:.1e}); the target or the row weights may be "
         "close to ones without a finite optimum: add weight decay or label smoothing, or even the weights out"
     )
+
+
+def _gradient(objective: Objective, f: Array, a: Array) -> float:
+    _, df, da = objective.value_and_gradient(f, a)
+    return float(np.sqrt((df**2).sum() + da @ da))
 
 
 class _Flat:

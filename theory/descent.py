@@ -30,7 +30,7 @@ def tied_descent(
     row_weight: ArrayLike | None = None,
 ) -> TiedTrajectory:
     """V after each of ``steps`` (ascending integers) from ``embedding0`` (n, m); ``times`` = step_size * steps."""
-    t, decay, eta = check_target(target), check_weight_decay(weight_decay), _check_step_size(step_size)
+    t, decay, eta = check_target(target), check_weight_decay(weight_decay), check_step_size(step_size)
     n = len(t)
     w = check_row_weight(row_weight, n)
     (v0,), q = compress_columns(check_matrix(np.asarray(embedding0, dtype=np.float64), (n, None), "embedding0"))
@@ -39,8 +39,8 @@ def tied_descent(
         r = residual(v @ v.T, t, w)
         return v + eta * ((r + r.T) @ v - 2 * decay * v)
 
-    counts = _check_steps(steps)
-    v = _iterate(step, v0, counts)
+    counts = check_steps(steps)
+    v = iterate(step, v0, counts)
     loss = cross_entropy(v @ v.transpose(0, 2, 1), t, w)
     return TiedTrajectory(_times(eta, counts), v if q is None else v @ q.T, loss)
 
@@ -55,7 +55,7 @@ def tied_gram_descent(
     row_weight: ArrayLike | None = None,
 ) -> TiedGramTrajectory:
     """K = VV' after each number of ``steps`` from ``gram0`` (n, n): exact for every V(0) with that Gram matrix."""
-    t, decay, eta = check_target(target), check_weight_decay(weight_decay), _check_step_size(step_size)
+    t, decay, eta = check_target(target), check_weight_decay(weight_decay), check_step_size(step_size)
     n = len(t)
     w = check_row_weight(row_weight, n)
     k0 = check_matrix(np.asarray(gram0, dtype=np.float64), (n, n), "gram0")
@@ -66,8 +66,8 @@ def tied_gram_descent(
         b = identity + eta * (r + r.T)
         return b @ k @ b
 
-    counts = _check_steps(steps)
-    k = _iterate(step, (k0 + k0.T) / 2, counts)
+    counts = check_steps(steps)
+    k = iterate(step, (k0 + k0.T) / 2, counts)
     return TiedGramTrajectory(_times(eta, counts), k, cross_entropy(k, t, w))
 
 
@@ -82,7 +82,7 @@ def untied_descent(
     row_weight: ArrayLike | None = None,
 ) -> UntiedTrajectory:
     """V and U after each number of ``steps`` from ``embedding0`` and ``context0``, both (n, m)."""
-    t, decay, eta = check_target(target), check_weight_decay(weight_decay), _check_step_size(step_size)
+    t, decay, eta = check_target(target), check_weight_decay(weight_decay), check_step_size(step_size)
     n = len(t)
     w = check_row_weight(row_weight, n)
     v0 = check_matrix(np.asarray(embedding0, dtype=np.float64), (n, None), "embedding0")
@@ -94,8 +94,8 @@ def untied_descent(
         r = residual(v @ u.T, t, w)
         return np.stack([v + eta * (r @ u - decay * v), u + eta * (r.T @ v - decay * u)])
 
-    counts = _check_steps(steps)
-    states = _iterate(step, np.stack(factors), counts)
+    counts = check_steps(steps)
+    states = iterate(step, np.stack(factors), counts)
     v, u = states[:, 0], states[:, 1]
     loss = cross_entropy(v @ u.transpose(0, 2, 1), t, w)
     if q is not None:
@@ -103,14 +103,14 @@ def untied_descent(
     return UntiedTrajectory(_times(eta, counts), v, u, loss)
 
 
-def _check_step_size(step_size: float) -> float:
+def check_step_size(step_size: float) -> float:
     eta = float(step_size)
     if not np.isfinite(eta) or eta <= 0:
         raise ValueError(f"step_size must be a positive number; got {step_size!r}")
     return eta
 
 
-def _check_steps(steps: ArrayLike) -> NDArray[np.int64]:
+def check_steps(steps: ArrayLike) -> NDArray[np.int64]:
     counts = np.atleast_1d(np.asarray(steps))
     if counts.ndim != 1 or counts.size == 0 or not np.issubdtype(counts.dtype, np.integer):
         raise ValueError("steps must be an integer or a list of integers")
@@ -124,7 +124,7 @@ def _times(eta: float, counts: NDArray[np.int64]) -> Array:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # an overflow is reported once, as FloatingPointError
-def _iterate(step: Callable[[Array], Array], start: Array, counts: NDArray[np.int64]) -> Array:
+def iterate(step: Callable[[Array], Array], start: Array, counts: NDArray[np.int64]) -> Array:
     """The iterates of ``step`` from ``start`` after each of ``counts`` applications, stacked."""
     out = np.empty((len(counts), *start.shape))
     state, done = start, 0

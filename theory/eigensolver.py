@@ -109,11 +109,13 @@ def laplacian_eigenpairs(
                     ``front_width`` is small, Lanczos. It does not switch after a failure.
 
     ``vectors=False`` returns eigenvalues and multiplicities only, and never stores an eigenspace of high dimension.
-    ``memory_limit``: bytes allowed for the (n, total) basis.
+    ``memory_limit``: bytes allowed for the (n, total) basis; the work takes a few times as much.
 
-    Eigenvalues within ``EIGENVALUE_TOLERANCE`` times the largest one share an eigenspace. With vectors=False and
-    shift-invert, copies that Lanczos did not find are counted in a window of 1e-8 times the norm of L. The counts
-    are exact for a matrix within rounding (``ShiftedFactor.error``) of L.
+    Neighbouring eigenvalues within ``EIGENVALUE_TOLERANCE`` times the norm of L (the largest absolute row sum, in the
+    sparse methods) share an eigenspace. Counts are exact for a matrix within rounding (``ShiftedFactor.error``) of
+    L, and every shift is further than that from the eigenvalues found. With vectors=False, shift-invert takes what
+    Lanczos did not find for copies of an eigenvalue if it lies within 1e-6 times the norm of it (less where
+    another eigenvalue is near).
 
     Raises ValueError for an unknown kind, end or method, k out of range, a method that does not apply, or a basis
     above the limit; TypeError for a k that is no integer; RuntimeError if an iteration does not converge or the
@@ -198,12 +200,10 @@ def _from_sparse(pairs: SparsePairs, sign: float, k: int, method: str, vectors: 
     inertia = None
     if n is not None:
         # Below s for -L is above -s for L, and no eigenvalue is at a shift.
-        inertia = tuple((sign * s, count if sign > 0 else n - count) for s, count in pairs.counts)
-    values = sign * pairs.eigenvalues + 0.0
-    basis = pairs.basis if vectors else None
-    return Eigenpairs(
-        values, pairs.multiplicities, basis, pairs.residual, k, method, inertia, n is not None, pairs.note
-    )
+        inertia = tuple(sorted((sign * s, count if sign > 0 else n - count) for s, count in pairs.counts))
+    values, copies = sign * pairs.eigenvalues + 0.0, pairs.multiplicities
+    basis, residual = (pairs.basis, pairs.residual) if vectors else (None, float("nan"))
+    return Eigenpairs(values, copies, basis, residual, k, method, inertia, n is not None, pairs.note)
 
 
 def _residual(matrix: sp.csr_array, values: Floats, basis: Floats) -> float:

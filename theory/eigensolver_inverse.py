@@ -7,6 +7,7 @@ repeated eigenvalue that they missed is noticed and supplied.
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -55,12 +56,12 @@ def shift_invert_pairs(
     values, basis = _inverted_lanczos(bottom, min(k + 1, n - 1), None)
     distinct, copies = merge(values, norm)
     last = min(int(np.searchsorted(np.cumsum(copies), k)), distinct.size - 1)
-    nexts = np.append(distinct[1:], distinct[-1] + _WINDOW * norm)
-    end, total = counter.between(distinct[last], nexts[last])
+    known = [float(value) for value in (*distinct, distinct[-1] + _WINDOW * norm)]
+    end, total = counter.between(known[last], known[last + 1])
     # In the usual case this one count settles everything.
     if total != copies[: last + 1].sum():
-        last = bisect_left(range(last), True, key=lambda i: counter.between(distinct[i], nexts[i])[1] >= k)
-        end, total = counter.between(distinct[last], nexts[last])
+        last = bisect_left(range(last), True, key=lambda i: counter.between(known[i], known[i + 1])[1] >= k)
+        end, total = counter.between(known[last], known[last + 1])
     found = int(copies[: last + 1].sum())
     if total < max(found, k):
         raise RuntimeError(
@@ -73,9 +74,10 @@ def shift_invert_pairs(
     if total > found:
         listed = _list_all(matrix, bottom, counter, basis, total, end)
         if not vectors:
-            return SparsePairs(listed.values, listed.copies, None, float("nan"), counter.pairs(), note)
+            last = int(np.searchsorted(np.cumsum(listed.copies), k)) + 1
+            return SparsePairs(listed.values[:last], listed.copies[:last], None, float("nan"), counter.pairs(), note)
         basis = _supply(matrix, counter, listed, total, end)
-    return finish(matrix, basis, norm, counter.pairs(), note)
+    return finish(matrix, basis, k, norm, counter.pairs(), note)
 
 
 def check_memory(n: int, total: int, limit: float) -> None:
@@ -129,11 +131,15 @@ class _Counter:
         return tuple(sorted(self.counts.items()))
 
 
+@dataclass(frozen=True, eq=False)
 class _Listed:
-    """The distinct eigenvalues below an end, how many copies exist of each, and the pairs found so far."""
+    """The distinct eigenvalues below an end, how many copies of each exist, an orthonormal basis of the eigenvectors
+    found so far, and how many of each these are."""
 
-    def __init__(self, values: Floats, copies: Integers, basis: Floats, found: Integers) -> None:
-        self.values, self.copies, self.basis, self.found = values, copies, basis, found
+    values: Floats
+    copies: Integers
+    basis: Floats
+    found: Integers
 
 
 def _list_all(
@@ -206,7 +212,7 @@ def _inverted_lanczos(factor: ShiftedFactor, count: int, found: Floats | None) -
     inverse, vectors = largest(apply, factor.n, count, seed)
     order = np.argsort(-inverse, kind="stable")
     # On the complement, what was found has the inverse zero.
-    order = order[inverse[order] > 1e-12 * inverse.max()]
+    order = order[inverse[order] > 1e-12 * inverse.max(initial=0.0)]
     return factor.shift + 1.0 / inverse[order], vectors[:, order]
 
 

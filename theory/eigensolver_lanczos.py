@@ -22,8 +22,8 @@ _RESIDUAL = 1e-7
 TOLERANCE = 1e-10
 _RESTARTS = 1000
 # Lanczos steps that estimate the spectrum, and the degree of the polynomial.
-_STEPS = 50
-_DEGREE = 10
+_STEPS = 100
+_LARGEST_DEGREE = 100
 _MOST_ADDED = 200
 _STARTS = 3
 
@@ -52,12 +52,12 @@ def lanczos_pairs(matrix: sp.csr_array, k: int) -> SparsePairs:
     """
     n = matrix.shape[0]
     norm = norm_bound(matrix)
-    values, basis = _lowest(matrix, min(k + 1, n - 1))
+    values, basis, polynomial = _lowest(matrix, min(k + 1, n - 1))
     distinct, copies = merge(values, norm)
     last = min(int(np.searchsorted(np.cumsum(copies), k)), distinct.size - 1)
     added = 0
     while basis.shape[1] < n:
-        missing = _below_on_complement(matrix, basis, distinct[last : last + 2], norm, seed=1 + added)
+        missing = _below_on_complement(matrix, polynomial, basis, distinct[last : last + 2], norm, seed=1 + added)
         if missing is None:
             break
         if added == _MOST_ADDED:
@@ -71,73 +71,99 @@ def lanczos_pairs(matrix: sp.csr_array, k: int) -> SparsePairs:
         f"not proved: a second Lanczos iteration on the complement found {added} missing pairs, then none below the "
         "last eigenvalue"
     )
-    return finish(matrix, basis[:, : int(copies[: last + 1].sum())], norm, (), note)
+    return finish(matrix, basis, k, norm, (), note)
 
 
-def _lowest(matrix: sp.csr_array, count: int) -> tuple[Floats, Floats]:
-    """The ``count`` lowest pairs, ascending, by Lanczos on a Chebyshev polynomial of M.
+@dataclass(frozen=True, eq=False)
+class _Filter:
+    """The Chebyshev polynomial T_degree(t) of M, t = 1 at ``low`` and -1 at ``high``: at most one between them, and
+    growing below low. ``scaled`` is t(M)."""
 
-    On [a, b], which holds the unwanted spectrum, the polynomial T(t), t = (2 M - a - b) / (a - b), is at most one
-    and below a it grows, so the matrix-vector products replace most of the orthogonalisation, which costs more. What
-    is found is right if all found values of the polynomial exceed one; otherwise a was too low and is raised.
-    """
-    n = matrix.shape[0]
-    ritz, weights, bound = lanczos(lambda x: matrix @ x, n, _STEPS)
-    upper = ritz[-1] + bound[-1]
-    bulk = float(np.interp(0.9, np.cumsum(weights), ritz))
-    # The estimated number of eigenvalues below a is several times the number wanted.
-    edge = float(np.interp(4.0 * count / n, np.cumsum(weights), ritz))
-    degree = _DEGREE
-    while True:
-        plain = edge >= upper or bulk - edge < 0.3 * (upper - edge)
-        if plain:
-            # A few far eigenvalues would have to be damped along; Lanczos itself adapts to them.
-            inverse, basis = largest(lambda x: -(matrix @ x), n, count, 0)
-        else:
-            apply = _chebyshev(matrix, edge, upper, degree)
-            inverse, basis = largest(apply, n, count, 0)
-            if inverse.min() <= 1.0 + 1e-6:
-                edge += 0.5 * (edge - ritz[0]) + 1e-3 * (upper - ritz[0])
-                continue
-        basis = basis[:, np.argsort(-inverse, kind="stable")]
-        return np.einsum("ij,ij->j", basis, matrix @ basis), basis
+    scaled: sp.csr_array
+    low: float
+    high: float
+    degree: int
 
-
-def _chebyshev(matrix: sp.csr_array, low: float, high: float, degree: int) -> Operator:
-    """x -> T_degree(t) x with t = 1 at low and -1 at high, so that T grows below low."""
-    middle, half = (low + high) / 2, (high - low) / 2
-    scaled = sp.csr_array((middle * sp.eye_array(matrix.shape[0], format="csr") - matrix) / half)
-    doubled = 2.0 * scaled
-
-    def apply(x: Floats) -> Floats:
-        before, now = x, scaled @ x
-        for _ in range(degree - 1):
-            following = doubled @ now
+    def apply(self, x: Floats) -> Floats:
+        before, now = x, self.scaled @ x
+        for _ in range(self.degree - 1):
+            following = self.scaled @ now
+            following *= 2.0
             following -= before
             before, now = now, following
         return now
 
-    return apply
+    def value(self, eigenvalue: float) -> float:
+        """T_degree(t) at an eigenvalue that is at most low, or any for degree 1."""
+        t = (self.high + self.low - 2.0 * eigenvalue) / (self.high - self.low)
+        return float(np.cosh(self.degree * np.arccosh(max(t, 1.0)))) if self.degree > 1 else t
+
+
+def _make_filter(matrix: sp.csr_array, low: float, high: float, degree: int) -> _Filter:
+    middle, half = (low + high) / 2, (high - low) / 2
+    identity = sp.eye_array(matrix.shape[0], format="csr")
+    return _Filter(sp.csr_array((middle * identity - matrix) / half), low, high, degree)
+
+
+def _lowest(matrix: sp.csr_array, count: int) -> tuple[Floats, Floats, _Filter]:
+    """The ``count`` lowest pairs, ascending, by Lanczos on a Chebyshev polynomial of M, and the polynomial.
+
+    The polynomial is at most one on [edge, upper], which holds the unwanted spectrum, and grows below, so that few
+    steps of Lanczos, whose orthogonalisation is dear, are needed. What is found is right if the polynomial exceeds
+    one on all of it; otherwise the edge was too low and is raised. The degree makes the polynomial about ten where
+    the wanted eigenvalues end, but not so large at the lowest one that rounding would drown the others.
+    """
+    n = matrix.shape[0]
+    ritz, weights, bound = lanczos(lambda x: matrix @ x, n, _STEPS)
+    lowest, upper = float(ritz[0] - bound[0]), float(ritz[-1] + bound[-1])
+    # The density of eigenvalues as the random start sees it: the edge is where four times the wanted number is.
+    below = n * np.cumsum(weights)
+    wanted, edge = (float(np.interp(number, below, ritz)) for number in (count, 4 * count))
+    while True:
+        degree = _degree(lowest, wanted, edge, upper)
+        # Of degree one it is Lanczos on M itself, right for any edge.
+        low, high = (edge, upper) if degree > 1 else (lowest, lowest + 2 * (upper - lowest) + 1.0)
+        polynomial = _make_filter(matrix, low, high, degree)
+        values, basis = largest(polynomial.apply, n, count, 0)
+        if degree == 1 or values.min() > 1.0 + 1e-6:
+            basis = basis[:, np.argsort(-values, kind="stable")]
+            return np.einsum("ij,ij->j", basis, matrix @ basis), basis, polynomial
+        wanted, edge = edge, edge + max(edge - lowest, 1e-3 * (upper - lowest))
+
+
+def _degree(lowest: float, wanted: float, edge: float, upper: float) -> int:
+    if not lowest < wanted < edge < upper:
+        return 1
+    # T_d is cosh(d angle) below the edge.
+    near, far = np.arccosh(1.0 + 2.0 * (edge - np.array([wanted, lowest])) / (upper - edge))
+    if near == 0:
+        return 1
+    limit = min(np.arccosh(10.0) / near, np.arccosh(1e6) / far, _LARGEST_DEGREE)
+    # Odd, so that an eigenvalue above the estimated upper end is not mistaken for a low one.
+    return 2 * (int(limit) // 2) + 1
 
 
 def _below_on_complement(
-    matrix: sp.csr_array, found: Floats, neighbours: Floats, norm: float, seed: int
+    matrix: sp.csr_array, polynomial: _Filter, found: Floats, neighbours: Floats, norm: float, seed: int
 ) -> Floats | None:
     """An eigenvector orthogonal to ``found`` whose eigenvalue is below the middle of ``neighbours`` (the last wanted
     eigenvalue and the next, if known), or None if the lowest of the complement is above."""
     gap = float(neighbours[1] - neighbours[0]) if neighbours.size == 2 else 1e-8 * norm
     end = float(neighbours[0]) + gap / 2
+    if end > polynomial.low and polynomial.degree > 1:
+        polynomial = _make_filter(matrix, -norm, 3.0 * norm, 1)
 
     def apply(x: Floats) -> Floats:
-        y = x - found @ (found.T @ x)
-        y = norm * y - matrix @ y
+        # What was found gets the value zero, which is below every threshold.
+        y = polynomial.apply(x - found @ (found.T @ x))
         return y - found @ (found.T @ y)
 
     n = matrix.shape[0]
-    rough, _ = largest(apply, n, 1, seed, tolerance=max(TOLERANCE, 0.1 * gap / norm))
-    if norm - rough[0] > end:
-        return None
-    return largest(apply, n, 1, seed)[1]
+    threshold = polynomial.value(end)
+    resolution = 0.1 * (polynomial.value(float(neighbours[0])) - threshold) / max(abs(threshold), 1e-3)
+    rough, _ = largest(apply, n, 1, seed, tolerance=max(TOLERANCE, resolution))
+    # The errors of many such vectors would add up.
+    return None if rough[0] < threshold else largest(apply, n, 1, seed, tolerance=1e-3 * TOLERANCE)[1]
 
 
 def largest(apply: Operator, n: int, count: int, seed: int, tolerance: float = TOLERANCE) -> tuple[Floats, Floats]:
@@ -165,30 +191,32 @@ def largest(apply: Operator, n: int, count: int, seed: int, tolerance: float = T
 
 
 def lanczos(apply: Operator, n: int, steps: int) -> tuple[Floats, Floats, Floats]:
-    """At most ``steps`` Lanczos steps with full orthogonalisation from a fixed random start: the Ritz values
-    ascending, the squared component of the start on each Ritz vector, and the residual of each."""
+    """At most ``steps`` Lanczos steps from a fixed random start: the Ritz values ascending, the squared component of
+    the start on each Ritz vector, and the residual of each. Without orthogonalisation against earlier vectors: a
+    Ritz value that has converged may appear twice, which harms neither the ends nor the density."""
     steps = min(steps, n)
-    q = np.zeros((steps, n))
     alpha, beta = np.zeros(steps), np.zeros(steps)
-    x = np.random.default_rng(2).standard_normal(n)
-    q[0] = x / np.linalg.norm(x)
+    before = np.zeros(n)
+    now = np.random.default_rng(2).standard_normal(n)
+    now /= np.linalg.norm(now)
     for j in range(steps):
-        y = apply(q[j])
-        alpha[j] = q[j] @ y
-        for _ in range(2):
-            y = y - (q[: j + 1] @ y) @ q[: j + 1]
-        beta[j] = np.linalg.norm(y)
-        if j + 1 == steps or beta[j] <= 1e-12 * max(np.abs(alpha).max(), beta.max()):
+        following = apply(now)
+        alpha[j] = now @ following
+        following = following - alpha[j] * now
+        if j > 0:
+            following -= beta[j - 1] * before
+        beta[j] = np.linalg.norm(following)
+        if j + 1 == steps or beta[j] <= 1e-12 * np.abs(alpha).max():
             alpha, beta = alpha[: j + 1], beta[: j + 1]
             break
-        q[j + 1] = y / beta[j]
+        before, now = now, following / beta[j]
     values, vectors = eigh_tridiagonal(alpha, beta[:-1])
     return values, vectors[0] ** 2, np.abs(beta[-1] * vectors[-1])
 
 
 def norm_bound(matrix: sp.csr_array) -> float:
-    """The largest absolute row sum, at least the spectral norm of a symmetric matrix."""
-    return float(abs(matrix).sum(axis=1).max())
+    """The largest absolute row sum, at least the spectral norm of a symmetric matrix; one for the zero matrix."""
+    return float(abs(matrix).sum(axis=1).max()) or 1.0
 
 
 def merge(values: Floats, norm: float) -> tuple[Floats, Integers]:
@@ -211,16 +239,21 @@ def rayleigh_ritz(matrix: sp.csr_array, basis: Floats) -> tuple[Floats, Floats]:
 
 
 def finish(
-    matrix: sp.csr_array, basis: Floats, norm: float, counts: tuple[tuple[float, int], ...], note: str
+    matrix: sp.csr_array, basis: Floats, k: int, norm: float, counts: tuple[tuple[float, int], ...], note: str
 ) -> SparsePairs:
-    """The result for an orthonormal basis of eigenvectors (n, total) in ascending order, its residual checked."""
+    """The k lowest pairs, widened to whole eigenspaces, of an orthonormal basis of eigenvectors; their residual is
+    checked."""
     image = matrix @ basis
     values = np.einsum("ij,ij->j", basis, image)
     order = np.argsort(values, kind="stable")
     if not np.array_equal(order, np.arange(order.size)):
         basis, image, values = basis[:, order], image[:, order], values[order]
     distinct, copies = merge(values, norm)
-    image -= basis * np.repeat(distinct, copies)
+    last = int(np.searchsorted(np.cumsum(copies), k)) + 1
+    distinct, copies = distinct[:last], copies[:last]
+    total = int(copies.sum())
+    basis = np.ascontiguousarray(basis[:, :total])
+    image = image[:, :total] - basis * np.repeat(distinct, copies)
     residual = float(np.sqrt(np.einsum("ij,ij->j", image, image).max()))
     if residual > _RESIDUAL * norm:
         raise RuntimeError(f"the eigenvectors have residual {residual:.1e}; use method='dense'")

@@ -20,6 +20,8 @@ START_RANK = 48
 # S may exceed l I (or a singular value of R exceed l) by this much, per unit of mean row weight, before a new direction
 # is opened: an order below the 1e-7 that certificates promise.
 ESCAPE_LEVEL = 1e-8
+# Eigenvalues of l I - S below this part of l, in the preconditioner, are raised to it: near the optimum many are zero.
+SLACK_FLOOR = 1e-3
 
 
 class Objective(ABC):
@@ -45,6 +47,10 @@ class Objective(ABC):
         """The product (dF, da) -> Hessian (dF, da) at (F, a)."""
 
     @abstractmethod
+    def preconditioner(self, f: Array, a: Array) -> Callable[[Array, Array], tuple[Array, Array]]:
+        """An approximate inverse of the Hessian, symmetric positive definite, for F with orthogonal columns."""
+
+    @abstractmethod
     def escape_direction(self, f: Array, a: Array) -> Array | None:
         """Columns along which a small step lowers the objective, or None at the global optimum."""
 
@@ -62,6 +68,12 @@ class Objective(ABC):
         z = self.logits(f, a)
         value = float(self.w @ (log_sum_exp(z) - (self.t * z).sum(axis=1))) + self.penalty(f)
         return value, *self.gradient(f, a, self.w[:, None] * (self.t - row_softmax(z)))
+
+    def _kronecker_inverse(self, slack: Array, modes: Array, curvature: Array) -> Callable[[Array], Array]:
+        """D -> the X with A X + X diag(curvature) = D, for A with eigenvalues ``slack`` and eigenvectors ``modes``."""
+        floor = SLACK_FLOOR * max(self.decay, self.scale / self.n * SLACK_FLOOR)
+        denominator = np.maximum(slack, floor)[:, None] + curvature
+        return lambda d: modes @ ((modes.T @ d) / denominator)
 
     def _softmax_change(self, p: Array, dz: Array) -> Array:
         """diag(w) dP for a change dZ of the logits."""
@@ -109,6 +121,26 @@ class TiedObjective(Objective):
 
         return product
 
+    def preconditioner(self, f: Array, a: Array) -> Callable[[Array, Array], tuple[Array, Array]]:
+        # d(FF') = D F' + F D' changes row i of the logits by D_ij F_.j + F_ij D_.j: its variances under P_i, averaged.
+        p = row_softmax(self.logits(f, a))
+        weighted = self.w[:, None] * p
+        r = self.w[:, None] * self.t - weighted
+        s = (r + r.T) / 2
+        if self.with_bias:
+            s = self.centre(self.centre(s).T)
+        values, modes = eigh(s)
+        variance = np.maximum(p @ f**2 - (p @ f) ** 2, 0.0)
+        curvature = 2 * (self.w @ variance + weighted.sum(axis=0) @ f**2) / self.n
+        invert = self._kronecker_inverse(2 * (self.decay - values), modes, curvature)
+        column = (weighted * (1 - p)).sum(axis=0) + SLACK_FLOOR * self.scale / self.n
+
+        def apply(df: Array, da: Array) -> tuple[Array, Array]:
+            bias = self.centre(self.centre(da) / column) if self.with_bias else da
+            return self.centre(invert(df)), bias
+
+        return apply
+
     def escape_direction(self, f: Array, a: Array) -> Array | None:
         r = self.residual(f, a)
         s = (r + r.T) / 2
@@ -154,6 +186,19 @@ class UntiedObjective(Objective):
             return hf, np.zeros(0)
 
         return product
+
+    def preconditioner(self, f: Array, a: Array) -> Callable[[Array, Array], tuple[Array, Array]]:
+        v, u = f[: self.n], f[self.n :]
+        p = row_softmax(v @ u.T)
+        weighted = self.w[:, None] * p
+        left, values, right_t = np.linalg.svd(self.w[:, None] * self.t - weighted)
+        # [[l I, -R], [-R', l I]] has the eigenvalues l -+ the singular values of R.
+        modes = np.concatenate([np.hstack([left, left]), np.hstack([right_t.T, -right_t.T])]) / np.sqrt(2)
+        slack = self.decay - np.concatenate([values, -values])
+        variance = np.maximum(p @ u**2 - (p @ u) ** 2, 0.0)
+        curvature = (self.w @ variance + weighted.sum(axis=0) @ v**2) / (2 * self.n)
+        invert = self._kronecker_inverse(slack, modes, curvature)
+        return lambda df, da: (invert(df), da)
 
     def escape_direction(self, f: Array, a: Array) -> Array | None:
         left, values, right_t = np.linalg.svd(self.residual(f, a))

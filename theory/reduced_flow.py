@@ -21,7 +21,7 @@ from scipy.integrate import solve_ivp
 
 from .block_algebra import BlockAlgebra
 from .cross_entropy import Array, check_row_weight, check_weight_decay
-from .flow import check_times
+from .flow_integrator import check_times
 
 RELATIVE_TOLERANCE = 1e-10  # of each entry of the factors and step; errors add up to a few hundred times that
 COMPLEX_STEP = 1e-30  # no difference is taken, so it may be as small as one likes

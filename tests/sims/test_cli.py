@@ -19,8 +19,8 @@ N = 15
 EMBEDDING = np.random.default_rng(0).standard_normal((N, 4))
 SCRIPT = Path(sys.executable).parent / "fiedler"
 OPTIONS = {
-    "theory": "--tied --untied --weight-decay --self-edges --label-smoothing --init-scale --laplacian --symmetrize "
-    "--json --help",
+    "theory": "--tied --untied --weight-decay --self-edges --label-smoothing --init-scale --laplacian --until "
+    "--symmetrize --json --help",
     "compare": "--model --seeds --out --steps --learning-rate --width --init-std --weight-decay --self-edges "
     "--label-smoothing --symmetrize --overwrite --json --help",
     "train": "--model --steps --seed --out --learning-rate --width --init-std --weight-decay --self-edges "

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from fiedler.sims.jsonio import from_json, to_json
 from fiedler.sims.predictions_json import LAPLACIAN, describe_optimum, describe_theory
 from fiedler.sims.tasks import Task
-from fiedler.theory import parse, tied_optimum
+from fiedler.theory import parse, tied_flow, tied_optimum, untied_flow
 
 N = 15
 COSINES = np.cos(2 * np.pi * np.arange(N) / N)  # of the eigenvalues of D^-1 A, and of the distances on the circle
@@ -21,6 +21,7 @@ LOSS_TOLERANCE = 1e-11  # the digits given below, after a solver that is exact t
 VALUE_TOLERANCE = 1e-8  # relative: eigenvalues carry the solver's 1e-9
 GIVEN_TOLERANCE = 1e-5  # the digits given of 45.57987
 SPECTRUM_TOLERANCE = 1e-12  # a closed form of a few operations
+FLOW_TOLERANCE = 1e-6  # of two integrators
 CERTIFIED = 1e-7  # what "certified" has to mean at least
 
 
@@ -171,3 +172,29 @@ def test_it_is_plain_json(cycle: Task, tied: dict[str, Any]) -> None:
     alone = from_json(to_json(describe_optimum(tied_optimum(cycle.target))))
     assert set(alone) == set(back["optimum"])
     assert alone["eigenvalues"] == pytest.approx(back["optimum"]["eigenvalues"], rel=VALUE_TOLERANCE)
+
+
+@pytest.mark.parametrize("is_tied", [True, False])
+def test_the_flow_where_it_is_asked_for(cycle: Task, is_tied: bool) -> None:
+    answer = describe_theory(cycle, tied=is_tied, init_scale=0.5, weight_decay=0.01, until=20.0)
+    points = answer["flow"]["points"]
+    assert points[0]["time"] == pytest.approx(0.02)
+    assert points[-1]["time"] == pytest.approx(20.0)
+    times = [point["time"] for point in points]
+    some, none = 0.5 * np.eye(N), np.zeros((N, N))
+    whole: Any = (
+        tied_flow(cycle.target, some, times, weight_decay=0.01)
+        if is_tied
+        else untied_flow(cycle.target, np.hstack([some, none]), np.hstack([none, some]), times, weight_decay=0.01)
+    )
+    np.testing.assert_allclose([point["loss_per_node"] for point in points], whole.loss / N, rtol=FLOW_TOLERANCE)
+    top = [point["eigenvalues"][0] for point in points]
+    expected = [np.linalg.norm(v, 2) ** 2 for v in whole.embedding]
+    np.testing.assert_allclose([e["eigenvalue"] for e in top], expected, rtol=FLOW_TOLERANCE)
+    assert "flow" not in describe_theory(cycle)
+
+
+@pytest.mark.parametrize("until", [0.0, -1.0, math.inf, math.nan])
+def test_a_bad_end_of_the_flow_is_refused(cycle: Task, until: float) -> None:
+    with pytest.raises(ValueError, match="until must be a positive time"):
+        describe_theory(cycle, until=until)

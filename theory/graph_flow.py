@@ -1,0 +1,91 @@
+"""The flow of Node2Vec from the infinite-width start on a graph of any size, by the cheapest exact route.
+
+In this order: Fourier modes (cycles and tori, theory.cayley_flow), the blocks of the graph's symmetry
+(theory.reduced_flow), all nodes (theory.flow). ``method`` says which it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .cayley_flow import cayley_flow
+from .cross_entropy import Array
+from .flow import tied_flow, untied_flow
+from .graph_optimum import useful_symmetry
+from .graphs import Graph
+from .optimum import check_size
+from .reduced_flow import reduced_flow
+from .targets import one_hop_sparse, one_hop_target
+
+
+@dataclass(frozen=True, eq=False)
+class GraphFlow:
+    """``times`` (k,); ``loss_per_node`` (k,), without weight decay; ``eigenvalues``: of V V' at each time, descending,
+    each with its ``multiplicities``."""
+
+    times: Array
+    loss_per_node: Array
+    eigenvalues: tuple[Array, ...]
+    multiplicities: tuple[NDArray[np.int64], ...]
+    method: str
+
+
+def graph_flow(
+    graph: Graph,
+    times: ArrayLike,
+    *,
+    init_scale: float,
+    tied: bool = True,
+    weight_decay: float = 0.0,
+    self_edges: bool = False,
+    label_smoothing: float = 0.0,
+) -> GraphFlow:
+    """The flow at ``times`` from K(0) = s^2 I, s = ``init_scale`` > 0 (untied: V and U orthogonal to each other).
+
+    Time is step size times steps. Raises ValueError for a bad option, an isolated node without self-edges, or a graph
+    too large for the dense route that has no symmetry.
+    """
+    one_hop_sparse(graph, self_edges=self_edges)  # the error for isolated nodes, which names them
+    target: dict[str, Any] = {"self_edges": self_edges, "label_smoothing": label_smoothing}
+    if graph.family in ("cycle", "torus"):
+        found = cayley_flow(graph, times, init_scale=init_scale, tied=tied, weight_decay=weight_decay, **target)
+        pairs = [_descending(values, found.multiplicity) for values in found.gram]
+        return _describe(found.times, found.loss / graph.n, pairs, "Fourier modes")
+    symmetry = useful_symmetry(graph)
+    if symmetry is not None:
+        reduced = reduced_flow(
+            symmetry.algebra,
+            symmetry.target(**target),
+            times,
+            init_scale=init_scale,
+            tied=tied,
+            weight_decay=weight_decay,
+        )
+        pairs = [reduced.eigenvalues(k) for k in range(len(reduced.times))]
+        return _describe(reduced.times, reduced.loss / graph.n, pairs, f"blocks of the symmetry: {symmetry.method}")
+    check_size(graph.n)
+    if not np.isfinite(init_scale) or init_scale <= 0:
+        raise ValueError(f"init_scale must be a positive number; got {init_scale!r}")
+    dense = one_hop_target(graph, **target)
+    some, none = init_scale * np.eye(graph.n), np.zeros((graph.n, graph.n))
+    whole = (
+        tied_flow(dense, some, times, weight_decay=weight_decay)
+        if tied
+        else untied_flow(dense, np.hstack([some, none]), np.hstack([none, some]), times, weight_decay=weight_decay)
+    )
+    ones = np.ones(graph.n, dtype=np.int64)
+    pairs = [(np.linalg.svd(v, compute_uv=False) ** 2, ones) for v in whole.embedding]
+    return _describe(whole.times, whole.loss / graph.n, pairs, "all nodes")
+
+
+def _descending(values: Array, counts: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:
+    order = np.argsort(-values, kind="stable")
+    return values[order], counts[order]
+
+
+def _describe(times: Array, loss: Array, pairs: list[tuple[Array, NDArray[np.int64]]], method: str) -> GraphFlow:
+    return GraphFlow(times, loss, tuple(v for v, _ in pairs), tuple(c for _, c in pairs), method)
