@@ -18,6 +18,7 @@ COLUMNS = (
     ("edge recall", "edge_recall", ".3f"),
     ("trajectory error (decades)", "trajectory_rms_log10", ".3f"),
 )
+ROUNDING = 1e-14  # seeds that agree but for the last bits: their spread is shown as 0
 SHOWN = 10  # eigenvalues written out; scores.json has them all
 
 
@@ -92,7 +93,11 @@ def _mean_and_spread(value: Mapping[str, float | None], fmt: str) -> str:
     mean, std = value["mean"], value["std"]
     if mean is None or mean != mean:
         return "-"
-    return f"{mean:{fmt}}" if std is None else f"{mean:{fmt}} ± {std:.1g}"
+    if std is None:
+        return f"{mean:{fmt}}"
+    if std <= ROUNDING * abs(mean):
+        std = 0.0
+    return f"{mean:{fmt}} ± {std:.1g}"
 
 
 def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
