@@ -18,8 +18,7 @@ from scipy.sparse.linalg import eigsh
 from scipy.spatial import Delaunay
 from threadpoolctl import threadpool_limits
 
-from fiedler.theory import Graph, as_graph, laplacian, parse
-from fiedler.theory.eigensolver import laplacian_eigenpairs
+from fiedler.theory import Graph, as_graph, laplacian, laplacian_eigenpairs, parse
 
 try:
     from sklearn.manifold import spectral_embedding

@@ -26,6 +26,7 @@ from .closed_forms_untied_cycle import MaxMargin, untied_cycle_max_margin, untie
 from .coherent import Colouring, coherent_colouring
 from .cross_entropy import cross_entropy, log_sum_exp, residual, row_softmax, target_entropy
 from .descent import tied_descent, tied_gram_descent, untied_descent
+from .eigensolver import Eigenpairs, laplacian_eigenpairs
 from .finite_width import (
     WidthBands,
     WidthPrediction,
@@ -42,6 +43,7 @@ from .graph_flow import GraphFlow, graph_flow
 from .graph_optimum import GraphOptimum, graph_optimum
 from .graphs import Graph, as_graph, from_networkx, from_sparse
 from .growth import growth_rates
+from .inertia import inertia
 from .laplacian import Eigenspaces, eigenspaces, laplacian, laplacian_eigenspaces, spectrum
 from .linearized import EarlyModes, early_gram, early_modes
 from .memory import (
@@ -63,6 +65,7 @@ from .optimum import TiedOptimum, centre_gram, centre_rows, tied_optimum
 from .readers import read_graph
 from .reduced_flow import ReducedTrajectory, reduced_flow
 from .reduced_optimum import ReducedOptimum, reduced_tied_optimum
+from .reduced_untied import ReducedUntiedOptimum, reduced_untied_optimum
 from .rivals import (
     Factors,
     LaplacianCoordinates,
@@ -93,6 +96,7 @@ __all__ = [
     "ClosedForm",
     "Colouring",
     "EarlyModes",
+    "Eigenpairs",
     "Eigenspaces",
     "Event",
     "Factors",
@@ -108,6 +112,7 @@ __all__ = [
     "OneLayerTrajectory",
     "ReducedOptimum",
     "ReducedTrajectory",
+    "ReducedUntiedOptimum",
     "SecondOrderChain",
     "StorageCost",
     "Symmetry",
@@ -163,10 +168,12 @@ __all__ = [
     "hamming_optimum",
     "hamming_symmetry",
     "incidence_code",
+    "inertia",
     "initial_energy_moments",
     "integrate",
     "laplacian",
     "laplacian_coordinates",
+    "laplacian_eigenpairs",
     "laplacian_eigenspaces",
     "log_sum_exp",
     "loss_falls_below",
@@ -197,6 +204,7 @@ __all__ = [
     "read_graph",
     "reduced_flow",
     "reduced_tied_optimum",
+    "reduced_untied_optimum",
     "residual",
     "row_softmax",
     "second_order_chain",

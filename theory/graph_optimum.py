@@ -1,7 +1,8 @@
 """The optimum of Node2Vec on a graph of any size, by the cheapest route that is exact.
 
-In this order: a closed form (theory.closed_forms), the blocks of the graph's symmetry (theory.reduced_optimum; tied
-only), the dense solver (theory.optimum, theory.untied). Each answers with a certificate; ``method`` says which it was.
+In this order: a closed form (theory.closed_forms), the blocks of the graph's symmetry (theory.reduced_optimum and
+theory.reduced_untied), the dense solver (theory.optimum, theory.untied). Each answers with a certificate; ``method``
+says which it was.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .cross_entropy import Array
 from .graphs import Graph
 from .optimum import OPTIMUM_LIMIT, TiedOptimum, tied_optimum
 from .reduced_optimum import UNKNOWNS_LIMIT, ReducedOptimum, reduced_tied_optimum
+from .reduced_untied import ReducedUntiedOptimum, reduced_untied_optimum, untied_unknowns
 from .symmetry import Symmetry, graph_symmetry
 from .targets import one_hop_sparse, one_hop_target
 from .untied import UntiedOptimum, untied_optimum
@@ -44,7 +46,7 @@ class GraphOptimum:
     diverging: int
     certificate: Certificate
     method: str
-    detail: ClosedForm | ReducedOptimum | TiedOptimum | UntiedOptimum
+    detail: ClosedForm | ReducedOptimum | ReducedUntiedOptimum | TiedOptimum | UntiedOptimum
 
     @property
     def rank(self) -> int:
@@ -71,10 +73,14 @@ def graph_optimum(
     )
     if known is not None:
         return _from_closed_form(known)
-    symmetry = useful_symmetry(graph) if tied else None
-    if symmetry is not None and (weight_decay > 0 or label_smoothing > 0 or graph.component_count == 1):
+    symmetry = useful_symmetry(graph)
+    if symmetry is not None:
         target = symmetry.target(self_edges=self_edges, label_smoothing=label_smoothing)
-        return _from_blocks(reduced_tied_optimum(symmetry.algebra, target, weight_decay=weight_decay), symmetry)
+        if not tied and (weight_decay == 0 or untied_unknowns(symmetry.algebra) <= UNKNOWNS_LIMIT):
+            found = reduced_untied_optimum(symmetry.algebra, target, weight_decay=weight_decay)
+            return _from_untied_blocks(found, symmetry)
+        if tied and (weight_decay > 0 or label_smoothing > 0 or graph.component_count == 1):
+            return _from_blocks(reduced_tied_optimum(symmetry.algebra, target, weight_decay=weight_decay), symmetry)
     if graph.n > OPTIMUM_LIMIT:
         raise ValueError(
             f"{graph.name} has {graph.n} nodes, no closed form and too little symmetry, and the dense optimum handles "
@@ -121,6 +127,21 @@ def _from_blocks(found: ReducedOptimum, symmetry: Symmetry) -> GraphOptimum:
         found.weight_decay,
         found.attained,
         found.eigenvalues,
+        found.multiplicities,
+        0,
+        found.certificate,
+        f"{found.method}: {symmetry.method}",
+        found,
+    )
+
+
+def _from_untied_blocks(found: ReducedUntiedOptimum, symmetry: Symmetry) -> GraphOptimum:
+    return GraphOptimum(
+        False,
+        found.loss_per_node,
+        found.weight_decay,
+        found.attained,
+        found.singular_values,
         found.multiplicities,
         0,
         found.certificate,

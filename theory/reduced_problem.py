@@ -1,10 +1,13 @@
-"""The tied objective on the blocks of a graph's symmetry, with its derivatives.
+"""The tied and untied objectives on the blocks of a graph's symmetry, with their derivatives.
 
     phi = (L + l tr K) / total weight  over  y = (svec of the blocks M_b, bias),     K = sum_c x_c A_c
     L = sum_a N_a w_a [ log sum_c k_c exp(z_c) - sum_c k_c t_c z_c ],   z_c = x_c + bias of c's column type,
 
 node type a with N_a nodes of weight w_a, colours c of its rows with valency k_c and target t_c. The bias is there for
 l = 0 only; then the constant vector is taken out of the trivial block, and the bias has mean zero over nodes.
+
+Untied (l > 0): l ||Z||_* is the least (l/2) tr M over M = [[., Z], [Z', .]] >= 0, so the same program over blocks of
+twice the size, M_b (2 d_b, 2 d_b) with Z's block in the upper right corner and penalty (l/2) tr M, is the untied one.
 """
 
 from __future__ import annotations
@@ -21,13 +24,18 @@ from .cross_entropy import Array
 class ReducedProblem:
     """phi and what is needed to read its variables; arrays over colours have length q."""
 
-    def __init__(self, algebra: BlockAlgebra, target: Array, row_weight: Array, weight_decay: float) -> None:
+    def __init__(
+        self, algebra: BlockAlgebra, target: Array, row_weight: Array, weight_decay: float, *, tied: bool = True
+    ) -> None:
         self.algebra, self.target, self.row_weight, self.decay = algebra, target, row_weight, weight_decay
         self.total = float(algebra.type_sizes @ row_weight)
         self.row_mass = algebra.type_sizes * row_weight / self.total
         self.rows = [np.flatnonzero(algebra.row_type == a) for a in range(len(algebra.type_sizes))]
         self.frame = null_space(algebra.constant()[None]) if weight_decay == 0 else np.eye(algebra.dimensions[0])
-        self.bases = (self.frame.T @ algebra.basis[0] @ self.frame, *algebra.basis[1:])
+        if tied:
+            self.bases = (self.frame.T @ algebra.basis[0] @ self.frame, *algebra.basis[1:])
+        else:
+            self.bases = tuple(_upper_right(basis) for basis in algebra.basis)
         self.dimensions = [basis.shape[1] for basis in self.bases]
         # Blocks count as often as they are repeated: slopes in them then have the size of S whatever n is.
         self.weights = [m / algebra.n for m in algebra.multiplicity]
@@ -39,7 +47,8 @@ class ReducedProblem:
             for m, basis in zip(counts, self.bases, strict=True)
         ]
         self.logits_of = np.hstack([*columns, free[algebra.column_type]])
-        traces = [weight_decay * m / self.total * svec(np.eye(d)) for m, d in zip(counts, self.dimensions, strict=True)]
+        share = weight_decay / self.total * (1.0 if tied else 0.5)
+        traces = [share * m * svec(np.eye(d)) for m, d in zip(counts, self.dimensions, strict=True)]
         self.penalty = np.concatenate([*traces, np.zeros(free.shape[1])])
         ends = np.cumsum([0, *(d * (d + 1) // 2 for d in self.dimensions)])
         self.pieces = [slice(int(a), int(b)) for a, b in pairwise(ends)]
@@ -99,6 +108,14 @@ def smat(vector: Array) -> Array:
     i, j = np.triu_indices(d)
     out = np.zeros((d, d))
     out[i, j] = out[j, i] = vector * np.where(i == j, 1.0, np.sqrt(0.5))
+    return out
+
+
+def _upper_right(basis: Array) -> Array:
+    """[[0, B], [0, 0]] for every B (q, d, d): <M, .> is then <upper right corner of M, B>."""
+    d = basis.shape[1]
+    out = np.zeros((len(basis), 2 * d, 2 * d))
+    out[:, :d, d:] = basis
     return out
 
 

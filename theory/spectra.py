@@ -3,9 +3,8 @@
 With D the diagonal of degrees (row sums), the kinds are
     combinatorial               D - A
     symmetric                   I - D^-1/2 A D^-1/2
-    random-walk                 I - D^-1 A                            (similar to symmetric: the same
-    spectrum) symmetrized-random-walk     (I - D^-1 A) + (I - D^-1 A)'          (L of arXiv 2510.26745,
-    section 4)
+    random-walk                 I - D^-1 A                      (similar to symmetric: the same spectrum)
+    symmetrized-random-walk     (I - D^-1 A) + (I - D^-1 A)'    (L of arXiv 2510.26745, section 4)
 On an r-regular graph the last three are the first one times 1/r, 1/r and 2/r.
 """
 

@@ -6,6 +6,7 @@ from cases import SMALL
 from fiedler.theory import (
     ClosedForm,
     ReducedOptimum,
+    ReducedUntiedOptimum,
     TiedOptimum,
     UntiedOptimum,
     from_networkx,
@@ -46,12 +47,23 @@ def test_every_route_gives_the_dense_loss(word, tied, options):
         ("florentine", {}, TiedOptimum),
         ("irregular", {}, TiedOptimum),
         ("florentine", {"tied": False, "weight_decay": 0.1}, UntiedOptimum),
+        ("path-star:5000x5", {"tied": False, "weight_decay": 0.1}, ReducedUntiedOptimum),
+        ("grid:200x200", {"tied": False}, ClosedForm),
     ],
 )
 def test_the_route(word, options, kind):
     found = graph_optimum(parse(word), **options)
     assert isinstance(found.detail, kind)
     assert found.certificate.max_violation < VIOLATION
+
+
+def test_the_untied_infimum_of_a_large_graph_is_the_entropy():
+    found = graph_optimum(parse("grid:200x200"), tied=False)
+    corners, sides = 4, 4 * 198
+    inner = 200 * 200 - corners - sides
+    expected = (corners * np.log(2) + sides * np.log(3) + inner * np.log(4)) / 200**2
+    assert found.loss_per_node == pytest.approx(expected, rel=1e-13)
+    assert not found.attained
 
 
 def test_components_of_a_disconnected_graph_diverge():
