@@ -117,7 +117,7 @@ def _without_decay(algebra: BlockAlgebra, target: Array, w: Array) -> ReducedUnt
 
 
 def _aligned_start(problem: ReducedProblem) -> list[Array]:
-    """V_b over U_b, (2 d_b, d_b): the singular vectors of the residual at Z = 0, so that Z_b starts as its polar factor.
+    """V_b over U_b, (2 d_b, d_b): singular vectors of the residual at Z = 0, so that Z_b starts as its polar factor.
     (V = U would stay tied on a graph with a symmetric residual.) Z_b has rank at most d_b, the width."""
     algebra = problem.algebra
     residual = problem.row_weight[algebra.row_type] * (problem.target - 1.0 / algebra.n)
