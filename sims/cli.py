@@ -43,6 +43,9 @@ GraphWord = Annotated[
 Symmetrize = Annotated[bool, typer.Option("--symmetrize", help="Read a directed file as undirected: A + A'.")]
 SelfEdges = Annotated[bool, typer.Option("--self-edges", help="Add each node to its own targets.")]
 Smoothing = Annotated[float, typer.Option("--label-smoothing", help="Mix the target with the uniform one, in [0, 1).")]
+Window = Annotated[int, typer.Option("--window", min=1, help="Predict contexts within so many steps of a random walk.")]
+ReturnP = Annotated[float, typer.Option("--p", help="Return parameter of the node2vec walk.")]
+InOutQ = Annotated[float, typer.Option("--q", help="In-out parameter of the node2vec walk.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the output folder.")]
 Steps = Annotated[
@@ -75,6 +78,26 @@ def theory(
         float | None,
         typer.Option("--until", help="Also the exact flow from K(0) up to this time (learning rate x steps)."),
     ] = None,
+    modes: Annotated[
+        int | None,
+        typer.Option("--modes", min=1, help="Only so many eigenvalues, whole eigenspaces, counted: for large graphs."),
+    ] = None,
+    top: Annotated[bool, typer.Option("--top", help="With --modes: the highest eigenvalues.")] = False,
+    optimum: Annotated[
+        bool, typer.Option("--optimum/--no-optimum", help="Optimum and early phase, which limit the size.")
+    ] = True,
+    width: Annotated[
+        int | None, typer.Option("--width", help="With --until: how runs of this embedding dimension scatter.")
+    ] = None,
+    rivals: Annotated[
+        bool, typer.Option("--rivals", help="How far PMI, QWEM, support SVD and Laplacian coordinates are off.")
+    ] = False,
+    storage: Annotated[
+        bool, typer.Option("--storage", help="Bits and norms of associative and geometric memory of GRAPH.")
+    ] = False,
+    window: Window = 1,
+    p: ReturnP = 1.0,
+    q: InOutQ = 1.0,
     symmetrize: Symmetrize = False,
     json: Json = False,
 ) -> None:
@@ -84,9 +107,20 @@ def theory(
     from .predictions_json import describe_theory
     from .tables import theory_tables
 
-    task = _task(graph, symmetrize, self_edges, label_smoothing, dense=False)
+    task = _task(graph, symmetrize, self_edges, label_smoothing, window, p, q, dense=False)
     answer = describe_theory(
-        task, tied=tied, weight_decay=weight_decay, init_scale=init_scale, laplacian=laplacian, until=until
+        task,
+        tied=tied,
+        weight_decay=weight_decay,
+        init_scale=init_scale,
+        laplacian=laplacian,
+        until=until,
+        modes=modes,
+        top=top,
+        optimum=optimum,
+        width=width,
+        rivals=rivals,
+        storage=storage,
     )
     if json:
         print(to_json(answer))
@@ -108,6 +142,9 @@ def compare(
     weight_decay: Decay = None,
     self_edges: SelfEdges = False,
     label_smoothing: Smoothing = 0.0,
+    window: Window = 1,
+    p: ReturnP = 1.0,
+    q: InOutQ = 1.0,
     symmetrize: Symmetrize = False,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -125,7 +162,7 @@ def compare(
     from .rundir import write_text
     from .tables import comparison_table
 
-    task = _task(graph, symmetrize, self_edges, label_smoothing)
+    task = _task(graph, symmetrize, self_edges, label_smoothing, window, p, q)
     overrides = _overrides(steps, learning_rate, width, init_std, weight_decay)
     chosen = [get_model(name) for name in (model or ["node2vec", "transformer"])]
     settings = [(one, one.make_settings(**overrides)) for one in chosen]
@@ -161,6 +198,9 @@ def train(
     weight_decay: Decay = None,
     self_edges: SelfEdges = False,
     label_smoothing: Smoothing = 0.0,
+    window: Window = 1,
+    p: ReturnP = 1.0,
+    q: InOutQ = 1.0,
     symmetrize: Symmetrize = False,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -174,7 +214,7 @@ def train(
     from .scores import score_embedding, score_logits
     from .train import run_seeds
 
-    task = _task(graph, symmetrize, self_edges, label_smoothing)
+    task = _task(graph, symmetrize, self_edges, label_smoothing, window, p, q)
     chosen = get_model(model)
     settings = chosen.make_settings(**_overrides(steps, learning_rate, width, init_std, weight_decay))
     folder = out or Path("runs") / f"{_folder_name(task.graph.name)}-{model}-seed{seed}"
@@ -225,6 +265,9 @@ def score(
     weight_decay: Annotated[float, typer.Option("--weight-decay", help="Weight decay of the predicted optimum.")] = 0.0,
     self_edges: SelfEdges = False,
     label_smoothing: Smoothing = 0.0,
+    window: Window = 1,
+    p: ReturnP = 1.0,
+    q: InOutQ = 1.0,
     symmetrize: Symmetrize = False,
     json: Json = False,
 ) -> None:
@@ -237,7 +280,7 @@ def score(
     from .scores import score_embedding
     from .tables import score_table
 
-    task = _task(graph, symmetrize, self_edges, label_smoothing)
+    task = _task(graph, symmetrize, self_edges, label_smoothing, window, p, q)
     stored = read_embedding(embedding_file, key=key)
     chosen = None if rows is None else node_rows(rows, task.graph.nodes)
     embedding = select_rows(stored, chosen, task.graph.n)
@@ -254,14 +297,24 @@ def score(
     Console().print(score_table(answer))
 
 
-def _task(graph: str, symmetrize: bool, self_edges: bool, label_smoothing: float, *, dense: bool = True) -> Any:
+def _task(
+    graph: str,
+    symmetrize: bool,
+    self_edges: bool,
+    label_smoothing: float,
+    window: int,
+    p: float,
+    q: float,
+    *,
+    dense: bool = True,
+) -> Any:
     """The task of a command; with ``dense`` its target is built, which says at once whether it can be."""
     from fiedler.theory import parse
     from fiedler.theory.optimum import check_size
 
     from .tasks import Task
 
-    task = Task(parse(graph, symmetrize=symmetrize), self_edges=self_edges, label_smoothing=label_smoothing)
+    task = Task(parse(graph, symmetrize=symmetrize), self_edges, label_smoothing, window, p, q)
     if dense:
         check_size(task.graph.n)  # these commands need the dense optimum; said before a target fills the memory
         _ = task.target  # an impossible target is bad input, to be said before anything is made

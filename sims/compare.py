@@ -17,6 +17,7 @@ from .models import Model
 from .prediction import PredictedTrajectory, predict_trajectory
 from .predictions_json import describe_optimum
 from .recorder import Modes, log_spaced_steps
+from .rivals import describe_rivals
 from .rundir import RunDir
 from .scores import TrajectoryFit, fit_trajectory, score_embedding, score_logits
 from .tasks import Task
@@ -146,7 +147,8 @@ def scores_of_runs(one: ModelComparison) -> list[dict[str, Any]]:
 
 def describe_comparison(comparison: Comparison) -> dict[str, Any]:
     """scores.json of a comparison: the task, the optimum without weight decay and the one each model is scored against,
-    every run, and per model mean and standard deviation over seeds (n - 1 in the denominator; null for one seed)."""
+    every run, per model mean and standard deviation over seeds (n - 1 in the denominator; null for one seed), and how
+    far the runs are from rival predictions."""
     runs = [entry for one in comparison.models for entry in scores_of_runs(one)]
     return {
         **comparison.task.describe(),
@@ -154,7 +156,13 @@ def describe_comparison(comparison: Comparison) -> dict[str, Any]:
         "optimum_of_model": {one.model.name: describe_optimum(one.optimum) for one in comparison.models},
         "runs": runs,
         "summary": {one.model.name: summarise(scores_of_runs(one)) for one in comparison.models},
+        "rivals": {one.model.name: rivals_of_model(comparison.task, one) for one in comparison.models},
     }
+
+
+def rivals_of_model(task: Task, one: ModelComparison) -> list[dict[str, Any]]:
+    """``rivals.describe_rivals`` for the final embeddings of a model's runs, in the order of the seeds."""
+    return describe_rivals(task, one.optimum, [np.asarray(run.final.embedding, dtype=np.float64) for run in one.runs])
 
 
 def summarise(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:

@@ -5,14 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fiedler.theory import GraphOptimum, TiedOptimum, graph_flow, graph_optimum, growth_rates, spectrum
+from fiedler.theory import (
+    GraphOptimum,
+    TiedOptimum,
+    graph_flow,
+    graph_optimum,
+    growth_rates,
+    spectrum,
+    target_flow,
+    target_growth_rates,
+    target_optimum,
+    tied_optimum,
+    width_bands,
+)
+from fiedler.theory.optimum import check_size
 
+from .rivals import describe_rivals
+from .spectrum_json import describe_modes, describe_spectrum
+from .storage_json import describe_storage
 from .tasks import Task
+
+Floats = NDArray[np.float64]
 
 LAPLACIAN = "symmetrized-random-walk"
 FLOW_DECADES, FLOW_POINTS = 3, 4  # of time before the last one, and points a decade
 LEADING = 5  # eigenvalues of V V' shown at each time
+BAND = (0.05, 0.5, 0.95)  # quantiles over the starts of a finite width
+SAMPLES = 32  # starts of a finite width
 ROUNDING = 1e-10  # growth rates, which are of order one, above which a mode is taken to grow
 
 
@@ -44,18 +65,12 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
 def describe_flow(task: Task, until: float, *, init_scale: float, tied: bool, weight_decay: float) -> dict[str, Any]:
     """The flow from K(0) = s^2 I at FLOW_POINTS a decade up to ``until``: per time the loss and the LEADING largest
     eigenvalues of V V', each with its multiplicity."""
-    if not (np.isfinite(until) and until > 0):
-        raise ValueError(f"until must be a positive time (learning rate x steps); got {until}")
-    times = np.geomspace(until * 10.0**-FLOW_DECADES, until, FLOW_DECADES * FLOW_POINTS + 1)
-    flow = graph_flow(
-        task.graph,
-        times,
-        init_scale=init_scale,
-        tied=tied,
-        weight_decay=weight_decay,
-        self_edges=task.self_edges,
-        label_smoothing=task.label_smoothing,
-    )
+    times = _flow_times(until)
+    options: dict[str, Any] = {"init_scale": init_scale, "tied": tied, "weight_decay": weight_decay}
+    if task.one_hop:
+        flow = graph_flow(task.graph, times, **options, **_one_hop_options(task))
+    else:
+        flow = target_flow(task.target, times, **options)
     return {
         "method": flow.method,
         "points": [
@@ -74,6 +89,20 @@ def describe_flow(task: Task, until: float, *, init_scale: float, tied: bool, we
     }
 
 
+def describe_width(task: Task, width: int, until: float, *, init_scale: float, weight_decay: float) -> dict[str, Any]:
+    """How tied runs of ``width`` columns scatter around the limit: BAND quantiles of the loss per node over SAMPLES
+    Gaussian starts with E V(0) V(0)' = s^2 I, at the times of ``describe_flow``."""
+    times = _flow_times(until)
+    bands = width_bands(task.target, task.spaces, width, init_scale, times, SAMPLES, weight_decay=weight_decay)
+    losses = bands.loss_band(BAND) / task.graph.n
+    return {
+        "width": width,
+        "samples": SAMPLES,
+        "quantiles": list(BAND),
+        "points": [{"time": float(t), "loss_per_node": row.tolist()} for t, row in zip(times, losses.T, strict=True)],
+    }
+
+
 def describe_theory(
     task: Task,
     *,
@@ -82,40 +111,82 @@ def describe_theory(
     init_scale: float = 0.01,
     laplacian: str = LAPLACIAN,
     until: float | None = None,
+    modes: int | None = None,
+    top: bool = False,
+    optimum: bool = True,
+    width: int | None = None,
+    rivals: bool = False,
+    storage: bool = False,
 ) -> dict[str, Any]:
     """Spectrum, optimum with certificate and early-phase mode times of Node2Vec on ``task``, whose size only matters
     where the graph has neither closed forms nor symmetry.
 
     ``mode_times``: for each distinct positive growth rate s_k (``growth_rates``, descending, with multiplicity),
     t_k = ln(1/s^2) / (2 s_k) with s = ``init_scale``, in units of step_size * steps. ``until``: also the flow up to
-    that time, see ``describe_flow``.
+    that time, see ``describe_flow``, and with ``width`` the scatter of tied runs that wide. ``modes``: only that many
+    eigenvalues from the bottom (or ``top``), counted, see ``describe_modes``. ``optimum=False`` leaves out the optimum
+    and the early phase, which limit the size. ``rivals``, ``storage``: see ``describe_rivals``, ``describe_storage``.
+    Raises ValueError for options that do not go together.
     """
     if not 0.0 < init_scale < 1.0:
         raise ValueError(f"init_scale must lie in (0, 1) for an early phase to exist; got {init_scale}")
-    eigenvalues, multiplicities = spectrum(task.graph, laplacian)
-    options: dict[str, Any] = {"self_edges": task.self_edges, "label_smoothing": task.label_smoothing}
-    optimum = graph_optimum(task.graph, tied=tied, weight_decay=weight_decay, **options)
-    rates, counts = growth_rates(task.graph, tied=tied, weight_decay=weight_decay, **options)
-    growing = rates > ROUNDING
-    rates, counts = rates[growing], counts[growing]
-    flow = {}
-    if until is not None:
-        flow = {"flow": describe_flow(task, until, init_scale=init_scale, tied=tied, weight_decay=weight_decay)}
-    return {
+    if width is not None and (until is None or not tied):
+        raise ValueError("the scatter of a finite width is that of the tied flow: give --until and leave out --untied")
+    if top and modes is None:
+        raise ValueError("--top is an end of the spectrum: say how many eigenvalues with --modes")
+    if rivals and not (optimum and tied):
+        raise ValueError("rivals are compared with the tied optimum: leave out --untied and --no-optimum")
+    if rivals or width is not None or not task.one_hop:
+        check_size(task.graph.n)  # these need the dense target
+    answer: dict[str, Any] = {
         **task.describe(),
         "components": task.graph.component_count,
         "model": "tied" if tied else "untied",
         "weight_decay": weight_decay,
         "laplacian": laplacian,
-        "spectrum": [
-            {"eigenvalue": float(value), "multiplicity": int(count)}
-            for value, count in zip(eigenvalues, multiplicities, strict=True)
-        ],
+    }
+    if modes is None:
+        answer["spectrum"] = describe_spectrum(*spectrum(task.graph, laplacian))
+    else:
+        answer |= describe_modes(task.graph, modes, laplacian, top=top)
+    if optimum:
+        answer |= _optimum_and_early_phase(task, tied, weight_decay, init_scale)
+    if until is not None:
+        answer["flow"] = describe_flow(task, until, init_scale=init_scale, tied=tied, weight_decay=weight_decay)
+    if until is not None and width is not None:
+        answer["width"] = describe_width(task, width, until, init_scale=init_scale, weight_decay=weight_decay)
+    if rivals:
+        answer["rivals"] = describe_rivals(task, tied_optimum(task.target, weight_decay=weight_decay))
+    if storage:
+        answer["storage"] = describe_storage(task.graph, tied=tied)
+    return answer
+
+
+def _optimum_and_early_phase(task: Task, tied: bool, weight_decay: float, init_scale: float) -> dict[str, Any]:
+    options: dict[str, Any] = {"tied": tied, "weight_decay": weight_decay}
+    if task.one_hop:
+        optimum = graph_optimum(task.graph, **options, **_one_hop_options(task))
+        rates, counts = growth_rates(task.graph, **options, **_one_hop_options(task))
+    else:
+        optimum = target_optimum(task.target, **options)
+        rates, counts = target_growth_rates(task.target, **options)
+    growing = rates > ROUNDING
+    rates, counts = rates[growing], counts[growing]
+    return {
         "optimum": describe_optimum(optimum),
         "init_scale": init_scale,
         "growth_rates": [
             {"rate": float(rate), "multiplicity": int(count)} for rate, count in zip(rates, counts, strict=True)
         ],
         "mode_times": (np.log(1 / init_scale**2) / (2 * rates)).tolist(),
-        **flow,
     }
+
+
+def _one_hop_options(task: Task) -> dict[str, Any]:
+    return {"self_edges": task.self_edges, "label_smoothing": task.label_smoothing}
+
+
+def _flow_times(until: float) -> Floats:
+    if not (np.isfinite(until) and until > 0):
+        raise ValueError(f"until must be a positive time (learning rate x steps); got {until}")
+    return np.geomspace(until * 10.0**-FLOW_DECADES, until, FLOW_DECADES * FLOW_POINTS + 1)

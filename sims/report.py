@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from fiedler.theory import TiedOptimum, effective_rank
 
-from .compare import Comparison, scores_of_runs, summarise
+from .compare import Comparison, rivals_of_model, scores_of_runs, summarise
 
 # column title, key of the summary, number format
 COLUMNS = (
@@ -63,6 +65,7 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         f"{'attained' if optimum.attained else 'an infimum, not attained'}; KKT violation "
         f"{optimum.certificate.max_violation:.1e}, duality gap {optimum.certificate.duality_gap:.1e}.",
         "",
+        *_rivals(comparison),
         "## Runs",
         "",
     ]
@@ -87,6 +90,40 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         "",
     ]
     return "\n".join(lines)
+
+
+def _rivals(comparison: Comparison) -> list[str]:
+    """A table with a row a theory: gram_error of the certified optimum and of every model against its prediction."""
+    found = [(one, rivals_of_model(comparison.task, one)) for one in comparison.models]
+    if not any(entries for _, entries in found):
+        return []
+    rows = [["this package (certified optimum)", "", "0.0000"]]
+    rows[0] += [_spread_of([s["gram_error"] for s in scores_of_runs(one)]) for one, _ in found]
+    for k, first in enumerate(found[0][1]):
+        own = _number(first["gram_error_of_optimum"])
+        measured = [_spread_of(entries[k]["gram_error"]) for _, entries in found]
+        rows.append([first["title"], str(first["rank"]), own, *measured])
+    rows[0][1] = str(comparison.optimum.rank)
+    header = ["prediction", "rank", "certified optimum", *(one.model.title for one, _ in found)]
+    return [
+        "## Other predictions",
+        "",
+        *_markdown_table(header, rows),
+        "",
+        "`gram_error` against each prediction, after the best scale. Theories without a rank of their own are taken at",
+        "the optimum's, in whole eigenspaces.",
+        "",
+    ]
+
+
+def _spread_of(values: Sequence[float]) -> str:
+    array = np.asarray(values, dtype=np.float64)
+    spread = float(array.std(ddof=1)) if len(array) > 1 else None
+    return _mean_and_spread({"mean": float(array.mean()), "std": spread}, ".4f")
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.4f}"
 
 
 def _mean_and_spread(value: Mapping[str, float | None], fmt: str) -> str:

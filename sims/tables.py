@@ -22,21 +22,29 @@ def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
         ("eigenvalue", "multiplicity"),
         [(f"{line['eigenvalue']:.6g}", str(line["multiplicity"])) for line in answer["spectrum"]],
     )
-    times = _columns(
-        ("growth rate", "multiplicity", "time to order one"),
-        [
-            (f"{rate['rate']:.6g}", str(rate["multiplicity"]), f"{time:.4g}")
-            for rate, time in zip(answer["growth_rates"], answer["mode_times"], strict=True)
-        ],
-    )
-    flow = [_titled("Flow from K(0)", _flow(answer["flow"]["points"]))] if "flow" in answer else []
     size = f"{answer['n']} nodes, {answer['edges']} edges, {answer['components']} component(s)"
-    return [
-        _titled(f"{answer['graph']}: {size}. Spectrum of its {answer['laplacian']} Laplacian", spectrum),
-        _titled(f"Optimum of {answer['model']} Node2Vec, weight decay {answer['weight_decay']:g}", _optimum(answer)),
-        _titled(f"Early phase from K(0) = {answer['init_scale']:g}^2 I (time = learning rate x steps)", times),
-        *flow,
+    tables: list[RenderableType] = [
+        _titled(f"{answer['graph']}: {size}. Spectrum of its {answer['laplacian']} Laplacian", spectrum)
     ]
+    if "spectrum_proof" in answer:
+        proof = answer["spectrum_proof"]
+        complete = "complete" if proof["complete"] else "NOT PROVED complete"
+        tables.append(Group(Text(f"{proof['method']}, {complete}: {proof['note']}")))
+    if "optimum" in answer:
+        title = f"Optimum of {answer['model']} Node2Vec, weight decay {answer['weight_decay']:g}"
+        tables.append(_titled(title, _optimum(answer)))
+        start = f"K(0) = {answer['init_scale']:g}^2 I"
+        tables.append(_titled(f"Early phase from {start} (time = learning rate x steps)", _early_phase(answer)))
+    if "flow" in answer:
+        tables.append(_titled("Flow from K(0)", _flow(answer["flow"]["points"])))
+    if "width" in answer:
+        title = f"Runs of width {answer['width']['width']}: loss per node, {answer['width']['samples']} starts"
+        tables.append(_titled(title, _width(answer["width"])))
+    if "rivals" in answer:
+        tables.append(_titled("Rival predictions against the optimum", _rivals(answer["rivals"])))
+    if "storage" in answer:
+        tables.append(_titled("Storage, both directions of every edge", _storage(answer["storage"])))
+    return tables
 
 
 def score_table(answer: Mapping[str, Any]) -> RenderableType:
@@ -67,6 +75,45 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     for i, title in enumerate(header[1:], 1):
         table.add_row(title, *(row[i] for row in rows))
     return _titled(f"{comparison.task.graph.name}: predicted and measured", table)
+
+
+def _early_phase(answer: Mapping[str, Any]) -> Table:
+    return _columns(
+        ("growth rate", "multiplicity", "time to order one"),
+        [
+            (f"{rate['rate']:.6g}", str(rate["multiplicity"]), f"{time:.4g}")
+            for rate, time in zip(answer["growth_rates"], answer["mode_times"], strict=True)
+        ],
+    )
+
+
+def _width(answer: Mapping[str, Any]) -> Table:
+    titles = ("time", *(f"{100 * level:g} %" for level in answer["quantiles"]))
+    lines = [(f"{p['time']:.4g}", *(f"{value:.6f}" for value in p["loss_per_node"])) for p in answer["points"]]
+    return _columns(titles, lines)
+
+
+def _rivals(rivals: Sequence[Mapping[str, Any]]) -> Table:
+    titles = ("prediction", "rank", "gram_error of the optimum")
+    lines = [(r["title"], str(r["rank"]), _number(r["gram_error_of_optimum"])) for r in rivals]
+    return _columns(titles, lines or [("the optimum is zero", "", "")])
+
+
+def _storage(answer: Mapping[str, Any]) -> Table:
+    bits = answer["geometric_bits"]
+    return _facts(
+        [
+            ("stored pairs", str(answer["stored_pairs"])),
+            ("associative bits", f"{answer['associative_bits']:.6g}"),
+            ("geometric bits", "no code known for this graph" if bits is None else f"{bits:.6g}"),
+            ("associative norm", f"{answer['associative_norm']:.6g}"),
+            ("geometric norm, at least", f"{answer['geometric_norm_at_least']:.6g}"),
+        ]
+    )
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.4f}"
 
 
 def _optimum(answer: Mapping[str, Any]) -> Table:

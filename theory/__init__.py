@@ -10,6 +10,7 @@ from .alignment import (
     fiedler_score,
     geometric_level,
     geometric_margin,
+    gram_distance,
     gram_error,
     gram_scale,
     mode_energy,
@@ -27,6 +28,7 @@ from .coherent import Colouring, coherent_colouring
 from .cross_entropy import cross_entropy, log_sum_exp, residual, row_softmax, target_entropy
 from .descent import tied_descent, tied_gram_descent, untied_descent
 from .eigensolver import Eigenpairs, laplacian_eigenpairs
+from .fact_storage import FactStorage, code_dimension, fact_storage, multi_hop_dimension
 from .finite_width import (
     WidthBands,
     WidthPrediction,
@@ -39,10 +41,10 @@ from .flow import tied_flow, tied_gram_flow, untied_flow, untied_gram_flow
 from .flow_equations import FlowEquation, tied_equation, tied_gram_equation, untied_equation, untied_gram_equation
 from .flow_integrator import Event, Integration, integrate
 from .flow_path import FlowPath, energy_reaches, follow, loss_falls_below, space_energies, stationary
-from .graph_flow import GraphFlow, graph_flow
-from .graph_optimum import GraphOptimum, graph_optimum
+from .graph_flow import GraphFlow, graph_flow, target_flow
+from .graph_optimum import GraphOptimum, graph_optimum, target_optimum
 from .graphs import Graph, as_graph, from_networkx, from_sparse
-from .growth import growth_rates
+from .growth import growth_rates, target_growth_rates
 from .inertia import inertia
 from .laplacian import Eigenspaces, eigenspaces, laplacian, laplacian_eigenspaces, spectrum
 from .linearized import EarlyModes, early_gram, early_modes
@@ -99,6 +101,7 @@ __all__ = [
     "Eigenpairs",
     "Eigenspaces",
     "Event",
+    "FactStorage",
     "Factors",
     "FlowEquation",
     "FlowPath",
@@ -136,6 +139,7 @@ __all__ = [
     "closed_form_optimum",
     "closed_form_spectrum",
     "co_occurrence",
+    "code_dimension",
     "coefficient_norms",
     "coherent_colouring",
     "compact_start",
@@ -150,6 +154,7 @@ __all__ = [
     "effective_rank",
     "eigenspaces",
     "energy_reaches",
+    "fact_storage",
     "fiedler_score",
     "follow",
     "from_networkx",
@@ -159,6 +164,7 @@ __all__ = [
     "geometric_level",
     "geometric_margin",
     "geometric_norm_bound",
+    "gram_distance",
     "gram_error",
     "gram_scale",
     "graph_flow",
@@ -179,6 +185,7 @@ __all__ = [
     "loss_falls_below",
     "measured_mode_times",
     "mode_energy",
+    "multi_hop_dimension",
     "multipartite_optimum",
     "netmf_logits",
     "node2vec_target",
@@ -217,6 +224,9 @@ __all__ = [
     "storage_cost",
     "symmetric_basis",
     "target_entropy",
+    "target_flow",
+    "target_growth_rates",
+    "target_optimum",
     "tied_descent",
     "tied_equation",
     "tied_flow",

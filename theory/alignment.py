@@ -81,6 +81,21 @@ def gram_error(embedding: ArrayLike, optimum: TiedOptimum) -> float:
     return float(np.linalg.norm(scale * k - k_star) / size)
 
 
+def gram_distance(embedding: ArrayLike, reference: ArrayLike) -> float:
+    """The same for any two embeddings: min_c ||c K - K*||_F / ||K*||_F, K* the centred Gram matrix of ``reference``
+    (n, r). NaN when that is zero."""
+    w = _embedding(reference, None)
+    v = _embedding(embedding, len(w))
+    k_star = centre_gram(w @ w.T)
+    size = float(np.linalg.norm(k_star))
+    if size <= ZERO_ENERGY * float((w * w).sum()):
+        return float("nan")
+    k = centre_gram(v @ v.T)
+    own = float((k * k).sum())
+    scale = max(0.0, float((k * k_star).sum()) / own) if own > 0 else 0.0
+    return float(np.linalg.norm(scale * k - k_star) / size)
+
+
 def gram_scale(embedding: ArrayLike, optimum: TiedOptimum) -> float:
     """tr(K K*) / ||K*||_F^2: the size of the measured centred Gram matrix in units of the predicted one; 1 is exact."""
     k_star = optimum.centred_gram

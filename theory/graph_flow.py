@@ -68,18 +68,26 @@ def graph_flow(
         pairs = [reduced.eigenvalues(k) for k in range(len(reduced.times))]
         return _describe(reduced.times, reduced.loss / graph.n, pairs, f"blocks of the symmetry: {symmetry.method}")
     check_size(graph.n)
+    dense = one_hop_target(graph, **target)
+    return target_flow(dense, times, init_scale=init_scale, tied=tied, weight_decay=weight_decay)
+
+
+def target_flow(
+    target: Array, times: ArrayLike, *, init_scale: float, tied: bool = True, weight_decay: float = 0.0
+) -> GraphFlow:
+    """The same for any row-stochastic ``target`` (n, n), over all nodes."""
     if not np.isfinite(init_scale) or init_scale <= 0:
         raise ValueError(f"init_scale must be a positive number; got {init_scale!r}")
-    dense = one_hop_target(graph, **target)
-    some, none = init_scale * np.eye(graph.n), np.zeros((graph.n, graph.n))
+    n = len(target)
+    some, none = init_scale * np.eye(n), np.zeros((n, n))
     whole = (
-        tied_flow(dense, some, times, weight_decay=weight_decay)
+        tied_flow(target, some, times, weight_decay=weight_decay)
         if tied
-        else untied_flow(dense, np.hstack([some, none]), np.hstack([none, some]), times, weight_decay=weight_decay)
+        else untied_flow(target, np.hstack([some, none]), np.hstack([none, some]), times, weight_decay=weight_decay)
     )
-    ones = np.ones(graph.n, dtype=np.int64)
+    ones = np.ones(n, dtype=np.int64)
     pairs = [(np.linalg.svd(v, compute_uv=False) ** 2, ones) for v in whole.embedding]
-    return _describe(whole.times, whole.loss / graph.n, pairs, "all nodes")
+    return _describe(whole.times, whole.loss / n, pairs, "all nodes")
 
 
 def _descending(values: Array, counts: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:

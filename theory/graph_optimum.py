@@ -87,6 +87,14 @@ def graph_optimum(
             f"up to {OPTIMUM_LIMIT}; use a smaller graph"
         )
     target = one_hop_target(graph, self_edges=self_edges, label_smoothing=label_smoothing)
+    return target_optimum(target, tied=tied, weight_decay=weight_decay)
+
+
+def target_optimum(target: Array, *, tied: bool = True, weight_decay: float = 0.0) -> GraphOptimum:
+    """The certified optimum for any row-stochastic ``target`` (n, n), by the dense route, in the same form.
+
+    Raises as ``tied_optimum`` and ``untied_optimum``.
+    """
     if tied:
         return _from_dense(tied_optimum(target, weight_decay=weight_decay))
     return _from_untied(untied_optimum(target, weight_decay=weight_decay))

@@ -45,12 +45,17 @@ def growth_rates(
     if symmetry is not None:
         target = symmetry.target(self_edges=self_edges, label_smoothing=label_smoothing)
         values, counts = _on_blocks(symmetry.algebra, target, tied)
-    else:
-        check_size(graph.n)
-        target = one_hop_target(graph, self_edges=self_edges, label_smoothing=label_smoothing)
-        values = early_modes(target, tied=tied).rates
-        counts = np.ones(len(values), dtype=np.int64)
-    return _descending(values - (2 * decay if tied else decay), counts)
+        return _descending(values - (2 * decay if tied else decay), counts)
+    check_size(graph.n)
+    target = one_hop_target(graph, self_edges=self_edges, label_smoothing=label_smoothing)
+    return target_growth_rates(target, tied=tied, weight_decay=decay)
+
+
+def target_growth_rates(target: Array, *, tied: bool = True, weight_decay: float = 0.0) -> Spectrum:
+    """The same for any row-stochastic ``target`` (n, n), by the dense route."""
+    decay = check_weight_decay(weight_decay)
+    values = early_modes(target, tied=tied).rates
+    return _descending(values - (2 * decay if tied else decay), np.ones(len(values), dtype=np.int64))
 
 
 def _regular(known: Spectrum, degree: float, tied: bool, decay: float, loops: bool, smoothing: float) -> Spectrum:

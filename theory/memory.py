@@ -61,7 +61,7 @@ def associative_bits(nodes: int, edges: int, *, both_directions: bool = False) -
     Raises TypeError or ValueError for counts that are no whole numbers (n >= 1, edges >= 0).
     Source: arXiv 2510.26745, proposition 2.
     """
-    n, e = _count(nodes, "nodes", 1), _count(edges, "edges", 0)
+    n, e = check_whole_number(nodes, "nodes", 1), check_whole_number(edges, "edges", 0)
     return (2 if both_directions else 1) * e * log2(n)
 
 
@@ -72,7 +72,7 @@ def geometric_bits(nodes: int, dimension: float, levels: float, *, tied: bool = 
     ``dimension`` and ``levels`` may be real, for orders of growth. Raises ValueError unless m >= 0 and L >= 1 are
     finite, or for bad counts. Source: arXiv 2510.26745, proposition 2.
     """
-    n = _count(nodes, "nodes", 1)
+    n = check_whole_number(nodes, "nodes", 1)
     if not 0 <= dimension < inf:
         raise ValueError(f"dimension must be a finite number of zero or more; got {dimension}")
     if not 1 <= levels < inf:
@@ -91,9 +91,9 @@ def storage_cost(
     which fails for stars: ``geometric_norm_bound`` is right for every graph. Errors as the two functions.
     Source: arXiv 2510.26745, propositions 2 and 3.
     """
-    pairs = (2 if both_directions else 1) * _count(edges, "edges", 0)
+    pairs = (2 if both_directions else 1) * check_whole_number(edges, "edges", 0)
     return StorageCost(
-        nodes=_count(nodes, "nodes", 1),
+        nodes=check_whole_number(nodes, "nodes", 1),
         pairs=pairs,
         associative_bits=associative_bits(nodes, edges, both_directions=both_directions),
         geometric_bits=geometric_bits(nodes, dimension, levels, tied=tied),
@@ -112,7 +112,7 @@ def path_star_storage(
     Norms as ``storage_cost``. Raises ValueError unless d >= 1 (compressed: d >= 2) and l >= 2.
     Source: arXiv 2510.26745, propositions 1-3.
     """
-    d, l = _count(arms, "arms", 2 if compressed else 1), _count(length, "length", 2)
+    d, l = check_whole_number(arms, "arms", 2 if compressed else 1), check_whole_number(length, "length", 2)
     edges = d * (l - 1)
     dimension = log2(d) if compressed else float(d)
     return storage_cost(edges + 1, edges, dimension, l, both_directions=both_directions, tied=tied)
@@ -124,7 +124,7 @@ def cycle_storage(nodes: int, *, both_directions: bool = False, tied: bool = Tru
     Raises ValueError unless n >= 3. Norms as ``storage_cost``, whose sqrt(2 n) untied holds here.
     Source: arXiv 2510.26745, propositions 1-3.
     """
-    n = _count(nodes, "nodes", 3)
+    n = check_whole_number(nodes, "nodes", 3)
     return storage_cost(n, n, 2, n / 2, both_directions=both_directions, tied=tied)
 
 
@@ -199,14 +199,15 @@ def path_star_code(arms: int, length: int) -> NDArray[np.int64]:
     distance one, every other pair being at least sqrt(2) apart: n d log2 l bits store the graph. Raises TypeError or
     ValueError unless arms >= 1 and length >= 2. Source: arXiv 2510.26745, proposition 2 (one dimension a path).
     """
-    d, l = _count(arms, "arms", 1), _count(length, "length", 2)
+    d, l = check_whole_number(arms, "arms", 1), check_whole_number(length, "length", 2)
     steps = np.arange(d * (l - 1))
     code = np.zeros((d * (l - 1) + 1, d), dtype=np.int64)
     code[steps + 1, steps // (l - 1)] = steps % (l - 1) + 1
     return code
 
 
-def _count(value: int, name: str, least: int) -> int:
+def check_whole_number(value: int, name: str, least: int) -> int:
+    """Return ``value`` as an int; TypeError unless it is a whole number, ValueError below ``least``."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number; got {value!r}")
     if value < least:

@@ -20,12 +20,12 @@ EMBEDDING = np.random.default_rng(0).standard_normal((N, 4))
 SCRIPT = Path(sys.executable).parent / "fiedler"
 OPTIONS = {
     "theory": "--tied --untied --weight-decay --self-edges --label-smoothing --init-scale --laplacian --until "
-    "--symmetrize --json --help",
+    "--modes --top --optimum --no-optimum --width --rivals --storage --window --p --q --symmetrize --json --help",
     "compare": "--model --seeds --out --steps --learning-rate --width --init-std --weight-decay --self-edges "
-    "--label-smoothing --symmetrize --overwrite --json --help",
+    "--label-smoothing --window --p --q --symmetrize --overwrite --json --help",
     "train": "--model --steps --seed --out --learning-rate --width --init-std --weight-decay --self-edges "
-    "--label-smoothing --symmetrize --overwrite --json --help",
-    "score": "--rows --key --weight-decay --self-edges --label-smoothing --symmetrize --json --help",
+    "--label-smoothing --window --p --q --symmetrize --overwrite --json --help",
+    "score": "--rows --key --weight-decay --self-edges --label-smoothing --window --p --q --symmetrize --json --help",
 }
 
 
@@ -118,6 +118,20 @@ def test_train_and_score_its_embedding(capsys: Capture) -> None:
     assert Path("runs/cycle-8-node2vec-seed0/scores.json").is_file()
 
 
+def test_walk_targets_reach_every_command(capsys: Capture) -> None:
+    walk = ("--window", "2", "--p", "0.5", "--q", "3")
+    predicted = answer(capsys, "theory", "grid:2x3", *walk)
+    assert (predicted["window"], predicted["p"], predicted["q"]) == (2, 0.5, 3.0)
+    assert predicted["optimum"]["loss_per_node"] != answer(capsys, "theory", "grid:2x3")["optimum"]["loss_per_node"]
+    settings = ("--steps", "20000", "--learning-rate", "0.05")
+    trained = answer(capsys, "train", "grid:2x3", *settings, *walk)
+    assert trained["loss_per_node"] == pytest.approx(predicted["optimum"]["loss_per_node"], abs=2e-2)
+    assert trained["loss_per_node"] > predicted["optimum"]["loss_per_node"]
+    config = json.loads(Path("runs/grid-2x3-node2vec-seed0/config.json").read_text())
+    assert (config["window"], config["p"], config["q"]) == (2, 0.5, 3.0)
+    assert "p must be a positive" in refusal(capsys, "theory", "grid:2x3", "--p", "0")
+
+
 # score.
 
 
@@ -160,7 +174,7 @@ def test_score_measures_from_the_optimum_with_weight_decay(capsys: Capture) -> N
 @pytest.mark.parametrize("command", list(OPTIONS))
 def test_help_lists_every_option(capsys: Capture, command: str) -> None:
     shown = table(capsys, command, "--help")
-    assert set(OPTIONS[command].split()) == set(re.findall(r"--[a-z][a-z-]+", shown))
+    assert set(OPTIONS[command].split()) == set(re.findall(r"--[a-z][a-z-]*", shown))
     assert "GRAPH" in shown
     assert table(capsys, command, "-h") == shown
 

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 from fiedler.sims.jsonio import from_json, to_json
 from fiedler.sims.predictions_json import LAPLACIAN, describe_optimum, describe_theory
 from fiedler.sims.tasks import Task
-from fiedler.theory import parse, tied_flow, tied_optimum, untied_flow
+from fiedler.theory import early_modes, parse, tied_flow, tied_optimum, untied_flow, untied_optimum
 
 N = 15
 COSINES = np.cos(2 * np.pi * np.arange(N) / N)  # of the eigenvalues of D^-1 A, and of the distances on the circle
@@ -198,3 +198,53 @@ def test_the_flow_where_it_is_asked_for(cycle: Task, is_tied: bool) -> None:
 def test_a_bad_end_of_the_flow_is_refused(cycle: Task, until: float) -> None:
     with pytest.raises(ValueError, match="until must be a positive time"):
         describe_theory(cycle, until=until)
+
+
+def test_parts_on_request(cycle: Task) -> None:
+    plain = describe_theory(cycle)
+    assert not {"flow", "width", "rivals", "storage", "spectrum_proof"} & set(plain)
+    whole = describe_theory(cycle, until=10.0, width=100, modes=2, rivals=True, storage=True, init_scale=0.5)
+    assert [line["multiplicity"] for line in whole["spectrum"]] == [1, 2]
+    assert whole["spectrum"] == plain["spectrum"][:2]
+    assert [rival["name"] for rival in whole["rivals"]] == ["laplacian", "pmi", "qwem", "support"]
+    assert whole["storage"]["stored_pairs"] == 2 * N
+    for point, limit in zip(whole["width"]["points"], whole["flow"]["points"], strict=True):
+        low, _, high = point["loss_per_node"]
+        assert point["time"] == limit["time"]
+        assert low < high
+        # The limit is inside the scatter, but for a bias of order 1/m.
+        assert low - 0.02 < limit["loss_per_node"] < high + 0.02
+    bare = describe_theory(cycle, optimum=False, modes=2)
+    assert not {"optimum", "growth_rates", "mode_times"} & set(bare)
+
+
+def test_walk_targets_take_the_dense_route() -> None:
+    task = Task(parse("grid:2x3"), window=2, p=0.5, q=2.0)
+    answer = describe_theory(task, weight_decay=0.1, until=5.0)
+    dense = tied_optimum(task.target, weight_decay=0.1)
+    assert answer["optimum"]["loss_per_node"] == pytest.approx(dense.loss_per_node, rel=1e-12)
+    rates = early_modes(task.target).rates - 0.2
+    assert answer["growth_rates"][0]["rate"] == pytest.approx(rates.max(), rel=1e-12)
+    times = [point["time"] for point in answer["flow"]["points"]]
+    flow = tied_flow(task.target, 0.01 * np.eye(6), times, weight_decay=0.1)
+    losses = [point["loss_per_node"] for point in answer["flow"]["points"]]
+    assert losses == pytest.approx((flow.loss / 6).tolist(), rel=1e-9)
+    untied = describe_theory(task, tied=False, weight_decay=0.1)["optimum"]
+    assert untied["loss_per_node"] == pytest.approx(untied_optimum(task.target, weight_decay=0.1).loss_per_node)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 10}, "give --until"),
+        ({"width": 10, "until": 1.0, "tied": False}, "leave out --untied"),
+        ({"top": True}, "say how many eigenvalues with --modes"),
+        ({"rivals": True, "optimum": False}, "leave out --untied and --no-optimum"),
+        ({"until": -1.0}, "until must be a positive time"),
+    ],
+)
+def test_options_that_do_not_go_together(cycle: Task, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        describe_theory(cycle, **options)
+    with pytest.raises(ValueError, match="got 2500"):
+        describe_theory(Task(parse("grid:50x50"), window=2), optimum=False, modes=2)

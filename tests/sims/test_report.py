@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from comparisons import small_comparison
-from fiedler.sims.compare import Comparison
+from fiedler.sims.compare import Comparison, scores_of_runs
 from fiedler.sims.report import COLUMNS, comparison_markdown, comparison_rows
-from fiedler.theory import effective_rank
+from fiedler.sims.rivals import rival_predictions
+from fiedler.theory import effective_rank, gram_distance
 
 ENVIRONMENT: dict[str, Any] = {
     "command": "fiedler compare x",
@@ -99,13 +100,37 @@ def test_the_markdown_table_is_the_rows(word: str) -> None:
     comparison = small_comparison(word)
     header, rows = comparison_rows(comparison)
     lines = comparison_markdown(comparison, ENVIRONMENT, "figures/compare.png").splitlines()
-    at = [i for i, line in enumerate(lines) if line.startswith("|")]
+    at = [i for i, line in enumerate(lines[: lines.index("## Prediction")]) if line.startswith("|")]
     assert at == list(range(at[0], at[0] + 2 + len(rows)))  # one table, in one piece,
     assert lines[at[0] - 1] == lines[at[-1] + 1] == ""  # set off by empty lines
     table = [cells(lines[i]) for i in at]
     assert table[0] == header
     assert table[1] == ["---", *["--:"] * (len(header) - 1)]
     assert table[2:] == rows
+
+
+def test_other_predictions_have_a_table() -> None:
+    comparison = small_comparison("florentine")
+    lines = comparison_markdown(comparison, ENVIRONMENT, "figures/compare.png").splitlines()
+    lines = lines[lines.index("## Other predictions") :]
+    table = [cells(line) for line in lines if line.startswith("|")]
+    assert table[0] == ["prediction", "rank", "certified optimum", "Node2Vec", "Transformer"]
+    rank = comparison.optimum.rank
+    own = [_mean_of(scores_of_runs(one)) for one in comparison.models]
+    assert table[2][:3] == ["this package (certified optimum)", str(rank), "0.0000"]
+    assert [cell.split(" ± ")[0] for cell in table[2][3:]] == own
+    titles = ["Laplacian eigenvectors", "positive PMI", "QWEM", "support SVD"]
+    assert [row[0] for row in table[3:]] == titles
+    best = comparison.optimum.embedding()
+    for row, rival in zip(table[3:], rival_predictions(comparison.task, rank), strict=True):
+        assert row[1:3] == [str(rival.embedding.shape[1]), f"{gram_distance(best, rival.embedding):.4f}"]
+        for cell, one in zip(row[3:], comparison.models, strict=True):
+            each = [gram_distance(run.final.embedding, rival.embedding) for run in one.runs]
+            assert cell.split(" ± ")[0] == f"{mean(each):.4f}"
+
+
+def _mean_of(scores: list[dict[str, Any]]) -> str:
+    return f"{mean([entry['gram_error'] for entry in scores]):.4f}"
 
 
 def test_the_report_says_what_was_done() -> None:

@@ -8,7 +8,7 @@ import scipy.sparse as sp
 
 from cases import PAPER
 from fiedler.sims.tasks import Task
-from fiedler.theory import as_graph, parse
+from fiedler.theory import as_graph, node2vec_target, parse
 
 SAME = 1e-14  # one division and one sum
 BASIS = 1e-12  # an eigendecomposition's rounding, relative to eigenvalues of order one
@@ -73,9 +73,25 @@ def test_the_description() -> None:
         "edges": 16,
         "self_edges": False,
         "label_smoothing": 0.0,
+        "window": 1,
+        "p": 1.0,
+        "q": 1.0,
     }
     smoothed = Task(parse("cycle:4"), self_edges=True, label_smoothing=0.1).describe()
     assert (smoothed["edges"], smoothed["self_edges"], smoothed["label_smoothing"]) == (4, True, 0.1)
+
+
+def test_walk_targets() -> None:
+    graph = parse("karate")
+    p = graph.adjacency.toarray() / graph.degrees[:, None]
+    assert Task(graph).one_hop
+    wide = Task(graph, window=2)
+    assert not wide.one_hop
+    assert np.allclose(wide.target, (p + p @ p) / 2)
+    biased = Task(graph, window=2, q=4.0)
+    assert not biased.one_hop
+    assert np.array_equal(biased.target, node2vec_target(graph, 1.0, 4.0, 2))
+    assert np.abs(biased.target - wide.target).max() > 0.01
 
 
 def test_isolated_nodes_have_no_target_without_self_edges() -> None:
