@@ -3,6 +3,7 @@
 The public map of the package; each operation is defined in the file of its name.
 """
 
-from .graph_cross_entropy import csr_target, graph_cross_entropy
+from .csr import CsrTarget, csr_target
+from .graph_cross_entropy import graph_cross_entropy
 
-__all__ = ["csr_target", "graph_cross_entropy"]
+__all__ = ["CsrTarget", "csr_target", "graph_cross_entropy"]

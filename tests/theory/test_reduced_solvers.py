@@ -53,6 +53,8 @@ def test_the_interior_point_and_the_descent_meet(word, decay):
     p = problem(word, decay)
     blocks, duals, free = minimise_over_blocks(p)
     for m, z, nu, piece in zip(blocks, duals, p.weights, p.pieces, strict=True):
+        if not len(m):  # all of a trivial block of one type is the constant vector
+            continue
         assert eigvalsh(m).min() > 0
         assert eigvalsh(z).min() > 0
         assert np.allclose(m @ z, (m @ z)[0, 0] * np.eye(len(m)), atol=1e-8)  # on the central path
