@@ -18,8 +18,10 @@ from fiedler.theory import (
     target_growth_rates,
     target_optimum,
     tied_optimum,
+    untied_max_margin,
     width_bands,
 )
+from fiedler.theory.max_margin import NODE_LIMIT
 from fiedler.theory.optimum import check_size
 
 from .rivals import describe_rivals
@@ -122,8 +124,9 @@ def describe_theory(
     where the graph has neither closed forms nor symmetry.
 
     ``mode_times``: for each distinct positive growth rate s_k (``growth_rates``, descending, with multiplicity),
-    t_k = ln(1/s^2) / (2 s_k) with s = ``init_scale``, in units of step_size * steps. ``until``: also the flow up to
-    that time, see ``describe_flow``, and with ``width`` the scatter of tied runs that wide. ``modes``: only that many
+    t_k = ln(1/s^2) / (2 s_k) with s = ``init_scale``, in units of step_size * steps. Where untied logits diverge, on up
+    to NODE_LIMIT nodes, ``optimum.max_margin`` describes the direction (``untied_max_margin``). ``until``: also the flow
+    up to that time, see ``describe_flow``, and with ``width`` the scatter of tied runs that wide. ``modes``: only that many
     eigenvalues from the bottom (or ``top``), counted, see ``describe_modes``. ``optimum=False`` leaves out the optimum
     and the early phase, which limit the size. ``rivals``, ``storage``: see ``describe_rivals``, ``describe_storage``.
     Raises ValueError for options that do not go together.
@@ -172,8 +175,16 @@ def _optimum_and_early_phase(task: Task, tied: bool, weight_decay: float, init_s
         rates, counts = target_growth_rates(task.target, **options)
     growing = rates > ROUNDING
     rates, counts = rates[growing], counts[growing]
+    described = describe_optimum(optimum)
+    if not tied and not optimum.attained and task.graph.n <= NODE_LIMIT:
+        direction = untied_max_margin(task.target)
+        described["max_margin"] = {
+            "nuclear_norm": direction.nuclear_norm,
+            "rank": direction.rank,
+            "gap": direction.gap,
+        }
     return {
-        "optimum": describe_optimum(optimum),
+        "optimum": described,
         "init_scale": init_scale,
         "growth_rates": [
             {"rate": float(rate), "multiplicity": int(count)} for rate, count in zip(rates, counts, strict=True)

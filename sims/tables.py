@@ -131,8 +131,17 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
             ("KKT violation", f"{certificate['max_violation']:.1e}"),
             ("duality gap", f"{certificate['duality_gap']:.1e}"),
             ("method", optimum["method"]),
+            *_direction(optimum),
         ]
     )
+
+
+def _direction(optimum: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if "max_margin" not in optimum:
+        return []
+    found = optimum["max_margin"]
+    norm = f"nuclear norm {found['nuclear_norm']:.6g} (gap {found['gap']:.1e})"
+    return [("logits diverge along", f"max-margin direction, {norm}, rank {found['rank']}")]
 
 
 def _flow(points: Sequence[Mapping[str, Any]]) -> Table:

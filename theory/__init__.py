@@ -48,6 +48,7 @@ from .growth import growth_rates, target_growth_rates
 from .inertia import inertia
 from .laplacian import Eigenspaces, eigenspaces, laplacian, laplacian_eigenspaces, spectrum
 from .linearized import EarlyModes, early_gram, early_modes
+from .max_margin import MaxMarginLogits, untied_max_margin
 from .memory import (
     StorageCost,
     associative_bits,
@@ -111,6 +112,7 @@ __all__ = [
     "Integration",
     "LaplacianCoordinates",
     "MaxMargin",
+    "MaxMarginLogits",
     "ModeTimes",
     "OneLayerTrajectory",
     "ReducedOptimum",
@@ -244,6 +246,7 @@ __all__ = [
     "untied_gaussian_starts",
     "untied_gram_equation",
     "untied_gram_flow",
+    "untied_max_margin",
     "untied_optimum",
     "vector_energy",
     "wide_tied_start",
