@@ -125,8 +125,8 @@ def describe_theory(
 
     ``mode_times``: for each distinct positive growth rate s_k (``growth_rates``, descending, with multiplicity),
     t_k = ln(1/s^2) / (2 s_k) with s = ``init_scale``, in units of step_size * steps. Where untied logits diverge, on up
-    to NODE_LIMIT nodes, ``optimum.max_margin`` describes the direction (``untied_max_margin``). ``until``: also the flow
-    up to that time, see ``describe_flow``, and with ``width`` the scatter of tied runs that wide. ``modes``: only that many
+    to NODE_LIMIT nodes, ``optimum.max_margin`` is the direction (``untied_max_margin``). ``until``: also the flow up to
+    that time, see ``describe_flow``, and with ``width`` the scatter of tied runs that wide. ``modes``: only so many
     eigenvalues from the bottom (or ``top``), counted, see ``describe_modes``. ``optimum=False`` leaves out the optimum
     and the early phase, which limit the size. ``rivals``, ``storage``: see ``describe_rivals``, ``describe_storage``.
     Raises ValueError for options that do not go together.

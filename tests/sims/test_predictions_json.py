@@ -252,7 +252,7 @@ def test_options_that_do_not_go_together(cycle: Task, options: dict[str, Any], m
 
 def test_diverging_logits_have_a_direction() -> None:
     answer = describe_theory(Task(parse("petersen")), tied=False)["optimum"]
-    # Three times minus the projector on the adjacency's eigenvalue -2, with entries 2/5, -4/15 on edges, 1/15 elsewhere.
+    # Minus three times the projector on the adjacency's eigenvalue -2: entries 2/5, -4/15 on edges, 1/15 elsewhere.
     assert answer["max_margin"]["nuclear_norm"] == pytest.approx(12.0, abs=1e-5)
     assert answer["max_margin"]["rank"] == 4
     assert not answer["attained"]
