@@ -28,7 +28,7 @@ SMALLEST_CUT = 1e-12
 # Gradient, relative to the total row weight, at which Newton stops: rounding of n^2 softmax entries below one.
 GRADIENT_GOAL = 1e-13
 NEWTON_BASIN = 1e-5  # Newton steps are tried below this gradient: further out they cost a solve and are rejected
-NEWTON_GOAL = 1e-11
+NEWTON_GOAL = 2e-10  # a fifth of STATIONARY
 STATIONARY = 1e-9  # largest gradient of an accepted point: a hundredth of the promised 1e-7
 MAX_ROUNDS = 30
 LBFGS_ITERATIONS = 120  # the wide start only has to come near: Newton steps are better after that

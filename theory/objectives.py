@@ -15,8 +15,10 @@ from scipy.linalg import eigh
 
 from .cross_entropy import Array, log_sum_exp, row_softmax
 
-FULL_RANK_LIMIT = 150  # start from n columns up to this n, from START_RANK above (escape adds what is missing)
-START_RANK = 48
+# Columns of the start: n up to this n, COLUMNS_PER_ROOT sqrt(n) above. Escape adds what is missing, but a factor narrower
+# than the optimum converges to a saddle first, and slowly: 3 sqrt(n) is above the rank of sparse graphs at l >= 0.01.
+FULL_RANK_LIMIT = 150
+COLUMNS_PER_ROOT = 3.0
 # S may exceed l I (or a singular value of R exceed l) by this much, per unit of mean row weight, before a new direction
 # is opened: an order below the 1e-7 that certificates promise.
 ESCAPE_LEVEL = 1e-8
@@ -93,7 +95,7 @@ class TiedObjective(Objective):
         if self.n <= FULL_RANK_LIMIT:
             return self.centre(np.eye(self.n)), np.zeros(self.n)
         r0 = self.w[:, None] * (self.t - 1.0 / self.n)
-        _, modes = eigh(r0 + r0.T, subset_by_index=[self.n - START_RANK, self.n - 1])
+        _, modes = eigh(r0 + r0.T, subset_by_index=[self.n - start_rank(self.n), self.n - 1])
         return self.centre(modes), np.zeros(self.n)
 
     def logits(self, f: Array, a: Array) -> Array:
@@ -161,7 +163,7 @@ class TiedObjective(Objective):
 class UntiedObjective(Objective):
     def start(self) -> tuple[Array, Array]:
         left, _, right_t = np.linalg.svd(self.w[:, None] * (self.t - 1.0 / self.n))
-        rank = self.n if self.n <= FULL_RANK_LIMIT else START_RANK
+        rank = start_rank(self.n)
         return np.concatenate([left[:, :rank], right_t[:rank].T]), np.zeros(0)
 
     def logits(self, f: Array, a: Array) -> Array:
@@ -209,6 +211,11 @@ class UntiedObjective(Objective):
         p = row_softmax(self.logits(f, a))
         spread = np.maximum(p @ y**2 - (p @ y) ** 2, 0.0)
         return np.concatenate([x, y]) * np.sqrt(_step(excess, self.w @ (x**2 * spread)))
+
+
+def start_rank(n: int) -> int:
+    """The number of columns that the solver starts with."""
+    return n if n <= FULL_RANK_LIMIT else min(n, round(COLUMNS_PER_ROOT * np.sqrt(n)))
 
 
 def _step(excess: Array, curvature: Array) -> Array:
