@@ -22,6 +22,7 @@ from torch import Tensor
 from .csr import CsrTarget
 from .graph_chunked import GraphLoss, graph_loss
 from .once import differentiable_once
+from .options import check_chunk_rows
 
 REDUCTIONS = ("sum", "mean", "none")
 PATHS = ("auto", "chunked", "flash", "reference")
@@ -59,6 +60,7 @@ def graph_cross_entropy(
         low = torch.get_autocast_dtype(embedding.device.type)
         embedding, context = embedding.to(low), context.to(low)
     check(embedding, context, target, bias, row_weight, reduction, path)
+    check_chunk_rows(chunk_rows)
     if path == "reference":
         rows = dense_rows(embedding, context, target, bias)
         return reduce_rows(rows, row_weight, reduction)
@@ -68,11 +70,10 @@ def graph_cross_entropy(
         rows = call(_Rows, graph_rows, (embedding, context, bias), target, path, block)
         return reduce_rows(rows, row_weight, reduction)
     weight = target.row_sum.new_ones(len(embedding)) if row_weight is None else row_weight
-    if reduction == "mean":
-        weight = weight / weight.sum()
     grad = torch.is_grad_enabled()
     need = [grad and tensor is not None and tensor.requires_grad for tensor in (embedding, context, bias)]
-    return call(_Sum, graph_sum, (embedding, context, bias), target, weight, need, path, block)[0]
+    total: Tensor = call(_Sum, graph_sum, (embedding, context, bias), target, weight, need, path, block)[0]
+    return total if reduction == "sum" else total / _divisor(weight, row_weight)
 
 
 def check(
@@ -83,14 +84,15 @@ def check(
     row_weight: Tensor | None,
     reduction: str,
     path: str,
+    paths: tuple[str, ...] = PATHS,
 ) -> None:
     """Raise if the arguments do not go together."""
     if not isinstance(target, CsrTarget):
         raise TypeError(f"target must be a CsrTarget, got {type(target).__name__}; make it with csr_target")
     if reduction not in REDUCTIONS:
         raise ValueError(f"unknown reduction {reduction!r}; choose one of {', '.join(REDUCTIONS)}")
-    if path not in PATHS:
-        raise ValueError(f"unknown path {path!r}; choose one of {', '.join(PATHS)}")
+    if path not in paths:
+        raise ValueError(f"unknown path {path!r}; choose one of {', '.join(paths)}")
     sums = torch.float32 if embedding.dtype in LOW_PRECISION else embedding.dtype
     for name, tensor, dtypes in (
         ("context", context, (embedding.dtype,)),
@@ -145,7 +147,11 @@ def reduce_rows(rows: Tensor, row_weight: Tensor | None, reduction: str) -> Tens
     total = weighted.sum()
     if reduction == "sum":
         return total
-    return total / (len(rows) if row_weight is None else row_weight.sum())
+    return total / _divisor(rows, row_weight)
+
+
+def _divisor(rows: Tensor, row_weight: Tensor | None) -> Tensor | int:
+    return rows.shape[0] if row_weight is None else row_weight.sum()
 
 
 def call(function: Any, operator: Any, tensors: tuple[Tensor | None, ...], target: CsrTarget, *rest: Any) -> Any:
@@ -181,9 +187,7 @@ def _sum(
     return total, made[0], made[1], made[2]
 
 
-def _rows(
-    embedding: Tensor, context: Tensor, bias: Tensor | None, target: CsrTarget, path: str, rows: int
-) -> Tensor:
+def _rows(embedding: Tensor, context: Tensor, bias: Tensor | None, target: CsrTarget, path: str, rows: int) -> Tensor:
     return _run(embedding, context, bias, target, target.row_sum, [False] * 3, path, rows).rows
 
 
@@ -218,15 +222,19 @@ def _flash(
     need_bias: bool,
 ) -> GraphLoss:
     """The same by kernels that keep no logits; four products when the context learns."""
-    from .graph_triton import softmax_average, softmax_transpose_average
+    from .graph_triton import softmax_average, softmax_lse, softmax_transpose_average
 
-    lse, average = softmax_average(x, c, bias)
+    average = None
+    if need_embedding:
+        lse, average = softmax_average(x, c, bias)
+    else:
+        lse = softmax_lse(x, c, bias)
     exact_x, picked = x.to(target.dtype), target.matmul(c.to(target.dtype))
     loss = target.row_sum * lse - torch.linalg.vecdot(exact_x, picked)
     if bias is not None:
         loss -= target.matmul(bias.to(target.dtype)[:, None])[:, 0]
     mass = weight * target.row_sum
-    grad_embedding = average.mul_(mass[:, None]).sub_(picked * weight[:, None]) if need_embedding else None
+    grad_embedding = None if average is None else average.mul_(mass[:, None]).sub_(picked * weight[:, None])
     grad_context = grad_bias = None
     if need_context or need_bias:
         spread, column_mass = softmax_transpose_average(x, c, bias, lse, mass)
@@ -271,8 +279,12 @@ def _rows_backward(ctx: Any, upstream: Tensor) -> Any:
     embedding, context, *others = ctx.saved_tensors
     bias, target = (others[0], others[1:]) if ctx.biased else (None, others)
     need = list(ctx.needs_input_grad[:3])
+    rest = (upstream.contiguous(), need, ctx.path, ctx.rows)
     with torch.no_grad():
-        found = graph_sum(embedding, context, bias, target, upstream.contiguous(), need, ctx.path, ctx.rows)[1:]
+        if ctx.no_target is None:
+            found = _sum(embedding, context, bias, CsrTarget(*target), *rest)[1:]
+        else:
+            found = graph_sum(embedding, context, bias, target, *rest)[1:]
     made = tuple(tensor if wanted else None for tensor, wanted in zip(found, need, strict=True))
     return *differentiable_once(made, (embedding, context, bias, upstream)), ctx.no_target, None, None
 

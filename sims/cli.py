@@ -1,4 +1,4 @@
-"""The command line: fiedler theory | compare | train | score.
+"""The command line: fiedler theory | compare | train | score | profile.
 
 Bad input ends in one line on standard error and exit code 2, a failed computation in one line and exit code 1.
 ``--json`` prints one JSON object on standard output and nothing else; progress goes to standard error, and only to a
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from .cli_profile import profile
 from .progress import Stages
 
 # click's base class of bad options and arguments; newer typers carry their own copy of click, so it is asked for here.
@@ -295,6 +296,9 @@ def score(
         print(to_json(answer))
         return
     Console().print(score_table(answer))
+
+
+app.command()(profile)
 
 
 def _task(

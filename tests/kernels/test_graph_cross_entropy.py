@@ -1,218 +1,482 @@
-"""The sparse-target cross-entropy against a loop over entries, its gradient against two other ways of taking it."""
+"""The sparse-target cross-entropy against a loop over entries, dense autograd in float64 and PyTorch's own loss."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
 import torch
+from graph_targets import SQUARE, TARGETS, loop, random_target
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
 
 from fiedler.kernels import csr_target, graph_cross_entropy
-from fiedler.theory import one_hop_target, parse
 
-SAME = 1e-11  # the same sums of float64 numbers in another order
-SINGLE = 2e-6  # float32 sums of a hundred terms of order one, relative
-N, V, D = 6, 8, 4
-
-
-def random_sparse() -> np.ndarray:
-    """Rows of one to four entries that sum to one; row 2 is empty and row 4 sums to 2.5."""
-    rng = np.random.default_rng(5)
-    target = np.zeros((N, V))
-    for row in range(N):
-        columns = rng.choice(V, size=rng.integers(1, 5), replace=False)
-        target[row, columns] = rng.random(len(columns)) + 0.1
-    target /= target.sum(axis=1, keepdims=True)
-    target[2] = 0.0
-    target[4] *= 2.5
-    return target
+SAME = 1e-11  # float64 sums of a hundred terms in another order; logits of a thousand cost three digits
+SLACK = 1.1  # mean error over PyTorch's own: one at best, as both round the same product, and six draws tell it so well
+FLOOR = 1e-7  # float32 rounds a result by this much: PyTorch is often right to the last bit
+EXPONENT = 5e-6  # exp of a float32 number near 60, which is known to 4e-6
+TURNED = 2e-4  # the same of logits that are sums of a dozen float32 products of size 60
+D = 4
+PATHS = ("chunked", "reference")
+each_target = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+each_path = pytest.mark.parametrize("path", PATHS)
+SMALL = settings(max_examples=30, deadline=None)
 
 
-def smoothed_cycle() -> np.ndarray:
-    return one_hop_target(parse("cycle:6"), self_edges=True, label_smoothing=0.3)
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
-TARGETS = {
-    "sparse": random_sparse(),
-    "smoothed": smoothed_cycle(),
-    "one hop": one_hop_target(parse("path-star:3x2")),
-    "widened": np.hstack([one_hop_target(parse("grid:2x3")), np.zeros((6, 2))]),
-}
-
-
-def factors(target: np.ndarray, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Embedding, context and row weights that fit ``target``."""
+def factors(target: np.ndarray, scale: float = 1.0) -> list[Tensor]:
+    """Embedding, context, bias and row weights that fit ``target``."""
     rng = np.random.default_rng(1)
-    n, v = target.shape
-    return scale * rng.standard_normal((n, D)), scale * rng.standard_normal((v, D)), 0.5 + rng.random(n)
+    n, m = target.shape
+    arrays = scale * rng.standard_normal((n, D)), scale * rng.standard_normal((m, D)), rng.standard_normal(m)
+    return [torch.tensor(array) for array in (*arrays, 0.5 + rng.random(n))]
 
 
-def loop(x: np.ndarray, c: np.ndarray, target: np.ndarray, weight: np.ndarray) -> float:
-    """sum_ij w_i T_ij (log sum_k exp(z_ik) - z_ij), one number at a time."""
-    total = 0.0
-    for i, row in enumerate(target):
-        logits = [sum(float(a) * float(b) for a, b in zip(x[i], each, strict=True)) for each in c]
-        top = max(logits)
-        lse = top + math.log(math.fsum(math.exp(z - top) for z in logits))
-        total += weight[i] * math.fsum(t * (lse - z) for t, z in zip(row, logits, strict=True))
-    return total
+def learn(*tensors: Tensor) -> list[Tensor]:
+    return [tensor.detach().clone().requires_grad_() for tensor in tensors]
 
 
-def tensors(*arrays: np.ndarray, grad: bool = False) -> list[torch.Tensor]:
-    return [torch.tensor(a, dtype=torch.float64, requires_grad=grad) for a in arrays]
+def exact(target: np.ndarray) -> Any:
+    return csr_target(target, dtype=torch.float64)
 
 
-def sparse(target: np.ndarray, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    return csr_target(sp.csr_array(target), dtype=dtype)
+def slopes(value: Tensor, tensors: list[Tensor], upstream: Tensor | None = None) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(value, tensors, upstream)
 
 
+# Values.
+
+
+@each_path
 @pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])  # 30: logits of thousands, whose exponentials overflow
-@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_the_loss_is_the_loop(target: np.ndarray, scale: float) -> None:
-    x, c, w = factors(target, scale)
-    tx, tc, tw = tensors(x, c, w)
-    found = graph_cross_entropy(tx, tc, sparse(target), row_weight=tw)
-    assert found.shape == ()
-    assert found.dtype == torch.float64
-    assert found.item() == pytest.approx(loop(x, c, target, w), rel=SAME)
-    plain = graph_cross_entropy(tx, tc, sparse(target))
-    assert plain.item() == pytest.approx(loop(x, c, target, np.ones(len(x))), rel=SAME)
+@each_target
+def test_the_loss_is_the_loop(target: np.ndarray, scale: float, path: str) -> None:
+    x, c, b, w = factors(target, scale)
+    csr = exact(target)
+    plain = loop((x @ c.T).numpy(), target)
+    biased = loop((x @ c.T + b).numpy(), target)
+    for options, rows in (({}, plain), ({"bias": b}, biased)):
+        each = graph_cross_entropy(x, c, csr, reduction="none", path=path, chunk_rows=4, **options)
+        np.testing.assert_allclose(each.numpy(), rows, rtol=SAME, atol=SAME)
+        for weight, weighted, total in ((None, rows, len(rows)), (w, w.numpy() * rows, w.sum().item())):
+            given_ = {"row_weight": weight, "path": path, "chunk_rows": 4, **options}
+            value = graph_cross_entropy(x, c, csr, **given_)
+            assert (value.shape, value.dtype) == ((), torch.float64)
+            assert value.item() == pytest.approx(weighted.sum(), rel=SAME, abs=SAME)
+            mean = graph_cross_entropy(x, c, csr, reduction="mean", **given_)
+            assert mean.item() == pytest.approx(weighted.sum() / total, rel=SAME, abs=SAME)
 
 
-@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_single_precision(target: np.ndarray) -> None:
-    x, c, w = factors(target)
-    found = graph_cross_entropy(
-        torch.tensor(x, dtype=torch.float32),
-        torch.tensor(c, dtype=torch.float32),
-        sparse(target, torch.float32),
-        row_weight=torch.tensor(w, dtype=torch.float32),
+@pytest.mark.parametrize("reduction", ["sum", "mean", "none"])
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+@each_target
+def test_the_gradients_are_autograds(target: np.ndarray, scale: float, reduction: str) -> None:
+    given_ = learn(*factors(target, scale))
+    x, c, b, w = given_
+    found, expected = (
+        graph_cross_entropy(x, c, exact(target), bias=b, row_weight=w, reduction=reduction, path=path, chunk_rows=4)
+        for path in PATHS
     )
-    assert found.dtype == torch.float32
-    assert found.item() == pytest.approx(loop(x, c, target, w), rel=SINGLE)
+    upstream = torch.linspace(-1, 2, found.numel(), dtype=torch.float64).reshape(found.shape)
+    for one, two in zip(slopes(found, given_, upstream), slopes(expected, given_, upstream), strict=True):
+        torch.testing.assert_close(one, two, rtol=SAME, atol=SAME * max(1.0, two.abs().max().item()))
+    # Constant weights take another way: the gradients of a sum come with it.
+    found, expected = (
+        graph_cross_entropy(x, c, exact(target), bias=b, row_weight=w.detach(), reduction=reduction, path=path)
+        for path in PATHS
+    )
+    upstream = torch.linspace(-1, 2, found.numel(), dtype=torch.float64).reshape(found.shape)
+    for one, two in zip(slopes(found, given_[:3], upstream), slopes(expected, given_[:3], upstream), strict=True):
+        torch.testing.assert_close(one, two, rtol=SAME, atol=SAME * max(1.0, two.abs().max().item()))
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_the_gradient_is_the_dense_formula(target: np.ndarray, weighted: bool) -> None:
-    x, c, w = factors(target)
-    tx, tc = tensors(x, c, grad=True)
-    graph_cross_entropy(tx, tc, sparse(target), row_weight=tensors(w)[0] if weighted else None).backward()
-    z = x @ c.T
-    p = np.exp(z - z.max(axis=1, keepdims=True))
-    p /= p.sum(axis=1, keepdims=True)
-    slope = target.sum(axis=1, keepdims=True) * p - target
-    slope *= w[:, None] if weighted else 1.0
-    assert tx.grad is not None
-    assert tc.grad is not None
-    np.testing.assert_allclose(tx.grad.numpy(), slope @ c, atol=SAME)
-    np.testing.assert_allclose(tc.grad.numpy(), slope.T @ x, atol=SAME)
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@each_target
+def test_the_gradient_is_the_slope_of_the_loss(target: np.ndarray, reduction: str) -> None:
+    csr = exact(target)
+
+    def value(x: Tensor, c: Tensor, b: Tensor, w: Tensor) -> Tensor:
+        return graph_cross_entropy(x, c, csr, bias=b, row_weight=w, reduction=reduction, chunk_rows=4)
+
+    assert torch.autograd.gradcheck(value, learn(*factors(target)))
 
 
-@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_the_gradient_is_the_slope_of_the_loss(target: np.ndarray) -> None:
-    x, c, w = factors(target)
-    tx, tc = tensors(x, c, grad=True)
-    csr, tw = sparse(target), tensors(w)[0]
-    assert torch.autograd.gradcheck(lambda a, b: graph_cross_entropy(a, b, csr, row_weight=tw), (tx, tc))
-    if target.shape[0] == target.shape[1]:  # tied: one tensor in both places
-        assert torch.autograd.gradcheck(lambda a: graph_cross_entropy(a, a, csr), (tx,))
+def dense_loss(x: Tensor, c: Tensor, target: Tensor) -> Tensor:
+    return torch.nn.functional.cross_entropy(x @ c.T, target, reduction="sum")
 
 
-@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_a_constant_added_to_a_row_of_logits_changes_nothing(target: np.ndarray) -> None:
-    x, c, w = factors(target)
-    shift = np.random.default_rng(2).normal(scale=20.0, size=(len(x), 1))
-    before = graph_cross_entropy(*tensors(x, c), sparse(target), row_weight=tensors(w)[0])
-    shifted = tensors(np.hstack([x, shift]), np.hstack([c, np.ones((len(c), 1))]))
-    after = graph_cross_entropy(*shifted, sparse(target), row_weight=tensors(w)[0])
-    assert after.item() == pytest.approx(before.item(), rel=SAME)
+@pytest.mark.parametrize("scale", [0.1, 1.0, 40.0])  # logits below 1, of order 10, of order 10^4
+@pytest.mark.parametrize(("n", "width", "degree"), [(50, 3, 1), (257, 16, 4), (600, 64, 30)])
+def test_single_precision_errs_no_more_than_pytorch(n: int, width: int, degree: int, scale: float) -> None:
+    csr = csr_target(random_target(n, degree))
+    dense = csr.to_dense()
+    ours, peers = np.zeros((2, 6, 3))
+    for seed in range(6):
+        random = torch.Generator().manual_seed(seed)
+        single = learn(*(scale * torch.randn(n, width, generator=random) for _ in range(2)))
+        double = learn(*(tensor.double() for tensor in single))
+        truth = dense_loss(*double, dense.double())
+        truths = [truth, *slopes(truth, double)]
+        for errors, value in ((ours, graph_cross_entropy(*single, csr)), (peers, dense_loss(*single, dense))):
+            for which, (found, right) in enumerate(zip([value, *slopes(value, single)], truths, strict=True)):
+                errors[seed, which] = ((found - right).norm() / right.norm()).item()
+    assert (ours.mean(axis=0) <= np.maximum(SLACK * peers.mean(axis=0), FLOOR)).all()
 
 
-# The target as a tensor.
+def test_confident_rows_keep_their_digits() -> None:
+    """Margins of 30 and 60: losses near 1e-12 and 1e-25, which 1 - p and lse - z lose in float32 altogether."""
+    n = 12
+    target = np.roll(np.eye(n), 1, axis=1)
+    for margin in (30.0, 60.0):
+        expected = torch.full((n,), (n - 1) * np.exp(-margin), dtype=torch.float64).log1p()
+        # One more row, far from its target, makes its block take every row's own maximum.
+        for extra in (False, True):
+            csr = csr_target(np.vstack([target, target[5:6]]) if extra else target)
+            coordinates = margin * torch.eye(n)
+            if extra:
+                coordinates = torch.cat([coordinates, 300 * torch.eye(n)[:1]])
+            x, c = learn(coordinates, torch.eye(n).roll(1, 0))
+            if extra:  # turned, so that no logit is exact: the offset of a confident row is its pivot all the same
+                turn = torch.tensor(np.linalg.qr(np.random.default_rng(0).standard_normal((n, n)))[0]).float()
+                x, c = learn(x @ turn, c @ turn)
+            rows = graph_cross_entropy(x, c, csr, reduction="none", chunk_rows=99 if extra else 5)
+            torch.testing.assert_close(rows[:n].detach().double(), expected, rtol=TURNED if extra else EXPONENT, atol=0)
+            (slope,) = slopes(rows.sum(), [x])
+            # d loss_i / d x_i = sum_{j != k} p_ij (c_j - c_k): at the pivot's coordinate minus all the others have.
+            at_pivot = (slope[:n] @ turn.T if extra else slope).diagonal().double()
+            torch.testing.assert_close(at_pivot[:n], -expected, rtol=TURNED if extra else EXPONENT, atol=0)
+            if extra:
+                assert rows[n].item() == pytest.approx(300.0)
 
 
-def test_a_target_keeps_its_entries() -> None:
-    target = random_sparse()
-    for made in (sp.csr_array, sp.coo_array, sp.csc_matrix):
-        assert np.array_equal(csr_target(made(target), dtype=torch.float64).to_dense().numpy(), target)
-    single = csr_target(sp.csr_array(target))
-    assert single.dtype == torch.float32
-    assert single.layout == torch.sparse_csr
-    assert np.array_equal(single.to_dense().numpy(), target.astype(np.float32))
+@pytest.mark.parametrize("level", [1e4, -1e4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_huge_logits_stay_finite(level: float, dtype: torch.dtype) -> None:
+    n = 40
+    csr = csr_target(random_target(n, 4), dtype=dtype)
+    random = torch.Generator().manual_seed(2)
+    x = torch.randn(n, 2, generator=random, dtype=dtype)
+    c = torch.randn(n, 2, generator=random, dtype=dtype)
+    x[:, 1], c[:, 1] = 1.0, level  # a constant added to every logit
+    c[3, 1] = -level  # but one
+    x, c = learn(x, c)
+    found = graph_cross_entropy(x, c, csr, reduction="none")
+    expected = graph_cross_entropy(
+        x.double(), c.double(), csr_target(random_target(n, 4), dtype=torch.float64), reduction="none", path="reference"
+    )
+    torch.testing.assert_close(found.double(), expected, rtol=1e-6 if dtype == torch.float64 else 2e-3, atol=2e-3)
+    for slope in slopes(found.sum(), [x, c]):
+        assert torch.isfinite(slope).all()
 
 
-def test_columns_widen_a_target_with_nothing() -> None:
-    target = smoothed_cycle()
-    wide = csr_target(sp.csr_array(target), columns=9, dtype=torch.float64).to_dense().numpy()
-    assert np.array_equal(wide, np.hstack([target, np.zeros((6, 3))]))
-    assert csr_target(sp.csr_array(target), columns=6).shape == (6, 6)
+def test_embeddings_that_are_not_numbers_give_a_loss_that_is_none() -> None:
+    x, c, _, _ = factors(TARGETS["ragged"])
+    x[3, 1] = float("nan")
+    rows = graph_cross_entropy(x, c, exact(TARGETS["ragged"]), reduction="none", chunk_rows=4)
+    assert torch.isnan(rows[3])
+    assert torch.isfinite(rows[:3]).all()
 
 
-def test_unsorted_and_repeated_entries() -> None:
-    entries = np.array([0.25, 0.5, 0.25, 1.0])
-    matrix = sp.csr_array((entries, np.array([2, 0, 2, 1]), np.array([0, 3, 4])), shape=(2, 3))
-    found = csr_target(matrix, dtype=torch.float64)
-    assert np.array_equal(found.to_dense().numpy(), [[0.5, 0, 0.5], [0, 1, 0]])
-    assert np.array_equal(matrix.indices, [2, 0, 2, 1])  # the caller's matrix is left alone
+# Properties.
 
 
-def test_a_target_shares_no_memory() -> None:
-    matrix = sp.csr_array(smoothed_cycle())
-    found = csr_target(matrix, dtype=torch.float64)
-    matrix.data[:] = -1.0
-    assert np.array_equal(found.to_dense().numpy(), smoothed_cycle())
+@SMALL
+@given(st.floats(-1e3, 1e3), st.integers(0, 10_000))
+def test_a_constant_added_to_a_row_of_logits_changes_nothing(shift: float, seed: int) -> None:
+    target = TARGETS["ragged"]
+    x, c, b, w = factors(target)
+    csr = exact(target)
+    before = graph_cross_entropy(x, c, csr, bias=b, row_weight=w)
+    # ... to all rows by the bias, to each its own by a coordinate of ones.
+    own = torch.tensor(np.random.default_rng(seed).normal(scale=20.0, size=(len(x), 1)))
+    wider = torch.cat([x, own], dim=1), torch.cat([c, torch.ones(len(c), 1, dtype=c.dtype)], dim=1)
+    assert graph_cross_entropy(x, c, csr, bias=b + shift, row_weight=w).item() == pytest.approx(before.item(), rel=SAME)
+    assert graph_cross_entropy(*wider, csr, bias=b, row_weight=w).item() == pytest.approx(before.item(), rel=SAME)
 
 
-def test_no_warning_reaches_the_caller(recwarn: pytest.WarningsRecorder) -> None:
-    tx, tc, _ = tensors(*factors(smoothed_cycle()))
-    graph_cross_entropy(tx, tc, sparse(smoothed_cycle()))
-    assert not recwarn.list
+@SMALL
+@given(st.integers(0, 10_000), st.sampled_from(sorted(SQUARE)))
+def test_renaming_the_nodes_renames_the_gradients(seed: int, name: str) -> None:
+    target = SQUARE[name]
+    order = torch.tensor(np.random.default_rng(seed).permutation(len(target)))
+    x, c, b, w = factors(target)
+    before, after = learn(x, c, b), learn(x[order], c[order], b[order])
+    old = graph_cross_entropy(*before[:2], exact(target), bias=before[2], row_weight=w, chunk_rows=4)
+    renamed = exact(target[order][:, order])
+    new = graph_cross_entropy(*after[:2], renamed, bias=after[2], row_weight=w[order], chunk_rows=4)
+    assert new.item() == pytest.approx(old.item(), rel=SAME, abs=SAME)
+    for one, two in zip(slopes(old, before), slopes(new, after), strict=True):
+        torch.testing.assert_close(one[order], two, rtol=SAME, atol=SAME)
+
+
+@each_target
+def test_the_gradients_of_the_logits_sum_to_zero(target: np.ndarray) -> None:
+    """So the bias has slopes of sum zero, and a shift of all contexts changes nothing."""
+    x, c, b, w = factors(target)
+    given_ = learn(c, b)
+    by_c, by_b = slopes(graph_cross_entropy(x, given_[0], exact(target), bias=given_[1], row_weight=w), given_)
+    assert by_b.sum().item() == pytest.approx(0.0, abs=SAME)
+    torch.testing.assert_close(by_c.sum(dim=0), torch.zeros(D, dtype=torch.float64), rtol=0, atol=SAME)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_blocks_of_any_length_agree(scale: float) -> None:
+    target = TARGETS["wide widened"]
+    x, c, b, _ = factors(target, scale)
+    values = [graph_cross_entropy(x, c, exact(target), bias=b, chunk_rows=rows).item() for rows in (1, 2, 5, 6, 99)]
+    assert values == pytest.approx([values[0]] * 5, rel=SAME)
+
+
+def test_isolated_nodes_have_no_loss_and_no_slope() -> None:
+    target = TARGETS["ragged"]
+    x, c, _, _ = factors(target, 30.0)
+    x, c = learn(x, c)
+    rows = graph_cross_entropy(x, c, exact(target), reduction="none")
+    assert rows[2].item() == 0.0
+    assert not slopes(graph_cross_entropy(x, c, exact(target)), [x])[0][2].any()
+
+
+@pytest.mark.parametrize("reduction", ["sum", "none"])
+def test_the_same_bits_again(reduction: str) -> None:
+    csr = csr_target(random_target(700, 9))
+    random = torch.Generator().manual_seed(4)
+    x, c = learn(torch.randn(700, 24, generator=random), torch.randn(700, 24, generator=random))
+    once, again = (graph_cross_entropy(x, c, csr, reduction=reduction) for _ in range(2))
+    assert torch.equal(once, again)
+    upstream = torch.ones_like(once)
+    for one, two in zip(slopes(once, [x, c], upstream), slopes(again, [x, c], upstream), strict=True):
+        assert torch.equal(one, two)
+
+
+# Autograd and its surroundings.
+
+
+@pytest.mark.parametrize("reduction", ["sum", "none"])
+@pytest.mark.parametrize("learning", [(0,), (1,), (2,), (0, 2), (1, 2)])
+def test_what_is_frozen_leaves_the_others_their_gradients(learning: tuple[int, ...], reduction: str) -> None:
+    target = TARGETS["wide ragged"]
+    given_ = factors(target)[:3]
+    csr = exact(target)
+
+    def gradients(which: tuple[int, ...]) -> list[Tensor | None]:
+        tensors = [t.clone().requires_grad_(i in which) for i, t in enumerate(given_)]
+        graph_cross_entropy(*tensors[:2], csr, bias=tensors[2], reduction=reduction).sum().backward()
+        return [tensor.grad for tensor in tensors]
+
+    everything = gradients((0, 1, 2))
+    for index, found in enumerate(gradients(learning)):
+        if index in learning:
+            assert found is not None
+            assert torch.equal(found, everything[index])
+        else:
+            assert found is None
+
+
+def test_without_gradients() -> None:
+    target = TARGETS["ragged"]
+    x, c = learn(*factors(target)[:2])
+    with torch.no_grad():
+        value = graph_cross_entropy(x, c, exact(target))
+    assert not value.requires_grad
+    assert value.item() == graph_cross_entropy(x, c, exact(target)).item()
+
+
+def test_gradients_accumulate_and_backward_runs_twice() -> None:
+    target = TARGETS["ragged"]
+    x, c = learn(*factors(target)[:2])
+    value = graph_cross_entropy(x, c, exact(target))
+    value.backward(retain_graph=True)
+    first = x.grad.clone()
+    (2 * value).backward()
+    assert torch.equal(x.grad, 3 * first)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "none"])
+def test_a_second_derivative_is_refused(reduction: str) -> None:
+    target = TARGETS["ragged"]
+    x, c = learn(*factors(target)[:2])
+    (slope,) = torch.autograd.grad(
+        graph_cross_entropy(x, c, exact(target), reduction=reduction).sum(), x, create_graph=True
+    )
+    with pytest.raises(RuntimeError, match="differentiable once; use path='reference'"):
+        slope.sum().backward()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_compiled_whole(reduction: str) -> None:
+    target = TARGETS["wide ragged"]
+    csr, given_ = exact(target), learn(*factors(target))
+
+    def value(x: Tensor, c: Tensor, b: Tensor, w: Tensor) -> Tensor:
+        return graph_cross_entropy(x, c, csr, bias=b, row_weight=w, reduction=reduction).sum()
+
+    compiled: Callable[..., Tensor] = torch.compile(value, fullgraph=True, backend="aot_eager")
+    eager = value(*given_)
+    assert torch.equal(compiled(*given_), eager)
+    for one, two in zip(slopes(compiled(*given_), given_), slopes(eager, given_), strict=True):
+        assert torch.equal(one, two)
+
+
+def test_the_operators_keep_their_contract() -> None:
+    target = TARGETS["wide ragged"]
+    x, c, b, w = learn(*factors(target))
+    tensors = exact(target).tensors()
+    torch.library.opcheck(
+        torch.ops.fiedler.graph_sum.default, (x, c, b, tensors, w.detach(), [True, True, True], "chunked", 4)
+    )
+    torch.library.opcheck(
+        torch.ops.fiedler.graph_sum.default, (x, c, None, tensors, w.detach(), [True, False, False], "chunked", 0)
+    )
+    torch.library.opcheck(torch.ops.fiedler.graph_rows.default, (x, c, None, tensors, "chunked", 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_sums_in_single(dtype: torch.dtype) -> None:
+    csr = csr_target(random_target(60, 5))
+    x, c = learn(torch.randn(60, 8, dtype=dtype), torch.randn(60, 8, dtype=dtype))
+    value = graph_cross_entropy(x, c, csr)
+    assert value.dtype == torch.float32
+    wide = learn(x.float(), c.float())
+    expected = graph_cross_entropy(*wide, csr)
+    assert torch.equal(value, expected)
+    for one, two in zip(slopes(value, [x, c]), slopes(expected, wide), strict=True):
+        assert torch.equal(one, two.to(dtype))
+
+
+def test_autocast_casts_as_for_a_linear_layer() -> None:
+    csr = csr_target(random_target(60, 5))
+    x, c = learn(torch.randn(60, 8), torch.randn(60, 8))
+    with torch.autocast("cpu", torch.bfloat16):
+        value = graph_cross_entropy(x.bfloat16(), c, csr)
+    low = graph_cross_entropy(x.bfloat16(), c.bfloat16(), csr)
+    assert torch.equal(value, low)
+    value.backward()
+    assert c.grad is not None
+    assert c.grad.dtype == torch.float32
+
+
+def test_strides_of_any_kind() -> None:
+    target = TARGETS["ragged"]
+    x, c, _, _ = factors(target)
+    expected = graph_cross_entropy(x, c, exact(target))
+    crooked = x.T.contiguous().T, torch.cat([c, c], dim=1)[:, :D]
+    assert not any(tensor.is_contiguous() for tensor in crooked)
+    x, c = learn(x, c)
+    given_ = [tensor.requires_grad_() for tensor in crooked]
+    value = graph_cross_entropy(*given_, exact(target))
+    assert value.item() == pytest.approx(expected.item(), rel=SAME)
+    for one, two in zip(slopes(value, given_), slopes(graph_cross_entropy(x, c, exact(target)), [x, c]), strict=True):
+        torch.testing.assert_close(one, two, rtol=SAME, atol=SAME)
+
+
+def test_no_nodes_at_all() -> None:
+    csr = csr_target(np.zeros((0, 5)), dtype=torch.float64)
+    x, c = learn(torch.zeros(0, D, dtype=torch.float64), torch.ones(5, D, dtype=torch.float64))
+    assert graph_cross_entropy(x, c, csr, reduction="none").shape == (0,)
+    assert torch.isnan(graph_cross_entropy(x, c, csr, reduction="mean"))
+    value = graph_cross_entropy(x, c, csr)
+    assert value.item() == 0.0
+    assert not slopes(value, [c])[0].any()
+
+
+def test_no_tensor_of_all_pairs_is_made() -> None:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    largest = 0
+
+    class Record(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal largest
+            out = func(*args, **(kwargs or {}))
+            for tensor in out if isinstance(out, (tuple, list)) else (out,):
+                if isinstance(tensor, Tensor):
+                    largest = max(largest, tensor.untyped_storage().nbytes() // tensor.element_size())
+            return out
+
+    n, rows = 640, 32
+    csr = csr_target(random_target(n, 4))
+    x, c = learn(torch.randn(n, 8), torch.randn(n, 8))
+    for reduction in ("sum", "none"):
+        with Record():
+            graph_cross_entropy(x, c, csr, reduction=reduction, chunk_rows=rows).sum().backward()
+    assert largest <= rows * n
+    with Record():
+        graph_cross_entropy(x, c, csr, path="reference")
+    assert largest >= n * n  # the recorder sees them
 
 
 # Bad input.
 
 
-def test_targets_that_cannot_be_made() -> None:
-    with pytest.raises(ValueError, match=r"columns = 5 is smaller than the target's 6 columns; give at least 6"):
-        csr_target(sp.csr_array(smoothed_cycle()), columns=5)
-    with pytest.raises(TypeError, match="needs a SciPy sparse matrix, got ndarray"):
-        csr_target(smoothed_cycle())
+def call(**change: Any) -> Tensor:
+    """A call in float32 of six nodes and eight classes with something changed."""
+    arguments: dict[str, Any] = {
+        "embedding": torch.zeros(6, D),
+        "context": torch.zeros(8, D),
+        "target": csr_target(TARGETS["wide ragged"]),
+        **change,
+    }
+    return graph_cross_entropy(**arguments)
 
 
 @pytest.mark.parametrize(
     ("embedding", "context"),
-    [((5, D), (V, D)), ((N, D), (V - 1, D)), ((N, D), (V, D + 1)), ((D,), (V, D)), ((N, D), (V,)), ((1, N, D), (V, D))],
+    [((5, D), (8, D)), ((6, D), (7, D)), ((6, D), (8, D + 1)), ((D,), (8, D)), ((6, D), (8,)), ((1, 6, D), (8, D))],
 )
 def test_shapes_that_do_not_fit(embedding: tuple[int, ...], context: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"shapes do not fit: .*want \(N, D\), \(V, D\), \(N, V\)"):
-        graph_cross_entropy(torch.zeros(embedding), torch.zeros(context), sparse(random_sparse(), torch.float32))
+    with pytest.raises(ValueError, match=r"shapes do not fit: .*want \(n, D\), \(m, D\), \(n, m\)"):
+        call(embedding=torch.zeros(embedding), context=torch.zeros(context))
 
 
-@pytest.mark.parametrize("shape", [(N + 1,), (N, 1), (1,), ()])
-def test_weights_that_do_not_fit(shape: tuple[int, ...]) -> None:
-    csr = sparse(random_sparse(), torch.float32)
-    with pytest.raises(ValueError, match=r"row_weight must have shape \(6,\); got"):
-        graph_cross_entropy(torch.zeros(N, D), torch.zeros(V, D), csr, row_weight=torch.ones(shape))
+@pytest.mark.parametrize(("name", "length"), [("row_weight", 6), ("bias", 8)])
+@pytest.mark.parametrize("shape", [(7,), (6, 1), (1,), ()])
+def test_vectors_that_do_not_fit(name: str, length: int, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=rf"{name} must have shape \({length},\); got"):
+        call(**{name: torch.ones(shape)})
 
 
-@pytest.mark.parametrize("layout", ["dense", "coo"])
-def test_a_target_of_another_layout(layout: str) -> None:
-    dense = torch.tensor(random_sparse(), dtype=torch.float32)
-    with pytest.raises(TypeError, match=r"must be a sparse CSR tensor, got .*; make it with csr_target"):
-        graph_cross_entropy(torch.zeros(N, D), torch.zeros(V, D), dense if layout == "dense" else dense.to_sparse_coo())
-
-
-@pytest.mark.parametrize("odd", ["context", "target_csr", "row_weight"])
+@pytest.mark.parametrize("odd", ["context", "target", "row_weight", "bias"])
 @pytest.mark.parametrize("kind", ["dtype", "device"])
 def test_tensors_of_different_kinds(odd: str, kind: str) -> None:
-    given = {
-        "context": torch.zeros(V, D),
-        "target_csr": sparse(random_sparse(), torch.float32),
-        "row_weight": torch.ones(N),
+    given_: Any = {
+        "context": torch.zeros(8, D),
+        "target": csr_target(TARGETS["wide ragged"]),
+        "row_weight": torch.ones(6),
+        "bias": torch.ones(8),
     }
-    given[odd] = given[odd].double() if kind == "dtype" else given[odd].to("meta")
-    with pytest.raises(TypeError, match=rf"{odd} is torch\.float.* on .*, embedding torch\.float32 on cpu; convert"):
-        graph_cross_entropy(torch.zeros(N, D), given["context"], given["target_csr"], row_weight=given["row_weight"])
+    if kind == "device":
+        given_[odd] = given_[odd].to("meta")
+    elif odd == "target":
+        given_[odd] = exact(TARGETS["wide ragged"])
+    else:
+        given_[odd] = given_[odd].double()
+    with pytest.raises(TypeError, match=rf"{odd} is torch\.float.* on .*; embedding, torch\.float32 on cpu, wants"):
+        call(**given_)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"target": torch.zeros(6, 8)}, TypeError, "must be a CsrTarget, got Tensor; make it with csr_target"),
+        ({"target": torch.zeros(6, 8).to_sparse()}, TypeError, "must be a CsrTarget, got Tensor"),
+        ({"reduction": "total"}, ValueError, "unknown reduction 'total'; choose one of sum, mean, none"),
+        ({"path": "fast"}, ValueError, "unknown path 'fast'; choose one of auto, chunked, flash, reference"),
+        ({"path": "flash"}, ValueError, "the flash path runs on CUDA"),
+        ({"chunk_rows": 0}, ValueError, "chunk_rows must be at least 1"),
+        ({"embedding": torch.zeros(6, D, dtype=torch.int64)}, TypeError, "torch.int64"),
+    ],
+)
+def test_calls_that_do_not_fit(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call(**change)

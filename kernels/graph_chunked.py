@@ -1,0 +1,139 @@
+"""The loss of every node against a sparse target, and its gradients, a block of rows at a time: three matrix products.
+
+A block holds E_ij = exp(z_ij - z_ik), k the pivot of row i: the fixed offset comes out of the matrix product itself, as
+one more column, so no row maximum is taken and exp reads the block once. With s_i = sum_j E_ij, s'_i = s_i - E_ik, the
+pivot's share t of r_i, and U the target without its pivots,
+
+    lse_i - z_ik = log1p(s'_i),   loss_i = r_i log1p(s'_i) + (1 - t_i) r_i z_ik - x_i . (U C)_i - (U b)_i,
+    A_ij = E_ij (j != k),  A_ik = (1 - t_i) E_ik - t_i s'_i,   a_i = w_i r_i / s_i,
+    grad X = diag(a) A C - diag(w) U C,   grad C = A' diag(a) X - U' diag(w) X,   grad b = A' a - U' w.
+
+Nothing cancels in a row that predicts its one neighbour with confidence (t_i = 1). A row whose pivot lies so far below
+its largest logit that E could overflow takes its maximum as the offset. Any device; memory O(rows m + (n + m) D).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .csr import CsrTarget
+
+LOG2_E = math.log2(math.e)
+LN_2 = math.log(2.0)
+# exp2 takes a third of the time of exp on the CPU, which also slows down twentyfold where its results underflow. The
+# largest row sum of a fixed offset, as a power of two: products with embeddings of any sensible size still fit.
+LARGEST_SUM_LOG2 = {torch.float32: 100.0, torch.float64: 900.0}
+# A block stays in the shared cache of a CPU; fewer rows make the products slower, more rows every other pass.
+BLOCK_BYTES = 8 << 20
+MIN_ROWS, MAX_ROWS = 64, 512
+
+
+@dataclass(frozen=True)
+class GraphLoss:
+    """``rows`` (n,): loss_i before its weight; the gradients of sum_i w_i loss_i that were asked for, else None."""
+
+    rows: Tensor
+    embedding: Tensor | None
+    context: Tensor | None
+    bias: Tensor | None
+
+
+def block_rows(classes: int, itemsize: int) -> int:
+    """Rows of a block of logits over ``classes`` columns."""
+    rows = BLOCK_BYTES // max(1, classes * itemsize)
+    return max(MIN_ROWS, min(MAX_ROWS, rows // 16 * 16))
+
+
+def graph_loss(
+    embedding: Tensor,
+    context: Tensor,
+    bias: Tensor | None,
+    target: CsrTarget,
+    weight: Tensor,
+    *,
+    need_embedding: bool,
+    need_context: bool,
+    need_bias: bool,
+    rows: int | None = None,
+) -> GraphLoss:
+    """Loss and gradients at weights w (n,). All tensors share the dtype of ``target``; ``rows`` of logits at once."""
+    n, m = target.shape
+    rows = max(1, min(n, rows or block_rows(m, embedding.element_size())))
+    pivot = target.pivot[:, None]
+    at_pivot = torch.linalg.vecdot(embedding, context.index_select(0, target.pivot))
+    if bias is not None:
+        at_pivot += bias.index_select(0, target.pivot)
+    blocks = _Blocks(embedding, context, bias, at_pivot, pivot, rows)
+    others, own, shift = torch.empty_like(at_pivot), torch.ones_like(at_pivot), torch.zeros_like(at_pivot)
+    mass = weight * target.row_sum
+    grad_embedding = torch.empty_like(embedding) if need_embedding else None
+    grad_context = torch.zeros_like(context) if need_context else None
+    grad_bias = torch.zeros_like(bias) if bias is not None and need_bias else None
+    for start in range(0, n, rows):
+        here = slice(start, min(n, start + rows))
+        e = blocks.exponentials(here, others[here], own[here], shift[here])
+        if not (need_embedding or need_context or need_bias):
+            continue
+        slope = own[here] * target.rest_share[here] - target.pivot_share[here] * others[here]
+        e.scatter_(1, pivot[here], slope[:, None])
+        scale = mass[here] / (own[here] + others[here])
+        if grad_embedding is not None:
+            torch.mm(e, context, out=grad_embedding[here]).mul_(scale[:, None])
+        if grad_context is not None:
+            grad_context.addmm_(e.T, embedding[here] * scale[:, None])
+        if grad_bias is not None:
+            grad_bias.addmv_(e.T, scale)
+
+    relative = torch.where(shift == 0, others.log1p(), (own + others).log() + shift * LN_2)
+    rest = target.rest_matmul(context)
+    loss = target.row_sum * (relative + target.rest_share * at_pivot) - torch.linalg.vecdot(embedding, rest)
+    if grad_embedding is not None:
+        grad_embedding.addcmul_(rest, weight[:, None], value=-1)
+    if grad_context is not None:
+        grad_context -= target.transposed_rest_matmul(embedding * weight[:, None])
+    if bias is not None:
+        loss -= target.rest_matmul(bias[:, None])[:, 0]
+    if grad_bias is not None:
+        grad_bias -= target.transposed_rest_matmul(weight[:, None])[:, 0]
+    return GraphLoss(loss, grad_embedding, grad_context, grad_bias)
+
+
+class _Blocks:
+    """The operands of the logits, in units of log 2, and the buffer of one block of exponentials."""
+
+    def __init__(
+        self, embedding: Tensor, context: Tensor, bias: Tensor | None, at_pivot: Tensor, pivot: Tensor, rows: int
+    ) -> None:
+        self.at_pivot, self.pivot, self.d = at_pivot * LOG2_E, pivot, context.shape[1]
+        # Inner dimension: coordinates, one for the offset, the bias. The transposed context in rows makes the product
+        # 4 to 7 % faster.
+        left, right = [embedding * LOG2_E, -self.at_pivot[:, None]], [context.T, context.new_ones(1, len(context))]
+        if bias is not None:
+            left.append(torch.full_like(left[1], LOG2_E))
+            right.append(bias[None])
+        self.left, self.right = torch.cat(left, dim=1), torch.cat(right)
+        self.buffer = embedding.new_empty(rows, len(context))
+        self.limit = LARGEST_SUM_LOG2[embedding.dtype]
+        self.wide = False  # a pivot was found too far below its row's maximum: expect more of them
+
+    def exponentials(self, here: slice, others: Tensor, own: Tensor, shift: Tensor) -> Tensor:
+        """E with zero at the pivots; writes its row sums to ``others``, E_ik to ``own`` and how far the offset lies
+        above the pivot's logit to ``shift``."""
+        left, pivot, e = self.left[here], self.pivot[here], self.buffer[: len(others)]
+        if not self.wide:
+            torch.mm(left, self.right, out=e).exp2_().scatter_(1, pivot, 0.0)
+            torch.sum(e, dim=1, out=others)
+            if float(others.amax()) < 2.0**self.limit:  # false for NaN too
+                return e
+            self.wide = True
+        torch.mm(left, self.right, out=e)
+        largest = e.amax(dim=1)
+        shift.copy_(torch.where(largest > self.limit / 2, largest, 0.0))
+        torch.exp2(-shift, out=own)
+        e.sub_(shift[:, None]).exp2_().scatter_(1, pivot, 0.0)
+        torch.sum(e, dim=1, out=others)
+        return e

@@ -1,0 +1,239 @@
+"""The row pass of the CPU: a chunk of logits becomes the gradient with respect to them, in place.
+
+Two forms with one interface. ``QuickRows`` serves what needs no more than the softmax and leaves a factor per row to be
+applied to narrower things than the logits; ``GeneralRows`` serves every option. Both keep the target out of the sum,
+s = s' + e_y, so that a confident row loses nothing to rounding: its loss is log1p(s' / e_y) and the gradient at its
+target -s' / s rather than p_y - 1. Powers are of two, which the vector units do three times faster than of e.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .options import Options
+from .row_terms import RowTerms
+
+LOG2_E = math.log2(math.e)
+# Elements a thread works on at a time: half a MiB of float32, so that successive passes find them in its cache.
+BLOCK_ELEMENTS = 1 << 17
+# Stands for -infinity where it multiplies a probability of zero.
+LEAST_LOGIT = -1e30
+
+
+@dataclass(frozen=True)
+class RowGradient:
+    """Upstream gradients (N,) with respect to l_i, lse_i and entropy_i; None where there is none."""
+
+    loss: Tensor | None
+    lse: Tensor | None
+    entropy: Tensor | None
+
+
+@dataclass(frozen=True)
+class RowStatistics:
+    """Per row, (N,)."""
+
+    loss: Tensor
+    lse: Tensor
+    entropy: Tensor | None
+    correct: Tensor | None
+
+
+def block_rows(classes: int) -> int:
+    return max(1, BLOCK_ELEMENTS * torch.get_num_threads() // classes)
+
+
+def weighted(weight: Tensor, value: Tensor) -> Tensor:
+    """weight * value, 0 where the weight is 0 even if the value is not finite."""
+    return (weight * value).masked_fill_(weight == 0, 0.0)
+
+
+class RowSums:
+    """What follows, in columns (n, 1), from the offset m >= z_y taken off the logits, the target's logit z_y and the
+    sum over the other classes s' = sum_{j != y} exp(z_j - m). In float64: columns cost nothing, and then only the
+    logits and the sum over classes are left to round."""
+
+    def __init__(self, offset: Tensor, target_logit: Tensor, others: Tensor) -> None:
+        self.offset = offset.double()
+        self.shifted = target_logit.double() - self.offset
+        self.others, self.own = others.double(), self.shifted.exp()
+        self.total = self.others + self.own
+
+    def losses(self) -> tuple[Tensor, Tensor, Tensor]:
+        """log s, lse - z_y and lse."""
+        ratio = torch.log1p(self.others / self.own)
+        confident = self.others < self.own
+        log_total = torch.where(confident, self.shifted + ratio, self.total.log())
+        nll = torch.where(confident, ratio, log_total - self.shifted)
+        return log_total, nll, self.offset + log_total
+
+
+class QuickRows:
+    """Cross-entropy with class and token weights, its gradient as diag(scale) G."""
+
+    def __init__(
+        self, options: Options, terms: RowTerms, gradient: Tensor | None, *, scaled: bool, classes: int
+    ) -> None:
+        """``gradient`` (N,) upstream of l_i in float64, None if none is wanted; ``scaled``: multiply G by scale too."""
+        self.terms, self.step, self.scaled = terms, block_rows(classes), scaled
+        self.target = terms.target.unsqueeze(1)
+        self.target_logit, self.others, self.offset = terms.row_weight.new_empty((3, self.target.shape[0], 1))
+        self.correct = torch.empty_like(self.target, dtype=torch.bool) if options.return_accuracy else None
+        self.gradient = None
+        if gradient is not None and terms.uniform:
+            self.gradient = gradient.unsqueeze(1)
+        elif gradient is not None:
+            self.gradient = weighted(terms.row_weight, gradient * terms.target_coefficient).unsqueeze(1)
+
+    @staticmethod
+    def serves(options: Options, terms: RowTerms, upstream: RowGradient) -> bool:
+        plain = terms.class_term is None and options.logit_softcap is None and options.z_loss == 0
+        return plain and not options.return_entropy and upstream.lse is None and upstream.entropy is None
+
+    def __call__(self, chunk: slice, logits: Tensor) -> Tensor | None:
+        """Turn ``logits`` (n, V) of the rows ``chunk`` into G and return scale (n, 1), None where it is one."""
+        target, offset, others = self.target[chunk], self.offset[chunk], self.others[chunk]
+        own = torch.gather(logits, 1, target, out=self.target_logit[chunk])
+        correct = None if self.correct is None else self.correct[chunk]
+        logits.scatter_(1, target, -math.inf)
+        for start in range(0, logits.shape[0], self.step):
+            rows = slice(start, start + self.step)
+            block = logits[rows]
+            largest_other = block.amax(dim=1, keepdim=True)
+            if correct is not None:
+                torch.ge(own[rows], largest_other, out=correct[rows])
+            # First the difference, exact for the classes that matter; a factor inside the product would round each
+            # logit once more.
+            block.sub_(torch.maximum(largest_other, own[rows], out=offset[rows])).mul_(LOG2_E)
+            torch.sum(block.exp2_(), dim=1, keepdim=True, out=others[rows])
+        if self.gradient is None:
+            return None
+        logits.scatter_(1, target, others.neg())
+        scale = (self.gradient[chunk] / RowSums(offset, own, others).total).to(logits.dtype)
+        if not self.scaled:
+            return scale
+        logits.mul_(scale)
+        return None
+
+    def statistics(self) -> RowStatistics:
+        _, nll, lse = RowSums(self.offset, self.target_logit, self.others).losses()
+        loss = nll.squeeze(1)
+        if not self.terms.uniform:
+            loss = weighted(self.terms.row_weight, self.terms.target_coefficient * loss)
+        dtype = self.others.dtype
+        correct = None if self.correct is None else self.correct.squeeze(1)
+        return RowStatistics(loss.to(dtype), lse.squeeze(1).to(dtype), None, correct)
+
+
+class GeneralRows:
+    """Every option: soft cap, smoothing, z-loss, entropy. The logits become the gradient itself, block by block, with
+    one or two blocks of scratch."""
+
+    def __init__(
+        self, options: Options, terms: RowTerms, upstream: RowGradient, *, gradient: bool, classes: int
+    ) -> None:
+        rows = terms.target.shape[0]
+        self.cap, self.z_loss = options.logit_softcap, options.z_loss
+        given = (upstream.loss, upstream.lse, upstream.entropy)
+        columns = (None if g is None else g.double().unsqueeze(1) for g in given)
+        self.upstream = RowGradient(*columns) if gradient else None
+        self.target = terms.target.unsqueeze(1)
+        self.weight = terms.row_weight.double().unsqueeze(1)
+        self.target_coefficient = terms.target_coefficient.double().unsqueeze(1)
+        self.class_term = terms.class_term
+        self.class_sum = 0.0 if terms.class_term is None else terms.class_term.sum(dtype=torch.float64)
+        self.step = block_rows(classes)
+        self.loss, self.lse = (terms.row_weight.new_empty((rows, 1)) for _ in range(2))
+        self.entropy = self.loss.new_empty((rows, 1)) if options.return_entropy else None
+        self.correct = torch.empty_like(self.target, dtype=torch.bool) if options.return_accuracy else None
+        scratch = self.entropy is not None or self.cap is not None
+        self.scratch = self.loss.new_empty((2, self.step, classes)) if scratch else None
+
+    def __call__(self, chunk: slice, logits: Tensor) -> None:
+        """Turn ``logits`` (n, V) of the rows ``chunk`` into their gradient, if one is wanted."""
+        for start in range(0, logits.shape[0], self.step):
+            rows = slice(chunk.start + start, min(chunk.start + start + self.step, chunk.stop))
+            self._block(rows, logits[start : start + self.step])
+
+    def statistics(self) -> RowStatistics:
+        entropy, correct = self.entropy, self.correct
+        return RowStatistics(
+            self.loss.squeeze(1),
+            self.lse.squeeze(1),
+            None if entropy is None else entropy.squeeze(1),
+            None if correct is None else correct.squeeze(1),
+        )
+
+    def _block(self, rows: slice, z: Tensor) -> None:
+        n, target, weight = z.shape[0], self.target[rows], self.weight[rows]
+        tanh = shifted = None
+        if self.correct is not None:  # of the logits before the cap, which may round two of them into one
+            torch.ge(z.gather(1, target), z.amax(dim=1, keepdim=True), out=self.correct[rows])
+        if self.cap is not None and self.scratch is not None:
+            tanh = torch.tanh(z.div_(self.cap), out=self.scratch[0, :n])
+            torch.mul(tanh, self.cap, out=z)
+        target_logit = z.gather(1, target)
+        offset = z.amax(dim=1, keepdim=True)
+        z.sub_(offset)
+        if self.entropy is not None and self.scratch is not None:
+            shifted = torch.clamp_min(z, LEAST_LOGIT, out=self.scratch[1, :n])
+        # sum() adds pairwise; a matrix-vector product would add thousands of terms one by one.
+        smooth = None if self.class_term is None else (z * self.class_term).sum(dim=1, keepdim=True)
+        z.scatter_(1, target, -math.inf).mul_(LOG2_E).exp2_()
+        sums = RowSums(offset, target_logit, z.sum(dim=1, keepdim=True))
+        log_total, nll, lse = sums.losses()
+        ce = self.target_coefficient[rows] * nll
+        if smooth is not None:
+            ce = ce + (self.class_sum * log_total - smooth)
+        if self.z_loss:
+            ce = ce + self.z_loss * lse.square()
+        self.loss[rows], self.lse[rows] = weighted(weight, ce), lse
+        entropy = None
+        if shifted is not None and self.entropy is not None:
+            own = sums.own * sums.shifted.clamp_min(LEAST_LOGIT)
+            entropy = log_total - (torch.linalg.vecdot(z, shifted).unsqueeze(1) + own) / sums.total
+            self.entropy[rows] = entropy
+        if self.upstream is not None:
+            columns = (sums, log_total, nll, lse, entropy)
+            self._gradient(rows, z, shifted, self.upstream, *columns)
+            if tanh is not None:
+                z.mul_(tanh.square_().neg_().add_(1.0))
+
+    def _gradient(
+        self, rows: slice, e: Tensor, shifted: Tensor | None, upstream: RowGradient, sums: RowSums,
+        log_total: Tensor, nll: Tensor, lse: Tensor, entropy: Tensor | None,
+    ) -> None:  # fmt: skip
+        """e, exp(z - m) with 0 at the target, becomes the gradient with respect to the (capped) logits z:
+        alpha_i p_ij - k_i (b_i d_jy + u_j) - eta_i p_ij (log p_ij + H_i), k_i = t_i times the upstream of l_i."""
+        inverse = sums.total.reciprocal()
+        p_own = sums.own * inverse
+        alpha = own = torch.zeros_like(p_own)  # alpha without k b, which the target's entry holds as -k b s' / s
+        k = kb = None
+        if upstream.loss is not None:
+            k = weighted(self.weight[rows], upstream.loss[rows])
+            kb = k * self.target_coefficient[rows]
+            own = -kb * (sums.others * inverse)
+            if self.class_term is not None:
+                alpha = k * self.class_sum
+                own = own - k * self.class_term[self.target[rows]]
+            if self.z_loss:
+                alpha = alpha + weighted(k, (2.0 * self.z_loss) * lse)
+        if upstream.lse is not None:
+            alpha = alpha + upstream.lse[rows]
+        own = own + alpha * p_own
+        if kb is not None:
+            alpha = alpha + kb
+        if upstream.entropy is not None and shifted is not None and entropy is not None:
+            eta = upstream.entropy[rows]
+            own = own - eta * p_own * ((-nll).clamp_min_(LEAST_LOGIT) + entropy)
+            constant = (alpha + eta * (log_total - entropy)) * inverse
+            e.mul_(shifted.mul_((-eta * inverse).to(e.dtype)).add_(constant.to(e.dtype)))
+        else:
+            e.mul_((alpha * inverse).to(e.dtype))
+        if k is not None and self.class_term is not None:
+            e.addcmul_(k.to(e.dtype), self.class_term.unsqueeze(0), value=-1.0)
+        e.scatter_(1, self.target[rows], own.to(e.dtype))
