@@ -3,7 +3,7 @@
 The public map of the package; each operation is defined in the file of its name. Importing it does not import Triton.
 """
 
-# With the source tree on sys.path, transformers finds this folder when it looks for a package called kernels and imports
+# With the source tree on sys.path, transformers finds this folder when it looks for a package of that name, and imports
 # it: it is empty then, for the operators would be registered twice.
 if __name__ != "kernels":
     from .causal_lm import causal_lm_loss
