@@ -15,7 +15,7 @@ from scipy.linalg import eigh
 
 from .cross_entropy import Array, log_sum_exp, row_softmax
 
-# Columns of the start: n up to this n, COLUMNS_PER_ROOT sqrt(n) above. Escape adds what is missing, but a factor narrower
+# Columns of the start: n up to this n, COLUMNS_PER_ROOT sqrt(n) above. Escape adds what is missing, but one narrower
 # than the optimum converges to a saddle first, and slowly: 3 sqrt(n) is above the rank of sparse graphs at l >= 0.01.
 FULL_RANK_LIMIT = 150
 COLUMNS_PER_ROOT = 3.0

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from graph_targets import TARGETS, random_target
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fiedler.kernels import CsrTarget, csr_target
+from graph_targets import TARGETS, random_target
 
 SAME = 1e-14  # the same float64 sums in another order
 SMALL = settings(max_examples=60, deadline=None)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from graph_targets import SQUARE, TARGETS, loop, random_target
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from fiedler.kernels import csr_target, graph_cross_entropy
+from graph_targets import SQUARE, TARGETS, loop, random_target
 
 SAME = 1e-11  # float64 sums of a hundred terms in another order; logits of a thousand cost three digits
 SLACK = 1.1  # mean error over PyTorch's own: one at best, as both round the same product, and six draws tell it so well

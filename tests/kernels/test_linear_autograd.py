@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from cross_entropy_cases import random_case, relative_error
 from torch import Tensor
 
+from cross_entropy_cases import random_case, relative_error
 from fiedler.kernels import linear_autograd
 from fiedler.kernels.linear_cross_entropy import LinearCrossEntropyOutput, linear_cross_entropy
 

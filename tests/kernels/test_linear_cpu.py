@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from cross_entropy_cases import Case, assert_same, evaluate, random_case, relative_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cross_entropy_cases import Case, assert_same, evaluate, random_case, relative_error
 from fiedler.kernels import linear_cpu
 from fiedler.kernels.linear_cross_entropy import linear_cross_entropy
 

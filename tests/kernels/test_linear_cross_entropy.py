@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from cross_entropy_cases import assert_same, evaluate, random_case, relative_error
 from torch import Tensor
 
+from cross_entropy_cases import assert_same, evaluate, random_case, relative_error
 from fiedler.kernels import linear_autograd
 from fiedler.kernels.linear_cross_entropy import (
     LinearCrossEntropyOutput,

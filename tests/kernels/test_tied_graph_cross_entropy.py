@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from graph_targets import SQUARE, loop, random_target
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -17,6 +16,7 @@ from torch import Tensor
 from fiedler.kernels import csr_target, graph_cross_entropy
 from fiedler.kernels.tied_graph_cross_entropy import SYMMETRIC_FROM, tied_graph_cross_entropy
 from fiedler.kernels.tied_graph_tiles import strip_rows
+from graph_targets import SQUARE, loop, random_target
 
 SAME = 1e-11  # float64 sums of a hundred terms in another order; logits of a thousand cost three digits
 SLACK = 1.1  # mean error over PyTorch's own, over six draws

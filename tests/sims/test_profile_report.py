@@ -19,8 +19,19 @@ PEER = {**FIGURES, "peak_mib": 9.0, "error": None, "ratio_to_ours": (2.0, 1.0, 3
 
 def made_up(classes: int) -> dict[str, Any]:
     return {
-        "op": "linear", "N": 10, "D": 4, "V": classes, "dtype": "float32", "device": "cpu", "threads": 1,
-        "path": "chunked", **FIGURES, "floor_ms": 1.0, "matmul_tflops": 2.0, "peak_mib": 3.0, "error": 1e-7,
+        "op": "linear",
+        "N": 10,
+        "D": 4,
+        "V": classes,
+        "dtype": "float32",
+        "device": "cpu",
+        "threads": 1,
+        "path": "chunked",
+        **FIGURES,
+        "floor_ms": 1.0,
+        "matmul_tflops": 2.0,
+        "peak_mib": 3.0,
+        "error": 1e-7,
         "peers": {"torch eager": PEER, "other": {"absent": "not installed", "version": None}},
     }
 
