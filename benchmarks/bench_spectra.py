@@ -134,6 +134,6 @@ def test_spectra_against_scipy_and_scikit_learn(benchmark: Any) -> None:
                 line["peers"][name].update(fact)
             rows.append(line)
             print(f"{line['graph']}: {found}", flush=True)
+            write_results("spectra", rows)  # after every graph: the last ones take minutes
         benchmark.extra_info["rows"] = rows
         benchmark.pedantic(lambda: laplacian_eigenpairs(parse("karate"), K, "symmetric"), rounds=5)
-    write_results("spectra", rows)

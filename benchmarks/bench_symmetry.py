@@ -16,19 +16,19 @@ from fiedler.theory.targets import one_hop_target
 # Word, weight decay, tied, rounds, whether the dense route is run beside it.
 OPTIMA: tuple[tuple[str, float, bool, int, bool], ...] = (
     ("cycle:15", 0.0, True, 7, True),
-    ("cycle:200", 0.0, True, 3, True),
+    ("cycle:100", 0.0, True, 1, True),
     ("cycle:1000000", 0.0, True, 3, False),
-    ("hypercube:8", 0.0, True, 3, True),
+    ("hypercube:6", 0.0, True, 1, True),
     ("hypercube:20", 0.0, True, 3, False),
     ("path-star:4x5", 0.01, True, 7, True),
-    ("path-star:50x5", 0.01, True, 3, True),
-    ("path-star:100x5", 0.01, True, 1, True),
+    ("path-star:30x5", 0.01, True, 3, True),
+    ("path-star:60x5", 0.01, True, 1, True),
     ("path-star:5000x5", 0.01, True, 3, False),
     ("path-star:100000x10", 0.01, True, 3, False),
-    ("path-star:100x5", 0.0, True, 1, True),
+    ("path-star:15x5", 0.0, True, 1, True),
     ("path-star:5000x5", 0.0, True, 3, False),
     ("path-star:100000x10", 0.0, True, 3, False),
-    ("path-star:50x5", 0.01, False, 3, True),
+    ("path-star:30x5", 0.01, False, 3, True),
     ("path-star:5000x5", 0.01, False, 3, False),
     ("path-star:100000x10", 0.01, False, 3, False),
 )
@@ -36,17 +36,17 @@ OPTIMA: tuple[tuple[str, float, bool, int, bool], ...] = (
 # Word, tied, rounds, whether the dense flow is run beside it. Six decades of time, from 1e-3 to 1e3.
 FLOWS: tuple[tuple[str, bool, int, bool], ...] = (
     ("cycle:15", True, 3, True),
-    ("cycle:100", True, 1, True),
+    ("cycle:60", True, 1, True),
     ("cycle:10000", True, 3, False),
     ("cycle:1000000", True, 1, False),
     ("cycle:1000000", False, 1, False),
-    ("hypercube:6", True, 1, True),
+    ("hypercube:5", True, 1, True),
     ("hypercube:20", True, 3, False),
     ("path-star:4x5", True, 3, True),
-    ("path-star:20x5", True, 1, True),
+    ("path-star:12x5", True, 1, True),
     ("path-star:5000x5", True, 3, False),
     ("path-star:100000x10", True, 3, False),
-    ("path-star:20x5", False, 1, True),
+    ("path-star:12x5", False, 1, True),
     ("path-star:5000x5", False, 3, False),
     ("path-star:100000x10", False, 1, False),
 )
@@ -84,6 +84,7 @@ def test_optimum_against_the_dense_route(benchmark: Any) -> None:
                     **extra,
                 )
             )
+            print(rows[-1]["op"], word, rows[-1]["ms_median"], flush=True)
         benchmark.extra_info["rows"] = rows
         benchmark.pedantic(lambda: graph_optimum(parse("path-star:5000x5")), rounds=3)
     write_results("symmetry_optimum", rows)
@@ -116,6 +117,7 @@ def test_flow_against_the_dense_route(benchmark: Any) -> None:
                     **extra,
                 )
             )
+            print(rows[-1]["op"], word, rows[-1]["ms_median"], flush=True)
         benchmark.extra_info["rows"] = rows
         benchmark.pedantic(lambda: graph_flow(parse("hypercube:20"), TIMES, init_scale=START), rounds=3)
     write_results("symmetry_flow", rows)

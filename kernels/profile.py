@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from .csr import CsrTarget, csr_target
-from .graph_cross_entropy import graph_cross_entropy
+from .graph_cross_entropy import graph_cross_entropy, resolve
 from .linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_plan
 from .measure import Timing, peak_bytes, time_interleaved
 from .peers import Peer, find_peers
-from .tied_graph_cross_entropy import tied_graph_cross_entropy
+from .tied_graph_cross_entropy import tied_graph_cross_entropy, tied_path
 
 OPERATIONS = ("linear", "graph", "tied-graph")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
@@ -205,9 +205,7 @@ def _floor(shape: Shape, tensors: list[Tensor]) -> Callable[[], object]:
 def _path(operation: str, tensors: list[Tensor], path: str) -> str:
     if operation == "linear":
         return linear_cross_entropy_plan(tensors[0], tensors[1], path=path).path
-    if path != "auto":
-        return path
-    return "flash" if tensors[0].is_cuda and tensors[0].dtype != torch.float64 else "chunked"
+    return resolve(path, tensors[0]) if operation == "graph" else tied_path(path, tensors[0])
 
 
 def _traffic(tensors: list[Tensor]) -> float:

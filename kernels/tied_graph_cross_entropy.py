@@ -61,7 +61,7 @@ def tied_graph_cross_entropy(
     check_chunk_rows(chunk_rows)
     if path == "reference":
         return reduce_rows(dense_rows(embedding, embedding, target, None), row_weight, reduction)
-    path = _path(path, embedding)
+    path = tied_path(path, embedding)
     if path == "chunked":
         return graph_cross_entropy(
             embedding,
@@ -80,8 +80,8 @@ def tied_graph_cross_entropy(
     return reduce_rows(found, row_weight, reduction)
 
 
-def _path(asked: str, embedding: Tensor) -> str:
-    """The path that runs."""
+def tied_path(asked: str, embedding: Tensor) -> str:
+    """The path that runs for ``path=asked``."""
     if asked == "symmetric":
         return asked
     found = resolve(asked, embedding)
