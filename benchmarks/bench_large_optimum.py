@@ -1,5 +1,5 @@
-"""The certified optimum of graphs without symmetry as n grows, beside one dense eigendecomposition of the same size: the
-unit in which its cost is paid. One run each, all threads; a 2,000-node graph takes minutes."""
+"""The certified optimum of graphs without symmetry as n grows, beside one dense eigendecomposition of its size, the
+unit of its cost. One run each, all threads; a 2,000-node graph takes minutes."""
 
 from __future__ import annotations
 
