@@ -98,14 +98,14 @@ def reduced_tied_optimum(
 
 def _interior(problem: ReducedProblem) -> ReducedOptimum:
     blocks, duals, free = minimise_over_blocks(problem)
-    factors = [_complementary(m, z) for m, z in zip(blocks, duals, strict=True)]
+    factors = [complementary(m, z) for m, z in zip(blocks, duals, strict=True)]
     return _describe(problem, factors, free, "interior point on the blocks of the symmetry")
 
 
 def _descent(problem: ReducedProblem) -> ReducedOptimum:
     factors, free = descend(problem)
     slopes = problem.slopes(problem.gradient(problem.join([f @ f.T for f in factors], free)))
-    factors = [_complementary(f @ f.T, z) for f, z in zip(factors, slopes, strict=True)]
+    factors = [complementary(f @ f.T, z) for f, z in zip(factors, slopes, strict=True)]
     return _describe(problem, factors, free, "descent over factors of the blocks of the symmetry")
 
 
@@ -131,7 +131,7 @@ def _describe(problem: ReducedProblem, factors: list[Array], free: Array, method
     )
 
 
-def _complementary(m: Array, z: Array) -> Array:
+def complementary(m: Array, z: Array) -> Array:
     """F with F F' = M without the directions that belong to the dual: those where the eigenvalue of M is below Z's."""
     values, modes = np.linalg.eigh(m)
     keep = values > np.maximum(np.einsum("ij,ik,kj->j", modes, z, modes), 0.0)

@@ -22,7 +22,7 @@ from .certificate import Certificate
 from .cross_entropy import ROW_SUM_TOLERANCE, Array, check_row_weight, check_weight_decay
 from .factor_descent import descend
 from .reduced_certificate import row_sums
-from .reduced_optimum import ACCEPTED, UNKNOWNS_LIMIT
+from .reduced_optimum import ACCEPTED, UNKNOWNS_LIMIT, complementary
 from .reduced_problem import ReducedProblem
 
 ZERO_VALUE = 1e-10  # singular values below this part of the largest are rounding of the exact zeros of the factors
@@ -80,7 +80,7 @@ def reduced_untied_optimum(
     factors = descend(problem, _aligned_start(problem))[0]
     # No block of Z can have a singular value where ||R_b|| < l: those directions are dropped from the factors.
     slopes = problem.slopes(problem.gradient(problem.join([f @ f.T for f in factors], np.zeros(0))))
-    factors = [_complementary(f @ f.T, z) for f, z in zip(factors, slopes, strict=True)]
+    factors = [complementary(f @ f.T, z) for f, z in zip(factors, slopes, strict=True)]
     halves = [(f[: len(f) // 2], f[len(f) // 2 :]) for f in factors]
     blocks = tuple(v @ u.T for v, u in halves)
     z = algebra.to_colours(blocks)
@@ -126,13 +126,6 @@ def _aligned_start(problem: ReducedProblem) -> list[Array]:
         left, _, right = np.linalg.svd(block)
         start.append(np.concatenate([left, right.T]))
     return start
-
-
-def _complementary(m: Array, z: Array) -> Array:
-    """F with F F' = M without the directions where the eigenvalue of M is below the dual's."""
-    values, modes = np.linalg.eigh(m)
-    keep = values > np.maximum(np.einsum("ij,ik,kj->j", modes, z, modes), 0.0)
-    return np.asarray(modes[:, keep] * np.sqrt(values[keep]))
 
 
 def _certificate(problem: ReducedProblem, halves: list[tuple[Array, Array]], z: Array, loss: float) -> Certificate:
