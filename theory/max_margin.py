@@ -75,7 +75,7 @@ def untied_max_margin(target: ArrayLike) -> MaxMarginLogits:
         norm = float(np.linalg.svd(x, compute_uv=False).sum())
         if norm < best[0]:
             best = (norm, x, kept[kept > 0])
-        lower = max(lower, _dual_value(-rho * u, support))
+        lower = max(lower, float(-_dual_point(-rho * u, support)[~support].sum()))
         if best[0] - lower <= GOAL * best[0]:
             break
         rho, u = _balance(rho, u, float(np.linalg.norm(z - x)), rho * float(np.linalg.norm(x - before)))
@@ -102,13 +102,12 @@ def _project(y: Array, support: NDArray[np.bool_]) -> Array:
     return np.where(support, level, np.minimum(y, level - 1.0))
 
 
-def _dual_value(g: Array, support: NDArray[np.bool_]) -> float:
-    """The dual objective at the feasible point next to G: clipped outside, rows evened out inside, scaled."""
-    outside = np.where(support, 0.0, np.minimum(g, 0.0))
-    inside = np.where(support, g, 0.0)
-    excess = (inside.sum(axis=1) + outside.sum(axis=1)) / support.sum(axis=1)
-    feasible = outside + np.where(support, g - excess[:, None], 0.0)
-    return float(-outside.sum() / max(1.0, np.linalg.norm(feasible, 2)))
+def _dual_point(g: Array, support: NDArray[np.bool_]) -> Array:
+    """The dual feasible point next to G: clipped outside, rows evened out inside, scaled."""
+    clipped = np.where(support, g, np.minimum(g, 0.0))
+    excess = clipped.sum(axis=1) / support.sum(axis=1)
+    even = np.where(support, clipped - excess[:, None], clipped)
+    return np.asarray(even / max(1.0, float(np.linalg.norm(even, 2))))
 
 
 def _balance(rho: float, u: Array, primal: float, dual: float) -> tuple[float, Array]:

@@ -5,7 +5,7 @@ from scipy.optimize import minimize
 
 from cases import WORDLESS, zoo_graph
 from fiedler.theory import one_hop_target, parse, untied_cycle_max_margin, untied_max_margin, untied_optimum
-from fiedler.theory.max_margin import GOAL, _project
+from fiedler.theory.max_margin import GOAL, _dual_point, _project
 
 NAMES = ("path-star:4x5", "grid:4x4", "petersen", "irregular", "florentine", "karate", "tree:3,2", *WORDLESS)
 FEASIBLE = 1e-12  # the projection is exact but for rounding
@@ -79,6 +79,19 @@ def test_the_projection_against_a_general_solver(seed):
         level = minimize(lambda m: distance(m[0]), [row.mean()], method="Nelder-Mead", options={"xatol": 1e-10}).x[0]
         assert near[inside] == pytest.approx(level, abs=1e-6)
         assert near[~inside] == pytest.approx(np.minimum(row[~inside], level - 1), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_dual_point_is_feasible_and_bounds_from_below(seed):
+    target = one_hop_target(parse("florentine"))
+    support = target > 0
+    g = np.random.default_rng(seed).standard_normal(target.shape) * 10.0 ** (seed - 2)
+    found = _dual_point(g, support)
+    assert np.abs(found.sum(axis=1)).max() < 1e-12
+    assert (found[~support] <= 0).all()
+    assert np.linalg.norm(found, 2) <= 1 + 1e-12
+    assert -found[~support].sum() <= untied_max_margin(target).nuclear_norm
+    assert np.allclose(_dual_point(found, support), found)
 
 
 def test_refusals(monkeypatch):

@@ -11,6 +11,8 @@ from fiedler.theory import (
     reduced_untied_optimum,
     untied_optimum,
 )
+from fiedler.theory.reduced_problem import ReducedProblem
+from fiedler.theory.reduced_untied import _certificate
 
 VIOLATION = 1e-8  # the conditions are met to rounding; what certificates promise is 1e-7
 LOSS = 1e-10  # relative: two solvers, each exact to a duality gap far below
@@ -69,6 +71,24 @@ def test_the_gap_bounds_the_suboptimality(decay):
     theirs = dense.loss + decay * float(dense.singular_values.sum())
     assert -1e-12 <= found.certificate.duality_gap < 1e-9
     assert ours <= theirs + found.certificate.duality_gap + 1e-10
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_gap_bounds_the_suboptimality_of_any_point(seed):
+    # Away from the optimum the softmax is not dual feasible: the repair must still give a lower bound.
+    symmetry = graph_symmetry(parse("grid:4x4"))
+    problem = ReducedProblem(symmetry.algebra, symmetry.target(), np.ones(3), 0.3, tied=False)
+    rng = np.random.default_rng(seed)
+    halves = [tuple(rng.standard_normal((2, d // 2, d // 2)) / d) for d in problem.dimensions]
+    z = symmetry.algebra.to_colours([v @ u.T for v, u in halves])
+    loss = problem.loss(z) * problem.total
+    counts = symmetry.algebra.multiplicity
+    energy = sum(m * ((v**2).sum() + (u**2).sum()) for m, (v, u) in zip(counts, halves, strict=True))
+    best = reduced_untied_optimum(symmetry.algebra, symmetry.target(), weight_decay=0.3)
+    least = best.loss + 0.3 * float(best.singular_values @ best.multiplicities)
+    found = _certificate(problem, halves, z, loss)
+    assert found.duality_gap >= loss + 0.15 * energy - least > 0.1
+    assert found.max_violation > 0.1
 
 
 @pytest.mark.parametrize(("arms", "length", "decay"), [(5_000, 5, 0.01), (5_000, 5, 0.1), (100_000, 10, 0.1)])
