@@ -30,8 +30,9 @@ lint: install
 types: install
 	MYPYPATH=.types $(BIN)/mypy -p fiedler.theory -p fiedler.kernels -p fiedler.sims
 
+# One thread: the models and matrices of the tests are so small that a second one makes them slower.
 unit: install
-	$(BIN)/python -m pytest tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --durations=15
 
 bench: install
 	$(BIN)/python -m pytest benchmarks -o python_files="bench_*.py" -o timeout=1800 -q -s

@@ -38,6 +38,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=True)
     site = next((folder / "lib").glob("python*")) / "site-packages"
     (site / "libraries.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    # Python 3.11 puts an old setuptools into new environments, in the way of the one that pyproject.toml asks for.
+    run(folder, "python", "-m", "pip", "uninstall", "-q", "-y", "setuptools")
     return folder
 
 

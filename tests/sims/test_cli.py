@@ -128,7 +128,7 @@ def test_walk_targets_reach_every_command(capsys: Capture) -> None:
     assert trained["loss_per_node"] == pytest.approx(predicted["optimum"]["loss_per_node"], abs=1e-6)
     config = json.loads(Path("runs/grid-2x3-node2vec-seed0/config.json").read_text())
     assert (config["window"], config["p"], config["q"]) == (2, 0.5, 3.0)
-    assert "p must be a positive" in refusal(capsys, "theory", "grid:2x3", "--p", "0")
+    assert "p must be positive and finite; got 0.0" in refusal(capsys, "theory", "grid:2x3", "--p", "0")
 
 
 # score.
