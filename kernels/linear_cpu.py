@@ -22,7 +22,7 @@ from .row_terms import ForwardResult, RowTerms, accumulation_dtype
 # A chunk of logits takes no more than this part of the gradients' memory, which a call needs anyway; chunks of more
 # rows than MOST_ROWS bring nothing, of fewer than LEAST_ROWS the matrix products run slow. Buffers of LEAST_ELEMENTS
 # are always allowed.
-PART_OF_GRADIENTS = 0.85
+PART_OF_GRADIENTS = 0.7
 LEAST_ROWS, MOST_ROWS, LEAST_ELEMENTS = 64, 512, 3 << 16
 # From this width on a factor per row is applied to the logits, one pass more over them, rather than to copies of rows
 # of the input.
