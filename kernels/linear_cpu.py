@@ -7,7 +7,6 @@ is asked for only afterwards (``backward``). The weight's gradient is accumulate
 
 from __future__ import annotations
 
-import contextlib
 import math
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from .linear_cpu_products import ChunkProducts
 from .linear_cpu_rows import GeneralRows, QuickRows, RowGradient
 from .options import Options
+from .plain_arithmetic import plain_arithmetic
 from .row_terms import ForwardResult, RowTerms, accumulation_dtype
 
 # A chunk of logits takes no more than this part of the gradients' memory, which a call needs anyway; chunks of more
@@ -70,7 +70,7 @@ def forward(
         scale = torch.where(terms.divisor == 0, 0.0, terms.divisor.double().reciprocal())
     scale = scale.expand(input.shape[0])
     need = (need_input, need_weight, need_bias)
-    with _plain_arithmetic():
+    with plain_arithmetic():
         return _all_chunks(input, weight, bias, terms, options, RowGradient(scale, None, None), need, chunk_rows)
 
 
@@ -97,19 +97,9 @@ def backward(
     options = replace(options, return_entropy=grad_entropy is not None, return_accuracy=False, return_lse=False)
     upstream = RowGradient(grad_loss_rows, grad_lse, grad_entropy)
     need = (need_input, need_weight, need_bias)
-    with _plain_arithmetic():
+    with plain_arithmetic():
         result = _all_chunks(input, weight, bias, terms, options, upstream, need, chunk_rows)
     return result.grad_input, result.grad_weight, result.grad_bias
-
-
-def _plain_arithmetic() -> contextlib.AbstractContextManager[object]:
-    """Neither autograd nor autocast inside: dtypes are chosen here."""
-    if not torch.is_autocast_enabled("cpu"):
-        return torch.no_grad()
-    both = contextlib.ExitStack()
-    both.enter_context(torch.no_grad())
-    both.enter_context(torch.autocast("cpu", enabled=False))
-    return both
 
 
 def _all_chunks(

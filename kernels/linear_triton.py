@@ -13,7 +13,6 @@ product near D = 256. Nothing here waits for the device.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
 import torch
@@ -24,6 +23,7 @@ from .linear_triton_exponential import exponential_path
 from .linear_triton_flash import flash_path
 from .linear_triton_task import Task, backward_gradient, forward_gradient
 from .options import Options, Plan
+from .plain_arithmetic import plain_arithmetic
 from .row_terms import ForwardResult, RowTerms
 from .triton_flash import LARGEST_WIDTH
 
@@ -139,7 +139,7 @@ def forward(
     Without ``return_lse`` or ``return_entropy`` the lse of rows of weight 0 is unspecified. See ``plan`` for errors.
     """
     chosen = plan(input, weight, options, path=path, chunk_rows=chunk_rows)
-    with _plain_arithmetic():
+    with plain_arithmetic():
         need = (need_input, need_weight, need_bias)
         gradient = forward_gradient(terms, input.dtype)
         task = Task(_rows(input), _rows(weight), _vector(bias), terms, options, gradient, *need)
@@ -170,7 +170,7 @@ def backward(
     entropy_gradient = grad_entropy is not None
     quiet = replace(options, return_entropy=False, return_accuracy=False)
     chosen = plan(input, weight, quiet, path=path, chunk_rows=chunk_rows, entropy_gradient=entropy_gradient)
-    with _plain_arithmetic():
+    with plain_arithmetic():
         gradient = backward_gradient(terms, grad_loss_rows, grad_lse, grad_entropy, input.dtype)
         need = (need_input, need_weight, need_bias)
         task = Task(_rows(input), _rows(weight), _vector(bias), terms, quiet, gradient, *need)
@@ -195,13 +195,3 @@ def _rows(matrix: Tensor) -> Tensor:
 
 def _vector(vector: Tensor | None) -> Tensor | None:
     return None if vector is None else vector.detach().contiguous()
-
-
-def _plain_arithmetic() -> contextlib.AbstractContextManager[object]:
-    """Neither autograd nor autocast inside: dtypes are chosen here."""
-    both = contextlib.ExitStack()
-    both.enter_context(torch.no_grad())
-    for device in ("cuda", "cpu"):
-        if torch.is_autocast_enabled(device):
-            both.enter_context(torch.autocast(device, enabled=False))
-    return both

@@ -42,7 +42,8 @@ SUMMARISED = (
 @dataclass(frozen=True, eq=False)
 class ModelComparison:
     """One model's prediction, its runs, and per run the scores and the trajectory fit, in the order of the seeds.
-    ``mean_modes`` and ``mean_fit``: the same for the geometric mean over seeds, which figures draw."""
+    ``mean_modes`` and ``mean_fit``: the same for the geometric mean over seeds, which figures draw. ``rivals``: what
+    ``describe_rivals`` says of the final embeddings, in the order of the seeds."""
 
     model: Model
     settings: Any
@@ -53,6 +54,7 @@ class ModelComparison:
     fits: tuple[TrajectoryFit, ...]
     mean_modes: Modes
     mean_fit: TrajectoryFit
+    rivals: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,13 +158,8 @@ def describe_comparison(comparison: Comparison) -> dict[str, Any]:
         "optimum_of_model": {one.model.name: describe_optimum(one.optimum) for one in comparison.models},
         "runs": runs,
         "summary": {one.model.name: summarise(scores_of_runs(one)) for one in comparison.models},
-        "rivals": {one.model.name: rivals_of_model(comparison.task, one) for one in comparison.models},
+        "rivals": {one.model.name: one.rivals for one in comparison.models},
     }
-
-
-def rivals_of_model(task: Task, one: ModelComparison) -> list[dict[str, Any]]:
-    """``rivals.describe_rivals`` for the final embeddings of a model's runs, in the order of the seeds."""
-    return describe_rivals(task, one.optimum, [np.asarray(run.final.embedding, dtype=np.float64) for run in one.runs])
 
 
 def summarise(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
@@ -172,9 +169,13 @@ def summarise(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float
         values = np.array(
             [e["trajectory_fit"]["rms_log10"] if name == "trajectory_rms_log10" else e[name] for e in entries]
         )
-        spread = float(values.std(ddof=1)) if len(values) > 1 else None
-        summary[name] = {"mean": float(values.mean()), "std": spread}
+        summary[name] = mean_and_deviation(values)
     return summary
+
+
+def mean_and_deviation(values: Floats) -> dict[str, float | None]:
+    """ "mean" and "std" of (k,) values, n - 1 in the denominator; "std" is None for one value."""
+    return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else None}
 
 
 def _own_optimum(task: Task, model: Model, settings: Any, optimum: TiedOptimum) -> TiedOptimum:
@@ -207,6 +208,7 @@ def _compare_model(
         tuple(fit_trajectory(predicted, run.modes, clock) for run in runs),
         mean,
         fit_trajectory(predicted, mean, clock),
+        describe_rivals(task, optimum, [np.asarray(run.final.embedding, dtype=np.float64) for run in runs]),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fiedler.theory import TiedOptimum, effective_rank
 
-from .compare import Comparison, rivals_of_model, scores_of_runs, summarise
+from .compare import Comparison, mean_and_deviation, scores_of_runs, summarise
 
 # column title, key of the summary, number format
 COLUMNS = (
@@ -94,7 +94,7 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
 
 def _rivals(comparison: Comparison) -> list[str]:
     """A table with a row a theory: gram_error of the certified optimum and of every model against its prediction."""
-    found = [(one, rivals_of_model(comparison.task, one)) for one in comparison.models]
+    found = [(one, one.rivals) for one in comparison.models]
     if not any(entries for _, entries in found):
         return []
     rows = [["this package (certified optimum)", "", "0.0000"]]
@@ -117,9 +117,7 @@ def _rivals(comparison: Comparison) -> list[str]:
 
 
 def _spread_of(values: Sequence[float]) -> str:
-    array = np.asarray(values, dtype=np.float64)
-    spread = float(array.std(ddof=1)) if len(array) > 1 else None
-    return _mean_and_spread({"mean": float(array.mean()), "std": spread}, ".4f")
+    return _mean_and_spread(mean_and_deviation(np.asarray(values, dtype=np.float64)), ".4f")
 
 
 def _number(value: float) -> str:

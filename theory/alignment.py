@@ -75,10 +75,7 @@ def gram_error(embedding: ArrayLike, optimum: TiedOptimum) -> float:
     if size == 0.0:
         return float("nan")
     v = _embedding(embedding, len(k_star))
-    k = centre_gram(v @ v.T, optimum.components)
-    own = float((k * k).sum())
-    scale = max(0.0, float((k * k_star).sum()) / own) if own > 0 else 0.0
-    return float(np.linalg.norm(scale * k - k_star) / size)
+    return _scaled_distance(centre_gram(v @ v.T, optimum.components), k_star)
 
 
 def gram_distance(embedding: ArrayLike, reference: ArrayLike) -> float:
@@ -90,10 +87,7 @@ def gram_distance(embedding: ArrayLike, reference: ArrayLike) -> float:
     size = float(np.linalg.norm(k_star))
     if size <= ZERO_ENERGY * float((w * w).sum()):
         return float("nan")
-    k = centre_gram(v @ v.T)
-    own = float((k * k).sum())
-    scale = max(0.0, float((k * k_star).sum()) / own) if own > 0 else 0.0
-    return float(np.linalg.norm(scale * k - k_star) / size)
+    return _scaled_distance(centre_gram(v @ v.T), k_star)
 
 
 def gram_scale(embedding: ArrayLike, optimum: TiedOptimum) -> float:
@@ -194,3 +188,10 @@ def edge_margin(logits: ArrayLike, graph: Graph) -> tuple[float, float]:
 
 def _embedding(embedding: ArrayLike, n: int | None) -> Array:
     return check_matrix(np.asarray(embedding, dtype=np.float64), (n, None), "embedding")
+
+
+def _scaled_distance(k: Array, k_star: Array) -> float:
+    """min_c ||c K - K*||_F / ||K*||_F over c >= 0, K* not zero."""
+    own = float((k * k).sum())
+    scale = max(0.0, float((k * k_star).sum()) / own) if own > 0 else 0.0
+    return float(np.linalg.norm(scale * k - k_star) / np.linalg.norm(k_star))
