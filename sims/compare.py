@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,16 @@ from numpy.typing import NDArray
 
 from fiedler.theory import TiedOptimum, tied_optimum
 
+from .lock import locked
 from .models import Model
 from .prediction import PredictedTrajectory, predict_trajectory
 from .predictions_json import describe_optimum
 from .recorder import Modes, log_spaced_steps
 from .rivals import describe_rivals
+from .run_files import take_up
 from .rundir import RunDir
 from .scores import TrajectoryFit, fit_trajectory, score_embedding, score_logits
+from .stopping import StopRequest
 from .tasks import Task
 from .train import Run, check_seeds, run_seeds
 
@@ -74,13 +78,17 @@ def compare(
     *,
     out: Path | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    checkpoint_every: float | None = None,
     on_progress: Callable[[str, float], None] | None = None,
+    stop: StopRequest | None = None,
 ) -> Comparison:
     """Predict, train every (model, settings) pair over ``seeds``, score. Writes run folders, modes and scores.json
     under ``out``; figures and report are made from the returned value by ``plots`` and ``report``.
 
-    ``on_progress(stage, fraction)`` reports each stage. Raises ValueError for repeated models or seeds, an output
-    folder in use, or a task the theory refuses, before anything is trained.
+    ``on_progress(stage, fraction)`` reports each stage; ``resume``, ``checkpoint_every`` and ``stop``: see
+    ``train.run_seeds``. Raises ValueError for repeated models or seeds, an output folder in use, or a task the theory
+    refuses, before anything is trained.
     """
     names = [model.name for model, _ in models]
     if not names or len(set(names)) != len(names):
@@ -95,14 +103,36 @@ def compare(
     if task.graph.n < 2:
         raise ValueError(f"{task.graph.name} has one node, which leaves nothing to compare; use at least two")
     _ = task.target, task.spaces  # refuse an impossible task before the output folder is touched
-    folder = None
-    if out is not None:
-        run_folders = {_run_folder(out, model)(seed) for model, _ in models for seed in seeds}
-        for path in (out, *sorted(run_folders)):
-            RunDir.check(path, overwrite=overwrite)
-        folder = RunDir.create(out, config, overwrite=overwrite)
-        for path in set((out / "runs").glob("*-seed*")) - run_folders:  # of the comparison this one replaces
-            RunDir.remove(path)
+    with ExitStack() as held:
+        folder = None
+        if out is not None:
+            run_folders = [_run_folder(out, model)(seed) for model, _ in models for seed in seeds]
+            for path in (out, *run_folders):
+                RunDir.check(path, overwrite=overwrite or resume)
+            held.enter_context(locked(out))
+            folder = _open_folder(out, config, overwrite, resume)
+        return _compare(task, models, seeds, folder, resume, checkpoint_every, report, stop)
+
+
+def _open_folder(out: Path, config: Mapping[str, Any], overwrite: bool, resume: bool) -> RunDir:
+    """The comparison's folder, taken up or new. What an overwritten one ran is removed before its config is."""
+    if resume and take_up(RunDir(out), config):
+        return RunDir(out)
+    for path in sorted((out / "runs").glob("*-seed*")) if overwrite else []:
+        RunDir.remove(path)
+    return RunDir.create(out, config, overwrite=overwrite or resume)
+
+
+def _compare(
+    task: Task,
+    models: Sequence[tuple[Model, Any]],
+    seeds: Sequence[int],
+    folder: RunDir | None,
+    resume: bool,
+    checkpoint_every: float | None,
+    report: Callable[[str, float], None],
+    stop: StopRequest | None,
+) -> Comparison:
     report("optimum", 0.0)
     optimum = tied_optimum(task.target)
     report("optimum", 1.0)
@@ -119,17 +149,22 @@ def compare(
             settings,
             seeds,
             folder=None if folder is None else _run_folder(folder.path, model),
-            overwrite=overwrite,
+            resume=resume,
+            checkpoint_every=checkpoint_every,
             on_progress=lambda fraction, title=model.title: report(title, fraction),  # type: ignore[misc]
+            stop=stop,
         )
         done.append(_compare_model(task, model, settings, own, predicted, runs))
     comparison = Comparison(task, optimum, tuple(done), folder)
     if folder is not None:
         for one in done:
             for run, scores in zip(one.runs, scores_of_runs(one), strict=True):
-                RunDir.open(_run_folder(folder.path, one.model)(run.seed)).write_scores(scores)
+                of_seed = RunDir.open(_run_folder(folder.path, one.model)(run.seed))
+                of_seed.write_scores(scores)
+                of_seed.seal()
         folder.write_modes(**_modes(comparison))
         folder.write_scores(describe_comparison(comparison))
+        folder.seal()
     return comparison
 
 

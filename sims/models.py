@@ -1,48 +1,24 @@
-"""The trainable models behind one interface: settings in, snapshots at the recorded steps out."""
+"""The trainable models behind one interface: settings in, seeds in training out."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from .node2vec import Node2VecSettings, train_node2vec
+from .node2vec import Node2VecSettings, Node2VecTraining
 from .tasks import Task
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Final:
-    """What a finished run leaves: ``embedding`` V (n, m), ``context`` U (n, m) where it is another matrix, and the
-    logits (n, n) of every node as the next one."""
-
-    embedding: NDArray[np.floating]
-    context: NDArray[np.floating] | None
-    logits: NDArray[np.floating]
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """One seed at one recorded step: its embedding up to rotation, its loss per node, and at the end ``final``."""
-
-    seed: int
-    step: int
-    embedding: NDArray[np.floating]
-    loss: float
-    final: Final | None = None
+from .training import Training
 
 
 @dataclass(frozen=True)
 class Model:
     """A model of the command line.
 
-    ``train(task, settings, seeds, record_steps)`` yields snapshots, ascending in step for each seed.
+    ``start(task, settings, seeds)``: those seeds at step 0, in training together; ``together``: whether several seeds
+    may be, which changes no bit of any of them.
     ``time_per_step(settings)``: gradient-flow time of one step, None when the optimiser has none (Adam).
     ``initial_energy(settings)``: s^2 of K(0) = s^2 I, the expected Gram matrix of its initial embeddings.
     """
@@ -50,10 +26,11 @@ class Model:
     name: str
     title: str
     settings: Callable[..., Any]
-    train: Callable[[Task, Any, Sequence[int], NDArray[np.int64]], Iterator[Snapshot]]
+    start: Callable[[Task, Any, Sequence[int]], Training]
     time_per_step: Callable[[Any], float | None]
     initial_energy: Callable[[Any], float]
     tied: bool = True
+    together: bool = True
 
     def make_settings(self, **overrides: Any) -> Any:
         """The model's settings with every override that is not None. Raises ValueError for one it does not have."""
@@ -66,29 +43,15 @@ class Model:
         return self.settings(**given)
 
 
-def _node2vec(
-    task: Task, settings: Node2VecSettings, seeds: Sequence[int], record_steps: NDArray[np.int64]
-) -> Iterator[Snapshot]:
-    last = int(record_steps[-1])
-    for state in train_node2vec(task.target, settings, seeds, record_steps):
-        final: list[Final | None] = [None] * len(seeds)
-        if state.step == last:
-            v, u = state.full_embedding(), state.full_context()
-            final = [Final(v[i], None if settings.tied else u[i], v[i] @ u[i].T) for i in range(len(seeds))]
-        for i, seed in enumerate(seeds):
-            yield Snapshot(seed, state.step, state.embedding[i], float(state.loss[i]), final[i])
+def _node2vec(task: Task, settings: Node2VecSettings, seeds: Sequence[int]) -> Training:
+    return Node2VecTraining(task.target, settings, seeds)
 
 
-def _transformer(
-    task: Task, settings: Any, seeds: Sequence[int], record_steps: NDArray[np.int64]
-) -> Iterator[Snapshot]:
-    from .transformer import train_transformer
+def _transformer(task: Task, settings: Any, seeds: Sequence[int]) -> Training:
+    from .transformer import TransformerTraining
 
-    last = int(record_steps[-1])
-    for seed in seeds:
-        for state in train_transformer(task.sparse_target, settings, seed, record_steps):
-            final = Final(state.embedding, None, state.logits) if state.step == last else None
-            yield Snapshot(seed, state.step, state.embedding, state.loss, final)
+    (seed,) = seeds
+    return TransformerTraining(task.sparse_target, settings, seed)
 
 
 def _transformer_settings(**overrides: Any) -> Any:
@@ -125,6 +88,7 @@ MODELS = {
             _transformer,
             lambda s: None,
             lambda s: float(s.width * s.init_std**2),
+            together=False,
         ),
     )
 }

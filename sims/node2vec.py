@@ -9,18 +9,23 @@ Seeds are trained together as one batch of matrices. float64 throughout.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from .training import Diverged, Final, Snapshot
+
 Floats = NDArray[np.float64]
 
 # exp of anything up to here is finite with room for row sums; larger logits take the shifted softmax.
 PLAIN_EXP_LIMIT = 600.0
-CHUNK = 64  # steps between two checks of that limit and of finiteness
+CHUNK = 64  # most steps between two checks of that limit and of finiteness
+CHUNK_ENTRIES = 1 << 24  # entries of logits in a chunk of steps: a fraction of a second, in which nothing can interrupt
 ONE_THREAD_BELOW = 256  # nodes: a second BLAS thread costs more than it saves on smaller matrices
 
 INITS = ("gaussian", "orthogonal")
@@ -89,6 +94,73 @@ def initial_embedding(n: int, settings: Node2VecSettings, seed: int) -> Floats:
     return settings.init_std * np.sqrt(settings.width) * (q * np.sign(np.diag(r))).T
 
 
+class Node2VecTraining:
+    """All ``seeds`` in training at one ``step``, on the dense row-stochastic ``target`` (n, n).
+
+    ``chunk``: the most steps ``advance`` takes at once; where a run is cut between chunks changes no bit of it.
+    """
+
+    def __init__(self, target: Floats, settings: Node2VecSettings, seeds: Sequence[int]) -> None:
+        n = len(target)
+        self.target, self.settings, self.seeds = target, settings, tuple(seeds)
+        self.step = 0
+        self.chunk = max(1, min(CHUNK, CHUNK_ENTRIES // n**2))
+        start = np.stack([initial_embedding(n, settings, seed) for seed in seeds])
+        self._state, self._rotation = _compress(start)
+        eta, decay = settings.learning_rate, settings.weight_decay
+        self._descend: _TiedDescent | _UntiedDescent
+        if settings.tied:
+            self._descend = _TiedDescent(target, eta, decay, self._state.shape)
+        else:
+            self._descend = _UntiedDescent(target, eta, decay)
+
+    def threads(self) -> AbstractContextManager[object]:
+        """The BLAS threads that suit the size, for the time of the context."""
+        limits: AbstractContextManager[object] = threadpool_limits(1 if len(self.target) < ONE_THREAD_BELOW else None)
+        return limits
+
+    def advance(self, count: int) -> None:
+        """Take ``count`` steps, at most ``chunk``. Raises Diverged, with the state as it was."""
+        self._state = _advance(self._descend, self._state, count, self.step)
+        self.step += count
+
+    def current(self) -> Node2VecState:
+        """The state now. Raises Diverged where the loss of a seed is not finite."""
+        n = len(self.target)
+        state = self._state
+        v, u = (state, state) if self.settings.tied else (state[:, :n], state[:, n:])
+        loss = _mean_loss(v, u, self.target)
+        if not np.isfinite(loss).all():
+            raise Diverged(f"training diverged before step {self.step}", "lower the learning rate", self.step)
+        return Node2VecState(self.step, v.copy(), u.copy(), loss, self._rotation)
+
+    def snapshots(self) -> list[Snapshot]:
+        """Every seed now, its embedding up to a rotation. Raises Diverged."""
+        now = self.current()
+        return [Snapshot(seed, self.step, now.embedding[i], float(now.loss[i])) for i, seed in enumerate(self.seeds)]
+
+    def finals(self) -> list[Final]:
+        """Every seed's embedding, its context when untied, and logits."""
+        now = self.current()
+        v, u, tied = now.full_embedding(), now.full_context(), self.settings.tied
+        return [Final(v[i], None if tied else u[i], v[i] @ u[i].T) for i in range(len(self.seeds))]
+
+    def state(self) -> list[dict[str, NDArray[Any]]]:
+        """For each seed, what ``restore`` needs: the embedding (over the context when untied) and its rotation."""
+        kept: list[dict[str, NDArray[Any]]] = []
+        for i in range(len(self.seeds)):
+            rotation = {} if self._rotation is None else {"rotation": self._rotation[i]}
+            kept.append({"embedding": self._state[i], **rotation})
+        return kept
+
+    def restore(self, step: int, states: Sequence[Mapping[str, NDArray[Any]]]) -> None:
+        """Go on from ``state()`` of ``step``."""
+        self._state = np.stack([state["embedding"] for state in states])
+        if self._rotation is not None:
+            self._rotation = np.stack([state["rotation"] for state in states])
+        self.step = step
+
+
 def train_node2vec(
     target: Floats, settings: Node2VecSettings, seeds: Sequence[int], record_steps: Sequence[int] | NDArray[np.int64]
 ) -> Iterator[Node2VecState]:
@@ -96,23 +168,12 @@ def train_node2vec(
 
     ``target``: dense row-stochastic (n, n). Raises FloatingPointError when a seed diverges, naming the step.
     """
-    n = len(target)
-    start = np.stack([initial_embedding(n, settings, seed) for seed in seeds])
-    state, rotation = _compress(start)
-    eta, decay = settings.learning_rate, settings.weight_decay
-    descend = _TiedDescent(target, eta, decay, state.shape) if settings.tied else _UntiedDescent(target, eta, decay)
-    done = 0
-    with threadpool_limits(1 if n < ONE_THREAD_BELOW else None):
+    training = Node2VecTraining(target, settings, seeds)
+    with training.threads():
         for step in record_steps:
-            while done < step:
-                count = min(CHUNK, int(step) - done)
-                state = _advance(descend, state, count, done)
-                done += count
-            v, u = (state, state) if settings.tied else (state[:, :n], state[:, n:])
-            loss = _mean_loss(v, u, target)
-            if not np.isfinite(loss).all():
-                raise FloatingPointError(f"training diverged before step {done}: lower the learning rate")
-            yield Node2VecState(int(step), v.copy(), u.copy(), loss, rotation)
+            while training.step < step:
+                training.advance(min(training.chunk, int(step) - training.step))
+            yield training.current()
 
 
 def _compress(start: Floats) -> tuple[Floats, Floats | None]:
@@ -123,15 +184,21 @@ def _compress(start: Floats) -> tuple[Floats, Floats | None]:
 
 
 def _advance(descend: _TiedDescent | _UntiedDescent, state: Floats, count: int, done: int) -> Floats:
-    """``count`` steps: with the plain exponential where it cannot overflow, else again with the shifted softmax."""
+    """``count`` steps: with the plain exponential where it cannot overflow, else again with the shifted softmax. Which
+    of the two is chosen for each seed by itself, so that a seed's numbers do not depend on the others."""
+    after = np.empty_like(state)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        if descend.largest_logit(state) < PLAIN_EXP_LIMIT:
+        plain = descend.largest_logit(state) < PLAIN_EXP_LIMIT
+        if plain.all():
             after = descend.plain_steps(state.copy(), count)
-            if np.isfinite(after).all():
-                return after
-        after = descend.safe_steps(state, count)
+        elif plain.any():
+            after[plain] = descend.plain_steps(state[plain], count)
+        again = ~(plain & np.isfinite(after).all(axis=(1, 2)))
+        if again.any():
+            after[again] = descend.safe_steps(state[again], count)
     if not np.isfinite(after).all():
-        raise FloatingPointError(f"training diverged between steps {done} and {done + count}: lower the learning rate")
+        message = f"training diverged between steps {done} and {done + count}"
+        raise Diverged(message, "lower the learning rate", done)
     return after
 
 
@@ -146,13 +213,14 @@ class _TiedDescent:
         self.kernel, self.mixer = np.empty((shape[0], n, n)), np.empty((shape[0], n, n))
         self.sums, self.other = np.empty((shape[0], n, 1)), np.empty(shape)
 
-    def largest_logit(self, v: Floats) -> float:
-        return float((v * v).sum(axis=2).max())
+    def largest_logit(self, v: Floats) -> Floats:
+        return np.asarray((v * v).sum(axis=2).max(axis=1))
 
     def plain_steps(self, v: Floats, count: int) -> Floats:
         if len(v) == 1:  # two-dimensional calls go straight to BLAS
             return self._plain(v[0], self.other[0], self.kernel[0], self.mixer[0], self.sums[0], count)[None]
-        return self._plain(v, self.other, self.kernel, self.mixer, self.sums, count)
+        k = len(v)
+        return self._plain(v, self.other[:k], self.kernel[:k], self.mixer[:k], self.sums[:k], count)
 
     def _plain(self, v: Floats, other: Floats, kernel: Floats, mixer: Floats, sums: Floats, count: int) -> Floats:
         product: Callable[..., Floats] = np.dot if v.ndim == 2 else np.matmul
@@ -184,9 +252,9 @@ class _UntiedDescent:
     def __init__(self, target: Floats, eta: float, decay: float) -> None:
         self.target, self.eta, self.decay, self.n = target, eta, decay, len(target)
 
-    def largest_logit(self, state: Floats) -> float:
+    def largest_logit(self, state: Floats) -> Floats:
         norms = np.sqrt((state * state).sum(axis=2))
-        return float((norms[:, : self.n].max(axis=1) * norms[:, self.n :].max(axis=1)).max())
+        return np.asarray(norms[:, : self.n].max(axis=1) * norms[:, self.n :].max(axis=1))
 
     def plain_steps(self, state: Floats, count: int) -> Floats:
         return self._steps(state, count, np.exp)

@@ -19,8 +19,8 @@ from fiedler.theory import Eigenspaces, centre_rows
 
 from .compare import Comparison, ModelComparison
 from .drawing import plane_coordinates
+from .files import atomic_write
 from .prediction import predicted_gram
-from .rundir import atomic_write
 from .scores import VISIBLE_SHARE, interpolate_energy
 
 Floats = NDArray[np.float64]

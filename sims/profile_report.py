@@ -77,9 +77,9 @@ def benchmark_json(rows: Sequence[Mapping[str, Any]], environment: Mapping[str, 
 
 def write_profile(folder: Path, rows: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]) -> list[Path]:
     """profile.json, profile.png and profile.svg in ``folder``, made if it is missing."""
+    from .files import write_text
     from .jsonio import to_json
     from .plots import save_figure
-    from .rundir import write_text
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "profile.json"

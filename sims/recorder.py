@@ -6,12 +6,14 @@ energies are kept, not the embeddings: k numbers a recorded step instead of n x 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import Eigenspaces, centre_rows
+from fiedler.theory import Eigenspaces
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -44,24 +46,47 @@ class Recorder:
     def __init__(self, spaces: Eigenspaces, steps: Integers) -> None:
         self.spaces, self.steps = spaces, steps
         self._rows: list[tuple[Floats, Floats, float]] = []
+        self._sums = spaces.basis.sum(axis=0)
 
-    def wants(self, step: int) -> bool:
-        """Whether ``step`` is the next one to record."""
-        return len(self._rows) < len(self.steps) and int(self.steps[len(self._rows)]) == step
+    @property
+    def count(self) -> int:
+        """How many steps are recorded."""
+        return len(self._rows)
+
+    @property
+    def next_step(self) -> int | None:
+        """The step to record next, None after the last."""
+        return int(self.steps[self.count]) if self.count < len(self.steps) else None
 
     def record(self, embedding: NDArray[np.floating], loss: float) -> None:
-        """Add the embedding (n, m) at the next of ``steps``; any rotation of it gives the same energies."""
+        """Add the embedding (n, m) at ``next_step``; any rotation of it gives the same energies."""
         v = np.asarray(embedding, dtype=np.float64)
-        self._rows.append((self._energy(v), self._energy(centre_rows(v)), float(loss)))
-
-    def finish(self) -> Modes:
-        """The record so far; raises RuntimeError if a step is missing."""
-        if len(self._rows) != len(self.steps):
-            raise RuntimeError(f"recorded {len(self._rows)} of {len(self.steps)} steps")
-        energy, centred, loss = (np.array(column) for column in zip(*self._rows, strict=True))
-        return Modes(self.steps, energy, centred, loss)
-
-    def _energy(self, v: Floats) -> Floats:
         # Written out here rather than taken from theory: a measurement shares only the graph with the prediction.
         coordinates = self.spaces.basis.T @ v
+        centred = coordinates - np.outer(self._sums, v.mean(axis=0))
+        self._rows.append((self._energy(coordinates), self._energy(centred), float(loss)))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What is recorded so far, for ``restore``."""
+        energy, centred, loss = self._columns()
+        return {"energy": energy, "centred_energy": centred, "loss": loss}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take the place of the recorder whose ``state`` it is."""
+        columns = (state["energy"], state["centred_energy"], state["loss"])
+        self._rows = [(energy, centred, float(loss)) for energy, centred, loss in zip(*columns, strict=True)]
+
+    def finish(self) -> Modes:
+        """The record; raises RuntimeError if a step is missing."""
+        if self.count != len(self.steps):
+            raise RuntimeError(f"recorded {self.count} of {len(self.steps)} steps")
+        return Modes(self.steps, *self._columns())
+
+    def _columns(self) -> tuple[Floats, Floats, Floats]:
+        shape = (self.count, len(self.spaces.eigenvalues))
+        energy = np.array([row[0] for row in self._rows], dtype=np.float64).reshape(shape)
+        centred = np.array([row[1] for row in self._rows], dtype=np.float64).reshape(shape)
+        return energy, centred, np.array([row[2] for row in self._rows], dtype=np.float64)
+
+    def _energy(self, coordinates: Floats) -> Floats:
         return np.bincount(self.spaces.labels, weights=(coordinates**2).sum(axis=1)).astype(np.float64)

@@ -1,33 +1,41 @@
 """A run's folder: what was asked for, where it ran, and everything it measured.
 
-config.json (enough to run it again), environment.json, metrics.jsonl (one JSON object a line,
-appended as the run goes), modes.npz, embeddings.safetensors, scores.json and figures/. Every file
-but metrics.jsonl is written whole or not at all: a reader, or a run killed halfway, never leaves
-or sees half of one.
+config.json (enough to run it again), environment.json, resumed.jsonl (where and when it was taken up
+again), metrics.jsonl (one JSON object a line, appended as the run goes), modes.npz,
+embeddings.safetensors, scores.json, figures/, checkpoint/ and .lock. Every file but the two logs is
+written whole or not at all: a reader, or a run killed halfway, never leaves or sees half of one.
+SHA256SUMS (as sha256sum writes and checks it) holds the checksums of what is final; a listed file
+that has changed since is never read.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checkpoints import FOLDER as CHECKPOINTS
+from .checkpoints import clear_checkpoints
 from .environment import describe_environment
+from .files import atomic_write, guarded, is_temporary, write_text
 from .jsonio import from_json, to_json
-
-T = TypeVar("T")
+from .jsonlog import JsonLog
+from .lock import LOCK_FILE
+from .sums import SUMS_FILE, read_sums, rewrite_sums, write_sums, wrong_sum
 
 FORMAT_KEY = "fiedler_run"  # in config.json, so that no other program's config.json is taken for ours
 FORMAT = 1
-FILES = ("environment.json", "metrics.jsonl", "modes.npz", "embeddings.safetensors", "scores.json", "report.md")
+STARTED = ("config.json", "environment.json")
+RESULTS = ("metrics.jsonl", "modes.npz", "embeddings.safetensors")  # of a finished run
+FILES = ("environment.json", "resumed.jsonl", *RESULTS, "scores.json", "report.md")
+RESUME = "continue the run with --resume, which makes it again from the last checkpoint, or start over with --overwrite"
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -49,15 +57,16 @@ class RunDir:
         TypeError, with the folder as it was, where `config` has no JSON form.
         """
         run = RunDir(Path(path))
-        text = to_json({**config, FORMAT_KEY: FORMAT}, indent=2)  # before anything is removed
+        text = config_text(config)  # before anything is removed
         RunDir.check(path, overwrite=overwrite)
         try:
             run.path.mkdir(parents=True, exist_ok=True)
             run._clear()
             # Written over the old one, never removed first: the folder stays known as a run's.
-            run._write("config.json", text)
+            run._write_file("config.json", lambda stream: stream.write(text.encode()))
             run._write("environment.json", to_json(describe_environment(), indent=2))
             run.figures.mkdir(exist_ok=True)
+            write_sums(run.path, STARTED)
         except OSError as error:
             raise _cannot_be_made(run.path, error) from error
         return run
@@ -67,7 +76,7 @@ class RunDir:
         """Refuse what `create` would refuse for what lies at `path`, with the same ValueError; changes nothing."""
         run = RunDir(Path(path))
         try:
-            found = sorted(name for name in os.listdir(run.path) if not _is_leftover(name))
+            found = sorted(name for name in os.listdir(run.path) if not _is_leftover(name) and name != LOCK_FILE)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -101,6 +110,7 @@ class RunDir:
             return
         run._clear()
         (run.path / "config.json").unlink()
+        (run.path / LOCK_FILE).unlink(missing_ok=True)
         for folder in (run.figures, run.path):
             with contextlib.suppress(OSError):  # somebody else's files are in it
                 folder.rmdir()
@@ -109,6 +119,47 @@ class RunDir:
     def figures(self) -> Path:
         """The folder of the run's figures, made by `create`."""
         return self.path / "figures"
+
+    def clean(self) -> None:
+        """Remove what killed writes left half done. Only for the holder of the folder's lock."""
+        for name in os.listdir(self.path):
+            if _is_leftover(name):
+                (self.path / name).unlink(missing_ok=True)
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the run's checkpoints, made by the first."""
+        return self.path / CHECKPOINTS
+
+    @property
+    def finished(self) -> bool:
+        """Whether every result is there with its checksum."""
+        return all(self.is_final(name) for name in (*STARTED, *RESULTS))
+
+    def is_final(self, name: str) -> bool:
+        """Whether the file `name` is there with its checksum."""
+        sums = read_sums(self.path)
+        return name in sums and wrong_sum(self.path, name, sums) is None
+
+    def seal(self) -> None:
+        """List everything that is final, with its checksum: config.json, environment.json, results and scores. Call it
+        when no more of them will change."""
+        names = [*STARTED, *RESULTS, "scores.json"]
+        write_sums(self.path, [name for name in names if (self.path / name).is_file()])
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Make an unfinished run's folder as `create` left it, results and logs aside: what was damaged of config.json
+        and environment.json is written again, and only these two have checksums."""
+        sums = read_sums(self.path)
+        texts = {
+            "config.json": lambda: config_text(config),
+            "environment.json": lambda: f"{to_json(describe_environment(), indent=2)}\n",
+        }
+        for name, make in texts.items():
+            if not (self.path / name).is_file() or wrong_sum(self.path, name, sums) is not None:
+                write_text(self.path / name, make())
+        self.figures.mkdir(exist_ok=True)
+        write_sums(self.path, STARTED)
 
     def read_config(self) -> dict[str, Any]:
         """What was given to `create`, as JSON kept it. Raises ValueError where it is unreadable."""
@@ -121,18 +172,19 @@ class RunDir:
         return self._read_object("environment.json")
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
-        """Add one line to metrics.jsonl and flush it; NaN and infinities are written as null.
+        """Add one line to metrics.jsonl; see JsonLog. ``open_metrics`` is faster for many."""
+        self.append("metrics.jsonl", record)
 
-        A last line cut short by a killed run is dropped first. Raises TypeError or ValueError,
-        with the file as it was, where `record` has no JSON form or is no mapping.
-        """
-        if not isinstance(record, Mapping):
-            raise TypeError(f"a {type(record).__name__} is no metrics record: give a mapping of names to values")
-        line = to_json(record).encode() + b"\n"
-        with (self.path / "metrics.jsonl").open("a+b") as stream:
-            _drop_cut_line(stream)
-            stream.write(line)
-            stream.flush()
+    def append(self, name: str, record: Mapping[str, Any]) -> None:
+        """Add one line to the log `name`; see JsonLog."""
+        self._unlist(name)
+        with JsonLog(self.path / name) as log:
+            log.append(record)
+
+    def open_metrics(self) -> JsonLog:
+        """metrics.jsonl, open for adding lines."""
+        self._unlist("metrics.jsonl")
+        return JsonLog(self.path / "metrics.jsonl")
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The records in the order they were added; empty before the first.
@@ -144,7 +196,8 @@ class RunDir:
         if not path.exists():
             return []
         records = []
-        whole = _guarded(path, path.read_bytes).split(b"\n")[:-1]
+        self._check_sum("metrics.jsonl")
+        whole = guarded(path, path.read_bytes, RESUME).split(b"\n")[:-1]
         for number, line in enumerate(whole, 1):
             try:
                 record = from_json(line.decode())
@@ -172,7 +225,7 @@ class RunDir:
                     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                         np.lib.format.write_array(member, array, allow_pickle=False)
 
-        atomic_write(self.path / "modes.npz", write)
+        self._write_file("modes.npz", write)
 
     def read_modes(self) -> dict[str, NDArray[Any]]:
         """The arrays of modes.npz. Raises ValueError where it is absent or unreadable."""
@@ -182,7 +235,7 @@ class RunDir:
                 return {name: arrays[name] for name in arrays.files}
 
         path = self._present("modes.npz")
-        return _guarded(path, read)
+        return guarded(path, read, RESUME)
 
     def write_embeddings(self, embeddings: Mapping[str, NDArray[Any]]) -> None:
         """Write embeddings.safetensors: named arrays, dtypes and shapes kept.
@@ -198,14 +251,14 @@ class RunDir:
                 raise ValueError(f"embedding {name!r} has dtype {array.dtype}: give real numbers, say float64")
             plain[name] = array.astype(array.dtype.newbyteorder("="), copy=False)
         data = save(plain)
-        atomic_write(self.path / "embeddings.safetensors", lambda stream: stream.write(data))
+        self._write_file("embeddings.safetensors", lambda stream: stream.write(data))
 
     def read_embeddings(self) -> dict[str, NDArray[Any]]:
         """The arrays of embeddings.safetensors. Raises ValueError where it is absent or unreadable."""
         from safetensors.numpy import load_file
 
         path = self._present("embeddings.safetensors")
-        return _guarded(path, lambda: dict(load_file(path)))
+        return guarded(path, lambda: dict(load_file(path)), RESUME)
 
     def write_scores(self, scores: Mapping[str, Any]) -> None:
         """Write scores.json. Raises TypeError or ValueError, with the old file kept, without a JSON form."""
@@ -216,29 +269,47 @@ class RunDir:
         return self._read_object("scores.json")
 
     def _write(self, name: str, text: str) -> None:
-        atomic_write(self.path / name, lambda stream: stream.write(f"{text}\n".encode()))
+        self._write_file(name, lambda stream: stream.write(f"{text}\n".encode()))
+
+    def _write_file(self, name: str, write: Callable[[BinaryIO], object]) -> None:
+        self._unlist(name)
+        atomic_write(self.path / name, write)
+
+    def _unlist(self, name: str) -> None:
+        """Take a file that will change off the list of checksums: killed between the two, it is unlisted, not wrong."""
+        sums = read_sums(self.path)
+        if sums.pop(name, None) is not None:
+            rewrite_sums(self.path, sums)
 
     def _present(self, name: str) -> Path:
         path = self.path / name
         if not path.is_file():
             raise ValueError(f"{self.path} holds no {name}: the run did not get so far, so run it again")
+        self._check_sum(name)
         return path
+
+    def _check_sum(self, name: str) -> None:
+        if (wrong := wrong_sum(self.path, name, read_sums(self.path))) is not None:
+            raise ValueError(f"{wrong}: {RESUME}")
 
     def _read_object(self, name: str) -> dict[str, Any]:
         path = self._present(name)
-        content = _guarded(path, lambda: from_json(path.read_text(encoding="utf-8")))
+        content = guarded(path, lambda: from_json(path.read_text(encoding="utf-8")), RESUME)
         if not isinstance(content, dict):
             raise ValueError(f"{path} holds no JSON object: run it again with --overwrite")
         return content
 
     def _is_run(self) -> bool:
         try:
-            return self._read_object("config.json").get(FORMAT_KEY) == FORMAT
-        except ValueError:
-            return False
+            config = from_json((self.path / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return all(name in read_sums(self.path) for name in STARTED)  # damaged, but a run's
+        return isinstance(config, dict) and config.get(FORMAT_KEY) == FORMAT
 
     def _clear(self) -> None:
         """Remove what an earlier run wrote, by name, following no link and entering no other folder."""
+        (self.path / SUMS_FILE).unlink(missing_ok=True)  # first: nothing is final any more
+        clear_checkpoints(self.checkpoints)
         doomed = [self.path / name for name in FILES]
         doomed += [self.path / name for name in os.listdir(self.path) if _is_leftover(name)]
         if self.figures.is_dir() and not self.figures.is_symlink():
@@ -249,23 +320,9 @@ class RunDir:
             file.unlink(missing_ok=True)
 
 
-def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Make `path` hold what `write` writes, or, whatever goes wrong, what it held before."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")  # same folder: replace needs it
-    try:
-        with temporary.open("xb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_text(path: Path, text: str) -> None:
-    """Make `path` hold `text` in UTF-8, or what it held before; see atomic_write."""
-    atomic_write(path, lambda stream: stream.write(text.encode()))
+def config_text(config: Mapping[str, Any]) -> str:
+    """config.json of a run. Raises TypeError or ValueError where `config` has no JSON form."""
+    return f"{to_json({**config, FORMAT_KEY: FORMAT}, indent=2)}\n"
 
 
 def _cannot_be_made(path: Path, error: OSError) -> ValueError:
@@ -274,22 +331,4 @@ def _cannot_be_made(path: Path, error: OSError) -> ValueError:
 
 def _is_leftover(name: str) -> bool:
     """Whether this is a temporary file of a run killed in the middle of a write."""
-    return name.endswith(".tmp") and name.startswith(tuple(f".{file}." for file in ("config.json", *FILES)))
-
-
-def _drop_cut_line(stream: BinaryIO) -> None:
-    if not stream.seek(0, os.SEEK_END):
-        return
-    stream.seek(-1, os.SEEK_END)
-    if stream.read(1) != b"\n":
-        stream.seek(0)
-        stream.truncate(stream.read().rfind(b"\n") + 1)
-
-
-def _guarded(path: Path, read: Callable[[], T]) -> T:
-    """read(), where whatever a damaged file makes a library raise becomes one ValueError."""
-    try:
-        return read()
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ValueError(f"{path} cannot be read ({reason}): run it again with --overwrite") from error
+    return is_temporary(name, tuple(f"{file}." for file in ("config.json", SUMS_FILE, *FILES)))

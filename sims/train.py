@@ -1,29 +1,45 @@
-"""The training engine: any model, any number of seeds, one run folder each."""
+"""The training engine: any model, any number of seeds, one run folder each, stopped and taken up again at will."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from .models import Final, Model
+import numpy as np
+from numpy.typing import NDArray
+
+from .guards import check_disk, out_of_memory, says_out_of_memory
+from .jsonio import from_json, to_json
+from .lock import locked
+from .models import Model
 from .recorder import Modes, Recorder, log_spaced_steps
+from .run_files import RunFiles, take_up
 from .rundir import RunDir
+from .stopping import Interrupted, StopRequest
 from .tasks import Task
+from .training import Diverged, Final, Training
+
+CHECKPOINT_SECONDS = 30.0
+# Unless the interval is given: so many times as long as writing a checkpoint took must pass before the next.
+CHECKPOINT_SHARE = 50
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One finished run: which model and seed, what was recorded, what it ended in."""
+    """One finished run: which model and seed, what was recorded, what it ended in; its scores if any were asked for."""
 
     model: Model
     settings: Any
     seed: int
     modes: Modes
     final: Final
+    scores: dict[str, Any] | None = None
 
 
 def run_seeds(
@@ -34,42 +50,45 @@ def run_seeds(
     *,
     folder: Callable[[int], Path] | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    checkpoint_every: float | None = None,
+    score: Callable[[Run], Mapping[str, Any]] | None = None,
     on_progress: Callable[[float], None] | None = None,
+    stop: StopRequest | None = None,
 ) -> list[Run]:
     """Train every seed and return the runs in the order of ``seeds``.
 
     ``folder(seed)``: where to keep each run (nothing is kept when None); see ``rundir`` for the layout.
-    ``on_progress`` is called with the fraction done. Raises ValueError for repeated seeds or a folder in use, before
-    anything is written, and FloatingPointError when training diverges; what is already written stays.
+    ``resume``: seeds whose folder holds a run of the same settings go on from its last checkpoint, finished ones are
+    only read, the others start; on a CPU, with the same versions and threads, the results are those of a run that was
+    never stopped, bit for bit. ``checkpoint_every``: seconds between checkpoints, 0 for one after every chunk of steps;
+    None for CHECKPOINT_SECONDS, more where writing takes long. ``score(run)``: what scores.json of every run holds, as
+    JSON keeps it; called once a run. ``on_progress`` is called with the fraction done.
+    ``stop``: when somebody asks, a checkpoint is written and Interrupted raised.
+
+    Raises ValueError for repeated seeds, a folder in use, other settings than a resumed run's or too small a disk,
+    before anything is written; Diverged (a FloatingPointError) when training diverges and MemoryError when memory runs
+    out, each with a hint; what is already written stays.
     """
     check_seeds(seeds)
-    steps = log_spaced_steps(settings.steps)
-    recorders = {seed: Recorder(task.spaces, steps) for seed in seeds}
-    kept: dict[int, RunDir] = {}
-    if folder is not None:
-        for seed in seeds:
-            RunDir.check(folder(seed), overwrite=overwrite)
-    shots = model.train(task, settings, seeds, steps)
-    first = next(shots)  # settings that do not suit the graph are refused here, before any folder is made
-    if folder is not None:
-        for seed in seeds:
-            kept[seed] = RunDir.create(folder(seed), describe_run(task, model, settings, seed), overwrite=overwrite)
-    per_step = model.time_per_step(settings)
-    finals: dict[int, Final] = {}
-    for done, shot in enumerate(chain([first], shots), 1):
-        recorders[shot.seed].record(shot.embedding, shot.loss)
-        if shot.seed in kept:
-            time = None if per_step is None else per_step * shot.step
-            kept[shot.seed].append_metrics({"step": shot.step, "time": time, "loss_per_node": shot.loss})
-        if shot.final is not None:
-            finals[shot.seed] = shot.final
-        if on_progress is not None:
-            on_progress(done / (len(steps) * len(seeds)))
-    runs = [Run(model, settings, seed, recorders[seed].finish(), finals[seed]) for seed in seeds]
-    for run in runs:
-        if run.seed in kept:
-            _keep(kept[run.seed], run, task)
-    return runs
+    _check_interval(checkpoint_every)
+    groups = [tuple(seeds)] if model.together else [(seed,) for seed in seeds]
+    for path in [] if folder is None else map(folder, seeds):
+        RunDir.check(path, overwrite=overwrite or resume)
+    try:
+        with ExitStack() as held:
+            # Settings that do not suit the graph are refused here, before any folder is made.
+            first = model.start(task, settings, groups[0])
+            engine = _Engine(task, model, settings, seeds, checkpoint_every, score, on_progress, stop)
+            if folder is not None:
+                engine.open_folders(folder, overwrite, resume, first, held)
+            for number, group in enumerate(groups):
+                engine.train(first if number == 0 else model.start(task, settings, group))
+            return [engine.runs[seed] for seed in seeds]
+    except (MemoryError, RuntimeError) as error:
+        if not says_out_of_memory(error):
+            raise
+        raise out_of_memory(f"training the {model.name} model", task.graph, settings, seeds) from error
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
@@ -81,23 +100,157 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 
 def describe_run(task: Task, model: Model, settings: Any, seed: int) -> dict[str, Any]:
-    """config.json of a run: everything needed to run it again."""
-    return {**task.describe(), "model": model.name, "seed": seed, "settings": dataclasses.asdict(settings)}
+    """config.json of a run: everything needed to run it again, and a checksum of the graph, which may be a file."""
+    adjacency = task.graph.adjacency
+    digest = hashlib.sha256()
+    for part in (adjacency.indptr.astype("<i8"), adjacency.indices.astype("<i8"), adjacency.data.astype("<f8")):
+        digest.update(part.tobytes())
+    return {
+        **task.describe(),
+        "graph_sha256": digest.hexdigest(),
+        "model": model.name,
+        "seed": seed,
+        "settings": dataclasses.asdict(settings),
+    }
 
 
-def _keep(folder: RunDir, run: Run, task: Task) -> None:
-    per_step = run.model.time_per_step(run.settings)
-    times = {} if per_step is None else {"times": per_step * run.modes.steps}
-    folder.write_modes(
-        steps=run.modes.steps,
-        energy=run.modes.energy,
-        centred_energy=run.modes.centred_energy,
-        loss_per_node=run.modes.loss,
-        eigenvalues=task.spaces.eigenvalues,
-        multiplicities=task.spaces.multiplicities,
-        **times,
-    )
-    arrays = {"embedding": run.final.embedding}
-    if run.final.context is not None:
-        arrays["context"] = run.final.context
-    folder.write_embeddings(arrays)
+class _Engine:
+    """The runs of one model: each seed's recorder and folder, and what is finished."""
+
+    def __init__(
+        self,
+        task: Task,
+        model: Model,
+        settings: Any,
+        seeds: Sequence[int],
+        checkpoint_every: float | None,
+        score: Callable[[Run], Mapping[str, Any]] | None,
+        on_progress: Callable[[float], None] | None,
+        stop: StopRequest | None,
+    ) -> None:
+        self.task, self.model, self.settings = task, model, settings
+        self.steps = log_spaced_steps(settings.steps)
+        self.recorders = {seed: Recorder(task.spaces, self.steps) for seed in seeds}
+        self.files: dict[int, RunFiles] = {}
+        self.runs: dict[int, Run] = {}
+        self.every, self.score, self.on_progress, self.stop = checkpoint_every, score, on_progress, stop
+
+    def open_folders(
+        self, folder: Callable[[int], Path], overwrite: bool, resume: bool, first: Training, held: ExitStack
+    ) -> None:
+        """Lock and make, or take up, every seed's folder; nothing is written unless all can be."""
+        task, model, settings, seeds = self.task, self.model, self.settings, list(self.recorders)
+        check_disk(folder(seeds[0]), first.state(), len(seeds) // len(first.seeds))
+        for seed in seeds:
+            held.enter_context(locked(folder(seed)))
+        configs = {seed: describe_run(task, model, settings, seed) for seed in seeds}
+        begun = {seed: resume and take_up(RunDir(folder(seed)), configs[seed]) for seed in seeds}
+        for seed in seeds:
+            run = RunDir(folder(seed))
+            if not begun[seed]:
+                run = RunDir.create(folder(seed), configs[seed], overwrite=overwrite or resume)
+            run.clean()
+            per_step = model.time_per_step(settings)
+            self.files[seed] = RunFiles(run, configs[seed], self.recorders[seed], per_step)
+            held.callback(self.files[seed].close)
+
+    def train(self, training: Training) -> None:
+        """Train the seeds of ``training`` from where their folders are to the last step, and write their results."""
+        files = {seed: self.files[seed] for seed in training.seeds if seed in self.files}
+        self._go_back(training, files)
+        with training.threads():
+            try:
+                self._advance(training, files)
+            except Diverged as error:
+                raise Diverged(_where(error.message, training, files), error.hint, error.step) from error
+        for seed, final in zip(training.seeds, training.finals(), strict=True):
+            run = Run(self.model, self.settings, seed, self.recorders[seed].finish(), final)
+            if seed in files:
+                files[seed].finish(final, self._modes(run))
+            if self.score is not None:
+                scores = from_json(to_json(self.score(run)))
+                run = dataclasses.replace(run, scores=scores)
+                if seed in files:
+                    files[seed].write_scores(scores)
+            self.runs[seed] = run
+
+    def _go_back(self, training: Training, files: Mapping[int, RunFiles]) -> None:
+        """Put ``training`` and its recorders at the newest step that every seed's folder has a checkpoint of."""
+        if not files:
+            return
+        common = set.intersection(*(set(one.steps()) for one in files.values()))
+        if common:
+            step = max(common)
+            training.restore(step, [files[seed].load(step) for seed in training.seeds])
+        else:
+            for one in files.values():
+                one.begin_again()
+
+    def _advance(self, training: Training, files: Mapping[int, RunFiles]) -> None:
+        recorder = self.recorders[training.seeds[0]]  # all of them stand at the same step
+        saved, wait, fresh = time.monotonic(), self._wait(0.0), training.step
+        while True:
+            if recorder.next_step == training.step:
+                for shot in training.snapshots():
+                    self.recorders[shot.seed].record(shot.embedding, shot.loss)
+                    if shot.seed in files:
+                        files[shot.seed].log(shot)
+                self._progress()
+            last = recorder.next_step is None
+            stopped = self.stop is not None and self.stop.asked and not last
+            if files and training.step > fresh and (last or stopped or time.monotonic() - saved >= wait):
+                began = time.monotonic()
+                for seed, state in zip(training.seeds, training.state(), strict=True):
+                    files[seed].save(training.step, state)
+                saved, fresh = time.monotonic(), training.step
+                wait = self._wait(saved - began)
+            if last:
+                return
+            if stopped:
+                raise Interrupted(_stopped(training, files))
+            assert recorder.next_step is not None
+            training.advance(min(training.chunk, recorder.next_step - training.step))
+
+    def _wait(self, writing: float) -> float:
+        if self.every is not None:
+            return self.every
+        return max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * writing)
+
+    def _progress(self) -> None:
+        if self.on_progress is not None:
+            done = sum(recorder.count for recorder in self.recorders.values())
+            self.on_progress(done / (len(self.steps) * len(self.recorders)))
+
+    def _modes(self, run: Run) -> dict[str, NDArray[Any]]:
+        per_step = self.model.time_per_step(self.settings)
+        times = {} if per_step is None else {"times": per_step * run.modes.steps}
+        return {
+            "steps": run.modes.steps,
+            "energy": run.modes.energy,
+            "centred_energy": run.modes.centred_energy,
+            "loss_per_node": run.modes.loss,
+            "eigenvalues": self.task.spaces.eigenvalues,
+            "multiplicities": np.asarray(self.task.spaces.multiplicities),
+            **times,
+        }
+
+
+def _check_interval(seconds: float | None) -> None:
+    if seconds is not None and not seconds >= 0:
+        raise ValueError(f"checkpoint_every must be a number of seconds >= 0; got {seconds}")
+
+
+def _where(message: str, training: Training, files: Mapping[int, RunFiles]) -> str:
+    """The message of a divergence with the seeds and the last good checkpoint."""
+    seeds = f"seed {training.seeds[0]}" if len(training.seeds) == 1 else f"seeds {', '.join(map(str, training.seeds))}"
+    found = [(one.steps(), one.folder.path) for one in files.values()]
+    if not found or not found[0][0]:
+        return f"{message} ({seeds})"
+    return f"{message} ({seeds}; the last good checkpoint is of step {found[0][0][0]}, in {found[0][1]})"
+
+
+def _stopped(training: Training, files: Mapping[int, RunFiles]) -> str:
+    if not files:
+        return f"interrupted at step {training.step}; nothing was kept"
+    (folder, *_) = [one.folder.path for one in files.values()]
+    return f"interrupted at step {training.step}, which is saved in {folder}: go on with --resume"

@@ -22,9 +22,11 @@ OPTIONS = {
     "theory": "--tied --untied --weight-decay --self-edges --label-smoothing --init-scale --laplacian --until "
     "--modes --top --optimum --no-optimum --width --rivals --storage --window --p --q --symmetrize --json --help",
     "compare": "--model --seeds --out --steps --learning-rate --width --init-std --weight-decay --self-edges "
-    "--label-smoothing --window --p --q --symmetrize --overwrite --json --help",
+    "--label-smoothing --window --p --q --symmetrize --overwrite "
+    "--resume --checkpoint-every --dry-run --json --help",
     "train": "--model --steps --seed --out --learning-rate --width --init-std --weight-decay --self-edges "
-    "--label-smoothing --window --p --q --symmetrize --overwrite --json --help",
+    "--label-smoothing --window --p --q --symmetrize --overwrite "
+    "--resume --checkpoint-every --dry-run --json --help",
     "score": "--rows --key --weight-decay --self-edges --label-smoothing --window --p --q --symmetrize --json --help",
 }
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from commands import Capture, files_here, refusal
-from fiedler.sims import cli
+from fiedler.sims import cli_theory
 from fiedler.sims.cli import main
 
 EMBEDDING = np.random.default_rng(0).standard_normal((15, 4))
@@ -156,12 +156,12 @@ def test_exit_codes(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(cli, "_task", fail)
+    monkeypatch.setattr(cli_theory, "make_task", fail)
     assert refusal(capsys, "theory", "cycle:5", code=code) == message
 
 
 def test_a_mistake_of_ours_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_task", lambda *_, **__: {}["absent"])
+    monkeypatch.setattr(cli_theory, "make_task", lambda *_, **__: {}["absent"])
     with pytest.raises(KeyError):
         main(["theory", "cycle:5"])
 

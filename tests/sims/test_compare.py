@@ -125,13 +125,15 @@ def test_stages_are_reported_in_order(comparison: Comparison, stages: list[tuple
 
 
 def test_the_files(comparison: Comparison, folder: Path) -> None:
-    top = ["config.json", "environment.json", "figures", "modes.npz", "runs", "scores.json"]
+    top = [".lock", "SHA256SUMS", "config.json", "environment.json", "figures", "modes.npz", "runs", "scores.json"]
     assert sorted(os.listdir(folder)) == top
     runs = [f"{name}-seed{seed}" for name in NAMES for seed in SEEDS]
     assert sorted(os.listdir(folder / "runs")) == sorted(runs)
-    each = ["config.json", "embeddings.safetensors", "environment.json", "figures", "metrics.jsonl", "modes.npz"]
+    each = [".lock", "SHA256SUMS", "checkpoint", "config.json", "embeddings.safetensors", "environment.json"]
+    each += ["figures", "metrics.jsonl", "modes.npz", "scores.json"]
     for run in runs:
-        assert sorted(os.listdir(folder / "runs" / run)) == [*each, "scores.json"]
+        assert sorted(os.listdir(folder / "runs" / run)) == each
+        assert RunDir.open(folder / "runs" / run).finished
     assert comparison.folder == RunDir.open(folder)
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from fiedler.sims.models import MODELS, Model, Snapshot, get_model
+from fiedler.sims.models import MODELS, Model, get_model
 from fiedler.sims.node2vec import Node2VecSettings, initial_embedding, train_node2vec
 from fiedler.sims.tasks import Task
+from fiedler.sims.training import Final, Snapshot
 from fiedler.sims.transformer import TransformerSettings, build_transformer, train_transformer
 from fiedler.theory import parse
 
@@ -30,9 +31,17 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def snapshots(name: str, seeds: list[int]) -> list[Snapshot]:
+def snapshots(name: str, seeds: list[int]) -> list[tuple[Snapshot, Final | None]]:
+    """Every seed at every step of STEPS, with its results at the last."""
     model = get_model(name)
-    return list(model.train(TASK, model.make_settings(**SMALL[name]), seeds, STEPS))
+    found: list[tuple[Snapshot, Final | None]] = []
+    for group in [seeds] if model.together else [[seed] for seed in seeds]:
+        training = model.start(TASK, model.make_settings(**SMALL[name]), group)
+        for step in STEPS.tolist():
+            training.advance(step - training.step)
+            finals: list[Final | None] = [*training.finals()] if step == STEPS[-1] else [None] * len(group)
+            found += zip(training.snapshots(), finals, strict=True)
+    return found
 
 
 def test_the_models_are_found_by_name() -> None:
@@ -108,9 +117,8 @@ def test_every_seed_yields_every_step_in_order(name: str) -> None:
     shots = snapshots(name, [5, 2])
     assert len(shots) == 2 * len(STEPS)
     for seed in (5, 2):
-        own = [shot for shot in shots if shot.seed == seed]
+        own = [shot for shot, _ in shots if shot.seed == seed]
         assert [shot.step for shot in own] == STEPS.tolist()
-        assert [shot.final is not None for shot in own] == [False, False, True]
         assert all(isinstance(shot.loss, float) for shot in own)
         assert own[0].loss != own[-1].loss
 
@@ -120,35 +128,35 @@ def test_node2vec_snapshots_are_the_training_s(name: str) -> None:
     seeds = [5, 2]
     settings = get_model(name).make_settings(**SMALL[name])
     states = list(train_node2vec(TASK.target, settings, seeds, STEPS))
-    for shot in snapshots(name, seeds):
+    for shot, final in snapshots(name, seeds):
         state, i = states[STEPS.tolist().index(shot.step)], seeds.index(shot.seed)
         np.testing.assert_allclose(
             shot.embedding @ shot.embedding.T, state.full_embedding()[i] @ state.full_embedding()[i].T, atol=SAME
         )
         assert shot.loss == pytest.approx(state.loss[i], rel=SAME)
-        if shot.final is not None:
+        if final is not None:
             v, u = state.full_embedding()[i], state.full_context()[i]
-            assert shot.final.embedding.shape == (N, 20)
-            np.testing.assert_allclose(shot.final.embedding, v, atol=SAME)
-            np.testing.assert_allclose(shot.final.logits, v @ u.T, atol=SAME)
+            assert final.embedding.shape == (N, 20)
+            np.testing.assert_allclose(final.embedding, v, atol=SAME)
+            np.testing.assert_allclose(final.logits, v @ u.T, atol=SAME)
             if name == "node2vec":
-                assert shot.final.context is None
+                assert final.context is None
             else:
-                assert shot.final.context is not None
-                np.testing.assert_allclose(shot.final.context, u, atol=SAME)
+                assert final.context is not None
+                np.testing.assert_allclose(final.context, u, atol=SAME)
                 assert not np.allclose(u, v)
 
 
 def test_transformer_snapshots_are_the_training_s() -> None:
-    for shot in snapshots("transformer", [5, 2]):
+    for shot, final in snapshots("transformer", [5, 2]):
         settings = TransformerSettings(**SMALL["transformer"])
         (state,) = train_transformer(TASK.sparse_target, settings, shot.seed, [shot.step])
         assert np.array_equal(shot.embedding, state.embedding)
         assert shot.loss == state.loss
-        if shot.final is not None:
-            assert np.array_equal(shot.final.embedding, state.embedding)
-            assert np.array_equal(shot.final.logits, state.logits)
-            assert shot.final.context is None
+        if final is not None:
+            assert np.array_equal(final.embedding, state.embedding)
+            assert np.array_equal(final.logits, state.logits)
+            assert final.context is None
 
 
 # What the prediction is told.
@@ -183,7 +191,8 @@ def test_node2vec_does_without_torch() -> None:
         "from fiedler.sims.tasks import Task\n"
         "from fiedler.theory import parse\n"
         "model = get_model('node2vec')\n"
-        "list(model.train(Task(parse('cycle:5')), model.make_settings(steps=1), [0], np.array([0, 1])))\n"
+        "training = model.start(Task(parse('cycle:5')), model.make_settings(steps=1), [0])\n"
+        "training.advance(1), training.snapshots(), training.finals()\n"
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -84,11 +84,11 @@ def test_losses_and_steps_come_back_in_order() -> None:
     recorder = Recorder(SPACES, steps)
     asked = []
     for step in range(101):
-        if recorder.wants(step):
+        if recorder.next_step == step:
             asked.append(step)
             recorder.record(np.full((N, 2), float(step)), 1.0 / (1 + step))
     assert asked == steps.tolist()
-    assert not recorder.wants(100)
+    assert recorder.next_step is None
     modes = recorder.finish()
     assert np.array_equal(modes.steps, steps)
     np.testing.assert_allclose(modes.loss, 1.0 / (1 + steps), rtol=SAME)

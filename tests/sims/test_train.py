@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fiedler.sims.models import Final, Model, Snapshot, get_model
+from fiedler.sims.models import Model, get_model
 from fiedler.sims.node2vec import train_node2vec
 from fiedler.sims.recorder import log_spaced_steps
 from fiedler.sims.rundir import RunDir
 from fiedler.sims.tasks import Task
 from fiedler.sims.train import Run, run_seeds
+from fiedler.sims.training import Diverged, Final, Snapshot
 from fiedler.theory import mode_energy, parse
 
 SAME = 1e-10  # the same float64 training, seeds alone or together
@@ -37,26 +40,49 @@ def toy_embedding(seed: int, step: int) -> np.ndarray:
     return np.full((N, 2), 10.0 * seed + step) + np.arange(N)[:, None]
 
 
-def toy_train(task: Task, settings: Any, seeds: Sequence[int], steps: Any) -> Iterator[Snapshot]:
-    """Known embeddings and losses, one seed after the other."""
-    for seed in seeds:
-        for step in steps.tolist():
-            if settings.fail_at == step and seed == seeds[-1]:
-                raise FloatingPointError("toy diverged: lower the learning rate")
-            v = toy_embedding(seed, step)
-            final = Final(v, None, v @ v.T) if step == steps[-1] else None
-            yield Snapshot(seed, step, v, seed + 1 / (1 + step), final)
+class ToyTraining:
+    """Known embeddings and losses; three steps at once."""
+
+    chunk = 3
+
+    def __init__(self, task: Task, settings: Any, seeds: Sequence[int]) -> None:
+        self.settings, self.seeds, self.step = settings, tuple(seeds), 0
+
+    def threads(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def advance(self, count: int) -> None:
+        assert 0 < count <= self.chunk
+        fail = self.settings.fail_at
+        if fail is not None and self.step < fail <= self.step + count and self.seeds[-1] == 8:
+            raise Diverged("toy diverged", "lower the learning rate", self.step)
+        self.step += count
+
+    def snapshots(self) -> list[Snapshot]:
+        step = self.step
+        return [Snapshot(seed, step, toy_embedding(seed, step), seed + 1 / (1 + step)) for seed in self.seeds]
+
+    def finals(self) -> list[Final]:
+        matrices = [toy_embedding(seed, self.step) for seed in self.seeds]
+        return [Final(v, None, v @ v.T) for v in matrices]
+
+    def state(self) -> list[dict[str, np.ndarray]]:
+        return [{"seed": np.array(seed)} for seed in self.seeds]
+
+    def restore(self, step: int, states: Sequence[Mapping[str, np.ndarray]]) -> None:
+        assert [int(state["seed"]) for state in states] == list(self.seeds)
+        self.step = step
 
 
-TOY = Model("toy", "Toy", ToySettings, toy_train, lambda s: 0.5, lambda s: 1.0)
-CLOCKLESS = Model("clockless", "Clockless", ToySettings, toy_train, lambda s: None, lambda s: 1.0)
+TOY = Model("toy", "Toy", ToySettings, ToyTraining, lambda s: 0.5, lambda s: 1.0, together=False)
+CLOCKLESS = Model("clockless", "Clockless", ToySettings, ToyTraining, lambda s: None, lambda s: 1.0)
 
 
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def never(*_: Any) -> Iterator[Snapshot]:
+def never(*_: Any) -> ToyTraining:
     raise AssertionError("training began")
 
 
@@ -116,9 +142,20 @@ def test_a_run_folder_holds_the_run(tmp_path: Path) -> None:
 
 
 def check_folder(folder: RunDir, run: Run) -> None:
-    names = ["config.json", "embeddings.safetensors", "environment.json", "figures", "metrics.jsonl", "modes.npz"]
+    names = [
+        ".lock",
+        "SHA256SUMS",
+        "checkpoint",
+        "config.json",
+        "embeddings.safetensors",
+        "environment.json",
+        "figures",
+        "metrics.jsonl",
+        "modes.npz",
+    ]
     assert sorted(os.listdir(folder.path)) == names
     config = json.loads((folder.path / "config.json").read_text())
+    assert re.fullmatch("[0-9a-f]{64}", config.pop("graph_sha256"))
     settings = {"steps": 20, "learning_rate": 0.01, "width": 30, "init_std": 1.0, "init": "gaussian"}
     assert config == {
         "fiedler_run": 1,
@@ -237,7 +274,8 @@ def test_progress_rises_to_one(model: Model) -> None:
     settings = ToySettings() if model is TOY else model.make_settings(steps=5, width=4)
     seen: list[float] = []
     run_seeds(TASK, model, settings, SEEDS, on_progress=seen.append)
-    np.testing.assert_allclose(seen, np.arange(1, 13) / 12, rtol=SAME)
+    count = 12 if model is TOY else 6  # a step of every seed, or of both seeds at once
+    np.testing.assert_allclose(seen, np.arange(1, count + 1) / count, rtol=SAME)
     assert seen[-1] == 1.0
 
 
@@ -246,9 +284,10 @@ def test_divergence_keeps_what_was_written(tmp_path: Path) -> None:
         run_seeds(TASK, TOY, ToySettings(fail_at=3), [7, 8], folder=lambda seed: tmp_path / str(seed))
     assert [line["step"] for line in RunDir.open(tmp_path / "7").read_metrics()] == list(range(6))
     assert [line["step"] for line in RunDir.open(tmp_path / "8").read_metrics()] == [0, 1, 2]
-    for seed in "78":  # neither run is passed off as finished
-        assert not (tmp_path / seed / "modes.npz").exists()
-        assert not (tmp_path / seed / "embeddings.safetensors").exists()
+    assert RunDir.open(tmp_path / "7").finished
+    assert not RunDir.open(tmp_path / "8").finished
+    assert not (tmp_path / "8" / "modes.npz").exists()
+    assert not (tmp_path / "8" / "embeddings.safetensors").exists()
 
 
 def test_a_real_divergence_writes_finite_losses_up_to_it(tmp_path: Path) -> None:

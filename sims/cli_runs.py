@@ -1,0 +1,188 @@
+"""The commands that train: `fiedler compare` and `fiedler train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from .cli_options import (
+    MODEL_HELP,
+    CheckpointEvery,
+    Decay,
+    DryRun,
+    GraphWord,
+    InitStd,
+    InOutQ,
+    Json,
+    Overwrite,
+    Rate,
+    Resume,
+    ReturnP,
+    SelfEdges,
+    Smoothing,
+    Steps,
+    Symmetrize,
+    Width,
+    Window,
+    check_restart,
+    folder_name,
+    make_task,
+    setting_overrides,
+)
+from .progress import Stages
+
+
+def compare(
+    graph: GraphWord,
+    model: Annotated[list[str] | None, typer.Option("--model", "-m", help=f"{MODEL_HELP} Repeatable.")] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds: 0, 1, ...")] = 5,
+    out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/GRAPH).")] = None,
+    steps: Steps = None,
+    learning_rate: Rate = None,
+    width: Width = None,
+    init_std: InitStd = None,
+    weight_decay: Decay = None,
+    self_edges: SelfEdges = False,
+    label_smoothing: Smoothing = 0.0,
+    window: Window = 1,
+    p: ReturnP = 1.0,
+    q: InOutQ = 1.0,
+    symmetrize: Symmetrize = False,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    checkpoint_every: CheckpointEvery = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Prediction against runs: train each model over seeds and draw theory and experiment in one figure.
+
+    Settings given here apply to every model; leave them out for each model's own defaults.
+    """
+    from .compare import compare as run_comparison
+    from .compare import describe_comparison
+    from .estimate import estimate_runs
+    from .files import write_text
+    from .jsonio import to_json
+    from .models import get_model
+    from .plots import plot_comparison, save_figure
+    from .report import comparison_markdown
+    from .stopping import stop_on_signals
+    from .tables import comparison_table
+
+    check_restart(overwrite, resume)
+    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q)
+    overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
+    chosen = [get_model(name) for name in (model or ["node2vec", "transformer"])]
+    settings = [(one, one.make_settings(**overrides)) for one in chosen]
+    folder = out or Path("runs") / folder_name(task.graph.name)
+    if dry_run:
+        print_estimates([estimate_runs(task, *one, range(seeds)) for one in settings], folder, json)
+        return
+    with Stages() as stages, stop_on_signals() as stop:
+        result = run_comparison(
+            task,
+            settings,
+            range(seeds),
+            out=folder,
+            overwrite=overwrite,
+            resume=resume,
+            checkpoint_every=checkpoint_every,
+            on_progress=stages.update,
+            stop=stop,
+        )
+        stages.update("figure", 0.0)
+        assert result.folder is not None
+        figures = save_figure(plot_comparison(result), result.folder.figures, "compare")
+        stages.update("figure", 1.0)
+    environment = result.folder.read_environment()
+    relative = figures[0].relative_to(folder).as_posix()
+    write_text(folder / "report.md", comparison_markdown(result, environment, relative))
+    if json:
+        print(to_json(describe_comparison(result)))
+        return
+    Console().print(comparison_table(result))
+    print(f"figure: {figures[0]}\nreport: {folder / 'report.md'}\nscores: {folder / 'scores.json'}")
+
+
+def train(
+    graph: GraphWord,
+    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)] = "node2vec",
+    steps: Steps = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the initial weights.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder (default runs/GRAPH-MODEL-seedS).")] = None,
+    learning_rate: Rate = None,
+    width: Width = None,
+    init_std: InitStd = None,
+    weight_decay: Decay = None,
+    self_edges: SelfEdges = False,
+    label_smoothing: Smoothing = 0.0,
+    window: Window = 1,
+    p: ReturnP = 1.0,
+    q: InOutQ = 1.0,
+    symmetrize: Symmetrize = False,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    checkpoint_every: CheckpointEvery = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """One training run of one model into one run folder.
+
+    Ctrl-C saves a checkpoint and stops; the same command with --resume goes on from it, as after any other end, and
+    ends in the same numbers as a run that was never stopped.
+    """
+    from .estimate import estimate_runs
+    from .jsonio import to_json
+    from .models import get_model
+    from .scored_runs import run_and_score
+    from .stopping import stop_on_signals
+
+    check_restart(overwrite, resume)
+    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q)
+    chosen = get_model(model)
+    settings = chosen.make_settings(**setting_overrides(steps, learning_rate, width, init_std, weight_decay))
+    folder = out or Path("runs") / f"{folder_name(task.graph.name)}-{model}-seed{seed}"
+    if dry_run:
+        print_estimates([estimate_runs(task, chosen, settings, [seed])], folder, json)
+        return
+    with Stages() as stages, stop_on_signals() as stop:
+        (scores,) = run_and_score(
+            task,
+            chosen,
+            settings,
+            [seed],
+            folder=lambda _: folder,
+            overwrite=overwrite,
+            resume=resume,
+            checkpoint_every=checkpoint_every,
+            on_progress=stages.update,
+            stop=stop,
+        )
+    if json:
+        print(to_json(scores))
+        return
+    print(
+        f"{chosen.title} on {task.graph.name}, seed {seed}: loss per node {_number(scores['loss_per_node'])}, "
+        f"gram_error {_number(scores['gram_error'])}, fiedler_score {_number(scores['fiedler_score'])}\n"
+        f"run folder: {folder}"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.6g}"
+
+
+def print_estimates(estimates: list[Any], folder: Path, json: bool) -> None:
+    """What --dry-run says: one line or object for each model."""
+    from .estimate import describe_estimate
+    from .jsonio import to_json
+
+    answers = [describe_estimate(estimate, folder) for estimate in estimates]
+    if json:
+        print(to_json({"estimates": answers}))
+        return
+    for answer in answers:
+        print(answer["text"])

@@ -1,0 +1,60 @@
+"""The command `fiedler score`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .cli_options import GraphWord, InOutQ, Json, ReturnP, SelfEdges, Smoothing, Symmetrize, Window, make_task
+
+
+def score(
+    graph: GraphWord,
+    embedding_file: Annotated[
+        Path, typer.Argument(metavar="EMBEDDING_FILE", help="A .npy, .npz, .safetensors or .pt file (tensors only).")
+    ],
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            "--rows",
+            help="Which rows are the graph's nodes, in node order: '0:15', '3,5,7', or a file with one row number a "
+            "line or lines 'NODE ROW'. Needed when the file has more rows than the graph has nodes.",
+        ),
+    ] = None,
+    key: Annotated[str | None, typer.Option("--key", help="Which array of a file that holds several.")] = None,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Weight decay of the predicted optimum.")] = 0.0,
+    self_edges: SelfEdges = False,
+    label_smoothing: Smoothing = 0.0,
+    window: Window = 1,
+    p: ReturnP = 1.0,
+    q: InOutQ = 1.0,
+    symmetrize: Symmetrize = False,
+    json: Json = False,
+) -> None:
+    """Alignment of any embedding, trained by anyone, with the predictions for GRAPH."""
+    from fiedler.theory import tied_optimum
+
+    from .embedding_files import read_embedding
+    from .jsonio import to_json
+    from .node_rows import node_rows, select_rows
+    from .scores import score_embedding
+    from .tables import score_table
+
+    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q)
+    stored = read_embedding(embedding_file, key=key)
+    chosen = None if rows is None else node_rows(rows, task.graph.nodes)
+    embedding = select_rows(stored, chosen, task.graph.n)
+    optimum = tied_optimum(task.target, weight_decay=weight_decay)
+    answer = {
+        **task.describe(),
+        "file": str(embedding_file),
+        "dimension": embedding.shape[1],
+        **score_embedding(embedding, task, optimum),
+    }
+    if json:
+        print(to_json(answer))
+        return
+    Console().print(score_table(answer))

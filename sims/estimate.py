@@ -1,0 +1,100 @@
+"""What runs will cost, from their first steps: time, memory and disk."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .guards import disk_bytes, free_bytes, size
+from .models import Model
+from .recorder import Recorder, log_spaced_steps
+from .tasks import Task
+from .train import check_seeds
+
+SECONDS = 1.0  # of steps that are timed
+WARM_UP = 2  # chunks before them, which also allocate
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``seconds`` of training, scoring and prediction not included; ``memory_bytes``: the peak of this process so far,
+    which has built the same model and taken ``timed_steps`` of its steps; ``disk_bytes``: at most, with checkpoints."""
+
+    model: str
+    graph: str
+    steps: int
+    seeds: int
+    timed_steps: int
+    seconds_per_step: float
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+
+
+def estimate_runs(task: Task, model: Model, settings: Any, seeds: Sequence[int]) -> Estimate:
+    """Start the runs, time about a second of their steps and one recording, and forget them."""
+    check_seeds(seeds)
+    groups = 1 if model.together else len(seeds)
+    began = time.perf_counter()
+    training = model.start(task, settings, seeds if model.together else seeds[:1])
+    starting = time.perf_counter() - began
+    record_steps = log_spaced_steps(settings.steps)
+    recorder = Recorder(task.spaces, record_steps)
+    with training.threads():
+        chunk = min(training.chunk, settings.steps)
+        for _ in range(WARM_UP):
+            if training.step + chunk <= settings.steps:
+                training.advance(chunk)
+        first, began = training.step, time.perf_counter()
+        while training.step + chunk <= settings.steps and time.perf_counter() - began < SECONDS:
+            training.advance(chunk)
+        spent = time.perf_counter() - began
+        if training.step == first:  # a run so short that warming up was all of it
+            first, spent = 0, max(spent, starting)
+        began = time.perf_counter()
+        shots = training.snapshots()
+        for shot in shots:
+            recorder.record(shot.embedding, shot.loss)
+            recorder = Recorder(task.spaces, record_steps)
+        recording = time.perf_counter() - began
+    timed = max(1, training.step - first)
+    per_step = spent / timed
+    return Estimate(
+        model.name,
+        task.graph.name,
+        settings.steps,
+        len(seeds),
+        timed,
+        per_step,
+        groups * (starting + per_step * settings.steps + recording * len(record_steps)),
+        _peak_bytes(),
+        disk_bytes(training.state(), groups),
+    )
+
+
+def describe_estimate(estimate: Estimate, folder: Path) -> dict[str, Any]:
+    """The estimate as --json prints it, with the free disk of ``folder`` and one sentence, ``text``."""
+    free = free_bytes(folder)
+    text = (
+        f"{estimate.model} on {estimate.graph}, {estimate.steps} steps x {estimate.seeds} seed(s): about "
+        f"{_duration(estimate.seconds)} of training ({estimate.timed_steps} steps timed), peak memory about "
+        f"{size(estimate.memory_bytes)}, up to {size(estimate.disk_bytes)} in {folder}"
+        + ("" if free is None else f" ({size(free)} free)")
+    )
+    return {**estimate.__dict__, "folder": str(folder), "free_disk_bytes": free, "text": text}
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # Linux counts in kilobytes
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
