@@ -1,12 +1,13 @@
 # make demo: install, then prediction beside real runs on three graphs (runs/demo/)
-# make test: lint, types, tests        make bench: measured speed        make clean
+# make test: lint, types, tests        make faults: the long fault tests (about half an hour)
+# make bench: measured speed           make clean
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := cycle:15 path-star:4x5 karate
 PACKAGES := theory kernels sims tests benchmarks
 
-.PHONY: demo install test lint types unit bench format clean
+.PHONY: demo install test lint types unit faults bench format clean
 
 demo: install
 	@for graph in $(DEMO); do \
@@ -33,6 +34,10 @@ types: install
 # One thread: the models and matrices of the tests are so small that a second one makes them slower.
 unit: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --durations=15
+
+# Hundreds of kills at random instants, thousands of bad inputs.
+faults: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m long -o timeout=3600 --durations=15
 
 bench: install
 	$(BIN)/python -m pytest benchmarks -o python_files="bench_*.py" -o timeout=1800 -q -s

@@ -1,4 +1,4 @@
-"""The command line: fiedler theory | compare | train | score | profile.
+"""The command line: fiedler theory | compare | train | score | sweep | profile.
 
 Bad input ends in one line on standard error and exit code 2, a failed computation in one line and exit code 1.
 ``--json`` prints one JSON object on standard output and nothing else; progress goes to standard error, and only to a
@@ -16,8 +16,10 @@ import typer
 from .cli_profile import profile
 from .cli_runs import compare, train
 from .cli_score import score
+from .cli_sweep import sweep
 from .cli_theory import theory
 from .files import Damage
+from .stopping import Interrupted
 
 # click's base class of bad options and arguments; newer typers carry their own copy of click, so it is asked for here.
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
@@ -32,7 +34,7 @@ app = typer.Typer(
 
 INTERRUPTED = 130
 
-for command in (theory, compare, train, score, profile):
+for command in (theory, compare, train, score, sweep, profile):
     app.command()(command)
 
 
@@ -52,8 +54,10 @@ def _main(given: list[str]) -> int:
         return code if isinstance(code, int) else 0
     except typer.Exit as error:
         return int(error.exit_code)
-    except (typer.Abort, KeyboardInterrupt) as error:
-        return _say(str(error) or "interrupted", INTERRUPTED)
+    except (typer.Abort, KeyboardInterrupt):
+        return _say("interrupted", INTERRUPTED)
+    except Interrupted as error:
+        return _say(str(error), INTERRUPTED)
     except UsageError as error:
         return _say(f"{error.format_message().rstrip('.')}. See 'fiedler --help'.", 2)
     except (ValueError, TypeError) as error:

@@ -41,9 +41,12 @@ def score(
     from .jsonio import to_json
     from .node_rows import node_rows, select_rows
     from .scores import score_embedding
+    from .sums import read_sums, wrong_sum
     from .tables import score_table
 
     task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q)
+    if (wrong := wrong_sum(embedding_file.parent, embedding_file.name, read_sums(embedding_file.parent))) is not None:
+        raise ValueError(f"{wrong}: make the run's results again with `fiedler train --resume`, or copy the file")
     stored = read_embedding(embedding_file, key=key)
     chosen = None if rows is None else node_rows(rows, task.graph.nodes)
     embedding = select_rows(stored, chosen, task.graph.n)

@@ -82,7 +82,7 @@ def describe_estimate(estimate: Estimate, folder: Path) -> dict[str, Any]:
     free = free_bytes(folder)
     text = (
         f"{estimate.model} on {estimate.graph}, {estimate.steps} steps x {estimate.seeds} seed(s): about "
-        f"{_duration(estimate.seconds)} of training ({estimate.timed_steps} steps timed), peak memory about "
+        f"{duration(estimate.seconds)} of training ({estimate.timed_steps} steps timed), peak memory about "
         f"{size(estimate.memory_bytes)}, up to {size(estimate.disk_bytes)} in {folder}"
         + ("" if free is None else f" ({size(free)} free)")
     )
@@ -94,7 +94,8 @@ def _peak_bytes() -> int:
     return peak if sys.platform == "darwin" else 1024 * peak  # Linux counts in kilobytes
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as people read them: 1.5 s, 12 min, 3.4 h."""
     if seconds < 120:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -11,20 +11,24 @@ from filelock import FileLock, Timeout
 LOCK_FILE = ".lock"
 
 
+class Locked(ValueError):
+    """Another process, or another call in this one, is writing the folder."""
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of ``folder``, which is made with its parents where it is absent.
 
     The lock file stays: removing it would let two processes hold locks of two files of one name. On network file
-    systems the lock holds as far as theirs do (flock). Raises ValueError where another process, or another call in
-    this one, holds it, or where the folder cannot be made or written.
+    systems the lock holds as far as theirs do (flock). Raises Locked, a ValueError, where it is held, and
+    ValueError where the folder cannot be made or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK_FILE, timeout=0, is_singleton=False)
         lock.acquire()
     except Timeout:
-        raise ValueError(
+        raise Locked(
             f"another process is writing {folder} (it holds {folder / LOCK_FILE}): wait for it, or give another --out"
         ) from None
     except (OSError, NotImplementedError) as error:

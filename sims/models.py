@@ -32,11 +32,17 @@ class Model:
     tied: bool = True
     together: bool = True
 
+    def setting_types(self) -> dict[str, type]:
+        """The name and type of every setting."""
+        default = self.settings()
+        # "tied" is which of the two Node2Vec models it is, not a setting of either.
+        names = [field.name for field in dataclasses.fields(default) if field.name != "tied"]
+        return {name: type(getattr(default, name)) for name in names}
+
     def make_settings(self, **overrides: Any) -> Any:
         """The model's settings with every override that is not None. Raises ValueError for one it does not have."""
         given = {name: value for name, value in overrides.items() if value is not None}
-        # "tied" is which of the two Node2Vec models it is, not a setting of either.
-        known = {field.name for field in dataclasses.fields(self.settings())} - {"tied"}
+        known = self.setting_types()
         for name in given:
             if name not in known:
                 raise ValueError(f"the {self.name} model has no setting {name!r}; it has {', '.join(sorted(known))}")

@@ -149,7 +149,7 @@ class RunDir:
 
     def begin(self, config: Mapping[str, Any]) -> None:
         """Make an unfinished run's folder as `create` left it, results and logs aside: what was damaged of config.json
-        and environment.json is written again, and only these two have checksums."""
+        and environment.json is written again, only these two have checksums, and no scores are left."""
         sums = read_sums(self.path)
         texts = {
             "config.json": lambda: config_text(config),
@@ -160,6 +160,7 @@ class RunDir:
                 write_text(self.path / name, make())
         self.figures.mkdir(exist_ok=True)
         write_sums(self.path, STARTED)
+        (self.path / "scores.json").unlink(missing_ok=True)  # of results that are made again
 
     def read_config(self) -> dict[str, Any]:
         """What was given to `create`, as JSON kept it. Raises ValueError where it is unreadable."""

@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 
-class Interrupted(KeyboardInterrupt):
+class Interrupted(Exception):
     """A run that was asked to stop, and has: what it had done is saved where its message says."""
 
 
-@dataclass
-class StopRequest:
-    """Whether somebody asked to stop."""
+LOOK_SECONDS = 0.5  # between two looks for the file
 
-    asked: bool = False
+
+class StopRequest:
+    """Whether somebody asked to stop: by a signal, or by a file that appears, which reaches other machines too."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self.signalled = False
+        self._file, self._looked = file, -math.inf
+
+    @property
+    def asked(self) -> bool:
+        if not self.signalled and self._file is not None and time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self.signalled = self._file.exists()
+        return self.signalled
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[StopRequest]:
-    """Within the context SIGINT (Ctrl-C) and SIGTERM only set ``asked``; a second SIGINT interrupts at once.
+def stop_on_signals(file: Path | None = None) -> Iterator[StopRequest]:
+    """Within the context SIGINT (Ctrl-C) and SIGTERM only ask to stop; a second SIGINT interrupts at once. So does
+    ``file``, if it appears.
 
-    Outside the main thread, which alone receives signals, nothing changes.
+    Outside the main thread, which alone receives signals, only the file counts.
     """
-    request = StopRequest()
+    request = StopRequest(file)
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if request.asked and number == signal.SIGINT:
+        if request.signalled and number == signal.SIGINT:
             raise KeyboardInterrupt
-        request.asked = True
+        request.signalled = True
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

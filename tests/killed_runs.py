@@ -9,9 +9,6 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from fiedler.sims.rundir import RunDir
 
@@ -53,10 +50,14 @@ def kill_until_done(work: Callable[[], object], longest: float, rng: random.Rand
     hit = 0
     for _ in range(kills):
         hit += kill_after(in_child(work), rng.uniform(0.0, longest))
-    pid = in_child(work)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    wait_for(work)
     return hit
+
+
+def wait_for(work: Callable[[], object]) -> None:
+    """Do ``work`` in a child, to its end. A child that fails is a bug."""
+    _, status = os.waitpid(in_child(work), 0)
+    assert os.waitstatus_to_exitcode(status) == 0, f"the child failed: {status}"
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -83,7 +84,3 @@ def assert_same_run(folder: Path, reference: Path) -> None:
     for path in [folder, *folder.glob("runs/*")]:
         if (path / "metrics.jsonl").exists():
             assert RunDir.open(path).finished
-
-
-def arrays_equal(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
