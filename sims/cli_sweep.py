@@ -34,8 +34,8 @@ def sweep(
 ) -> None:
     """Grids and random samples of training runs, in parallel, into one table and a phase diagram.
 
-    The same command goes on after any end: finished runs are never run again, interrupted ones are taken up, failed ones
-    only with --retry-failed. The file may have grown in between.
+    The same command goes on after any end: finished runs are never run again, interrupted ones are taken up, failed
+    ones only with --retry-failed. The file may have grown in between.
     """
     from .jsonio import to_json
     from .stopping import Interrupted, stop_on_signals

@@ -90,6 +90,8 @@ def select_rows(embedding: NDArray[np.floating], rows: NDArray[np.integer] | Non
 def _text_lines(name: str) -> list[tuple[int, str]]:
     """A text file's lines that say something, each with its number."""
     try:
+        if Path(name).exists() and not Path(name).is_file():  # a pipe would be waited for
+            raise OSError(None, "not an ordinary file")
         text = Path(name).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"

@@ -111,10 +111,12 @@ def check_folder(out: Path) -> None:
     if not found:
         return
     try:
-        ours = MARK in from_json((out / SWEEP_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
-        ours = (out / SWEEP_FILE).is_file() and (out / TIMINGS).is_file()  # damaged: it is written again
-    if not ours:
+        content = from_json((out / SWEEP_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        content = None
+    marked = isinstance(content, dict) and MARK in content
+    # A damaged one is written again where the log beside it tells whose it is.
+    if not marked and not ((out / SWEEP_FILE).is_file() and (out / TIMINGS).is_file()):
         raise ValueError(f"{out} holds {found[0]!r} but no sweep: give another --out")
 
 

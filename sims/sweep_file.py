@@ -60,6 +60,8 @@ class SweepPlan:
 def read_sweep(path: Path) -> SweepPlan:
     """The plan of the TOML file ``path``. Raises ValueError, naming file, place and remedy, for anything amiss."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for, a device read without end
+            raise OSError(None, "not an ordinary file")
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"

@@ -1,4 +1,4 @@
-"""Files of run folders truncated, emptied, removed or with a flipped bit: named, worked around, never taken for true."""
+"""Files of run folders truncated, emptied, removed or with a flipped bit: named, worked around, never believed."""
 
 from __future__ import annotations
 
