@@ -32,7 +32,7 @@ from fiedler.sims.tasks import Task
 from fiedler.theory import parse
 
 BASE = {"graph": "path-star:3x2", "steps": 200, "width": 4}
-AXES = {"weight_decay": [0.01, 0.1], "init_std": [0.1, 1e300]}  # the larger one diverges at once
+AXES = {"weight_decay": [0.01, 0.1], "init_std": [0.1, 1e200]}  # the larger one diverges at once
 
 
 def small(**sweep: Any) -> SweepPlan:
@@ -65,8 +65,8 @@ def test_every_point_is_what_training_it_alone_gives(tmp_path: Path) -> None:
         (alone,) = run_and_score(
             task, model, settings, [int(row["seed"])], folder=lambda _, row=row: tmp_path / f"alone{row.name}"
         )
-        assert row["loss_per_node"] == alone["loss_per_node"]
-        assert row["fiedler_score"] == alone["fiedler_score"]
+        for name in ("loss_per_node", "fiedler_score", "gram_error", "geometric_margin"):
+            assert row[name] == alone[name] or (alone[name] is None and np.isnan(row[name]))
         assert RunDir.open(tmp_path / "s" / row["folder"]).finished
 
 
