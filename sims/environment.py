@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,9 @@ def describe_environment(command: str | Sequence[str] | None = None) -> dict[str
     or its words, or else this process's own), "time" (UTC, ISO 8601). Whatever cannot be found
     out is None: this never raises.
     """
-    commit, dirty = _try(_git_state) or (None, None)
+    commit, dirty = _try(_own_git_state) or (None, None)
     return {
-        "versions": {name: _try(lambda name=name: metadata.version(name)) for name in PACKAGES},  # type: ignore[misc]
+        "versions": dict(_versions()),
         "python": _try(platform.python_version),
         "platform": _try(platform.platform),
         "machine": _try(platform.machine),
@@ -42,6 +43,19 @@ def describe_environment(command: str | Sequence[str] | None = None) -> dict[str
         "command": _try(lambda: _command_line(command)),
         "time": _try(lambda: datetime.now(UTC).isoformat(timespec="seconds")),
     }
+
+
+# These two are those of the code that is loaded: looked up once a process, which matters to runs of a tenth of a second.
+
+
+@cache
+def _versions() -> dict[str, Any]:
+    return {name: _try(lambda name=name: metadata.version(name)) for name in PACKAGES}  # type: ignore[misc]
+
+
+@cache
+def _own_git_state() -> tuple[str | None, bool | None]:
+    return _git_state()
 
 
 def _try(find: Callable[[], Any]) -> Any:

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
@@ -20,6 +21,16 @@ from fiedler.sims.jsonio import to_json
 
 KEYS = ["versions", "python", "platform", "machine", "processor", "cpu_count", "torch"]
 KEYS += ["git_commit", "git_dirty", "command", "time"]
+
+
+@pytest.fixture(autouse=True)
+def _look_again() -> Iterator[None]:
+    """What is looked up once a process is looked up anew, before and after every test."""
+    for once in (environment._versions, environment._own_git_state):
+        once.cache_clear()
+    yield
+    for once in (environment._versions, environment._own_git_state):
+        once.cache_clear()
 
 
 def git(folder: Path, *words: str) -> str:

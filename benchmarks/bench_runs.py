@@ -1,0 +1,66 @@
+"""What recording, checkpoints and the run folder cost: runs as `fiedler train` makes them against the bare steps."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from interleave import interleave, row, write_results
+
+from fiedler.sims.models import get_model
+from fiedler.sims.tasks import Task
+from fiedler.sims.train import run_seeds
+from fiedler.theory import parse
+
+ROUNDS = 7
+CASES = (
+    ("cycle:15", "node2vec", 10_000, 1),  # the paper's run: 60 ms
+    ("cycle:15", "node2vec", 200_000, 1),
+    ("karate", "node2vec", 20_000, 5),
+    ("path-star:20x10", "node2vec", 1_500, 1),
+    ("cycle:15", "transformer", 1_000, 1),
+)
+
+
+def test_overhead_of_recording_and_checkpoints(benchmark: Any) -> None:
+    rows = []
+    root = Path(tempfile.mkdtemp())
+    try:
+        for word, name, steps, count in CASES:
+            task, model = Task(parse(word)), get_model(name)
+            settings = model.make_settings(steps=steps)
+            _ = task.target, task.spaces  # neither side pays for the graph
+
+            def bare(task: Task = task, model: Any = model, settings: Any = settings, count: int = count) -> None:
+                training = model.start(task, settings, range(count))
+                with training.threads():
+                    while training.step < settings.steps:
+                        training.advance(min(training.chunk, settings.steps - training.step))
+                training.finals()
+
+            def kept(
+                task: Task = task, model: Any = model, settings: Any = settings, count: int = count, **options: Any
+            ) -> None:
+                run_seeds(
+                    task, model, settings, range(count), folder=lambda s: root / str(s), overwrite=True, **options
+                )
+
+            timings = interleave(
+                {
+                    "bare steps": bare,
+                    "recorded, nothing kept": lambda t=task, m=model, s=settings, c=count: run_seeds(t, m, s, range(c)),
+                    "run folder": kept,
+                    "run folder, a checkpoint a second": lambda kept=kept: kept(checkpoint_every=1.0),
+                },
+                rounds=ROUNDS,
+            )
+            rows.append(
+                row("run against bare steps", "bare steps", timings, graph=word, model=name, steps=steps, seeds=count)
+            )
+        benchmark.extra_info["rows"] = rows
+        benchmark.pedantic(kept, rounds=3)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    write_results("runs", rows)
