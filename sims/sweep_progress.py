@@ -49,8 +49,9 @@ class SweepProgress:
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, header_style="bold")
+        widest = max(map(len, COLOURS))
         for name in (*self._axes, "seed", "", "seconds"):
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(name, justify="right", no_wrap=True, min_width=widest if name == "" else None)
         table.add_column("", no_wrap=True, overflow="ellipsis")
         for outcome in self._latest:
             options = dict(outcome.point.options)
