@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from fiedler.sims.sweep_file import plan_sweep, read_sweep
 
@@ -136,3 +138,52 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "deep.toml").write_text(f"a = {'[' * 100_000}")
     with pytest.raises(ValueError, match="is not TOML"):
         read_sweep(tmp_path / "deep.toml")
+
+
+# Any content at all.
+
+SCALARS = st.none() | st.booleans() | st.integers(-3, 40) | st.floats() | st.text(max_size=5)
+SCALARS |= st.sampled_from(["cycle:5", "node2vec", "transformer", "grid", "random", "log", 10**30, -(10**30)])
+NAMES = st.sampled_from(
+    ["graph", "model", "width", "steps", "init_std", "window", "p", "seed", "seeds", "points", "kind", "from", "to"]
+) | st.text(max_size=4)
+AXIS = st.lists(SCALARS, max_size=3) | st.dictionaries(st.sampled_from(["from", "to", "points", "scale"]), SCALARS)
+TABLE = st.dictionaries(NAMES, SCALARS | AXIS | st.lists(AXIS, max_size=2), max_size=4)
+FIXED = st.fixed_dictionaries({"graph": st.just("cycle:5")}, optional={"width": SCALARS, "init_std": SCALARS})
+CONTENT = st.dictionaries(
+    st.sampled_from(["base", "axes", "sweep", "phase"]) | st.text(max_size=3), TABLE | SCALARS, max_size=4
+) | st.fixed_dictionaries(
+    {"base": FIXED}, optional={"axes": st.dictionaries(NAMES, AXIS, max_size=3), "sweep": TABLE, "phase": TABLE}
+)
+LAX: Any = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+
+
+def check_content(content: dict[str, Any]) -> None:
+    """A plan of points that can be built, or one line."""
+    found, said = None, ""
+    try:
+        found = plan_sweep(content, "any")
+    except (ValueError, TypeError) as error:
+        said = str(error)
+    if found is None:
+        assert said
+        assert "\n" not in said
+        return
+    assert found.points
+    assert found.seeds
+    for point in found.points[:3]:
+        assert point.settings() is not None
+        assert len(point.key) == 16
+
+
+@settings(max_examples=300, derandomize=True, **LAX)
+@given(content=CONTENT)
+def test_some_contents(content: dict[str, Any]) -> None:
+    check_content(content)
+
+
+@pytest.mark.long
+@settings(max_examples=10_000, **LAX)
+@given(content=CONTENT)
+def test_many_contents(content: dict[str, Any]) -> None:
+    check_content(content)
