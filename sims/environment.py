@@ -45,7 +45,7 @@ def describe_environment(command: str | Sequence[str] | None = None) -> dict[str
     }
 
 
-# These two are those of the code that is loaded: looked up once a process, which matters to runs of a tenth of a second.
+# Those of the code that is loaded: looked up once a process, which matters to runs of a tenth of a second.
 
 
 @cache

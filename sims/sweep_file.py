@@ -94,11 +94,12 @@ def plan_sweep(content: Mapping[str, Any], name: str) -> SweepPlan:
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r} of [sweep]: choose from {', '.join(KINDS)}")
     draws = sweep.get("points")
-    if kind == "random" and not _is_count(draws):
-        raise ValueError(f"a random sweep needs points in [sweep], how many to draw; got {draws!r}")
-    if kind == "grid" and draws is not None:
+    if kind == "random":
+        rows = _random(axes, draws, sweep.get("seed", 0))
+    elif draws is None:
+        rows = _grid(axes)
+    else:
         raise ValueError('points in [sweep] are for kind = "random": a grid has those of its axes')
-    rows = _grid(axes) if kind == "grid" else _random(axes, int(draws), sweep.get("seed", 0))
     points = tuple(dict.fromkeys(Point.make({**base, **row}) for row in rows))
     return SweepPlan(name, points, _seeds(sweep.get("seeds", 1)), tuple(axes), _phase(content.get("phase", {}), axes))
 
@@ -111,7 +112,9 @@ def _grid(axes: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(values, row, strict=True)) for row in itertools.product(*values.values())]
 
 
-def _random(axes: Mapping[str, Any], count: int, seed: Any) -> list[dict[str, Any]]:
+def _random(axes: Mapping[str, Any], count: Any, seed: Any) -> list[dict[str, Any]]:
+    if not _is_count(count):
+        raise ValueError(f"a random sweep needs points in [sweep], how many to draw; got {count!r}")
     if not axes:
         raise ValueError("a random sweep needs [axes] to draw from")
     if count > MOST_POINTS:
@@ -136,7 +139,7 @@ def _values(name: str, axis: Any) -> list[Any]:
     """The values of one axis of a grid."""
     if isinstance(axis, Mapping):
         low, high, scale, whole = _range(name, axis, ("from", "to", "scale", "points"))
-        points = axis.get("points")
+        points: Any = axis.get("points")
         if not _is_count(points) or points > MOST_POINTS:
             raise ValueError(f"axis {name} needs points, how many values to take; got {points!r}")
         ends = (low, high)
@@ -151,7 +154,7 @@ def _values(name: str, axis: Any) -> list[Any]:
 def _range(name: str, axis: Mapping[str, Any], allowed: Sequence[str]) -> tuple[float, float, str, bool]:
     for key in axis:
         _known(key, allowed, f"key of axis {name}")
-    ends = [axis.get("from"), axis.get("to")]
+    ends: list[Any] = [axis.get("from"), axis.get("to")]
     if any(isinstance(end, bool) or not isinstance(end, (int, float)) or not math.isfinite(end) for end in ends):
         raise ValueError(f"axis {name} needs numbers from and to; got {ends[0]!r} and {ends[1]!r}")
     scale = axis.get("scale", "linear")

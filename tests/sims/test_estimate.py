@@ -62,7 +62,8 @@ def test_a_dry_run_writes_nothing(capsys: Capture) -> None:
 
 def test_what_a_sweep_will_take(capsys: Capture) -> None:
     Path("s.toml").write_text(
-        '[base]\ngraph = "cycle:6"\nsteps = 50\n[axes]\ninit_std = [0.1, 0.2, 0.3]\nmodel = ["node2vec", "transformer"]\n'
+        '[base]\ngraph = "cycle:6"\nsteps = 50\n'
+        '[axes]\ninit_std = [0.1, 0.2, 0.3]\nmodel = ["node2vec", "transformer"]\n'
         "[sweep]\nseeds = 2\n"
     )
     found = answer(capsys, "sweep", "s.toml", "--dry-run")

@@ -62,11 +62,13 @@ class Greedy(Node2VecTraining):
 
 @pytest.mark.parametrize("width", [3, 4])
 def test_out_of_memory_says_what_to_lower(tmp_path: Path, width: int) -> None:
-    model = Model(
-        "greedy", "Greedy", Node2VecSettings, lambda t, s, seeds: Greedy(t.target, s, seeds), lambda s: 1.0, lambda s: 1.0
-    )
+    def start(task: Task, settings: Any, seeds: Any) -> Greedy:
+        return Greedy(task.target, settings, seeds)
+
+    model = Model("greedy", "Greedy", Node2VecSettings, start, lambda s: 1.0, lambda s: 1.0)
     settings = model.make_settings(width=width, steps=5)
-    with pytest.raises(MemoryError, match=r"lower width \(now \d\) or the number of seeds \(now 2\) or the graph \(now"):
+    words = r"lower width \(now \d\) or the number of seeds \(now 2\) or the graph \(now 34 nodes"
+    with pytest.raises(MemoryError, match=words):
         run_seeds(TASK, model, settings, [0, 1], folder=lambda seed: tmp_path / str(seed))
     assert (tmp_path / "0" / "config.json").exists()  # what was written stays
 
@@ -81,7 +83,15 @@ def test_which_errors_are_memory() -> None:
 
 @pytest.mark.parametrize(
     ("count", "words"),
-    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (123_456, "123 kB"), (5e6, "5.0 MB"), (2e10, "20.0 GB"), (3e15, "3000.0 TB")],
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1500, "1.5 kB"),
+        (123_456, "123 kB"),
+        (5e6, "5.0 MB"),
+        (2e10, "20.0 GB"),
+        (3e13, "30.0 TB"),
+    ],
 )
 def test_bytes_in_words(count: float, words: str) -> None:
     assert size(count) == words

@@ -165,7 +165,7 @@ def test_a_graph_file_that_changed_is_noticed(tmp_path: Path) -> None:
     settings = model.make_settings(**SMALL["node2vec"])
     run_seeds(Task(parse(str(file))), model, settings, [0], folder=lambda _: tmp_path / "run")
     file.write_text("a b\nb c\nc a\na a\n")
-    with pytest.raises(ValueError, match="holds another run: .*graph_sha256"):
+    with pytest.raises(ValueError, match=r"holds another run: .*graph_sha256"):
         run_seeds(Task(parse(str(file))), model, settings, [0], folder=lambda _: tmp_path / "run", resume=True)
 
 

@@ -161,7 +161,8 @@ def test_seeds_that_train_together_fail_alone(tmp_path: Path, monkeypatch: pytes
     import fiedler.sims.node2vec as node2vec
 
     real = node2vec.initial_embedding
-    monkeypatch.setattr(node2vec, "initial_embedding", lambda n, s, seed: real(n, s, seed) * (1e200 if seed == 1 else 1))
+    scale = {1: 1e200}
+    monkeypatch.setattr(node2vec, "initial_embedding", lambda n, s, seed: real(n, s, seed) * scale.get(seed, 1.0))
     outcomes = run_point(Point.make(BASE), [0, 1, 2], str(tmp_path))
     assert {one.seed: one.status for one in outcomes} == {0: "done", 1: "failed", 2: "done"}
 
@@ -190,10 +191,8 @@ def test_dask(tmp_path: Path) -> None:
         address = cluster.scheduler_address
         counts = run_sweep(small(), tmp_path / "running", backend="dask", address=address)
     assert (counts.done, counts.failed) == (4, 4)
-    drop = ["seconds"]
-    pd.testing.assert_frame_equal(
-        collect(small(), tmp_path / "local").drop(columns=drop), collect(small(), tmp_path / "running").drop(columns=drop)
-    )
+    local, running = (collect(small(), tmp_path / name).drop(columns="seconds") for name in ("local", "running"))
+    pd.testing.assert_frame_equal(local, running)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
@@ -221,9 +220,7 @@ def test_bad_back_ends(tmp_path: Path, options: dict[str, Any], message: str) ->
 
 
 def test_workers_that_die_are_replaced(tmp_path: Path) -> None:
-    plan = plan_sweep(
-        {"base": {**BASE, "steps": 40_000}, "axes": {"weight_decay": [0.01, 0.02, 0.03, 0.04]}}, "killed"
-    )
+    plan = plan_sweep({"base": {**BASE, "steps": 40_000}, "axes": {"weight_decay": [0.01, 0.02, 0.03, 0.04]}}, "killed")
     killed = []
 
     def kill_one(counts: Counts, outcome: Outcome | None) -> None:
