@@ -3,6 +3,7 @@
 # make bench: measured speed           make clean
 PYTHON ?= python3
 VENV ?= .venv
+JOBS ?= 2
 BIN := $(VENV)/bin
 DEMO := cycle:15 path-star:4x5 karate
 PACKAGES := theory kernels sims tests benchmarks
@@ -31,9 +32,10 @@ lint: install
 types: install
 	MYPYPATH=.types $(BIN)/mypy -p fiedler.theory -p fiedler.kernels -p fiedler.sims
 
-# One thread: the models and matrices of the tests are so small that a second one makes them slower.
+# One thread: the models and matrices of the tests are so small that a second one makes them slower. Whole files to two
+# processes, so that what a file sets up once is set up once.
 unit: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --durations=15 -n $(JOBS) --dist loadfile
 
 # Hundreds of kills at random instants, thousands of bad inputs.
 faults: install
