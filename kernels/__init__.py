@@ -13,6 +13,8 @@ if __name__ != "kernels":
     from .modules import LinearCrossEntropy, LinearCrossEntropyLoss
     from .options import Options, Plan
     from .row_terms import check_targets
+    from .sharded_graph_cross_entropy import sharded_graph_cross_entropy, tied_sharded_graph_cross_entropy
+    from .sharded_target import ShardedTarget, sharded_target
     from .tied_graph_cross_entropy import tied_graph_cross_entropy
     from .vocab_parallel import vocab_parallel_linear_cross_entropy
 
@@ -23,12 +25,16 @@ if __name__ != "kernels":
         "LinearCrossEntropyOutput",
         "Options",
         "Plan",
+        "ShardedTarget",
         "causal_lm_loss",
         "check_targets",
         "csr_target",
         "graph_cross_entropy",
         "linear_cross_entropy",
         "linear_cross_entropy_plan",
+        "sharded_graph_cross_entropy",
+        "sharded_target",
         "tied_graph_cross_entropy",
+        "tied_sharded_graph_cross_entropy",
         "vocab_parallel_linear_cross_entropy",
     ]

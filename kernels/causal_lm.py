@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .checks import LARGEST_INTEGER, check_flag, check_integer, check_optional_tensor, check_tensor, shown
 from .linear_cross_entropy import LinearCrossEntropyOutput, linear_cross_entropy
 
 # Logits of the model and of ``output_head`` differ by the rounding of one product each; a transformation left out
@@ -128,9 +129,16 @@ def causal_lm_loss(
     Raises TypeError or ValueError for a model whose head cannot be honoured (``output_head``; with ``verify`` the
     model's own logits are compared once, on two tokens) or whose loss has further terms.
     """
-    if input_ids.dim() != 2 or (labels is not None and labels.shape != input_ids.shape):
-        found = None if labels is None else tuple(labels.shape)
-        raise ValueError(f"input_ids and labels must be (B, T), got {tuple(input_ids.shape)} and {found}")
+    _check_batch(model, input_ids, labels, attention_mask)
+    check_integer(ignore_index, "ignore_index", -LARGEST_INTEGER - 1)
+    check_flag(verify, "verify")
+    if isinstance(num_items_in_batch, Tensor):
+        if check_tensor(num_items_in_batch, "num_items_in_batch").numel() != 1 or num_items_in_batch.is_complex():
+            raise ValueError(f"num_items_in_batch must be one number; got {shown(num_items_in_batch)}")
+    elif num_items_in_batch is not None:
+        check_integer(num_items_in_batch, "num_items_in_batch", 1)
+    if trunk_arguments is not None and not isinstance(trunk_arguments, dict):
+        raise TypeError(f"trunk_arguments must be a dictionary of keywords; got {shown(trunk_arguments)}")
     if getattr(_text_config(model), "output_router_logits", False):
         raise ValueError("this model's loss has a router term; set config.output_router_logits = False, or add it")
     head = output_head(model)
@@ -158,6 +166,34 @@ def causal_lm_loss(
     if isinstance(result, LinearCrossEntropyOutput):
         return result._replace(loss=result.loss / num_items_in_batch)
     return result / num_items_in_batch
+
+
+def _check_batch(
+    model: torch.nn.Module, input_ids: Tensor, labels: Tensor | None, attention_mask: Tensor | None
+) -> None:
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}; pass the model itself")
+    check_tensor(input_ids, "input_ids")
+    if input_ids.dtype not in (torch.int64, torch.int32):
+        raise TypeError(f"input_ids must be int64 token numbers, got {input_ids.dtype}; use input_ids.long()")
+    for name, tensor in (("labels", labels), ("attention_mask", attention_mask)):
+        check_optional_tensor(tensor, name)
+    found = None if labels is None else tuple(labels.shape)
+    if input_ids.dim() != 2 or (labels is not None and labels.shape != input_ids.shape):
+        raise ValueError(f"input_ids and labels must be (B, T), got {tuple(input_ids.shape)} and {found}")
+    if input_ids.shape[1] == 0 or (attention_mask is not None and attention_mask.shape != input_ids.shape):
+        mask = None if attention_mask is None else tuple(attention_mask.shape)
+        raise ValueError(f"input_ids and attention_mask must be (B, T), T > 0; got {tuple(input_ids.shape)} and {mask}")
+    for name, tensor in (("labels", labels), ("attention_mask", attention_mask)):
+        if tensor is not None and tensor.is_meta and not input_ids.is_meta:
+            raise ValueError(f"{name} is on {tensor.device} and holds no data; give it values")
+    find = getattr(model, "get_input_embeddings", None)
+    vocabulary = getattr(find() if callable(find) else None, "num_embeddings", None)
+    if vocabulary is None or input_ids.device.type != "cpu" or torch.compiler.is_compiling() or not input_ids.numel():
+        return  # on a card tokens are not read back
+    low, high = (int(bound) for bound in torch.aminmax(input_ids))
+    if low < 0 or high >= vocabulary:
+        raise ValueError(f"input_ids hold {low if low < 0 else high}, which is no token of the model's {vocabulary}")
 
 
 def _text_config(model: torch.nn.Module) -> Any:

@@ -8,7 +8,7 @@ its part r_i (lse_i - z_ik), and the slope of that, without subtracting numbers 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,10 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from .checks import LARGEST_CLASSES, check_device, check_integer, check_tensor, shown
+
 TARGET_DTYPES = (torch.float32, torch.float64)
+INDICES = ("row_pointer", "column", "transposed_row_pointer", "transposed_column", "pivot")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,23 @@ class CsrTarget:
     pivot: Tensor
     pivot_share: Tensor
     rest_share: Tensor
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            check_tensor(getattr(self, field.name), field.name)
+        for field in fields(self):
+            tensor = getattr(self, field.name)
+            wanted = torch.int64 if field.name in INDICES else self.value.dtype
+            if tensor.dim() != 1 or tensor.dtype != wanted or tensor.device != self.value.device:
+                raise ValueError(
+                    f"{field.name} must be one-dimensional, {wanted} on {self.value.device}; got {shown(tensor)} on "
+                    f"{tensor.device}; make a target with csr_target"
+                )
+        (n, _), entries = self.shape, len(self.value)
+        lengths = (len(self.row_sum), len(self.pivot), len(self.pivot_share), len(self.rest_share))
+        counts = {len(tensor) for tensor in (self.column, self.rest, self.transposed_column, self.transposed_rest)}
+        if n < 0 or {*lengths} != {n} or {*counts, len(self.transposed_value)} != {entries}:
+            raise ValueError(f"the parts of a target of {n} rows and {entries} entries do not fit; use csr_target")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -79,6 +99,9 @@ class CsrTarget:
 
     def to(self, device: torch.device | str) -> CsrTarget:
         """The same target on another device."""
+        if device is None:
+            raise TypeError("device must be a torch.device or its name; got None")
+        check_device(device)
         return CsrTarget(*(tensor.to(device) for tensor in self.tensors()))
 
     def tensors(self) -> list[Tensor]:
@@ -125,11 +148,14 @@ def csr_target(
     float32, or float64 for float64 embeddings. Raises TypeError for anything else and ValueError for a matrix that is
     not two-dimensional, for ``columns`` < m and for entries that are negative or not finite.
     """
-    if dtype not in TARGET_DTYPES:
-        raise TypeError(f"a target is torch.float32 or torch.float64, not {dtype}; bfloat16 embeddings take float32")
+    if not isinstance(dtype, torch.dtype) or dtype not in TARGET_DTYPES:
+        raise TypeError(
+            f"a target is torch.float32 or torch.float64, not {shown(dtype)}; bfloat16 embeddings take float32"
+        )
+    check_device(device)
     csr = _as_scipy(matrix)
     n, m = csr.shape
-    width = m if columns is None else columns
+    width = m if columns is None else check_integer(columns, "columns", 0, LARGEST_CLASSES)
     if width < m:
         raise ValueError(f"columns = {width} is smaller than the target's {m} columns; give at least {m}")
     if dtype == torch.float32:  # round first: the row sums are those of the entries in use
@@ -183,6 +209,8 @@ def _as_scipy(matrix: Any) -> sp.csr_array:
     if isinstance(matrix, CsrTarget):
         raise TypeError("csr_target got a CsrTarget; use it as it is, or .to(device) to move it")
     if isinstance(matrix, Tensor):
+        if matrix.is_complex() or matrix.is_quantized or matrix.is_meta:
+            raise TypeError(f"csr_target needs real numbers; got {shown(matrix)} on {matrix.device}")
         matrix = matrix.detach().cpu()
         if matrix.layout == torch.strided:
             matrix = matrix.double().numpy()
@@ -192,14 +220,17 @@ def _as_scipy(matrix: Any) -> sp.csr_array:
             if len(shape) != 2:
                 raise ValueError(f"a target has two dimensions, nodes and classes; got shape {shape}")
             matrix = sp.coo_array((coo.values().double().numpy(), tuple(coo.indices().numpy())), shape=shape)
-    if isinstance(matrix, np.ndarray):
-        if matrix.ndim != 2:
-            raise ValueError(f"a target has two dimensions, nodes and classes; got shape {matrix.shape}")
-        matrix = sp.csr_array(matrix)
-    if not sp.issparse(matrix):
+    dense = isinstance(matrix, np.ndarray) and not isinstance(matrix, np.ma.MaskedArray)  # the mask would be lost
+    if not (dense or sp.issparse(matrix)):
         raise TypeError(
             f"csr_target needs a SciPy sparse matrix, a tensor or a NumPy array, got {type(matrix).__name__}"
         )
+    if matrix.ndim != 2:
+        raise ValueError(f"a target has two dimensions, nodes and classes; got shape {matrix.shape}")
+    if matrix.dtype.kind not in "biuf":
+        raise TypeError(f"csr_target needs real numbers; got dtype {matrix.dtype}")
+    if dense:
+        matrix = sp.csr_array(matrix.astype(np.float64))
     csr = sp.csr_array(matrix.tocsr(copy=True), dtype=np.float64)
     csr.sum_duplicates()
     return csr

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .checks import autocast_enabled, check_optional_tensor, check_tensor, shown
 from .csr import CsrTarget
 from .graph_chunked import GraphLoss, graph_loss
 from .once import differentiable_once
@@ -56,7 +57,8 @@ def graph_cross_entropy(
     Raises TypeError for a target that is not a CsrTarget and for tensors of dtypes or devices that do not go together,
     ValueError for shapes that do not fit and for an unknown reduction or path.
     """
-    if isinstance(embedding, Tensor) and torch.is_autocast_enabled(embedding.device.type):
+    check_tensor(embedding, "embedding"), check_tensor(context, "context")
+    if autocast_enabled(embedding):
         low = torch.get_autocast_dtype(embedding.device.type)
         embedding, context = embedding.to(low), context.to(low)
     check(embedding, context, target, bias, row_weight, reduction, path)
@@ -89,10 +91,10 @@ def check(
     """Raise if the arguments do not go together."""
     if not isinstance(target, CsrTarget):
         raise TypeError(f"target must be a CsrTarget, got {type(target).__name__}; make it with csr_target")
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"unknown reduction {reduction!r}; choose one of {', '.join(REDUCTIONS)}")
-    if path not in paths:
-        raise ValueError(f"unknown path {path!r}; choose one of {', '.join(paths)}")
+    check_optional_tensor(bias, "bias"), check_optional_tensor(row_weight, "row_weight")
+    for name, word, known in (("reduction", reduction, REDUCTIONS), ("path", path, paths)):
+        if not (isinstance(word, str) and word in known):
+            raise ValueError(f"unknown {name} {shown(word)}; choose one of {', '.join(known)}")
     sums = torch.float32 if embedding.dtype in LOW_PRECISION else embedding.dtype
     for name, tensor, dtypes in (
         ("context", context, (embedding.dtype,)),
@@ -105,7 +107,7 @@ def check(
                 f"{name} is {tensor.dtype} on {tensor.device}; embedding, {embedding.dtype} on {embedding.device}, "
                 f"wants {dtypes[-1]} there: convert one of them"
             )
-    if not embedding.is_floating_point():
+    if embedding.dtype not in (torch.float32, torch.float64, *LOW_PRECISION):
         raise TypeError(f"embedding must be floating point, got {embedding.dtype}")
     fits = embedding.dim() == context.dim() == 2 and context.shape[1] == embedding.shape[1]
     if not fits or target.shape != (embedding.shape[0], context.shape[0]):

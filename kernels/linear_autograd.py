@@ -47,7 +47,7 @@ def implementation(device: torch.device) -> ModuleType:
         from . import linear_triton
 
         return linear_triton
-    raise NotImplementedError(
+    raise ValueError(
         f'linear_cross_entropy runs on cpu and cuda, not on {device.type}; path="reference" runs on any device'
     )
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from . import linear_cpu
+from .checks import autocast_enabled, check_optional_tensor, check_tensor
 from .linear_autograd import (
     Call,
     LinearCrossEntropyFunction,
@@ -101,6 +102,10 @@ def linear_cross_entropy(
     )
     check_path(path)
     check_chunk_rows(chunk_rows)
+    for name, tensor in (("input", input), ("weight", weight), ("target", target)):
+        check_tensor(tensor, name)
+    for name, extra in (("bias", bias), ("class_weight", class_weight), ("token_weight", token_weight)):
+        check_optional_tensor(extra, name)
     if _is_sharded(weight):
         return _over_shards(
             input, weight, target, options, bias, class_weight, token_weight, path=path, chunk_rows=chunk_rows
@@ -148,7 +153,9 @@ def linear_cross_entropy_plan(
     chosen = Options(**options)
     check_path(path)
     check_chunk_rows(chunk_rows)
+    check_tensor(input, "input"), check_tensor(weight, "weight")
     input, weight, _ = _as_autocast(input, weight, None)
+    _check_pair(input, weight)
     rows, width, classes = input.numel() // max(input.shape[-1], 1), input.shape[-1], weight.shape[0]
     if path == "reference":
         wide = max(input.dtype.itemsize, 4)
@@ -183,10 +190,9 @@ def _check_cpu_path(path: str) -> None:
 
 
 def _as_autocast(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    device = input.device.type
-    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
+    if not autocast_enabled(input):
         return input, weight, bias
-    dtype = torch.get_autocast_dtype(device)
+    dtype = torch.get_autocast_dtype(input.device.type)
 
     def cast(tensor: Tensor) -> Tensor:
         return tensor.to(dtype) if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
@@ -203,22 +209,15 @@ def check_tensors(
     token_weight: Tensor | None,
 ) -> None:
     """Shapes, dtypes and devices; the values are not read."""
-    if input.dtype not in DTYPES:
-        raise TypeError(f"input must be float32, bfloat16, float16 or float64, got {input.dtype}")
     if target.dtype != torch.int64:
         raise TypeError(f"target must be int64 class indices, got {target.dtype}; use target.long()")
-    if weight.dim() != 2 or input.dim() == 0 or weight.shape[1] != input.shape[-1] or 0 in weight.shape:
-        raise ValueError(
-            f"input {tuple(input.shape)} and weight {tuple(weight.shape)} do not fit: want (..., D) and (V, D), "
-            "D and V at least 1"
-        )
+    _check_pair(input, weight)
     if target.shape != input.shape[:-1]:
         raise ValueError(
             f"target has shape {tuple(target.shape)}; input {tuple(input.shape)} wants {tuple(input.shape[:-1])}"
         )
     device = input.device
     for name, tensor, shape, same in (
-        ("weight", weight, None, True),
         ("target", target, None, False),
         ("bias", bias, weight.shape[:1], True),
         ("class_weight", class_weight, weight.shape[:1], False),
@@ -239,6 +238,20 @@ def check_tensors(
                 raise TypeError(f"{name} must be floating point, got {tensor.dtype}")
             if tensor.requires_grad and torch.is_grad_enabled():
                 raise ValueError(f"{name} is a constant of the loss; pass {name}.detach()")
+
+
+def _check_pair(input: Tensor, weight: Tensor) -> None:
+    if input.dtype not in DTYPES:
+        raise TypeError(f"input must be float32, bfloat16, float16 or float64, got {input.dtype}")
+    if weight.dim() != 2 or input.dim() == 0 or weight.shape[1] != input.shape[-1] or 0 in weight.shape:
+        raise ValueError(
+            f"input {tuple(input.shape)} and weight {tuple(weight.shape)} do not fit: want (..., D) and (V, D), "
+            "D and V at least 1"
+        )
+    if weight.device != input.device:
+        raise ValueError(f"weight is on {weight.device}, input on {input.device}; move one of them")
+    if weight.dtype != input.dtype:
+        raise TypeError(f"weight is {weight.dtype}, input {input.dtype}; convert one of them, or use autocast")
 
 
 def _fused(

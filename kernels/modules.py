@@ -7,7 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .linear_cross_entropy import LinearCrossEntropyOutput, linear_cross_entropy
+from .checks import (
+    LARGEST_CLASSES,
+    LARGEST_WIDTH,
+    check_device,
+    check_flag,
+    check_integer,
+    check_optional_tensor,
+    shown,
+)
+from .linear_cross_entropy import DTYPES, LinearCrossEntropyOutput, linear_cross_entropy
 from .options import Options, check_chunk_rows, check_path
 
 
@@ -48,6 +57,9 @@ class LinearCrossEntropyLoss(torch.nn.Module):
         )
         check_path(path)
         check_chunk_rows(chunk_rows)
+        weights = check_optional_tensor(class_weight, "class_weight")
+        if weights is not None and not (weights.is_floating_point() and weights.dim() == 1):
+            raise TypeError(f"class_weight must be floating point, one number a class; got {shown(weights)}")
         self.path, self.chunk_rows = path, chunk_rows
         self.register_buffer("class_weight", class_weight)
 
@@ -105,6 +117,12 @@ class LinearCrossEntropy(torch.nn.Linear):
         dtype: torch.dtype | None = None,
         **options: Any,
     ) -> None:
+        check_integer(in_features, "in_features", 1, LARGEST_WIDTH)
+        check_integer(out_features, "out_features", 1, LARGEST_CLASSES)
+        check_flag(bias, "bias")
+        check_device(device)
+        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype in DTYPES):
+            raise TypeError(f"dtype must be float32, bfloat16, float16 or float64; got {shown(dtype)}")
         super().__init__(in_features, out_features, bias=bias, device=device, dtype=dtype)
         self.loss = LinearCrossEntropyLoss(**options)
 

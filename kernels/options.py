@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+from .checks import LARGEST_INTEGER, check_choice, check_flag, check_integer, check_number, shown
 
 REDUCTIONS = ("mean", "sum", "none")
 PATHS = ("auto", "chunked", "exponential", "recompute", "flash", "reference")
+
+# Of numbers that multiply or divide logits in float32.
+SMALLEST, LARGEST = 1e-18, 1e18
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,7 @@ class Options:
         check_ignore_index(self.ignore_index)
         check_reduction(self.reduction)
         for name in ("return_lse", "return_entropy", "return_accuracy"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be True or False, got {getattr(self, name)!r}")
+            check_flag(getattr(self, name), name)
 
     @property
     def returns_statistics(self) -> bool:
@@ -56,50 +59,43 @@ class Plan:
     reason: str
 
 
-def _check_number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a Python number, got {value!r} of type {type(value).__name__}")
-    return float(value)
-
-
 def check_label_smoothing(value: float) -> None:
-    if not 0.0 <= _check_number("label_smoothing", value) <= 1.0:
-        raise ValueError(f"label_smoothing must lie in [0, 1], got {value!r}")
+    if not 0.0 <= check_number("label_smoothing", value) <= 1.0:
+        raise ValueError(f"label_smoothing must lie in [0, 1], got {shown(value)}")
 
 
 def check_logit_softcap(value: float | None) -> None:
     if value is None:
         return
-    number = _check_number("logit_softcap", value)
-    if not (math.isfinite(number) and number > 0.0):
-        raise ValueError(f"logit_softcap must be a positive finite number, or None for no cap; got {value!r}")
+    number = check_number("logit_softcap", value)
+    if not (SMALLEST <= number <= LARGEST):
+        raise ValueError(
+            f"logit_softcap must be a positive finite number, from {SMALLEST:g} to {LARGEST:g}, or None for no cap; "
+            f"got {shown(value)}"
+        )
 
 
 def check_z_loss(value: float) -> None:
-    number = _check_number("z_loss", value)
-    if not (math.isfinite(number) and number >= 0.0):
-        raise ValueError(f"z_loss must be a finite number >= 0, got {value!r}")
+    number = check_number("z_loss", value)
+    if not 0.0 <= number <= LARGEST:
+        raise ValueError(f"z_loss must be a finite number >= 0, at most {LARGEST:g}; got {shown(value)}")
 
 
 def check_ignore_index(value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"ignore_index must be an integer, got {value!r} of type {type(value).__name__}")
+    check_integer(value, "ignore_index", -LARGEST_INTEGER - 1)
 
 
 def check_reduction(value: str) -> None:
-    if value not in REDUCTIONS:
-        raise ValueError(f"reduction must be one of {', '.join(map(repr, REDUCTIONS))}; got {value!r}")
+    check_choice(value, "reduction", REDUCTIONS)
 
 
 def check_path(value: str) -> None:
-    if value not in PATHS:
-        raise ValueError(f"path must be one of {', '.join(map(repr, PATHS))}; got {value!r}")
+    check_choice(value, "path", PATHS)
 
 
 def check_chunk_rows(value: int | None) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"chunk_rows must be an integer or None, got {value!r} of type {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"chunk_rows must be at least 1, or None to choose by shape; got {value}")
+    if isinstance(value, int) and value < 1:
+        raise ValueError(f"chunk_rows must be at least 1, or None to choose by shape; got {shown(value)}")
+    check_integer(value, "chunk_rows", 1)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .checks import check_integer, check_tensor, shown
 from .options import Options
 
 
@@ -108,6 +109,12 @@ def row_terms(
 def check_targets(target: Tensor, options: Options, classes: int) -> bool:
     """Raise ValueError if a target is neither a class in [0, classes) nor ``ignore_index``; return whether it is known
     that none is ignored. Reads the targets, so on a GPU it waits for the device."""
+    check_tensor(target, "target")
+    if not isinstance(options, Options):
+        raise TypeError(f"options must be Options; got {shown(options)}")
+    check_integer(classes, "classes", 1)
+    if target.dtype != torch.int64 or target.is_meta:
+        raise TypeError(f"target must be int64 class indices with data, got {target.dtype} on {target.device}")
     if target.numel() == 0:
         return True
     low, high = (bound.item() for bound in torch.aminmax(target))

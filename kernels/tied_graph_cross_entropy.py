@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .checks import autocast_enabled, check_tensor
 from .csr import CsrTarget
 from .graph_cross_entropy import check, dense_rows, graph_cross_entropy, no_gradient, reduce_rows, resolve
 from .once import differentiable_once
@@ -55,7 +56,8 @@ def tied_graph_cross_entropy(
     Raises TypeError for a target that is not a CsrTarget and for tensors of dtypes or devices that do not go together,
     ValueError for shapes that do not fit and for an unknown reduction or path.
     """
-    if isinstance(embedding, Tensor) and torch.is_autocast_enabled(embedding.device.type):
+    check_tensor(embedding, "embedding")
+    if autocast_enabled(embedding):
         embedding = embedding.to(torch.get_autocast_dtype(embedding.device.type))
     check(embedding, embedding, target, None, row_weight, reduction, path, PATHS)
     check_chunk_rows(chunk_rows)

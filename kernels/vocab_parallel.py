@@ -20,12 +20,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from .checks import autocast_enabled, check_optional_tensor, check_tensor, shown
 from .linear_cpu_products import ChunkProducts
 from .once import differentiable_once
 from .options import Options, check_chunk_rows
 from .row_terms import RowTerms, accumulation_dtype, check_targets, row_terms
 from .vocab_layout import VocabLayout, even_layout, gather_shards, gathered_layout, reduce_shards, sum_shards
 
+DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 LOG2_E = math.log2(math.e)
 CHUNK_BYTES = 256 << 20  # of logits in the dtype of accumulation, for the largest shard
 MIN_ROWS = 128
@@ -65,10 +67,17 @@ def vocab_parallel_linear_cross_entropy(
     """
     options = Options(label_smoothing, logit_softcap, z_loss, ignore_index, reduction)
     check_chunk_rows(chunk_rows)
+    for name, tensor in (("input", input), ("weight", weight), ("target", target)):
+        check_tensor(tensor, name)
+    for name, extra in (("bias", bias), ("class_weight", class_weight), ("token_weight", token_weight)):
+        check_optional_tensor(extra, name)
+    _check_group(process_group, layout)
+    if weight.dim() != 2:
+        raise ValueError(f"weight must be (classes here, D); got shape {tuple(weight.shape)}")
     weight, bias, input, process_group, layout = _localize(weight, bias, input, process_group, layout)
     if process_group is None and dist.is_available() and dist.is_initialized():
         process_group = dist.group.WORLD
-    if torch.is_autocast_enabled(input.device.type):
+    if autocast_enabled(input):
         low = torch.get_autocast_dtype(input.device.type)
         input, weight, bias = input.to(low), weight.to(low), None if bias is None else bias.to(low)
     if layout is None:
@@ -93,6 +102,13 @@ def vocab_parallel_linear_cross_entropy(
     call = _Call(options, layout, process_group, min(chunk, max(1, len(rows))), need)
     losses = _Loss.apply(call, terms, rows, weight, bias)
     return losses.view(target.shape) if reduction == "none" else losses
+
+
+def _check_group(group: Any, layout: VocabLayout | None) -> None:
+    if layout is not None and not isinstance(layout, VocabLayout):
+        raise TypeError(f"layout must be a VocabLayout; got {shown(layout)}; make one with even_layout")
+    if group is not None and not (dist.is_available() and isinstance(group, dist.ProcessGroup)):
+        raise TypeError(f"process_group must be a group of torch.distributed; got {shown(group)}")
 
 
 @dataclass(frozen=True)
@@ -149,17 +165,19 @@ def _check(
     layout: VocabLayout,
     group: Any,
 ) -> None:
-    if not input.is_floating_point():
-        raise TypeError(f"input must be floating point, got {input.dtype}")
+    if input.dtype not in DTYPES:
+        raise TypeError(f"input must be float32, bfloat16, float16 or float64, got {input.dtype}")
     for name, tensor in (("weight", weight), ("bias", bias)):
         if tensor is not None and tensor.dtype != input.dtype:
             raise TypeError(f"{name} is {tensor.dtype}, input {input.dtype}; convert one of them, or use autocast")
     if target.dtype != torch.int64:
         raise TypeError(f"target must be int64 class indices, got {target.dtype}; use target.long()")
-    if weight.dim() != 2 or input.dim() == 0 or weight.shape[1] != input.shape[-1]:
+    if weight.dim() != 2 or input.dim() == 0 or weight.shape[1] != input.shape[-1] or weight.shape[1] == 0:
         raise ValueError(
             f"input {tuple(input.shape)} and weight {tuple(weight.shape)} do not fit: want (..., D), (classes here, D)"
         )
+    if input.device.type not in ("cpu", "cuda"):
+        raise ValueError(f"the loss runs on cpu and cuda, not on {input.device.type}; move the tensors")
     processes = 1 if group is None else dist.get_world_size(group)
     rank = 0 if group is None else dist.get_rank(group)
     if (len(layout.counts), layout.rank) != (processes, rank) or layout.local_classes != weight.shape[0]:
@@ -175,10 +193,18 @@ def _check(
     ):
         if tensor is not None and tuple(tensor.shape) != tuple(shape):
             raise ValueError(f"{name} must have shape {tuple(shape)}, got {tuple(tensor.shape)}")
-    for name, tensor in (("weight", weight), ("target", target), ("bias", bias), ("class_weight", class_weight)):
+    for name, tensor in (
+        ("weight", weight),
+        ("target", target),
+        ("bias", bias),
+        ("class_weight", class_weight),
+        ("token_weight", token_weight),
+    ):
         if tensor is not None and tensor.device != input.device:
             raise ValueError(f"{name} is on {tensor.device}, input on {input.device}; move one of them")
     for name, tensor in (("class_weight", class_weight), ("token_weight", token_weight)):
+        if tensor is not None and not tensor.is_floating_point():
+            raise TypeError(f"{name} must be floating point, got {tensor.dtype}")
         if tensor is not None and tensor.requires_grad and torch.is_grad_enabled():
             raise ValueError(f"{name} is a constant of the loss; pass {name}.detach()")
 

@@ -84,20 +84,25 @@ class ShardedCost:
 
     @property
     def peak_bytes(self) -> int:
-        """Of memory beyond the libraries' own: matrices, blocks on their way, tiles, the target."""
+        """Of memory in tensors: matrices, blocks on their way, tiles, the target. Libraries and the buffers of matrix
+        products come on top."""
         rows, row = self.rows(), self.width * self.item
+        matrix = rows * row
         arriving = min(2, self.processes - 1)  # blocks beside one's own
-        if self.tied:
-            blocks = 2 * rows * row + arriving * rows * (row + 2 * self.item + INDEX_BYTES)
-        else:
-            blocks = (3 + arriving + (1 if self.processes == 1 else 3)) * rows * row
         side = math.isqrt(TILE_BYTES[self.device] // self.item)
-        tiles = (2 if self.tied else 1) * min(side, rows) * side * self.item
-        # A tile's columns in units of log 2, or a sparse product and the rows it meets.
-        passing = max(min(side, rows), 2 * min(PRODUCT_ROWS, rows)) * row
+        tile = min(side, rows) ** 2 * self.item
+        scaled = min(side, rows) * row  # a tile's columns in units of log 2
+        product = min(PRODUCT_ROWS, rows) * row  # of the sparse target; the first pass meets as many rows with it
+        first = arriving * matrix + tile + max(scaled, 2 * product)
+        if self.tied:
+            numbers = rows * (2 * self.item + INDEX_BYTES)  # lse, slope and pivot, which travel with the rows
+            second = arriving * (matrix + numbers) + numbers + 2 * tile + max(scaled, product)
+        else:
+            sums = (1 if self.processes == 1 else 3) * matrix
+            second = arriving * matrix + sums + tile + max(scaled, product)
         entry = 3 * INDEX_BYTES + self.item  # column, value, at most a row number and a pointer each
         target = 2 * entry * -(-self.entries // self.processes) + ROW_NUMBERS * rows * self.item
-        return blocks + tiles + passing + target
+        return (2 if self.tied else 3) * matrix + max(first, second) + target
 
     @property
     def checkpoint_bytes(self) -> int:

@@ -34,7 +34,7 @@ def initial_rows(
     """These rows of V(0), and of U(0) when untied: the very numbers of ``initial_embedding``, rounded to ``dtype``.
 
     NumPy's normal numbers take a varying number of random ones each, so a later row cannot be jumped to: everything
-    before it is drawn and dropped, a few nanoseconds a number (about a minute for 10^8 rows of width 128, once a run),
+    before it is drawn and dropped, ten nanoseconds a number (two minutes for 10^8 rows of width 128, once a run),
     in constant memory. Raises ValueError for orthogonal rows, which take the whole matrix.
     """
     if settings.init != "gaussian":

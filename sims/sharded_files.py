@@ -9,6 +9,7 @@ be put together for ``read_shards``.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from fiedler.kernels.ring import ALIKE, Ring
 
 from .checkpoints import Checkpoint, clear_checkpoints, read_checkpoint, usable_steps, write_checkpoint
 from .files import atomic_write, guarded, sha256_of
+from .jsonio import from_json, to_json
 from .rundir import RunDir
 from .sums import read_sums, wrong_sum
 
@@ -93,20 +95,22 @@ class ShardFiles:
 
         name = f"embeddings-rank-{self.ring.rank}.safetensors"
         path = self.folder.path / name
-        texts = {"first_row": str(first_row), "rank": str(self.ring.rank), "processes": str(self.ring.world)}
-        data = save({key: np.asarray(array, order="C") for key, array in arrays.items()}, texts)
+        place = {"first_row": first_row, "rank": self.ring.rank, "processes": self.ring.world}
+        # One text: safetensors writes several in an order of its own, and the same rows should be the same bytes.
+        data = save({key: np.asarray(array, order="C") for key, array in arrays.items()}, {"shard": to_json(place)})
         self.ring.together(lambda: atomic_write(path, lambda stream: stream.write(data)), self.device)
         notes = self.ring.agree({"name": name, "sum": sha256_of(path)}, None, self.device)
         return {note["name"]: note["sum"] for note in notes}
 
 
-def read_shards(folder: Path) -> dict[str, NDArray[Any]]:
-    """The whole ``embedding`` (n, m) and, untied, ``context`` (n, m) of a finished run, whose shards ``folder`` holds.
+def read_shards(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """The whole ``embedding`` (n, m) and, untied, ``context`` (n, m) of a finished run whose folder is ``path``.
 
     Raises ValueError for shards that are missing, damaged or of different worlds.
     """
     from safetensors import safe_open
 
+    folder = Path(path)
     sums = read_sums(folder)
     shards: list[tuple[int, int, dict[str, NDArray[Any]]]] = []
     for name in _names(folder):
@@ -115,11 +119,11 @@ def read_shards(folder: Path) -> dict[str, NDArray[Any]]:
         if (wrong := wrong_sum(folder, name, sums)) is not None:
             raise ValueError(f"{wrong}: {LOST}")
 
-        def read(path: Path = folder / name) -> tuple[int, int, dict[str, NDArray[Any]]]:
-            with safe_open(path, framework="np") as file:
-                texts = file.metadata()
+        def read(shard: Path = folder / name) -> tuple[int, int, dict[str, NDArray[Any]]]:
+            with safe_open(shard, framework="np") as file:
+                place = from_json(file.metadata()["shard"])
                 arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
-            return int(texts["first_row"]), int(texts["processes"]), arrays
+            return place["first_row"], place["processes"], arrays
 
         shards.append(guarded(folder / name, read, LOST))
     shards.sort(key=lambda shard: (shard[0], len(shard[2]["embedding"])))

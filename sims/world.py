@@ -20,6 +20,7 @@ import typer
 from fiedler.kernels.ring import ALIKE
 
 from .files import Damage
+from .stopping import Interrupted
 
 # click's base class of bad options and arguments; newer typers carry their own copy of click, so it is asked for here.
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
@@ -78,11 +79,15 @@ def run_command(app: typer.Typer, name: str, arguments: list[str] | None) -> int
         try:
             given = sys.argv[1:] if arguments is None else arguments
             code = command.main(given or ["--help"], prog_name=name, standalone_mode=False)
+            if code == INTERRUPTED:  # newer typers turn Ctrl-C into this exit code without a word
+                return _say(KeyboardInterrupt(), "interrupted", INTERRUPTED)
             return code if isinstance(code, int) else 0
         except typer.Exit as error:
             return int(error.exit_code)
         except (typer.Abort, KeyboardInterrupt) as error:
             return _say(error, "interrupted", INTERRUPTED)
+        except Interrupted as error:
+            return _say(error, "", INTERRUPTED)
         except UsageError as error:  # the same options everywhere
             return _say(error, f"{error.format_message().rstrip('.')}. See '{name} --help'.", 2, alike=True)
         except (ValueError, TypeError) as error:
@@ -95,7 +100,7 @@ def _say(error: BaseException, message: str, code: int, *, alike: bool = False) 
     alike = alike or ALIKE in getattr(error, "__notes__", [])
     if rank() == 0 or not alike:
         where = "" if alike or world_size() == 1 else f"process {rank()}: "
-        text = " ".join((message or str(error) or type(error).__name__).split())
+        text = " ".join((message or str(error) or type(error).__name__).split()).removeprefix("process 0: ")
         print(f"fiedler: {where}{text}", file=sys.stderr, flush=True)
     return code
 

@@ -20,12 +20,13 @@ from .alignment import (
 from .block_algebra import BlockAlgebra, block_algebra
 from .cayley_flow import CayleyTrajectory, cayley_flow
 from .certificate import Certificate
+from .checked_loss import cross_entropy, log_sum_exp, residual, row_softmax, target_entropy
 from .closed_forms import closed_form_optimum, cycle_optimum, hamming_optimum, path_star_gram, torus_optimum
 from .closed_forms_base import ClosedForm
 from .closed_forms_multipartite import multipartite_optimum
 from .closed_forms_untied_cycle import MaxMargin, untied_cycle_max_margin, untied_cycle_optimum
 from .coherent import Colouring, coherent_colouring
-from .cross_entropy import cross_entropy, log_sum_exp, residual, row_softmax, target_entropy
+from .decay_thresholds import DecayThresholds, decay_thresholds, target_decay_thresholds
 from .descent import tied_descent, tied_gram_descent, untied_descent
 from .eigensolver import Eigenpairs, laplacian_eigenpairs
 from .fact_storage import FactStorage, code_dimension, fact_storage, multi_hop_dimension
@@ -98,6 +99,7 @@ __all__ = [
     "Certificate",
     "ClosedForm",
     "Colouring",
+    "DecayThresholds",
     "EarlyModes",
     "Eigenpairs",
     "Eigenspaces",
@@ -148,6 +150,7 @@ __all__ = [
     "cross_entropy",
     "cycle_optimum",
     "cycle_storage",
+    "decay_thresholds",
     "directed_target",
     "early_gram",
     "early_modes",
@@ -225,6 +228,7 @@ __all__ = [
     "stationary",
     "storage_cost",
     "symmetric_basis",
+    "target_decay_thresholds",
     "target_entropy",
     "target_flow",
     "target_growth_rates",

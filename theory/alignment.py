@@ -9,14 +9,14 @@ Every function raises ValueError for shapes that do not fit or non-finite embedd
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.linalg import subspace_angles
 
-from .cross_entropy import Array, check_row_weight, residual
-from .graphs import Graph
-from .laplacian import Eigenspaces
+from .checks import Array, check_flag, check_matrix, check_type
+from .cross_entropy import check_row_weight, check_target, residual
+from .graphs import Graph, check_graph
+from .laplacian import Eigenspaces, check_spaces
 from .optimum import TiedOptimum, centre_gram, centre_rows
-from .trajectory import check_matrix
 
 # Energy left after centring below this fraction of the whole is rounding (float32 entries leave 1e-14 of it).
 ZERO_ENERGY = 1e-12
@@ -24,8 +24,8 @@ ZERO_ENERGY = 1e-12
 
 def mode_energy(embedding: ArrayLike, spaces: Eigenspaces, *, centred: bool = False) -> Array:
     """||Pi_k V||_F^2 = tr(Pi_k V V') for each eigenspace k, shape (k,); sums to ||V||_F^2 (of the centred V)."""
-    v = _embedding(embedding, spaces.basis.shape[0])
-    if centred:
+    v = _embedding(embedding, check_spaces(spaces).basis.shape[0])
+    if check_flag(centred, "centred"):
         v = centre_rows(v)
     energy = ((spaces.basis.T @ v) ** 2).sum(axis=1)
     return np.bincount(spaces.labels, weights=energy).astype(np.float64)
@@ -36,7 +36,8 @@ def vector_energy(embedding: ArrayLike, basis: Array) -> Array:
 
     Depends on the basis chosen inside a repeated eigenvalue; use ``mode_energy`` to score.
     """
-    norms: Array = np.linalg.norm(_embedding(embedding, basis.shape[0]).T @ basis, axis=0)
+    e = check_matrix(basis, (None, None), "basis")
+    norms: Array = np.linalg.norm(_embedding(embedding, len(e)).T @ e, axis=0)
     return norms
 
 
@@ -45,13 +46,14 @@ def coefficient_norms(embedding: ArrayLike, target: Array, basis: Array, row_wei
 
     Source: arXiv 2510.26745, figure 7 (C(V) of the gradient step V <- V + eta C V).
     """
-    v = _embedding(embedding, len(target))
-    r = residual(v @ v.T, target, check_row_weight(row_weight, len(target)))
-    norms: Array = np.linalg.norm((r + r.T) @ basis, axis=0)
+    t = check_target(target)
+    v, e = _embedding(embedding, len(t)), check_matrix(basis, (len(t), None), "basis")
+    r = residual(v @ v.T, t, check_row_weight(row_weight, len(t)))
+    norms: Array = np.linalg.norm((r + r.T) @ e, axis=0)
     return norms
 
 
-def effective_rank(embedding: ArrayLike, *, components: NDArray[np.int64] | None = None) -> float:
+def effective_rank(embedding: ArrayLike, *, components: ArrayLike | None = None) -> float:
     """exp of the Shannon entropy of the normalised eigenvalues of the centred Gram matrix; 0 for equal rows.
 
     Equals r when r eigenvalues are equal and the rest zero. Source: Roy and Vetterli 2007, on energies.
@@ -70,7 +72,7 @@ def gram_error(embedding: ArrayLike, optimum: TiedOptimum) -> float:
 
     Between 0 and 1. NaN when the predicted K* is zero (complete graphs): there is no geometry to compare with.
     """
-    k_star = optimum.centred_gram
+    k_star = _optimum(optimum).centred_gram
     size = np.linalg.norm(k_star)
     if size == 0.0:
         return float("nan")
@@ -92,7 +94,7 @@ def gram_distance(embedding: ArrayLike, reference: ArrayLike) -> float:
 
 def gram_scale(embedding: ArrayLike, optimum: TiedOptimum) -> float:
     """tr(K K*) / ||K*||_F^2: the size of the measured centred Gram matrix in units of the predicted one; 1 is exact."""
-    k_star = optimum.centred_gram
+    k_star = _optimum(optimum).centred_gram
     if not k_star.any():
         return float("nan")
     v = _embedding(embedding, len(k_star))
@@ -104,7 +106,7 @@ def fiedler_score(embedding: ArrayLike, optimum: TiedOptimum) -> float:
 
     A random V scores rank / (n - components) on average. NaN when V or the prediction is zero after centring.
     """
-    q = optimum.column_space
+    q = _optimum(optimum).column_space
     v = _embedding(embedding, len(optimum.gram))
     energy_before = float((v**2).sum())
     v = centre_rows(v, optimum.components)
@@ -118,7 +120,7 @@ def principal_angles(embedding: ArrayLike, optimum: TiedOptimum) -> Array:
     """Angles (radians, ascending, (r,)) between the predicted column space (dimension r) and the top-r left singular
     space of the centred embedding. If V has rank below r, its whole column space is compared and the missing
     directions count as pi/2. Empty when the prediction is zero."""
-    q = optimum.column_space
+    q = _optimum(optimum).column_space
     rank = q.shape[1]
     if rank == 0:
         return np.zeros(0)
@@ -138,12 +140,12 @@ def geometric_level(embedding: ArrayLike, graph: Graph, *, self_edges: bool = Fa
     Source: the public release of arXiv 2510.26745 (not centred there; the constant mode then inflates it). Unweighted;
     self-loops of the graph count as edges. NaN when an end of an edge has a zero vector.
     """
-    v = _embedding(embedding, graph.n)
-    if centred:
+    v = _embedding(embedding, check_graph(graph).n)
+    if check_flag(centred, "centred"):
         v = centre_rows(v)
     edges = graph.adjacency.tocoo()
     u, w = edges.coords
-    if self_edges:
+    if check_flag(self_edges, "self_edges"):
         loops = np.arange(graph.n)
         keep = u != w
         u, w = np.concatenate([u[keep], loops]), np.concatenate([w[keep], loops])
@@ -161,11 +163,11 @@ def geometric_margin(embedding: ArrayLike, graph: Graph, *, inner: ArrayLike | N
     itself excluded from both. Accuracy: fraction of nodes whose largest logit among all others is a neighbour's.
     NaN when no node has both a neighbour and a non-neighbour. Source: the public release of arXiv 2510.26745.
     """
-    e = _embedding(embedding, graph.n)
+    e = _embedding(embedding, check_graph(graph).n)
     if inner is None:
         logits = e @ e.T
     else:
-        weight = check_matrix(np.asarray(inner, dtype=np.float64), (e.shape[1], e.shape[1]), "inner")
+        weight = check_matrix(inner, (e.shape[1], e.shape[1]), "inner")
         _, _, vh = np.linalg.svd(e, full_matrices=True)
         logits = e @ (vh.T * np.einsum("ij,jk,ik->i", vh, weight, vh)) @ vh @ e.T
     return edge_margin(logits, graph)
@@ -173,7 +175,7 @@ def geometric_margin(embedding: ArrayLike, graph: Graph, *, inner: ArrayLike | N
 
 def edge_margin(logits: ArrayLike, graph: Graph) -> tuple[float, float]:
     """(margin, top-1 accuracy) of any (n, n) logits against the graph's edges; see ``geometric_margin``."""
-    z = check_matrix(np.asarray(logits, dtype=np.float64), (graph.n, graph.n), "logits")
+    z = check_matrix(logits, (check_graph(graph).n, graph.n), "logits")
     neighbour = graph.adjacency.toarray() > 0
     np.fill_diagonal(neighbour, False)
     other = ~neighbour
@@ -187,7 +189,14 @@ def edge_margin(logits: ArrayLike, graph: Graph) -> tuple[float, float]:
 
 
 def _embedding(embedding: ArrayLike, n: int | None) -> Array:
-    return check_matrix(np.asarray(embedding, dtype=np.float64), (n, None), "embedding")
+    v = check_matrix(embedding, (n, None), "embedding")
+    if len(v) == 0:
+        raise ValueError(f"embedding must have a row for each node; got shape {v.shape}")
+    return v
+
+
+def _optimum(optimum: object) -> TiedOptimum:
+    return check_type(optimum, TiedOptimum, "optimum", "make one with tied_optimum")
 
 
 def _scaled_distance(k: Array, k_star: Array) -> float:

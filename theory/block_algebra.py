@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .checks import Array, check_type
 from .coherent import Colouring
-from .cross_entropy import Array
 
 Integers = NDArray[np.int64]
 
@@ -82,6 +82,11 @@ class BlockAlgebra:
         return np.asarray(np.sqrt(self.type_sizes / self.n))
 
 
+def check_algebra(algebra: object) -> BlockAlgebra:
+    """``algebra`` if it is a BlockAlgebra; TypeError otherwise."""
+    return check_type(algebra, BlockAlgebra, "algebra", "make one with block_algebra or graph_symmetry")
+
+
 def block_algebra(colouring: Colouring) -> BlockAlgebra:
     """The blocks of a coherent colouring, found numerically: invariant subspaces of a generic symmetric element.
 
@@ -89,6 +94,7 @@ def block_algebra(colouring: Colouring) -> BlockAlgebra:
     may hold a complex block as a real one of twice the size, which changes none of the rules. Raises RuntimeError when
     a random element does not survive the way to the blocks and back.
     """
+    check_type(colouring, Colouring, "colouring", "make one with coherent_colouring")
     n, q = colouring.n, colouring.count
     rng = np.random.default_rng(0)
     sizes = colouring.type_sizes

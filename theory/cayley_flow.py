@@ -23,10 +23,13 @@ import scipy.fft
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
 
-from .cross_entropy import Array, check_weight_decay
-from .flow_integrator import check_times
-from .graphs import Graph
+from .checks import Array, brief, check_flag, check_smoothing
+from .cross_entropy import check_weight_decay
+from .flow_integrator import check_times, check_tolerance
+from .graphs import Graph, check_graph
+from .starts import check_scale
 
+LAST_TIME = 1e6  # explicit steps are at most about a unit of time long, once the flow has settled
 TOLERANCE = 1e-9  # of ln g and theta, so relative to the eigenvalues, a step; errors add up to some hundred times that
 
 
@@ -59,14 +62,11 @@ def cayley_flow(
 
     Raises ValueError for another graph, bad times, scale, decay or smoothing; RuntimeError if the integrator gives up.
     """
-    if graph.family not in ("cycle", "torus"):
-        raise ValueError(f"{graph.name} is no cycle or torus; use reduced_flow or tied_flow")
-    t, decay, s = check_times(times), check_weight_decay(weight_decay), float(init_scale)
-    if not np.isfinite(s) or s <= 0:
-        raise ValueError(f"init_scale must be a positive number; got {init_scale!r}")
-    if not 0.0 <= label_smoothing < 1.0:
-        raise ValueError(f"label_smoothing must lie in [0, 1); got {label_smoothing}")
-    modes = _Modes(graph.parameters, self_edges, label_smoothing)
+    if check_graph(graph).family not in ("cycle", "torus"):
+        raise ValueError(f"{brief(graph.name)} is no cycle or torus; use reduced_flow or tied_flow")
+    t, decay, s = check_times(times, LAST_TIME), check_weight_decay(weight_decay), check_scale(init_scale, "init_scale")
+    check_flag(tied, "tied"), check_tolerance(tolerance, "tolerance")
+    modes = _Modes(graph.parameters, check_flag(self_edges, "self_edges"), check_smoothing(label_smoothing))
     rate = 4.0 if tied else 2.0
     energy = np.log(s**2)
 

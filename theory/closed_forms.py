@@ -9,16 +9,18 @@ certify any small graph by dense linear algebra.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import log2, prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .closed_forms_base import MATRIX_LIMIT, ClosedForm, at_least, check_options
+from .checks import Array, check_flag, check_vector, check_whole_number
+from .closed_forms_base import MATRIX_LIMIT, ClosedForm, check_options
 from .closed_forms_multipartite import multipartite_optimum, multipartite_parts
 from .closed_forms_product import (
     ACCEPTED_EXCESS,
+    MODE_LIMIT,
     Axis,
     Factor,
     ProductKernel,
@@ -29,8 +31,10 @@ from .closed_forms_product import (
     stationarity,
 )
 from .closed_forms_untied import untied_closed_form
-from .cross_entropy import Array
-from .graphs import Graph
+from .graphs import Graph, check_graph
+
+SIDE_LIMIT = 2 * MODE_LIMIT  # nodes of one cycle: half as many modes are checked
+LARGEST_BITS = 1000  # log2 of the nodes: multiplicities are float64
 
 
 def closed_form_optimum(
@@ -52,8 +56,9 @@ def closed_form_optimum(
         "self_edges": self_edges,
         "label_smoothing": label_smoothing,
     }
-    check_options(weight_decay, label_smoothing)
-    if not tied:
+    check_graph(graph)
+    check_options(weight_decay, self_edges, label_smoothing)
+    if not check_flag(tied, "tied"):
         return untied_closed_form(graph, **options)
     p, family = graph.parameters, graph.family
     if family == "cycle":
@@ -72,7 +77,7 @@ def cycle_optimum(
     n: int, *, weight_decay: float = 0.0, self_edges: bool = False, label_smoothing: float = 0.0
 ) -> ClosedForm | None:
     """The tied optimum on the cycle C_n: K_ij = c cos(2 pi (i - j) / n); zero for n <= 4."""
-    factors: list[Factor] = [("cycle", at_least(n, 3, "a cycle's n"))]
+    factors: list[Factor] = [("cycle", check_whole_number(n, "a cycle's n", 3, SIDE_LIMIT))]
     return _product("cycle", factors, weight_decay, self_edges, label_smoothing)
 
 
@@ -82,7 +87,7 @@ def torus_optimum(
     """The tied optimum on a product of cycles: K_ij = sum_a c_a cos(2 pi (i_a - j_a) / n_a), one equation per side."""
     if not sides:
         raise ValueError("a torus needs at least one side")
-    factors: list[Factor] = [("cycle", at_least(side, 3, "a torus side")) for side in sides]
+    factors: list[Factor] = [("cycle", check_whole_number(side, "a torus side", 3, SIDE_LIMIT)) for side in sides]
     return _product("torus", factors, weight_decay, self_edges, label_smoothing)
 
 
@@ -94,8 +99,10 @@ def hamming_optimum(
     c = ln((1 + (q - 1) r) / (1 - r)), r = (1 - alpha) (1 - q / degree) - lambda; zero for r <= 0, at lambda = alpha = 0
     complete graphs and C_4 = H(2, 2).
     """
-    factors: list[Factor] = [("complete", at_least(q, 2, "a Hamming graph's q"))]
-    factors *= at_least(d, 1, "a Hamming graph's d")
+    q, d = check_whole_number(q, "a Hamming graph's q", 2), check_whole_number(d, "a Hamming graph's d", 1)
+    if d * log2(q) > LARGEST_BITS:
+        raise ValueError(f"H({d}, {q}) has more than 2^{LARGEST_BITS} nodes, too many to count in float64")
+    factors: list[Factor] = [("complete", q)] * d
     return _product("hamming", factors, weight_decay, self_edges, label_smoothing)
 
 
@@ -106,17 +113,16 @@ def path_star_gram(arms: int, length: int, profile: ArrayLike) -> Array:
     arms - 1 times. By convexity the optimum is invariant under the permutations of the arms, so its part outside the
     vectors equal on all arms is (I - 11'/arms) (x) H; that H has rank one and the rest is zero is observed, not proved.
     """
-    arms, length = at_least(arms, 1, "arms"), at_least(length, 2, "length")
-    h = np.asarray(profile, dtype=np.float64)
-    if h.shape != (length - 1,) or not np.isfinite(h).all():
-        raise ValueError(f"profile must hold {length - 1} finite numbers, one per depth below the root")
-    if arms * (length - 1) + 1 > MATRIX_LIMIT:
-        raise ValueError(f"an (n, n) matrix is built for up to {MATRIX_LIMIT} nodes only")
+    arms, length = check_whole_number(arms, "arms", 1), check_whole_number(length, "length", 2)
+    h = check_vector(profile, "profile", length - 1)  # one a depth below the root
+    n = arms * (length - 1) + 1
+    if n > MATRIX_LIMIT:
+        raise ValueError(f"an (n, n) matrix is built for up to {MATRIX_LIMIT} nodes only, got {n}")
     return np.pad(np.kron(np.eye(arms) - 1 / arms, np.outer(h, h)), ((1, 0), (1, 0)))
 
 
 def _product(family: str, factors: Sequence[Factor], decay: float, loops: bool, smoothing: float) -> ClosedForm | None:
-    check_options(decay, smoothing)
+    decay, loops, smoothing = check_options(decay, loops, smoothing)
     axes: tuple[Axis, ...] = tuple(solve_axes(factors, loops, smoothing, decay))
     excess = largest_excess(axes, smoothing, decay)
     if (decay > 0 or smoothing > 0) and excess > ACCEPTED_EXCESS * min(axis.first for axis in axes):

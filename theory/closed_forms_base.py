@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import index
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .cross_entropy import Array, check_weight_decay
+from .checks import Array, check_flag, check_smoothing
+from .cross_entropy import check_weight_decay
 
 MATRIX_LIMIT = 2000  # nodes: the largest (n, n) matrix written out, the size of the dense solver
 
@@ -77,19 +77,6 @@ class ClosedForm:
         return self.kernel.matrix()
 
 
-def check_options(weight_decay: float, label_smoothing: float) -> None:
-    """Raises ValueError for a weight decay or a label smoothing out of range."""
-    check_weight_decay(weight_decay)
-    if not 0.0 <= label_smoothing < 1.0:
-        raise ValueError(f"label_smoothing must lie in [0, 1); got {label_smoothing}")
-
-
-def at_least(value: int, minimum: int, what: str) -> int:
-    """The integer ``value``; raises ValueError below ``minimum``, TypeError for a non-integer."""
-    try:
-        number = index(value)
-    except TypeError:
-        raise TypeError(f"{what} must be an integer; got {value!r}") from None
-    if number < minimum:
-        raise ValueError(f"{what} must be at least {minimum}; got {number}")
-    return number
+def check_options(weight_decay: float, self_edges: bool, label_smoothing: float) -> tuple[float, bool, float]:
+    """The options in plain types. Raises ValueError for one out of range, TypeError for what is none."""
+    return check_weight_decay(weight_decay), check_flag(self_edges, "self_edges"), check_smoothing(label_smoothing)

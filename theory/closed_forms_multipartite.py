@@ -19,7 +19,8 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from .closed_forms_base import ClosedForm, at_least, check_options
+from .checks import check_whole_number
+from .closed_forms_base import ClosedForm, check_options
 from .closed_forms_product import ProductKernel
 from .graphs import Graph
 
@@ -31,8 +32,8 @@ def multipartite_optimum(
 
     None with self-edges, but for the complete graph, and for unequal parts under a decay below ``zero_from``.
     """
-    check_options(weight_decay, label_smoothing)
-    sizes = np.array([at_least(part, 1, "a part size") for part in parts], dtype=np.int64)
+    weight_decay, self_edges, label_smoothing = check_options(weight_decay, self_edges, label_smoothing)
+    sizes = np.array([check_whole_number(part, "a part size", 1) for part in parts], dtype=np.int64)
     if sizes.size < 2:
         raise ValueError("a complete multipartite graph needs at least two parts")
     n, complete = int(sizes.sum()), bool((sizes == 1).all())

@@ -50,7 +50,7 @@ def untied_closed_form(
 
     Raises ValueError for options out of range and for isolated nodes without self-edges.
     """
-    check_options(weight_decay, label_smoothing)
+    weight_decay, self_edges, label_smoothing = check_options(weight_decay, self_edges, label_smoothing)
     target, n = one_hop_sparse(graph, self_edges=self_edges), graph.n
     full = target.nnz == n**2
     if weight_decay == 0 and label_smoothing == 0 and not full:

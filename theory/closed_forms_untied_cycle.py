@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from .closed_forms_base import ClosedForm, at_least, check_options
-from .cross_entropy import Array
+from .checks import Array, check_flag, check_whole_number
+from .closed_forms_base import ClosedForm, check_options
 from .spectra import merge_eigenvalues
 
 CYCLE_LIMIT = 400  # nodes of a cycle under decay: Newton steps with n/2 unknowns, as many of them as active frequencies
@@ -81,8 +81,8 @@ def untied_cycle_optimum(
     violates |T_k - P_k| <= lambda most enters. ``max_violation`` certifies the result. Raises RuntimeError where
     STEP_LIMIT steps do not reach it.
     """
-    n = at_least(n, 3, "a cycle's n")
-    check_options(weight_decay, label_smoothing)
+    n = check_whole_number(n, "a cycle's n", 3)
+    weight_decay, self_edges, label_smoothing = check_options(weight_decay, self_edges, label_smoothing)
     if weight_decay < DECAY_FLOOR:
         raise ValueError(f"an untied cycle needs weight_decay >= {DECAY_FLOOR:g}; see untied_cycle_max_margin for 0")
     if n > CYCLE_LIMIT:
@@ -112,7 +112,8 @@ def untied_cycle_max_margin(n: int, self_edges: bool = False) -> MaxMargin:
     with them the multiples of 3 from 18 to 57, of 3 .. 59).
     Raises ValueError for n out of range, RuntimeError if the program fails.
     """
-    n = at_least(n, 3, "a cycle's n")
+    n = check_whole_number(n, "a cycle's n", 3)
+    check_flag(self_edges, "self_edges")
     if n > MARGIN_LIMIT:
         raise ValueError(f"the linear program is solved for up to {MARGIN_LIMIT} nodes, got {n}")
     m, cosines, _ = _cycle_modes(n)

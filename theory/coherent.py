@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .graphs import Graph
+from .graphs import Graph, check_graph
 
 Integers = NDArray[np.int64]
 
@@ -64,7 +64,7 @@ def coherent_colouring(graph: Graph) -> Colouring:
 
     Cost O(n^3) a round, few rounds; O(n^2) memory. Raises ValueError above COLOURING_LIMIT nodes.
     """
-    n = graph.n
+    n = check_graph(graph).n
     if n > COLOURING_LIMIT:
         raise ValueError(
             f"the colouring of node pairs handles up to {COLOURING_LIMIT} nodes, got {n}; a family with a closed form "

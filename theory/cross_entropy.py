@@ -2,19 +2,23 @@
 
     L(Z) = sum_i w_i [ lse(Z_i) - T_i . Z_i ],     P = row-softmax(Z),     R = diag(w) (T - P) = -dL/dZ.
 
-All arrays are float64 of shape (n, n) (w: (n,)); leading batch dimensions are allowed on Z.
+All arrays are float64 of shape (n, n) (w: (n,)); leading batch dimensions are allowed on Z. The functions of logits are
+evaluated in every step of a flow and check nothing; the package exports them with their checks (``checked_loss``).
 Source: arXiv 2510.26745, section 4 (w = 1: the first vertex of a pair is uniform).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
+from .checks import Array as Array  # the package's arrays are those of this file's formulas
+from .checks import check_real, check_reals, shown
 
 # A row of a target may miss a sum of one by this much: n additions of float64 numbers below one.
 ROW_SUM_TOLERANCE = 1e-10
+# Of a row weight (and the inverse of the smallest one) and a weight decay: no flow resolves rates further apart.
+LARGEST_RATE = 1e12
 
 
 def log_sum_exp(logits: Array) -> Array:
@@ -54,13 +58,14 @@ def check_target(target: ArrayLike) -> Array:
 
     Raises ValueError naming the first offending row.
     """
-    t = np.asarray(target, dtype=np.float64)
+    t = check_reals(target, "target")
     if t.ndim != 2 or t.shape[0] != t.shape[1] or t.shape[0] == 0:
         raise ValueError(f"target must be a square matrix with at least one row; got shape {t.shape}")
     if not np.isfinite(t).all() or (t < 0).any():
         row = int(np.flatnonzero(~np.isfinite(t).all(axis=1) | (t < 0).any(axis=1))[0])
         raise ValueError(f"target row {row} holds a negative or non-finite entry; use probabilities")
-    miss = np.abs(t.sum(axis=1) - 1.0)
+    with np.errstate(over="ignore"):  # entries of 1e308: refused with the rest
+        miss = np.abs(t.sum(axis=1) - 1.0)
     if miss.max() > ROW_SUM_TOLERANCE:
         row = int(miss.argmax())
         raise ValueError(f"target row {row} sums to {t[row].sum():.6g}; divide each row by its sum")
@@ -71,17 +76,20 @@ def check_row_weight(row_weight: ArrayLike | None, n: int) -> Array:
     """Return w as a float64 array of shape (n,), ones when None; raises ValueError unless positive and finite."""
     if row_weight is None:
         return np.ones(n)
-    w = np.asarray(row_weight, dtype=np.float64)
+    w = check_reals(row_weight, "row_weight")
     if w.shape != (n,):
         raise ValueError(f"row_weight must have shape ({n},), one weight per node; got {w.shape}")
-    if not (np.isfinite(w).all() and (w > 0).all()):
-        raise ValueError(f"row_weight[{int(np.flatnonzero(~((w > 0) & np.isfinite(w)))[0])}] must be a positive number")
+    good = (w >= 1 / LARGEST_RATE) & (w <= LARGEST_RATE)
+    if not good.all():
+        first = int(np.flatnonzero(~good)[0])
+        limits = f"from {1 / LARGEST_RATE:.0e} to {LARGEST_RATE:.0e}"
+        raise ValueError(f"row_weight[{first}] must be a positive number, {limits}; got {w[first]:g}")
     return w
 
 
 def check_weight_decay(weight_decay: float) -> float:
     """Return the weight decay as a float; raises ValueError unless it is finite and at least zero."""
-    decay = float(weight_decay)
-    if not np.isfinite(decay) or decay < 0:
-        raise ValueError(f"weight_decay must be a finite number >= 0; got {weight_decay!r}")
+    decay = check_real(weight_decay, "weight_decay")
+    if not 0 <= decay <= LARGEST_RATE:
+        raise ValueError(f"weight_decay must be a finite number >= 0, <= {LARGEST_RATE:.0e}; got {shown(weight_decay)}")
     return decay

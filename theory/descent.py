@@ -16,8 +16,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks import check_matrix, check_positive, check_reals, shown
 from .cross_entropy import Array, check_row_weight, check_target, check_weight_decay, cross_entropy, residual
-from .trajectory import TiedGramTrajectory, TiedTrajectory, UntiedTrajectory, check_matrix, compress_columns
+from .trajectory import TiedGramTrajectory, TiedTrajectory, UntiedTrajectory, compress_columns
+
+STEPS_LIMIT = 10**8  # hours even for a few nodes; the flow goes further in seconds
 
 
 def tied_descent(
@@ -33,7 +36,7 @@ def tied_descent(
     t, decay, eta = check_target(target), check_weight_decay(weight_decay), check_step_size(step_size)
     n = len(t)
     w = check_row_weight(row_weight, n)
-    (v0,), q = compress_columns(check_matrix(np.asarray(embedding0, dtype=np.float64), (n, None), "embedding0"))
+    (v0,), q = compress_columns(check_matrix(embedding0, (n, None), "embedding0"))
 
     def step(v: Array) -> Array:
         r = residual(v @ v.T, t, w)
@@ -41,7 +44,7 @@ def tied_descent(
 
     counts = check_steps(steps)
     v = iterate(step, v0, counts)
-    loss = cross_entropy(v @ v.transpose(0, 2, 1), t, w)
+    loss = finite_loss(lambda: cross_entropy(v @ v.transpose(0, 2, 1), t, w))
     return TiedTrajectory(_times(eta, counts), v if q is None else v @ q.T, loss)
 
 
@@ -58,7 +61,7 @@ def tied_gram_descent(
     t, decay, eta = check_target(target), check_weight_decay(weight_decay), check_step_size(step_size)
     n = len(t)
     w = check_row_weight(row_weight, n)
-    k0 = check_matrix(np.asarray(gram0, dtype=np.float64), (n, n), "gram0")
+    k0 = check_matrix(gram0, (n, n), "gram0")
     identity = (1 - 2 * eta * decay) * np.eye(n)
 
     def step(k: Array) -> Array:
@@ -68,7 +71,7 @@ def tied_gram_descent(
 
     counts = check_steps(steps)
     k = iterate(step, (k0 + k0.T) / 2, counts)
-    return TiedGramTrajectory(_times(eta, counts), k, cross_entropy(k, t, w))
+    return TiedGramTrajectory(_times(eta, counts), k, finite_loss(lambda: cross_entropy(k, t, w)))
 
 
 def untied_descent(
@@ -85,8 +88,8 @@ def untied_descent(
     t, decay, eta = check_target(target), check_weight_decay(weight_decay), check_step_size(step_size)
     n = len(t)
     w = check_row_weight(row_weight, n)
-    v0 = check_matrix(np.asarray(embedding0, dtype=np.float64), (n, None), "embedding0")
-    u0 = check_matrix(np.asarray(context0, dtype=np.float64), (n, v0.shape[1]), "context0")
+    v0 = check_matrix(embedding0, (n, None), "embedding0")
+    u0 = check_matrix(context0, (n, v0.shape[1]), "context0")
     factors, q = compress_columns(v0, u0)
 
     def step(state: Array) -> Array:
@@ -97,30 +100,40 @@ def untied_descent(
     counts = check_steps(steps)
     states = iterate(step, np.stack(factors), counts)
     v, u = states[:, 0], states[:, 1]
-    loss = cross_entropy(v @ u.transpose(0, 2, 1), t, w)
+    loss = finite_loss(lambda: cross_entropy(v @ u.transpose(0, 2, 1), t, w))
     if q is not None:
         v, u = v @ q.T, u @ q.T
     return UntiedTrajectory(_times(eta, counts), v, u, loss)
 
 
 def check_step_size(step_size: float) -> float:
-    eta = float(step_size)
-    if not np.isfinite(eta) or eta <= 0:
-        raise ValueError(f"step_size must be a positive number; got {step_size!r}")
-    return eta
+    return check_positive(step_size, "step_size")
 
 
 def check_steps(steps: ArrayLike) -> NDArray[np.int64]:
+    """Ascending whole numbers from 0 to STEPS_LIMIT, (k,); a single one is a list of one."""
+    check_reals(steps, "steps")
     counts = np.atleast_1d(np.asarray(steps))
-    if counts.ndim != 1 or counts.size == 0 or not np.issubdtype(counts.dtype, np.integer):
-        raise ValueError("steps must be an integer or a list of integers")
-    if counts[0] < 0 or (np.diff(counts) < 0).any():
-        raise ValueError("steps must be ascending and >= 0")
+    if counts.ndim != 1 or counts.size == 0 or counts.dtype.kind not in "iu":
+        raise ValueError(f"steps must be an integer or a list of integers; got {shown(steps)}")
+    if counts[0] < 0 or (counts[1:] < counts[:-1]).any():
+        raise ValueError(f"steps must be ascending and >= 0; got {shown(steps)}")
+    if counts[-1] > STEPS_LIMIT:
+        raise ValueError(f"steps must be at most {STEPS_LIMIT}; got {shown(steps)}; follow the flow for longer times")
     return counts.astype(np.int64)
 
 
 def _times(eta: float, counts: NDArray[np.int64]) -> Array:
     return np.asarray(eta * counts, dtype=np.float64)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # as in ``iterate``
+def finite_loss(loss: Callable[[], Array]) -> Array:
+    """The loss of iterates that are finite themselves; FloatingPointError where it is not."""
+    found = loss()
+    if not np.isfinite(found).all():
+        raise FloatingPointError("gradient descent diverged: its loss overflows; use a smaller step size")
+    return found
 
 
 @np.errstate(over="ignore", invalid="ignore")  # an overflow is reported once, as FloatingPointError

@@ -8,17 +8,17 @@ of a factorisation; where none of these is feasible the result says that it is n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import index
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import eigh
 
+from .checks import check_choice, check_flag, check_real, check_whole_number
 from .eigensolver_closed_form import closed_form_columns, has_closed_form_columns
 from .eigensolver_inverse import check_memory, shift_invert_pairs
 from .eigensolver_lanczos import SparsePairs, lanczos_pairs
-from .graphs import Graph
+from .graphs import Graph, check_graph
 from .inertia import front_width
 from .laplacian import laplacian
 from .spectra import DENSE_LIMIT, Floats, Integers, check_kind, closed_form_spectrum
@@ -123,9 +123,13 @@ def laplacian_eigenpairs(
     count as in R. G. Grimes, J. G. Lewis, H. D. Simon, SIAM J. Matrix Anal. Appl. 15, 228 (1994).
     """
     check_kind(kind)
-    k = _check_count(k, graph.n)
-    _check_word("end of the spectrum", which, ENDS)
-    _check_word("method", method, METHODS)
+    k = check_whole_number(k, "k", 1, check_graph(graph).n)
+    check_choice(which, "end of the spectrum", ENDS)
+    check_choice(method, "method", METHODS)
+    check_flag(vectors, "vectors")
+    memory_limit = check_real(memory_limit, "memory_limit")
+    if not memory_limit >= 0:
+        raise ValueError(f"memory_limit must be a number of bytes; got {memory_limit}")
     symmetric_kind = "symmetric" if kind == "random-walk" else kind
     chosen = _choose(graph, k, symmetric_kind, vectors) if method == "auto" else method
     if chosen == "closed-form":
@@ -208,18 +212,3 @@ def _from_sparse(pairs: SparsePairs, sign: float, k: int, method: str, vectors: 
 
 def _residual(matrix: sp.csr_array, values: Floats, basis: Floats) -> float:
     return float(np.sqrt(((matrix @ basis - basis * values) ** 2).sum(axis=0).max()))
-
-
-def _check_count(k: int, n: int) -> int:
-    try:
-        count = index(k)
-    except TypeError:
-        raise TypeError(f"k must be an integer; got {k!r}") from None
-    if not 1 <= count <= n:
-        raise ValueError(f"k must be from 1 to the number of nodes, {n}; got {count}")
-    return count
-
-
-def _check_word(what: str, word: str, known: tuple[str, ...]) -> None:
-    if word not in known:
-        raise ValueError(f"unknown {what} {word!r}; use one of {', '.join(known)}")

@@ -13,9 +13,12 @@ Source: arXiv 2605.12426, theorems 4.1-4.4 for the orders of growth; the constru
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor, isfinite, lgamma, log, log2
+from math import floor, lgamma, log, log2
 
-from .memory import check_whole_number
+from .checks import check_flag, check_positive, check_real, check_whole_number, shown
+
+MOST_BITS = 10_000  # of a width: more is a mistyped number of hops
+SMALLEST_COHERENCE = 1e-100  # its square stays in float64
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,10 @@ def code_dimension(attributes: int, coherence: float) -> int:
     """The least k for which the union bound gives N sign vectors in R^k, scaled to length one, with all |<u_a, u_b>| at
     most ``coherence``: N (N - 1) exp(-k eps^2 / 2) < 1. Raises ValueError unless N >= 1 and 0 < coherence < 1."""
     n = check_whole_number(attributes, "attributes", 1)
-    if not 0 < coherence < 1:
-        raise ValueError(f"coherence must lie in (0, 1); got {coherence}")
-    return 1 if n == 1 else floor(2 * log(n * (n - 1)) / coherence**2) + 1
+    eps = check_real(coherence, "coherence")
+    if not SMALLEST_COHERENCE <= eps < 1:
+        raise ValueError(f"coherence must lie in (0, 1), from {SMALLEST_COHERENCE:.0e}; got {shown(coherence)}")
+    return 1 if n == 1 else floor(2 * log(n * (n - 1)) / eps**2) + 1
 
 
 def fact_storage(
@@ -61,15 +65,14 @@ def fact_storage(
     Raises TypeError or ValueError for counts that are no whole numbers >= 1, or numbers out of range.
     """
     n, r = check_whole_number(subjects, "subjects", 1), check_whole_number(relations, "relations", 1)
-    if not (isfinite(bits_per_coordinate) and bits_per_coordinate > 0):
-        raise ValueError(f"bits_per_coordinate must be a positive number; got {bits_per_coordinate}")
+    bits = check_positive(bits_per_coordinate, "bits_per_coordinate")
     k = code_dimension(n, coherence)
     dimension, neurons = r * k, 2 * r * k
     facts = r * lgamma(n + 1) / log(2)
     return FactStorage(
         n,
         r,
-        bits_per_coordinate,
+        bits,
         facts,
         n * r * log2(n),
         n * r,
@@ -77,8 +80,8 @@ def fact_storage(
         dimension,
         neurons,
         neurons * (dimension + r + 1 + k),
-        n * dimension * bits_per_coordinate,
-        facts / (n * bits_per_coordinate),
+        n * dimension * bits,
+        facts / (n * bits),
     )
 
 
@@ -92,4 +95,9 @@ def multi_hop_dimension(
     4.3 and 4.4 (orders of growth).
     """
     r, depth = check_whole_number(relations, "relations", 1), check_whole_number(hops, "hops", 1)
-    return (r if chain_of_thought else r**depth) * code_dimension(attributes, coherence)
+    k = code_dimension(attributes, coherence)
+    if check_flag(chain_of_thought, "chain_of_thought"):
+        return r * k
+    if depth * log2(r) > MOST_BITS:
+        raise ValueError(f"relations^hops has {depth * log2(r):.1e} bits, above {MOST_BITS}; use fewer hops")
+    return r**depth * k

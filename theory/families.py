@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from math import log, prod
-from operator import index
 
 import networkx as nx
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from .checks import check_whole_number
 from .graphs import Graph, from_networkx
 
 # About 1.2 GB of CSR matrix; refused before anything is allocated.
@@ -193,13 +193,7 @@ def _sides(sides: tuple[int, ...], minimum: int, family: str) -> tuple[int, ...]
 
 
 def _at_least(value: int, minimum: int, family: str, parameter: str) -> int:
-    try:
-        number = index(value)
-    except TypeError:
-        raise TypeError(f"{family} {parameter} must be an integer; got {value!r}") from None
-    if number < minimum:
-        raise ValueError(f"{family} {parameter} must be at least {minimum}; got {number}")
-    return number
+    return check_whole_number(value, f"{family} {parameter}", minimum)
 
 
 def _check_size(entries: float, family: str) -> None:

@@ -23,10 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .cross_entropy import Array, check_row_weight, check_target, check_weight_decay, cross_entropy, residual
-from .flow_integrator import check_times, integrate
+from .checks import Array, check_type, check_vector, shown
+from .cross_entropy import check_row_weight, check_target, check_weight_decay, cross_entropy, residual
+from .flow_integrator import check_decay_span, check_times, integrate
 from .flow_path import space_energies
-from .laplacian import Eigenspaces
+from .laplacian import Eigenspaces, check_spaces
 from .starts import check_count, check_scale, gaussian_starts
 from .tangent import Tangent, tied_tangent
 
@@ -63,18 +64,18 @@ class WidthBands:
 
     def energy_band(self, levels: Sequence[float] = (0.05, 0.5, 0.95)) -> Array:
         """Quantiles of the energies over the samples, (len(levels), k, q)."""
-        return np.asarray(np.quantile(self.energy, levels, axis=0))
+        return np.asarray(np.quantile(self.energy, _check_levels(levels), axis=0))
 
     def loss_band(self, levels: Sequence[float] = (0.05, 0.5, 0.95)) -> Array:
         """Quantiles of the loss over the samples, (len(levels), k)."""
-        return np.asarray(np.quantile(self.loss, levels, axis=0))
+        return np.asarray(np.quantile(self.loss, _check_levels(levels), axis=0))
 
 
 def initial_energy_moments(spaces: Eigenspaces, width: int, init_scale: float) -> tuple[Array, Array]:
     """Mean s^2 d_k and variance 2 s^4 d_k / m of the energy of each eigenspace at t = 0, exact for every width: it is
     s^2/m times a chi-square variable with m d_k degrees of freedom. Two arrays (q,)."""
     m, s = check_count(width, "width"), check_scale(init_scale, "init_scale")
-    d = spaces.multiplicities.astype(np.float64)
+    d = check_spaces(spaces).multiplicities.astype(np.float64)
     return s**2 * d, 2 * s**4 * d / m
 
 
@@ -91,14 +92,16 @@ def predict_width(
     """Scatter and bias of width-``width`` runs at the ascending ``times``. See the module for the equations and limits,
     ``tangent`` for the cost (n up to 60)."""
     check_count(width, "width")
-    tangent = tied_tangent(target, init_scale, times, weight_decay=weight_decay, row_weight=row_weight)
+    t = check_target(target)
+    _check_spaces(spaces, len(t))  # before the derivatives, which take long
+    tangent = tied_tangent(t, init_scale, times, weight_decay=weight_decay, row_weight=row_weight)
     return predict_from_tangent(tangent, spaces, width, init_scale)
 
 
 def predict_from_tangent(tangent: Tangent, spaces: Eigenspaces, width: int, init_scale: float) -> WidthPrediction:
     """The same from derivatives already integrated: any number of widths for the price of one."""
     m, s = check_count(width, "width"), check_scale(init_scale, "init_scale")
-    v = tangent.embedding
+    v = check_type(tangent, Tangent, "tangent", "make one with tied_tangent").embedding
     _check_spaces(spaces, v.shape[1])
     variance = 2 * s**4 / m
     grams = v @ v.transpose(0, 2, 1)
@@ -148,6 +151,7 @@ def width_bands(
     n = len(t)
     w = check_row_weight(row_weight, n)
     _check_spaces(spaces, n)
+    check_decay_span(decay, clock)
     start = gaussian_starts(n, width, init_scale, samples, seed)
 
     def velocity(v: Array) -> Array:
@@ -159,6 +163,13 @@ def width_bands(
     return WidthBands(clock, int(width), space_energies(grams, spaces), cross_entropy(grams, t, w))
 
 
+def _check_levels(levels: Sequence[float]) -> Array:
+    found = check_vector(levels, "levels")
+    if not ((found >= 0) & (found <= 1)).all():
+        raise ValueError(f"levels must lie in [0, 1]; got {shown(levels)}")
+    return found
+
+
 def _check_spaces(spaces: Eigenspaces, n: int) -> None:
-    if len(spaces.basis) != n:
+    if len(check_spaces(spaces).basis) != n:
         raise ValueError(f"the eigenspaces are of {len(spaces.basis)} nodes, the target of {n}; use the same graph's")

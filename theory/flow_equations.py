@@ -18,18 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .checks import LARGEST_LOGIT, check_array, check_callable, check_matrix, check_type
 from .cross_entropy import Array, check_row_weight, check_target, check_weight_decay, cross_entropy, residual
 from .trajectory import (
     TiedGramTrajectory,
     TiedTrajectory,
     UntiedGramTrajectory,
     UntiedTrajectory,
-    check_matrix,
     compress_columns,
 )
 
@@ -50,6 +50,25 @@ class FlowEquation(Generic[T]):
     loss: Callable[[Array], Array]
     trajectory: Callable[[Array, Array], T]
 
+    def __post_init__(self) -> None:
+        check_type(self.start, np.ndarray, "start", "give an array of float64")
+        check_array(self.start, "start")
+        for name in ("velocity", "gram", "loss", "trajectory"):
+            check_callable(getattr(self, name), name)
+
+
+def check_equation(equation: object) -> FlowEquation[Any]:
+    """``equation`` if it is a FlowEquation; TypeError otherwise."""
+    return check_type(equation, FlowEquation, "equation", "make one with tied_equation or its like")
+
+
+def check_logits(logits: Array, name: str) -> Array:
+    """The logits that a start called ``name`` gives; ValueError above LARGEST_LOGIT."""
+    largest = float(np.abs(logits).max())
+    if largest > LARGEST_LOGIT:
+        raise ValueError(f"{name} gives logits of {largest:.1e}, above {LARGEST_LOGIT:.0e}; use a smaller start")
+    return logits
+
 
 def tied_equation(
     target: ArrayLike, embedding0: ArrayLike, *, weight_decay: float = 0.0, row_weight: ArrayLike | None = None
@@ -58,7 +77,8 @@ def tied_equation(
     t, decay = check_target(target), check_weight_decay(weight_decay)
     n = len(t)
     w = check_row_weight(row_weight, n)
-    start = check_matrix(np.asarray(embedding0, dtype=np.float64), (n, None), "embedding0")
+    start = check_matrix(embedding0, (n, None), "embedding0")
+    check_logits(start @ start.T, "embedding0")
     (factor,), q = compress_columns(start)
 
     def velocity(v: Array) -> Array:
@@ -82,7 +102,7 @@ def tied_gram_equation(
     t, decay = check_target(target), check_weight_decay(weight_decay)
     n = len(t)
     w = check_row_weight(row_weight, n)
-    start = check_matrix(np.asarray(gram0, dtype=np.float64), (n, n), "gram0")
+    start = check_logits(check_matrix(gram0, (n, n), "gram0"), "gram0")
 
     def velocity(k: Array) -> Array:
         r = residual(k, t, w)
@@ -110,8 +130,9 @@ def untied_equation(
     t, decay = check_target(target), check_weight_decay(weight_decay)
     n = len(t)
     w = check_row_weight(row_weight, n)
-    v0 = check_matrix(np.asarray(embedding0, dtype=np.float64), (n, None), "embedding0")
-    u0 = check_matrix(np.asarray(context0, dtype=np.float64), (n, v0.shape[1]), "context0")
+    v0 = check_matrix(embedding0, (n, None), "embedding0")
+    u0 = check_matrix(context0, (n, v0.shape[1]), "context0")
+    check_logits(v0 @ v0.T, "embedding0"), check_logits(u0 @ u0.T, "context0")
     factors, q = compress_columns(v0, u0)
 
     def velocity(state: Array) -> Array:
@@ -148,7 +169,7 @@ def untied_gram_equation(
     n = len(t)
     w = check_row_weight(row_weight, n)
     named = (("gram_embedding0", gram_embedding0), ("gram_context0", gram_context0), ("logits0", logits0))
-    start = np.stack([check_matrix(np.asarray(value, dtype=np.float64), (n, n), name) for name, value in named])
+    start = np.stack([check_logits(check_matrix(value, (n, n), name), name) for name, value in named])
 
     def velocity(state: Array) -> Array:
         kv, ku, m = state

@@ -27,10 +27,22 @@ from numpy.typing import ArrayLike
 from scipy.integrate import BDF, DOP853, OdeSolution
 from scipy.optimize import brentq
 
-from .cross_entropy import Array
+from .checks import (
+    Array,
+    check_array,
+    check_callable,
+    check_flag,
+    check_real,
+    check_reals,
+    check_text,
+    check_type,
+    check_whole_number,
+    shown,
+)
 
 RELATIVE_TOLERANCE = 1e-10  # one digit below the 1e-9 the predictions are compared at
 ABSOLUTE_TOLERANCE = 1e-12  # of the largest entry at t = 0, or of one when all are zero
+SMALLEST_TOLERANCE = 1e-300  # SciPy divides by it
 
 IMPLICIT_LIMIT = 4000  # entries of the state: its dense Jacobian takes 128 MB, and BDF holds three such matrices
 WATCHED = 50  # explicit steps over which the pace is measured
@@ -39,6 +51,9 @@ PACE_AT_LEAST, PACE_PER_SQUARED_SIZE = 300.0, 1.5e-3
 # BDF iterates to this part of its error tolerance; SciPy's own choice at rtol = 1e-10, 2e-5, is below rounding here.
 NEWTON_TOLERANCE = 1e-2
 AT_REST = 1e-13  # velocity against ||y|| / t0: a few hundred roundings of the terms that cancel in it
+LONGEST_DECAY = 1e4  # exp(-745) is the smallest float64
+LAST_TIME = 1e15  # of anything: rounding, 1e-14 t, is all there is beyond
+LAST_FLOW_TIME = 1e8  # of a flow of embeddings: six digits are left then, and steps grow no longer
 ROOT_TOLERANCE = 1e-13  # of tau, for the time of an event; the state there is no better than ``rtol``
 
 
@@ -53,6 +68,11 @@ class Event:
     name: str
     measure: Callable[[Array], float]
     terminal: bool = False
+
+    def __post_init__(self) -> None:
+        check_text(self.name, "name")
+        check_callable(self.measure, "measure")
+        check_flag(self.terminal, "terminal")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +101,7 @@ class Integration:
         """States at ascending ``times`` (k,) in [0, ``end``], (k, *shape), from the polynomial of each step.
 
         Raises ValueError for a time outside, RuntimeError when integrated without ``dense_output``."""
-        t = check_times(times)
+        t = check_times(times, LAST_TIME)
         if t[-1] > self.end:
             raise ValueError(f"time {t[-1]:g} lies after the end of the integration, {self.end:g}; integrate further")
         if self.end == 0:
@@ -107,15 +127,24 @@ def integrate(
     ``times``: ascending times <= ``end`` whose states are wanted. ``dense_output`` keeps every step, so that ``at``
     answers for any time: 60 bytes an entry a step. ``implicit_limit``: largest state for which implicit steps may be
     taken; 0 forbids them. Raises ValueError for bad times, a repeated event name or an rtol outside [1e-13, 1e-2],
-    RuntimeError when the integrator gives up.
+    for a velocity of another shape than the start's, RuntimeError when the integrator gives up.
     """
-    wanted = np.empty(0) if times is None else check_times(times)
-    if not np.isfinite(end) or end < 0 or (wanted.size and wanted[-1] > end):
-        raise ValueError(f"the end must be a finite time >= 0 and >= every requested time; got {end}")
-    if not 1e-13 <= rtol <= 1e-2:
-        raise ValueError(f"rtol must lie between 1e-13 and 1e-2; got {rtol}")
-    if len({event.name for event in events}) < len(events):
-        raise ValueError("two events have the same name; name them apart")
+    wanted = np.empty(0) if times is None else check_times(times, LAST_TIME)
+    if not 0 <= check_real(end, "the end") <= LAST_TIME or (wanted.size and wanted[-1] > end):
+        raise ValueError(
+            f"the end must be a finite time >= 0, <= {LAST_TIME:.0e} and >= every requested time; got {shown(end)}"
+        )
+    check_tolerance(rtol, "rtol")
+    check_flag(dense_output, "dense_output")
+    check_whole_number(implicit_limit, "implicit_limit", 0)
+    events = _events(events)
+    check_callable(velocity, "velocity")
+    start = check_array(start, "start")
+    if start.size == 0:
+        raise ValueError(f"start must hold at least one number; got shape {start.shape}")
+    first = check_array(velocity(start), "velocity(start)")
+    if first.shape != start.shape:
+        raise ValueError(f"velocity(start) must have the shape of start, {start.shape}; got {first.shape}")
     happened = {event.name: 0.0 if event.measure(start) >= 0 else np.inf for event in events}
     stopped = next((event.name for event in events if event.terminal and happened[event.name] == 0), None)
     if end == 0 or stopped is not None:
@@ -123,12 +152,13 @@ def integrate(
         states = np.repeat(start[None], len(at_start), axis=0)
         return Integration(0.0, start, at_start, states, happened, stopped, 0, None, start, 1.0, None)
 
-    speed, size = float(np.linalg.norm(velocity(start))), float(np.linalg.norm(start))
+    speed, size = float(np.linalg.norm(first)), float(np.linalg.norm(start))
     scale = size / speed if speed > 0 and size > 0 else 1.0
     clock = min(float(end), scale)
     tau_end = float(np.log1p(end / clock))
     tau_wanted = np.minimum(np.log1p(wanted / clock), tau_end)
-    tolerances = {"rtol": rtol, "atol": ABSOLUTE_TOLERANCE * (float(np.abs(start).max()) or 1.0)}
+    absolute = max(ABSOLUTE_TOLERANCE * (float(np.abs(start).max()) or 1.0), SMALLEST_TOLERANCE)
+    tolerances = {"rtol": rtol, "atol": absolute}
 
     def rhs(tau: float, y: Array) -> Array:
         return np.asarray(clock * np.exp(tau) * velocity(y.reshape(start.shape)).ravel())
@@ -197,12 +227,41 @@ def integrate(
     )
 
 
-def check_times(times: ArrayLike) -> Array:
-    """Return ``times`` as a float64 array (k,); raises ValueError unless it is ascending, finite and >= 0."""
-    t = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    if t.ndim != 1 or t.size == 0 or not np.isfinite(t).all() or t[0] < 0 or (np.diff(t) < 0).any():
-        raise ValueError("times must be a non-empty ascending list of finite numbers >= 0")
+def check_times(times: ArrayLike, last: float = LAST_FLOW_TIME) -> Array:
+    """Return ``times`` as a float64 array (k,); raises ValueError unless it is ascending, >= 0 and <= ``last``."""
+    t = np.atleast_1d(check_reals(times, "times"))
+    if t.ndim != 1 or t.size == 0 or not (t[0] >= 0 and t[-1] <= last) or not (t[1:] >= t[:-1]).all():
+        raise ValueError(
+            f"times must be a non-empty ascending list of finite numbers >= 0, <= {last:.0e}; got {shown(times)}"
+        )
     return t
+
+
+def check_decay_span(decay: float, times: Array) -> None:
+    """ValueError for explicit steps through so much weight decay that everything is zero long before the end."""
+    if decay * times[-1] > LONGEST_DECAY:
+        raise ValueError(
+            f"weight_decay times the last time is {decay * times[-1]:.1e}, above {LONGEST_DECAY:.0e}: all has decayed "
+            "to zero by then; end earlier"
+        )
+
+
+def check_tolerance(value: float, name: str) -> float:
+    """A relative tolerance that float64 can meet and that still means something."""
+    number = check_real(value, name)
+    if not 1e-13 <= number <= 1e-2:
+        raise ValueError(f"{name} must lie between 1e-13 and 1e-2; got {shown(value)}")
+    return number
+
+
+def _events(events: Sequence[Event]) -> tuple[Event, ...]:
+    if not isinstance(events, Sequence) or isinstance(events, str):
+        raise TypeError(f"events must be a list of Event; got {shown(events)}")
+    for event in events:
+        check_type(event, Event, "every one of events", "make one with Event, energy_reaches, stationary, ...")
+    if len({event.name for event in events}) < len(events):
+        raise ValueError("two events have the same name; name them apart")
+    return tuple(events)
 
 
 class _Constant:

@@ -16,10 +16,27 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .cross_entropy import Array
-from .flow_equations import FlowEquation
-from .flow_integrator import IMPLICIT_LIMIT, RELATIVE_TOLERANCE, Event, Integration, check_times, integrate
-from .laplacian import Eigenspaces
+from .checks import (
+    LARGEST_ENTRY,
+    Array,
+    check_array,
+    check_flag,
+    check_number,
+    check_positive,
+    check_whole_number,
+    shown,
+)
+from .flow_equations import FlowEquation, check_equation
+from .flow_integrator import (
+    IMPLICIT_LIMIT,
+    LAST_FLOW_TIME,
+    RELATIVE_TOLERANCE,
+    Event,
+    Integration,
+    check_times,
+    integrate,
+)
+from .laplacian import Eigenspaces, check_spaces
 
 T = TypeVar("T")
 
@@ -66,6 +83,9 @@ def follow(
     implicit_limit: int = IMPLICIT_LIMIT,
 ) -> FlowPath[T]:
     """Follow the flow to ``end`` or the first terminal event, keeping every step. Raises as ``integrate`` does."""
+    check_equation(equation)
+    if check_number(end, "the end") > LAST_FLOW_TIME:
+        raise ValueError(f"the end must be a time <= {LAST_FLOW_TIME:.0e}; got {shown(end)}")
     options: dict[str, Any] = {"events": events, "rtol": rtol, "implicit_limit": implicit_limit}
     return FlowPath(equation, integrate(equation.velocity, equation.start, end, dense_output=True, **options))
 
@@ -82,9 +102,12 @@ def energy_reaches(
 ) -> Event:
     """The energy tr(Pi_k VV') of eigenspace ``k`` is at least ``level`` (at most, when not ``rising``).
 
-    Named "energy k" unless told otherwise. Raises ValueError when the spaces are not those of n nodes, IndexError
-    for a missing eigenspace.
+    Named "energy k" unless told otherwise. Raises ValueError when the spaces are not those of n nodes, or for a missing
+    eigenspace.
     """
+    check_equation(equation), check_flag(rising, "rising")
+    k = check_whole_number(k, "k", 0, check_spaces(spaces).eigenvalues.size - 1)
+    level = check_number(level, "level")
     columns, sign = spaces.columns(k), 1.0 if rising else -1.0
     n = equation.gram(equation.start).shape[-1]
     if len(columns) != n:
@@ -98,6 +121,8 @@ def energy_reaches(
 
 def loss_falls_below(equation: FlowEquation[T], level: float, *, terminal: bool = False, name: str = "loss") -> Event:
     """The loss L, summed over rows and without weight decay, is at most ``level``."""
+    check_equation(equation)
+    level = check_number(level, "level")
     return Event(name, lambda state: level - float(equation.loss(state)), terminal)
 
 
@@ -109,14 +134,16 @@ def stationary(
     A step is exact to ``rtol`` times the state, which the fastest mode turns into a velocity: a tolerance below rtol
     times the largest logit times the norm of V may never be met. Costs one velocity a step.
     """
-    if not tolerance > 0:
-        raise ValueError(f"the tolerance of a stationary state must be positive; got {tolerance}")
+    check_equation(equation)
+    tolerance = check_positive(tolerance, "tolerance")
     return Event(name, lambda state: tolerance - float(np.linalg.norm(equation.velocity(state))), terminal)
 
 
-def space_energies(grams: Array, spaces: Eigenspaces) -> Array:
+def space_energies(grams: ArrayLike, spaces: Eigenspaces) -> Array:
     """tr(Pi_k K) for a stack of Gram matrices (..., n, n): (..., number of eigenspaces)."""
-    basis = spaces.basis
-    per_column = np.einsum("...ij,ik,jk->...k", grams, basis, basis, optimize=True)
+    k, basis = check_array(grams, "grams", largest=LARGEST_ENTRY**2), check_spaces(spaces).basis
+    if k.shape[-2:] != basis.shape:
+        raise ValueError(f"grams must have shape (..., {len(basis)}, {len(basis)}) like the eigenspaces; got {k.shape}")
+    per_column = np.einsum("...ij,ik,jk->...k", k, basis, basis, optimize=True)
     starts = np.cumsum(spaces.multiplicities) - spaces.multiplicities
     return np.asarray(np.add.reduceat(per_column, starts, axis=-1))

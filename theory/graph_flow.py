@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .cayley_flow import TOLERANCE, cayley_flow
-from .cross_entropy import Array
+from .checks import Array, check_flag
+from .cross_entropy import check_target
 from .flow import tied_flow, untied_flow
 from .graph_optimum import useful_symmetry
 from .graphs import Graph
 from .optimum import check_size
 from .reduced_flow import reduced_flow
+from .starts import check_scale
 from .targets import one_hop_sparse, one_hop_target
 
 # On a million nodes a step takes a tenth of a second: there eigenvalues are right to about 1e-6, not 1e-7, in three
@@ -54,6 +56,7 @@ def graph_flow(
     than LARGE nodes. Raises ValueError for a bad option, an isolated node without self-edges, or a graph too large for
     the dense route that has no symmetry.
     """
+    check_flag(tied, "tied")
     one_hop_sparse(graph, self_edges=self_edges)  # the error for isolated nodes, which names them
     target: dict[str, Any] = {"self_edges": self_edges, "label_smoothing": label_smoothing}
     if graph.family in ("cycle", "torus"):
@@ -81,17 +84,17 @@ def graph_flow(
 
 
 def target_flow(
-    target: Array, times: ArrayLike, *, init_scale: float, tied: bool = True, weight_decay: float = 0.0
+    target: ArrayLike, times: ArrayLike, *, init_scale: float, tied: bool = True, weight_decay: float = 0.0
 ) -> GraphFlow:
     """The same for any row-stochastic ``target`` (n, n), over all nodes."""
-    if not np.isfinite(init_scale) or init_scale <= 0:
-        raise ValueError(f"init_scale must be a positive number; got {init_scale!r}")
-    n = len(target)
-    some, none = init_scale * np.eye(n), np.zeros((n, n))
+    check_flag(tied, "tied")
+    t = check_target(target)
+    n = len(t)
+    some, none = check_scale(init_scale, "init_scale") * np.eye(n), np.zeros((n, n))
     whole = (
-        tied_flow(target, some, times, weight_decay=weight_decay)
+        tied_flow(t, some, times, weight_decay=weight_decay)
         if tied
-        else untied_flow(target, np.hstack([some, none]), np.hstack([none, some]), times, weight_decay=weight_decay)
+        else untied_flow(t, np.hstack([some, none]), np.hstack([none, some]), times, weight_decay=weight_decay)
     )
     ones = np.ones(n, dtype=np.int64)
     pairs = [(np.linalg.svd(v, compute_uv=False) ** 2, ones) for v in whole.embedding]

@@ -10,12 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .certificate import Certificate
+from .checks import Array, brief, check_flag
 from .closed_forms import closed_form_optimum
 from .closed_forms_base import ClosedForm
-from .cross_entropy import Array
 from .graphs import Graph
 from .optimum import OPTIMUM_LIMIT, TiedOptimum, tied_optimum
 from .reduced_optimum import UNKNOWNS_LIMIT, ReducedOptimum, reduced_tied_optimum
@@ -67,6 +67,7 @@ def graph_optimum(
     Raises ValueError for a bad option, an isolated node without self-edges, or a graph of more than OPTIMUM_LIMIT nodes
     with neither closed form nor enough symmetry; RuntimeError when no certified optimum is found.
     """
+    check_flag(tied, "tied")
     one_hop_sparse(graph, self_edges=self_edges)  # the error for isolated nodes, which names them
     known = closed_form_optimum(
         graph, tied=tied, weight_decay=weight_decay, self_edges=self_edges, label_smoothing=label_smoothing
@@ -83,19 +84,19 @@ def graph_optimum(
             return _from_blocks(reduced_tied_optimum(symmetry.algebra, target, weight_decay=weight_decay), symmetry)
     if graph.n > OPTIMUM_LIMIT:
         raise ValueError(
-            f"{graph.name} has {graph.n} nodes, no closed form and too little symmetry, and the dense optimum handles "
-            f"up to {OPTIMUM_LIMIT}; use a smaller graph"
+            f"{brief(graph.name)} has {graph.n} nodes, no closed form and too little symmetry, and the dense optimum "
+            f"handles up to {OPTIMUM_LIMIT}; use a smaller graph"
         )
     target = one_hop_target(graph, self_edges=self_edges, label_smoothing=label_smoothing)
     return target_optimum(target, tied=tied, weight_decay=weight_decay)
 
 
-def target_optimum(target: Array, *, tied: bool = True, weight_decay: float = 0.0) -> GraphOptimum:
+def target_optimum(target: ArrayLike, *, tied: bool = True, weight_decay: float = 0.0) -> GraphOptimum:
     """The certified optimum for any row-stochastic ``target`` (n, n), by the dense route, in the same form.
 
     Raises as ``tied_optimum`` and ``untied_optimum``.
     """
-    if tied:
+    if check_flag(tied, "tied"):
         return _from_dense(tied_optimum(target, weight_decay=weight_decay))
     return _from_untied(untied_optimum(target, weight_decay=weight_decay))
 

@@ -9,12 +9,13 @@ self-edges (r t + 1) / (r + 1), with smoothing a factor 1 - a), and S0 has 2 t a
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .block_algebra import BlockAlgebra
-from .cross_entropy import Array, check_weight_decay
+from .checks import Array, check_flag, check_smoothing
+from .cross_entropy import check_weight_decay
 from .graph_optimum import useful_symmetry
-from .graphs import Graph
+from .graphs import Graph, check_graph
 from .linearized import early_modes
 from .optimum import check_size
 from .spectra import CLOSED_FORM_TOLERANCE, EIGENVALUE_TOLERANCE, Spectrum, closed_form_spectrum, merge_eigenvalues
@@ -34,13 +35,14 @@ def growth_rates(
     Positive rates grow: energy s^2 reaches order one at ln(1/s^2) / (2 s_k), in units of step size times steps. Raises
     ValueError for a bad option, an isolated node without self-edges, or a graph too large for the dense route.
     """
-    decay = check_weight_decay(weight_decay)
-    degrees = graph.degrees
+    decay, smoothing = check_weight_decay(weight_decay), check_smoothing(label_smoothing)
+    check_flag(tied, "tied"), check_flag(self_edges, "self_edges")
+    degrees = check_graph(graph).degrees
     known = None
     if graph.n > 1 and degrees.min() > 0 and np.ptp(degrees) == 0:
         known = closed_form_spectrum(graph, "random-walk")
     if known is not None:
-        return _regular(known, float(degrees[0]), tied, decay, self_edges, label_smoothing)
+        return _regular(known, float(degrees[0]), tied, decay, self_edges, smoothing)
     symmetry = useful_symmetry(graph)
     if symmetry is not None:
         target = symmetry.target(self_edges=self_edges, label_smoothing=label_smoothing)
@@ -51,7 +53,7 @@ def growth_rates(
     return target_growth_rates(target, tied=tied, weight_decay=decay)
 
 
-def target_growth_rates(target: Array, *, tied: bool = True, weight_decay: float = 0.0) -> Spectrum:
+def target_growth_rates(target: ArrayLike, *, tied: bool = True, weight_decay: float = 0.0) -> Spectrum:
     """The same for any row-stochastic ``target`` (n, n), by the dense route."""
     decay = check_weight_decay(weight_decay)
     values = early_modes(target, tied=tied).rates
@@ -59,8 +61,6 @@ def target_growth_rates(target: Array, *, tied: bool = True, weight_decay: float
 
 
 def _regular(known: Spectrum, degree: float, tied: bool, decay: float, loops: bool, smoothing: float) -> Spectrum:
-    if not 0.0 <= smoothing < 1.0:
-        raise ValueError(f"label_smoothing must lie in [0, 1); got {smoothing}")
     t, counts = 1.0 - known[0], known[1].copy()
     if loops:
         t = (degree * t + 1.0) / (degree + 1.0)

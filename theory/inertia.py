@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from scipy.sparse.linalg import splu
 
+from .checks import LARGEST_ENTRY, check_array, check_number
 from .spectra import Floats
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -113,14 +114,14 @@ def inertia(matrix: sp.sparray, shift: float) -> int:
     if found.dtype.kind not in "biuf":
         raise ValueError(f"inertia needs a real matrix; got dtype {found.dtype}")
     exact = sp.csr_array(found, dtype=np.float64)
-    if not np.isfinite(exact.data).all():
-        raise ValueError("inertia needs finite entries; the matrix has entries that are not finite")
+    check_array(exact.data, "the matrix")
     scale = abs(exact).max() if exact.nnz else 0.0
     gap = abs(exact - exact.T).max() if exact.nnz else 0.0
     if gap > 1e-10 * scale:
         raise ValueError(f"inertia needs a symmetric matrix; the largest |M - M'| is {gap:.1e}; pass (M + M') / 2")
-    if not np.isfinite(shift):
-        raise ValueError(f"shift must be a finite number; got {shift}")
+    shift = check_number(shift, "shift")
+    if abs(shift) > LARGEST_ENTRY:
+        raise ValueError(f"shift must lie within {LARGEST_ENTRY:.0e} of zero; got {shift:g}")
     factor = shifted_factor(exact, float(shift))
     if factor.error > _LARGEST_ERROR * max(scale, abs(shift)):
         raise RuntimeError(

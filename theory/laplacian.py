@@ -10,7 +10,8 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh, eigvalsh
 
-from .graphs import Graph
+from .checks import LARGEST_ENTRY, check_array, check_real, check_reals, check_type, shown
+from .graphs import Graph, check_graph
 from .spectra import (
     DENSE_LIMIT,
     EIGENVALUE_TOLERANCE,
@@ -72,6 +73,11 @@ class Eigenspaces:
         return columns @ columns.T
 
 
+def check_spaces(spaces: object) -> Eigenspaces:
+    """``spaces`` if they are Eigenspaces; TypeError otherwise."""
+    return check_type(spaces, Eigenspaces, "spaces", "make them with laplacian_eigenspaces or eigenspaces")
+
+
 def laplacian(graph: Graph, kind: str = "combinatorial") -> sp.csr_array:
     """A Laplacian as an (n, n) float64 CSR matrix. With D the diagonal of degrees (a self-loop counts once):
 
@@ -82,7 +88,7 @@ def laplacian(graph: Graph, kind: str = "combinatorial") -> sp.csr_array:
     eigenvalue zero. Raises ValueError for an unknown kind.
     """
     check_kind(kind)
-    adjacency, degrees = graph.adjacency, graph.degrees
+    adjacency, degrees = check_graph(graph).adjacency, graph.degrees
     if kind == "combinatorial":
         return _canonical(sp.diags_array(degrees) - adjacency)
     connected = degrees > 0
@@ -105,10 +111,11 @@ def eigenspaces(symmetric_matrix: ArrayLike | sp.sparray, *, tolerance: float = 
     eigenvalue is their mean. Raises ValueError for a matrix that is not square, finite and symmetric, for n >
     ``DENSE_LIMIT``, or a negative tolerance.
     """
-    if not (np.isfinite(tolerance) and tolerance >= 0):
-        raise ValueError(f"tolerance must be a finite number of zero or more; got {tolerance}")
+    width = check_real(tolerance, "tolerance")
+    if not 0 <= width <= LARGEST_ENTRY:
+        raise ValueError(f"tolerance must be a finite number of zero or more; got {shown(tolerance)}")
     values, basis = eigh(_dense_symmetric(symmetric_matrix))
-    distinct, multiplicities = merge_eigenvalues(values, tolerance=tolerance)
+    distinct, multiplicities = merge_eigenvalues(values, tolerance=width)
     return Eigenspaces(distinct, multiplicities, np.ascontiguousarray(basis))
 
 
@@ -118,7 +125,7 @@ def laplacian_eigenspaces(graph: Graph, kind: str = "symmetrized-random-walk") -
     check_kind(kind)
     if kind == "random-walk":
         raise ValueError("the 'random-walk' Laplacian is not symmetric; use 'symmetric' or 'symmetrized-random-walk'")
-    _check_dense_size(graph.n)
+    _check_dense_size(check_graph(graph).n)
     return eigenspaces(laplacian(graph, kind))
 
 
@@ -154,16 +161,15 @@ def _check_dense_size(n: int) -> None:
 
 
 def _dense_symmetric(matrix: ArrayLike | sp.sparray) -> Floats:
-    given: Any = matrix if sp.issparse(matrix) else np.asarray(matrix)
-    shape, kind = given.shape, given.dtype.kind
+    given: Any = matrix if sp.issparse(matrix) else check_reals(matrix, "the matrix", kinds="biuf")
+    shape = given.shape
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
         raise ValueError(f"eigenspaces need a non-empty square matrix; got shape {shape}")
     _check_dense_size(shape[0])
-    if kind not in "biuf":
+    if given.dtype.kind not in "biuf":  # sparse; of a dense one it is known
         raise ValueError(f"eigenspaces need a real matrix; got dtype {given.dtype}")
     dense = np.asarray(given.toarray() if sp.issparse(matrix) else given, dtype=np.float64)
-    if not np.isfinite(dense).all():
-        raise ValueError("the matrix has entries that are not finite; eigenspaces need finite entries")
+    check_array(dense, "the matrix")
     gap = np.abs(dense - dense.T).max()
     if gap > _SYMMETRY_TOLERANCE * np.abs(dense).max():
         raise ValueError(

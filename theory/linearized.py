@@ -19,9 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh, svd
 
-from .cross_entropy import Array, check_row_weight, check_target, check_weight_decay
+from .checks import Array, check_flag, check_matrix, check_real, shown
+from .cross_entropy import check_row_weight, check_target, check_weight_decay
+from .flow_integrator import check_times
 from .laplacian import EIGENVALUE_TOLERANCE
-from .trajectory import check_matrix
+from .starts import SMALLEST_SCALE
+
+LARGEST_EXPONENT = 250.0  # exp of twice that, times the start, stays in float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +40,15 @@ class EarlyModes:
 
     def mode_times(self, init_scale: float) -> Array:
         """t_k = ln(1/s^2) / (2 s_k) for s = ``init_scale`` in (0, 1); infinity for modes that do not grow."""
-        if not 0.0 < init_scale < 1.0:
-            raise ValueError(f"init_scale must lie in (0, 1) for an early phase to exist; got {init_scale}")
+        scale = check_real(init_scale, "init_scale")
+        if not SMALLEST_SCALE <= scale < 1.0:
+            raise ValueError(
+                f"init_scale must lie in (0, 1), from {SMALLEST_SCALE:.0e}, for an early phase to exist; "
+                f"got {shown(init_scale)}"
+            )
         growing = self.rates > EIGENVALUE_TOLERANCE
         times = np.full(len(self.rates), np.inf)
-        times[growing] = np.log(1.0 / init_scale**2) / (2.0 * self.rates[growing])
+        times[growing] = np.log(1.0 / scale**2) / (2.0 * self.rates[growing])
         return times
 
 
@@ -48,10 +56,10 @@ def early_modes(
     target: ArrayLike, *, tied: bool = True, weight_decay: float = 0.0, row_weight: ArrayLike | None = None
 ) -> EarlyModes:
     """The growth rates and modes of the linear flow around zero embeddings. See the module for the equation."""
-    t, decay = check_target(target), check_weight_decay(weight_decay)
+    t, decay, one_sided = check_target(target), check_weight_decay(weight_decay), check_flag(tied, "tied")
     w = check_row_weight(row_weight, len(t))
     r0 = w[:, None] * (t - 1.0 / len(t))
-    if tied:
+    if one_sided:
         rates, modes = eigh(r0 + r0.T)
         return EarlyModes(rates[::-1] - 2 * decay, modes[:, ::-1], modes[:, ::-1], True)
     left, values, right_t = svd(r0)
@@ -68,8 +76,11 @@ def early_gram(
 ) -> Array:
     """K(t) = exp(t S0) K(0) exp(t S0) of the tied early phase at ``times`` (k,), shape (k, n, n)."""
     modes = early_modes(target, tied=True, weight_decay=weight_decay, row_weight=row_weight)
-    n = len(modes.rates)
-    k0 = modes.left.T @ check_matrix(np.asarray(gram0, dtype=np.float64), (n, n), "gram0") @ modes.left
-    growth = np.exp(np.multiply.outer(np.atleast_1d(np.asarray(times, dtype=np.float64)), modes.rates))
+    n, t = len(modes.rates), check_times(times)
+    if modes.rates[0] * t[-1] > LARGEST_EXPONENT:
+        last = LARGEST_EXPONENT / modes.rates[0]
+        raise ValueError(f"times must end by {last:.3g}: exp(t S0) overflows at {t[-1]:g}, long after the early phase")
+    k0 = modes.left.T @ check_matrix(gram0, (n, n), "gram0") @ modes.left
+    growth = np.exp(np.multiply.outer(t, modes.rates))
     inner = growth[:, :, None] * k0 * growth[:, None, :]
     return np.asarray(modes.left @ inner @ modes.left.T)

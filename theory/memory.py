@@ -16,16 +16,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf, log2, sqrt
-from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from .cross_entropy import Array
-from .graphs import Graph
+from .checks import Array, check_flag, check_real, check_room, check_whole_number, shown
+from .graphs import Graph, check_graph
 from .laplacian import eigenspaces
+
+LARGEST_DIMENSION = 1e200  # with any count of nodes and levels, the bits stay in float64
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def associative_bits(nodes: int, edges: int, *, both_directions: bool = False) -
     Source: arXiv 2510.26745, proposition 2.
     """
     n, e = check_whole_number(nodes, "nodes", 1), check_whole_number(edges, "edges", 0)
-    return (2 if both_directions else 1) * e * log2(n)
+    return (2 if check_flag(both_directions, "both_directions") else 1) * e * log2(n)
 
 
 def geometric_bits(nodes: int, dimension: float, levels: float, *, tied: bool = True) -> float:
@@ -73,11 +74,12 @@ def geometric_bits(nodes: int, dimension: float, levels: float, *, tied: bool = 
     finite, or for bad counts. Source: arXiv 2510.26745, proposition 2.
     """
     n = check_whole_number(nodes, "nodes", 1)
-    if not 0 <= dimension < inf:
-        raise ValueError(f"dimension must be a finite number of zero or more; got {dimension}")
-    if not 1 <= levels < inf:
-        raise ValueError(f"levels must be a finite number of one or more; got {levels}")
-    return (1 if tied else 2) * n * dimension * log2(levels)
+    m, l = check_real(dimension, "dimension"), check_real(levels, "levels")
+    if not 0 <= m <= LARGEST_DIMENSION:
+        raise ValueError(f"dimension must be a finite number of zero or more; got {shown(dimension)}")
+    if not 1 <= l < inf:
+        raise ValueError(f"levels must be a finite number of one or more; got {shown(levels)}")
+    return (1 if check_flag(tied, "tied") else 2) * n * m * log2(l)
 
 
 def storage_cost(
@@ -91,7 +93,7 @@ def storage_cost(
     which fails for stars: ``geometric_norm_bound`` is right for every graph. Errors as the two functions.
     Source: arXiv 2510.26745, propositions 2 and 3.
     """
-    pairs = (2 if both_directions else 1) * check_whole_number(edges, "edges", 0)
+    pairs = (2 if check_flag(both_directions, "both_directions") else 1) * check_whole_number(edges, "edges", 0)
     return StorageCost(
         nodes=check_whole_number(nodes, "nodes", 1),
         pairs=pairs,
@@ -112,7 +114,8 @@ def path_star_storage(
     Norms as ``storage_cost``. Raises ValueError unless d >= 1 (compressed: d >= 2) and l >= 2.
     Source: arXiv 2510.26745, propositions 1-3.
     """
-    d, l = check_whole_number(arms, "arms", 2 if compressed else 1), check_whole_number(length, "length", 2)
+    fewest = 2 if check_flag(compressed, "compressed") else 1
+    d, l = check_whole_number(arms, "arms", fewest), check_whole_number(length, "length", 2)
     edges = d * (l - 1)
     dimension = log2(d) if compressed else float(d)
     return storage_cost(edges + 1, edges, dimension, l, both_directions=both_directions, tied=tied)
@@ -145,7 +148,8 @@ def geometric_norm_bound(graph: Graph, *, tied: bool = True) -> float:
     the matched edges only. Attained for stars and complete graphs (tied), for disjoint edges (both).
     Source: ours, in place of the sqrt(n) and sqrt(2 n) of arXiv 2510.26745, proposition 3.
     """
-    support = sp.csr_array(graph.adjacency - sp.diags_array(graph.adjacency.diagonal()))
+    check_flag(tied, "tied")
+    support = sp.csr_array(check_graph(graph).adjacency - sp.diags_array(graph.adjacency.diagonal()))
     support.eliminate_zeros()
     covered = int(np.count_nonzero(np.diff(support.indptr)))
     doubled = int((maximum_bipartite_matching(support, perm_type="column") >= 0).sum())  # 2 f
@@ -159,6 +163,7 @@ def associative_matrix(graph: Graph, *, both_directions: bool = True) -> sp.csr_
     of A; otherwise each edge is stored once, from the node with the lower index. Weights are ignored; a self-loop is
     one pair. Any orthonormal phi gives the same norm. Source: arXiv 2510.26745, proposition 3.
     """
+    check_graph(graph), check_flag(both_directions, "both_directions")
     support = graph.adjacency if both_directions else sp.csr_array(sp.triu(graph.adjacency, format="csr"))
     return sp.csr_array((np.ones(support.nnz), support.indices, support.indptr), shape=support.shape)
 
@@ -170,7 +175,7 @@ def incidence_code(graph: Graph) -> sp.csr_array:
     softmax over all nodes would still favour u itself (exclude it). ||phi||_F^2 is twice |E|, less the self-loops.
     Weights are ignored. Columns: edges (i, j), i <= j, in row-major order. Source: arXiv 2510.26745, proposition 4.
     """
-    upper = sp.triu(graph.adjacency, format="csr").tocoo()
+    upper = sp.triu(check_graph(graph).adjacency, format="csr").tocoo()
     i, j = upper.coords
     columns = np.arange(upper.nnz)
     apart = i != j
@@ -187,7 +192,7 @@ def shifted_adjacency_code(graph: Graph) -> Array:
     tr A - n min(A). Weights count. The multiplicity is counted within the tolerance of ``eigenspaces``, which also
     bounds n. Raises ValueError above its size limit. Source: ours (arXiv 2510.26745, proposition 4, uses |E|).
     """
-    spaces = eigenspaces(graph.adjacency)
+    spaces = eigenspaces(check_graph(graph).adjacency)
     kept = spaces.labels > 0
     return spaces.basis[:, kept] * np.sqrt(spaces.eigenvalues[spaces.labels[kept]] - spaces.eigenvalues[0])
 
@@ -200,16 +205,8 @@ def path_star_code(arms: int, length: int) -> NDArray[np.int64]:
     ValueError unless arms >= 1 and length >= 2. Source: arXiv 2510.26745, proposition 2 (one dimension a path).
     """
     d, l = check_whole_number(arms, "arms", 1), check_whole_number(length, "length", 2)
+    check_room((d * (l - 1.0) + 1) * d, "the code")
     steps = np.arange(d * (l - 1))
     code = np.zeros((d * (l - 1) + 1, d), dtype=np.int64)
     code[steps + 1, steps // (l - 1)] = steps % (l - 1) + 1
     return code
-
-
-def check_whole_number(value: int, name: str, least: int) -> int:
-    """Return ``value`` as an int; TypeError unless it is a whole number, ValueError below ``least``."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be a whole number; got {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be at least {least}; got {value}")
-    return int(value)

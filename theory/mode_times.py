@@ -25,9 +25,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .cross_entropy import Array
+from .checks import Array, check_array, check_number, check_type, shown
 from .flow_equations import FlowEquation, tied_equation, untied_equation
-from .flow_integrator import check_times
+from .flow_integrator import LAST_TIME, check_times
 from .flow_path import energy_reaches, follow
 from .laplacian import Eigenspaces, eigenspaces
 from .linearized import EarlyModes, early_modes
@@ -59,6 +59,7 @@ class ModeTimes:
 
 def early_spaces(modes: EarlyModes) -> Eigenspaces:
     """The modes grouped by equal rate, ascending in the rate (the order of ``Eigenspaces``), on the V side."""
+    check_type(modes, EarlyModes, "modes", "make them with early_modes")
     return eigenspaces((modes.left * modes.rates) @ modes.left.T)
 
 
@@ -84,7 +85,7 @@ def measured_mode_times(
     predicted = EarlyModes(rates, modes.left, modes.right, tied).mode_times(init_scale)
     if not np.isfinite(predicted).any():
         raise ValueError(f"no mode grows from zero: the largest rate is {rates[0]:.3g}; use less weight decay")
-    last = HORIZON * float(predicted[0]) if end is None else float(end)
+    last = HORIZON * float(predicted[0]) if end is None else check_number(end, "end")
     n, count = len(modes.rates), len(rates)
 
     def measure(equation: FlowEquation[T]) -> Array:
@@ -110,12 +111,15 @@ def reach_times(times: ArrayLike, energy: ArrayLike, level: ArrayLike) -> Array:
 
     Raises ValueError for shapes that do not fit, or a level that is not positive.
     """
-    t, e = check_times(times), np.asarray(energy, dtype=np.float64)
+    t, e = check_times(times, LAST_TIME), check_array(energy, "energy", largest=np.inf)
     if e.ndim != 2 or len(e) != len(t) or not (e >= 0).all():
         raise ValueError(f"energy must be non-negative with one row a time ({len(t)}); got shape {e.shape}")
-    want = np.broadcast_to(np.asarray(level, dtype=np.float64), e.shape[1:])
+    levels = check_array(level, "level", largest=np.inf)
+    if levels.shape not in ((), e.shape[1:]):
+        raise ValueError(f"level must be a number or one a mode, {e.shape[1:]}; got shape {levels.shape}")
+    want = np.broadcast_to(levels, e.shape[1:])
     if not (want > 0).all():
-        raise ValueError("every level must be positive")
+        raise ValueError(f"every level must be positive; got {shown(level)}")
     out = np.full(e.shape[1], np.inf)
     reached = e >= want
     for k in np.flatnonzero(reached.any(axis=0)):

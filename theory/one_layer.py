@@ -27,12 +27,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .cross_entropy import Array, check_row_weight, check_target, check_weight_decay, cross_entropy, residual
-from .descent import check_step_size, check_steps, iterate
+from .checks import Array, check_array, check_flag, check_matrix
+from .cross_entropy import check_row_weight, check_target, check_weight_decay, cross_entropy, residual
+from .descent import check_step_size, check_steps, finite_loss, iterate
 from .flow import at_times
-from .flow_equations import FlowEquation
+from .flow_equations import FlowEquation, check_logits
 from .flow_integrator import RELATIVE_TOLERANCE
-from .trajectory import check_matrix, compress_columns
+from .trajectory import compress_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,7 @@ class OneLayerTrajectory:
     @property
     def logits(self) -> Array:
         """Z(t) = E W E', shape (k, n, n)."""
-        return one_layer_logits(self.embedding, self.inner)
+        return _logits(self.embedding, self.inner)
 
     @property
     def balance(self) -> Array:
@@ -56,8 +57,15 @@ class OneLayerTrajectory:
         return np.asarray(e.swapaxes(-1, -2) @ e - w @ w.swapaxes(-1, -2) - w.swapaxes(-1, -2) @ w)
 
 
-def one_layer_logits(embedding: Array, inner: Array) -> Array:
-    """Z = E W E' for E (..., n, m) and W (..., m, m)."""
+def one_layer_logits(embedding: ArrayLike, inner: ArrayLike) -> Array:
+    """Z = E W E' for finite E (..., n, m) and W (..., m, m), of the same batch shape. Raises ValueError for others."""
+    e, w = check_array(embedding, "embedding"), check_array(inner, "inner")
+    if e.ndim < 2 or w.shape != (*e.shape[:-2], e.shape[-1], e.shape[-1]):
+        raise ValueError(f"embedding (..., n, m) and inner (..., m, m) do not fit; got shapes {e.shape} and {w.shape}")
+    return _logits(e, w)
+
+
+def _logits(embedding: Array, inner: Array) -> Array:
     return np.asarray(embedding @ inner @ embedding.swapaxes(-1, -2))
 
 
@@ -122,7 +130,9 @@ def one_layer_descent(
     net = _net(target, embedding0, inner0, weight_decay, row_weight, train_embedding, train_inner)
     eta, counts = check_step_size(step_size), check_steps(steps)
     states = iterate(lambda state: state + eta * net.velocity(state), net.start, counts)
-    left = np.power(1 - eta * net.decay, counts, dtype=np.float64)
+    with np.errstate(over="ignore"):  # the part that is not trained: beyond float64, it grew with the rest
+        left = np.power(1 - eta * net.decay, counts, dtype=np.float64)
+    finite_loss(lambda: net.loss(states))
     return net.trajectory(eta * counts.astype(np.float64), states, left)
 
 
@@ -143,7 +153,7 @@ class _Net:
         return np.asarray(e @ e.swapaxes(-1, -2))
 
     def loss(self, states: Array) -> Array:
-        return cross_entropy(one_layer_logits(*self.factors(states)), self.target, self.row_weight)
+        return cross_entropy(_logits(*self.factors(states)), self.target, self.row_weight)
 
     def trajectory(self, times: Array, states: Array, decayed: Array) -> OneLayerTrajectory:
         return OneLayerTrajectory(times, *self.full(states, decayed), self.loss(states))
@@ -161,12 +171,14 @@ def _net(
     t, decay = check_target(target), check_weight_decay(weight_decay)
     n = len(t)
     weight = check_row_weight(row_weight, n)
-    e0 = check_matrix(np.asarray(embedding0, dtype=np.float64), (n, None), "embedding0")
+    e0 = check_matrix(embedding0, (n, None), "embedding0")
     m = e0.shape[1]
-    w0 = check_matrix(np.asarray(inner0, dtype=np.float64), (m, m), "inner0")
+    w0 = check_matrix(inner0, (m, m), "inner0")
+    check_logits(_logits(e0, w0), "embedding0 with inner0")
+    check_flag(train_embedding, "train_embedding"), check_flag(train_inner, "train_inner")
 
     def force(e: Array, w: Array) -> Array:
-        return residual(one_layer_logits(e, w), t, weight)
+        return residual(_logits(e, w), t, weight)
 
     def embedding_velocity(e: Array, w: Array, r: Array) -> Array:
         return np.asarray(r @ e @ w.T + r.T @ e @ w - decay * e)

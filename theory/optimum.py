@@ -30,6 +30,7 @@ from scipy.sparse.csgraph import connected_components
 
 from .burer_monteiro import solve
 from .certificate import Certificate, tied_certificate
+from .checks import LARGEST_ENTRY, check_labels, check_matrix
 from .cross_entropy import Array, check_row_weight, check_target, check_weight_decay, cross_entropy
 from .objectives import TiedObjective
 
@@ -161,20 +162,33 @@ def check_size(n: int) -> None:
         raise ValueError(f"the dense optimum handles up to {OPTIMUM_LIMIT} nodes, got {n}; use a smaller graph")
 
 
-def centre_gram(gram: Array, components: NDArray[np.int64] | None = None) -> Array:
-    """J K J with J = I - 11'/n, or with the mean of each component removed when ``components`` labels are given."""
-    rows = centre_rows(gram, components)
-    return centre_rows(rows.T, components).T
+def centre_gram(gram: ArrayLike, components: ArrayLike | None = None) -> Array:
+    """J K J for a finite K (n, n), J = I - 11'/n, or with the mean of each component removed when ``components``, one
+    label from 0 on a node, are given."""
+    k = check_matrix(gram, (None, None), "gram", largest=LARGEST_ENTRY**2)
+    if k.shape[0] != k.shape[1]:
+        raise ValueError(f"gram must be a square matrix; got shape {k.shape}")
+    if len(k) == 0:
+        raise ValueError(f"gram must have a row for each node; got shape {k.shape}")
+    labels = None if components is None else check_labels(components, len(k), "components")
+    return _centred(_centred(k, labels).T, labels).T
 
 
-def centre_rows(embedding: Array, components: NDArray[np.int64] | None = None) -> Array:
-    """J V: the embedding (n, m) minus its mean row, or minus the mean row of each component."""
-    if components is None:
-        return np.asarray(embedding - embedding.mean(axis=0))
-    counts = np.bincount(components)
-    sums = np.zeros((len(counts), embedding.shape[1]))
-    np.add.at(sums, components, embedding)
-    return np.asarray(embedding - (sums / counts[:, None])[components])
+def centre_rows(embedding: ArrayLike, components: ArrayLike | None = None) -> Array:
+    """J V: the finite embedding (n, m), n >= 1, minus its mean row, or minus the mean row of each component."""
+    v = check_matrix(embedding, (None, None), "embedding")
+    if len(v) == 0:
+        raise ValueError(f"embedding must have a row for each node; got shape {v.shape}")
+    return _centred(v, None if components is None else check_labels(components, len(v), "components"))
+
+
+def _centred(v: Array, labels: NDArray[np.int64] | None) -> Array:
+    if labels is None:
+        return np.asarray(v - v.mean(axis=0))
+    counts = np.maximum(np.bincount(labels), 1)  # labels may be left out
+    sums = np.zeros((len(counts), v.shape[1]))
+    np.add.at(sums, labels, v)
+    return np.asarray(v - (sums / counts[:, None])[labels])
 
 
 def _in_column_space(factor: Array, bias: Array) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 import scipy.io
 import scipy.sparse as sp
 
+from .checks import brief, check_flag, shown
 from .graphs import Graph, as_graph, from_networkx, from_sparse
 
 # First lines of .csv and .tsv files that name columns rather than an edge.
@@ -39,18 +40,22 @@ def read_graph(path: str | os.PathLike[str], *, symmetrize: bool = False) -> Gra
     Raises ValueError in one line naming the file: for one that does not exist, is a directory, cannot be read
     or parsed, holds pickled data or no nodes, or breaks the conventions of ``graphs``.
     """
-    file = Path(path)
-    if file.is_dir():
-        raise ValueError(f"{str(file)!r} is a directory; give the path of a graph file inside it")
-    if not file.exists():
-        raise ValueError(f"graph file {str(file)!r} does not exist; check the path")
+    check_flag(symmetrize, "symmetrize")
+    file = _path(path)
     reader = _READERS.get(file.suffix.lower())
     try:
+        if file.is_dir():
+            raise ValueError(f"{_quoted(file)} is a directory; give the path of a graph file inside it")
+        if not file.exists():
+            raise ValueError(f"graph file {_quoted(file)} does not exist; check the path")
+        if not file.is_file():  # a pipe would be waited for, a device read without end
+            raise ValueError(f"{_quoted(file)} is not an ordinary file; copy the graph to one")
         if reader is None:
             return read_edge_list(file)
         return reader(file, symmetrize)
     except OSError as error:
-        raise ValueError(f"cannot read {str(file)!r}: {error.strerror or error}; check its permissions") from None
+        reason = brief(error.strerror or error)
+        raise ValueError(f"cannot read {_quoted(file)}: {reason}; check the path and its permissions") from None
 
 
 def read_edge_list(path: str | os.PathLike[str]) -> Graph:
@@ -69,13 +74,13 @@ def read_edge_list(path: str | os.PathLike[str]) -> Graph:
     Raises ValueError naming the file, line number and line for a line that is no edge; naming the file when
     it is not text or holds no nodes.
     """
-    file = Path(path)
+    file = _path(path)
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise ValueError(f"{str(file)!r} is not a UTF-8 text file; an edge list has one 'u v [weight]' a line")
+        raise ValueError(f"{_quoted(file)} is not a UTF-8 text file; an edge list has one 'u v [weight]' a line")
     lines = [
         (number, content, line.strip())
         for number, line in enumerate(text.split("\n"), start=1)
@@ -88,12 +93,12 @@ def read_edge_list(path: str | os.PathLike[str]) -> Graph:
         try:
             labels, weight = _parse_line(content, suffix)
         except ValueError as error:
-            raise ValueError(f"{file}:{number}: {error} in {line!r}; write 'u v [weight]'") from None
+            raise ValueError(f"{file}:{number}: {_one_line(error)} in {shown(line)}; write 'u v [weight]'") from None
         names.update(dict.fromkeys(labels))
         if len(labels) == 2:
             edges.append((labels[0], labels[1], weight))
     if not names:
-        raise ValueError(f"{str(file)!r} has no edges and no nodes; an edge list has one 'u v [weight]' a line")
+        raise ValueError(f"{_quoted(file)} has no edges and no nodes; an edge list has one 'u v [weight]' a line")
     nodes: list[Hashable] = list(names)
     row = {name: i for i, name in enumerate(names)}
     if _all_integers(names):
@@ -101,6 +106,21 @@ def read_edge_list(path: str | os.PathLike[str]) -> Graph:
         position = {node: i for i, node in enumerate(nodes)}
         row = {name: position[int(name)] for name in names}
     return _from_oriented(((row[u], row[v], weight) for u, v, weight in edges), nodes, file.name)
+
+
+def _path(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be a string or a path; got {shown(path)}")
+    file = Path(path)
+    if "\0" in str(file):
+        raise ValueError(f"path {shown(str(file))} holds a null character; check the path")
+    return file
+
+
+def _quoted(file: Path) -> str:
+    """The path for a message, its end when it is long."""
+    text = str(file)
+    return repr(text if len(text) <= 200 else "..." + text[-197:])
 
 
 def _from_oriented(edges: Iterable[tuple[int, int, float]], nodes: list[Hashable], name: str) -> Graph:
@@ -177,7 +197,8 @@ def _read_networkx(file: Path, symmetrize: bool) -> Graph:
         raise
     except Exception as error:  # the parsers raise a dozen types: XML, KeyError, NetworkXError, ...
         kind = file.suffix[1:]
-        raise ValueError(f"{str(file)!r} is not a readable {kind} file: {_one_line(error)}; export it again") from None
+        reason = f"is not a readable {kind} file: {_one_line(error)}"
+        raise ValueError(f"{_quoted(file)} {reason}; export it again") from None
     labels = [str(node) for node in graph.nodes]
     if _all_integers(labels) and len(set(map(int, labels))) == len(labels):
         graph = nx.relabel_nodes(graph, {node: int(str(node)) for node in graph.nodes})
@@ -200,7 +221,7 @@ def _read_matrix_market(file: Path, symmetrize: bool) -> Graph:
         raise
     except Exception as error:
         raise ValueError(
-            f"{str(file)!r} is not a readable Matrix Market file: {_one_line(error)}; export it again"
+            f"{_quoted(file)} is not a readable Matrix Market file: {_one_line(error)}; export it again"
         ) from None
     return _named(file, lambda: _renamed(matrix, file.name, symmetrize))
 
@@ -217,7 +238,7 @@ def _read_npz(file: Path, symmetrize: bool) -> Graph:
         if "pickle" in detail.lower():
             detail = "it holds pickled objects, which are never loaded"
         raise ValueError(
-            f"{str(file)!r} is not a SciPy sparse .npz: {detail}; write it with scipy.sparse.save_npz"
+            f"{_quoted(file)} is not a SciPy sparse .npz: {detail}; write it with scipy.sparse.save_npz"
         ) from None
     return _named(file, lambda: from_sparse(matrix, file.name, symmetrize=symmetrize))
 
@@ -234,11 +255,12 @@ def _named(file: Path, build: Callable[[], Graph]) -> Graph:
         return build()
     except (TypeError, ValueError) as error:
         message = str(error)
-        raise ValueError(message if file.name in message else f"{str(file)!r}: {message}") from None
+        raise ValueError(message if file.name in message else f"{_quoted(file)}: {message}") from None
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else text[:197] + "..."
 
 
 _READERS: dict[str, Callable[[Path, bool], Graph]] = {

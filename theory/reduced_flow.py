@@ -20,8 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
 
 from .block_algebra import BlockAlgebra
-from .cross_entropy import Array, check_row_weight, check_weight_decay
-from .flow_integrator import check_times
+from .checks import Array, check_flag
+from .cross_entropy import check_row_weight, check_weight_decay
+from .flow_integrator import check_times, check_tolerance
+from .reduced_problem import check_colour_target
+from .starts import check_scale
 
 RELATIVE_TOLERANCE = 1e-10  # of each entry of the factors and step; errors add up to a few hundred times that
 COMPLEX_STEP = 1e-30  # no difference is taken, so it may be as small as one likes
@@ -50,7 +53,7 @@ class ReducedTrajectory:
 
 def reduced_flow(
     algebra: BlockAlgebra,
-    target: Array,
+    target: ArrayLike,
     times: ArrayLike,
     *,
     init_scale: float,
@@ -64,11 +67,11 @@ def reduced_flow(
     Untied, V and U start orthogonal to each other (logits zero). ``row_weight`` (r,) per node type. Raises ValueError
     for bad times, scale, decay or weights, RuntimeError when the integrator gives up.
     """
-    t, decay, s = check_times(times), check_weight_decay(weight_decay), float(init_scale)
-    if not np.isfinite(s) or s <= 0:
-        raise ValueError(f"init_scale must be a positive number; got {init_scale!r}")
+    t, decay, s = check_times(times), check_weight_decay(weight_decay), check_scale(init_scale, "init_scale")
+    x = check_colour_target(algebra, target)
     w = check_row_weight(row_weight, len(algebra.type_sizes))
-    system = _System(algebra, target, w, decay, tied)
+    check_tolerance(rtol, "rtol")
+    system = _System(algebra, x, w, decay, check_flag(tied, "tied"))
     start = system.start(s)
     states = _integrate(system, start, t, rtol)
     blocks, logits = zip(*(system.describe(state) for state in states), strict=True)
@@ -160,7 +163,7 @@ def _integrate(system: _System, start: Array, times: Array, rtol: float) -> Arra
     if times[-1] == 0:
         return np.repeat(start[None], len(times), axis=0)
     rate = float(np.abs(system.derivative(start)).max() / np.abs(start).max())
-    t0 = 1.0 / max(rate, 1.0 / times[-1])
+    t0 = min(1.0 / rate, float(times[-1])) if rate > 0 else float(times[-1])
     tau, place = np.unique(np.log1p(times / t0), return_inverse=True)
     solution = solve_ivp(
         lambda at, y: t0 * np.exp(at) * system.derivative(y),

@@ -19,12 +19,13 @@ from scipy.linalg import LinAlgError
 
 from .block_algebra import BlockAlgebra
 from .certificate import Certificate
-from .cross_entropy import ROW_SUM_TOLERANCE, Array, check_row_weight, check_weight_decay
+from .checks import Array
+from .cross_entropy import check_row_weight, check_weight_decay
 from .factor_descent import descend
 from .interior_point import minimise_over_blocks
 from .optimum import ATTAINED_TOLERANCE
-from .reduced_certificate import connectivity, reduced_certificate, row_sums
-from .reduced_problem import ReducedProblem
+from .reduced_certificate import connectivity, reduced_certificate
+from .reduced_problem import ReducedProblem, check_colour_target
 
 UNKNOWNS_LIMIT = 2500  # numbers in the blocks: a Newton step takes seconds there
 GOOD_ENOUGH = 1e-7  # KKT violation above which the other method is tried too
@@ -60,18 +61,15 @@ class ReducedOptimum:
 
 
 def reduced_tied_optimum(
-    algebra: BlockAlgebra, target: Array, *, weight_decay: float = 0.0, row_weight: ArrayLike | None = None
+    algebra: BlockAlgebra, target: ArrayLike, *, weight_decay: float = 0.0, row_weight: ArrayLike | None = None
 ) -> ReducedOptimum:
     """The certified tied optimum for a target (q,) on the algebra's colours; ``row_weight`` (r,) per node type.
 
     Raises ValueError for a target whose rows do not sum to one, too many unknowns or, without decay, a disconnected
     graph; RuntimeError when no optimum is found.
     """
-    decay = check_weight_decay(weight_decay)
+    decay, target = check_weight_decay(weight_decay), check_colour_target(algebra, target)
     w = check_row_weight(row_weight, len(algebra.type_sizes))
-    sums = row_sums(algebra, target)
-    if np.abs(sums - 1).max() > ROW_SUM_TOLERANCE:
-        raise ValueError(f"the target's rows must sum to one; got {sums[np.abs(sums - 1).argmax()]:.6g}")
     unknowns = sum(d * (d + 1) // 2 for d in algebra.dimensions)
     if unknowns > UNKNOWNS_LIMIT:
         raise ValueError(f"the blocks hold {unknowns} numbers, above {UNKNOWNS_LIMIT}: use the general optimum")

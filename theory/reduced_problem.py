@@ -15,10 +15,24 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import null_space
 
-from .block_algebra import BlockAlgebra
-from .cross_entropy import Array
+from .block_algebra import BlockAlgebra, check_algebra
+from .checks import Array, check_vector
+from .cross_entropy import ROW_SUM_TOLERANCE
+
+
+def check_colour_target(algebra: BlockAlgebra, target: ArrayLike) -> Array:
+    """A target (q,) on the algebra's colours whose rows sum to one, as float64; ValueError otherwise."""
+    t = check_vector(target, "target", check_algebra(algebra).colours)
+    if (t < 0).any():
+        raise ValueError(f"target holds {t.min():.6g} for colour {int(t.argmin())}; use probabilities")
+    sums = np.bincount(algebra.row_type, weights=algebra.valency * t, minlength=len(algebra.type_sizes))
+    worst = int(np.abs(sums - 1).argmax())
+    if abs(sums[worst] - 1) > ROW_SUM_TOLERANCE:
+        raise ValueError(f"the target's rows must sum to one; got {sums[worst]:.6g}")
+    return t
 
 
 class ReducedProblem:

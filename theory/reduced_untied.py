@@ -19,11 +19,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from .block_algebra import BlockAlgebra
 from .certificate import Certificate
-from .cross_entropy import ROW_SUM_TOLERANCE, Array, check_row_weight, check_weight_decay
+from .checks import Array
+from .cross_entropy import check_row_weight, check_weight_decay
 from .factor_descent import descend
 from .reduced_certificate import row_sums
 from .reduced_optimum import ACCEPTED, UNKNOWNS_LIMIT, complementary
-from .reduced_problem import ReducedProblem
+from .reduced_problem import ReducedProblem, check_colour_target
 
 ZERO_VALUE = 1e-10  # singular values below this part of the largest are rounding of the exact zeros of the factors
 
@@ -59,18 +60,15 @@ class ReducedUntiedOptimum:
 
 
 def reduced_untied_optimum(
-    algebra: BlockAlgebra, target: Array, *, weight_decay: float = 0.0, row_weight: ArrayLike | None = None
+    algebra: BlockAlgebra, target: ArrayLike, *, weight_decay: float = 0.0, row_weight: ArrayLike | None = None
 ) -> ReducedUntiedOptimum:
     """The certified untied optimum for a target (q,) on the algebra's colours; ``row_weight`` (r,) per node type.
 
     Raises ValueError for a target whose rows do not sum to one or too many unknowns; RuntimeError when no certified
     optimum is found.
     """
-    decay = check_weight_decay(weight_decay)
+    decay, target = check_weight_decay(weight_decay), check_colour_target(algebra, target)
     w = check_row_weight(row_weight, len(algebra.type_sizes))
-    sums = row_sums(algebra, target)
-    if np.abs(sums - 1).max() > ROW_SUM_TOLERANCE:
-        raise ValueError(f"the target's rows must sum to one; got {sums[np.abs(sums - 1).argmax()]:.6g}")
     if decay == 0:
         return _without_decay(algebra, target, w)
     unknowns = untied_unknowns(algebra)

@@ -18,23 +18,33 @@ Sources: at each function.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh, null_space, svd
 
-from .cross_entropy import Array, check_target
-from .graphs import Graph
+from .checks import (
+    LARGEST_ENTRY,
+    Array,
+    check_array,
+    check_choice,
+    check_number,
+    check_real,
+    check_reals,
+    check_whole_number,
+    shown,
+)
+from .cross_entropy import check_target
+from .graphs import Graph, check_graph
 from .laplacian import EIGENVALUE_TOLERANCE, laplacian_eigenspaces
-from .trajectory import check_matrix
 from .walks import window_target
 
 Truncation = Literal["none", "positive", "zero"]
 
 # Relative asymmetry that is rounding: row sums of a few hundred terms.
 SYMMETRY_TOLERANCE = 1e-9
+LARGEST_EXPONENT = 300.0  # exp of it, and a sum of many, stay in float64
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +96,11 @@ def shifted_pmi(
     Source: Levy and Goldberg 2014, sections 3 (optimum) and 4 (truncations); Mikolov et al. 2013 (noise).
     """
     t, _, c = _laws(target, row_law)
-    k = _positive(negatives, "negatives")
-    if truncation not in get_args(Truncation):
-        raise ValueError(f"unknown truncation {truncation!r}; use 'none', 'positive' or 'zero'")
-    if not np.isfinite(noise_power):
-        raise ValueError(f"noise_power must be a finite number; got {noise_power}")
-    noise = c**noise_power
+    k, power = _negatives(negatives), check_number(noise_power, "noise_power")
+    check_choice(truncation, "truncation", get_args(Truncation))
+    if abs(power) * np.abs(np.log(c)).max() > LARGEST_EXPONENT:
+        raise ValueError(f"noise_power {shown(noise_power)} takes the noise law out of float64; word2vec uses 0.75")
+    noise = c**power
     support = t > 0
     logits = np.full(t.shape, -np.inf if truncation == "none" else 0.0)
     shifted = np.broadcast_to(np.log(k * noise / noise.sum()), t.shape)
@@ -135,7 +144,7 @@ def qwem_matrix(target: ArrayLike, *, row_law: ArrayLike | None = None, negative
     Source: Karkada, Simon, Bahri and DeWeese 2025 (arXiv 2502.09863), the reweighting with a constant curvature.
     """
     t, w, c = _laws(target, row_law)
-    joint, product = w[:, None] * t, _positive(negatives, "negatives") * np.outer(w, c)
+    joint, product = w[:, None] * t, _negatives(negatives) * np.outer(w, c)
     if np.abs(joint - joint.T).max() > SYMMETRY_TOLERANCE * joint.max():
         raise ValueError(
             "the joint law diag(row_law) T is not symmetric, so tied vectors cannot fit it; for an undirected graph "
@@ -173,9 +182,9 @@ def qwem_mode_energy(eigenvalues: ArrayLike, energy0: ArrayLike, times: ArrayLik
     Source: arXiv 2502.09863 (dynamics from aligned starts).
     """
     values, start = _modes(eigenvalues, energy0)
-    t = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    if t.ndim != 1 or not (np.isfinite(t).all() and (t >= 0).all()):
-        raise ValueError(f"times must be finite numbers of zero or more; got {times!r}")
+    t = np.atleast_1d(check_array(times, "times"))
+    if t.ndim != 1 or t.size == 0 or not (t >= 0).all():
+        raise ValueError(f"times must be finite numbers of zero or more; got {shown(times)}")
     rate = np.multiply.outer(t, np.abs(values))
     decay = np.exp(-rate)
     # (1 - e^{-|l| t}) / |l|, and its limit t at l = 0
@@ -196,7 +205,7 @@ def qwem_times(eigenvalues: ArrayLike, energy0: ArrayLike) -> Array:
     values, start = _modes(eigenvalues, energy0)
     tau = np.full(values.shape, np.inf)
     grows = (values > 0) & (start > 0)
-    tau[grows] = np.maximum(np.log(values[grows] / start[grows]) / values[grows], 0.0)
+    tau[grows] = np.maximum((np.log(values[grows]) - np.log(start[grows])) / values[grows], 0.0)
     return tau
 
 
@@ -223,7 +232,7 @@ def laplacian_coordinates(graph: Graph, k: int, kind: str = "symmetrized-random-
     Source: Belkin and Niyogi 2003; as the prediction of geometric memory, arXiv 2510.26745, section 4.
     """
     wanted = _check_rank(k)
-    if wanted > graph.n - 1:
+    if wanted > check_graph(graph).n - 1:
         raise ValueError(f"{graph.n} nodes have {graph.n - 1} non-trivial eigenvectors; got k = {k}")
     spaces = laplacian_eigenspaces(graph, kind)
     lowest = spaces.columns(0)
@@ -238,9 +247,9 @@ def laplacian_coordinates(graph: Graph, k: int, kind: str = "symmetrized-random-
 def _laws(target: ArrayLike, row_law: ArrayLike | None) -> tuple[Array, Array, Array]:
     """T, the normalised row law w and the context law c = T' w, all of it positive."""
     t = check_target(target)
-    w = np.ones(len(t)) if row_law is None else np.asarray(row_law, dtype=np.float64)
-    if w.shape != (len(t),) or not (np.isfinite(w).all() and (w > 0).all()):
-        raise ValueError(f"row_law must hold {len(t)} positive finite numbers, one a node; got {row_law!r}")
+    w = np.ones(len(t)) if row_law is None else check_reals(row_law, "row_law")
+    if w.shape != (len(t),) or not ((w >= 1 / LARGEST_ENTRY) & (w <= LARGEST_ENTRY)).all():
+        raise ValueError(f"row_law must hold {len(t)} positive finite numbers, one a node; got {shown(row_law)}")
     w = w / w.sum()
     c = w @ t
     if (c == 0).any():
@@ -252,12 +261,14 @@ def _laws(target: ArrayLike, row_law: ArrayLike | None) -> tuple[Array, Array, A
 
 
 def _modes(eigenvalues: ArrayLike, energy0: ArrayLike) -> tuple[Array, Array]:
-    values = np.atleast_1d(np.asarray(eigenvalues, dtype=np.float64))
-    start = np.asarray(energy0, dtype=np.float64)
-    if values.ndim != 1 or not np.isfinite(values).all():
+    values = np.atleast_1d(check_array(eigenvalues, "eigenvalues"))
+    start = check_array(energy0, "energy0")
+    if values.ndim != 1 or values.size == 0:
         raise ValueError(f"eigenvalues must be finite numbers, shape (k,); got shape {values.shape}")
-    if start.shape not in ((), values.shape) or not (np.isfinite(start).all() and (start >= 0).all()):
-        raise ValueError(f"energy0 must hold {len(values)} finite numbers of zero or more, or be one; got {energy0!r}")
+    if start.shape not in ((), values.shape) or not (start >= 0).all():
+        raise ValueError(
+            f"energy0 must hold {len(values)} finite numbers of zero or more, or be one; got {shown(energy0)}"
+        )
     return values, np.broadcast_to(start, values.shape)
 
 
@@ -272,21 +283,18 @@ def _whole(values: Array, rank: int) -> int:
 
 
 def _square(matrix: ArrayLike) -> Array:
-    m = np.asarray(matrix, dtype=np.float64)
+    m = check_reals(matrix, "matrix")
     if m.ndim != 2 or m.shape[0] != m.shape[1] or m.shape[0] == 0:
         raise ValueError(f"matrix must be square with at least one row; got shape {m.shape}")
-    return check_matrix(m, m.shape, "matrix")
+    return check_array(m, "matrix")
 
 
 def _check_rank(rank: int) -> int:
-    if isinstance(rank, bool) or not isinstance(rank, Integral):
-        raise TypeError(f"a rank must be a whole number; got {rank!r}")
-    if rank < 1:
-        raise ValueError(f"a rank must be at least 1; got {rank}")
-    return int(rank)
+    return check_whole_number(rank, "a rank", 1)
 
 
-def _positive(value: float, name: str) -> float:
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be positive and finite; got {value}")
-    return float(value)
+def _negatives(value: float) -> float:
+    number = check_real(value, "negatives")
+    if not 1 / LARGEST_ENTRY <= number <= LARGEST_ENTRY:
+        raise ValueError(f"negatives must be positive and finite; got {shown(value)}")
+    return number

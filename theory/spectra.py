@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
 
-from .graphs import Graph
+from .checks import check_choice
+from .graphs import Graph, check_graph
 
 LaplacianKind: TypeAlias = Literal["combinatorial", "symmetric", "random-walk", "symmetrized-random-walk"]
 KINDS: tuple[str, ...] = get_args(LaplacianKind)
@@ -40,9 +41,8 @@ Spectrum: TypeAlias = tuple[Floats, Integers]
 
 
 def check_kind(kind: str) -> None:
-    """Raise ValueError unless ``kind`` is one of ``KINDS``."""
-    if kind not in KINDS:
-        raise ValueError(f"unknown Laplacian kind {kind!r}; use one of {', '.join(KINDS)}")
+    """Raise ValueError unless ``kind`` is one of ``KINDS``, TypeError for no string."""
+    check_choice(kind, "Laplacian kind", KINDS)
 
 
 def merge_eigenvalues(
@@ -72,7 +72,7 @@ def closed_form_spectrum(graph: Graph, kind: str) -> Spectrum | None:
     ``parameters``. Raises ValueError for an unknown kind.
     """
     check_kind(kind)
-    p = graph.parameters
+    p = check_graph(graph).parameters
     tolerance = EIGENVALUE_TOLERANCE if graph.n <= DENSE_LIMIT else CLOSED_FORM_TOLERANCE
     if graph.family == "path-star":
         return merge_eigenvalues(*_path_star(p[0], p[1], kind), tolerance)

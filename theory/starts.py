@@ -10,9 +10,13 @@ positive.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .cross_entropy import Array
+from .checks import LARGEST_LOGIT, Array, check_matrix, check_real, check_room, check_whole_number, shown
 from .trajectory import compress_columns
+
+# Of a start: its square is a logit, its fourth power a variance, its inverse cube a derivative.
+SMALLEST_SCALE, LARGEST_SCALE = 1e-70, LARGEST_LOGIT**0.5
 
 
 def init_scale(width: int, init_std: float) -> float:
@@ -22,12 +26,15 @@ def init_scale(width: int, init_std: float) -> float:
 
 def wide_tied_start(n: int, scale: float) -> Array:
     """V(0) = s I (n, n), whose Gram matrix is s^2 I."""
-    return check_scale(scale, "scale") * np.eye(check_count(n, "n"))
+    n = check_count(n, "n")
+    check_room(float(n) ** 2, "the start")
+    return check_scale(scale, "scale") * np.eye(n)
 
 
 def wide_untied_start(n: int, scale: float) -> tuple[Array, Array]:
     """V(0) = [s I, 0] and U(0) = [0, s I], both (n, 2n): K_V = K_U = s^2 I and M = 0."""
-    start, zero = wide_tied_start(n, scale), np.zeros((n, n))
+    start = wide_tied_start(n, scale)
+    zero = np.zeros_like(start)
     return np.hstack([start, zero]), np.hstack([zero, start])
 
 
@@ -38,7 +45,9 @@ def gaussian_starts(n: int, width: int, scale: float, samples: int, seed: int = 
     For width >= n the Gram matrix is drawn directly as the Wishart matrix LL' (Bartlett: L lower triangular with
     chi(m), chi(m - 1), ... on the diagonal and standard normals below), so the cost does not grow with the width.
     """
-    check_count(n, "n"), check_count(width, "width"), check_count(samples, "samples")
+    n, width, samples = check_count(n, "n"), check_count(width, "width"), check_count(samples, "samples")
+    check_whole_number(seed, "seed", 0), check_scale(scale, "scale")
+    check_room(float(samples) * n * min(n, width), "the starts")
     rng = np.random.default_rng(seed)
     normal = rng.standard_normal((samples, n, min(n, width)))
     if width >= n:
@@ -50,24 +59,25 @@ def gaussian_starts(n: int, width: int, scale: float, samples: int, seed: int = 
 
 def untied_gaussian_starts(n: int, width: int, scale: float, samples: int, seed: int = 0) -> tuple[Array, Array]:
     """V(0) and U(0) of ``width`` columns, independent, as ``gaussian_starts``: (samples, n, min(2n, width)) each."""
-    both = gaussian_starts(2 * n, width, scale, samples, seed)
+    both = gaussian_starts(2 * check_count(n, "n"), width, scale, samples, seed)
     return both[:, :n], both[:, n:]
 
 
-def compact_start(embedding0: Array) -> Array:
+def compact_start(embedding0: ArrayLike) -> Array:
     """Any V(0) (n, m) as a factor (n, min(n, m)) with the same Gram matrix: the same flow up to a rotation."""
-    return compress_columns(embedding0)[0][0]
+    return compress_columns(check_matrix(embedding0, (None, None), "embedding0"))[0][0]
 
 
 def check_count(value: int, name: str) -> int:
-    """Return ``value`` as an int; raises ValueError unless it is a whole number >= 1."""
-    if value != int(value) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
-    return int(value)
+    """Return ``value`` as an int; raises TypeError unless it is a whole number, ValueError below 1."""
+    return check_whole_number(value, name, 1)
 
 
 def check_scale(value: float, name: str) -> float:
-    """Return ``value`` as a float; raises ValueError unless it is finite and positive."""
-    if not np.isfinite(value) or value <= 0:
-        raise ValueError(f"{name} must be a positive number; got {value!r}")
-    return float(value)
+    """Return ``value`` as a float; raises ValueError unless it is positive and its powers stay in float64."""
+    number = check_real(value, name)
+    if not SMALLEST_SCALE <= number <= LARGEST_SCALE:
+        raise ValueError(
+            f"{name} must be a positive number, from {SMALLEST_SCALE:.0e} to {LARGEST_SCALE:.0e}; got {shown(value)}"
+        )
+    return number

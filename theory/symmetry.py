@@ -12,15 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import comb
 
 from .block_algebra import BlockAlgebra, block_algebra
+from .checks import Array, check_flag, check_smoothing, check_vector, check_whole_number
 from .coherent import COLOURING_LIMIT, Colouring, coherent_colouring, node_refinement
-from .cross_entropy import Array
-from .graphs import Graph
+from .graphs import Graph, check_graph
 
 # Above this many numbers a symmetric matrix of the algebra is not small: the general route costs less.
 WORTHWHILE_COLOURS = 3000
+HAMMING_LIMIT, MOST_BITS = 64, 1000  # d and log2 of the nodes: the polynomials take d^3 terms, counts are float64
+PATH_LIMIT = 64  # length: two blocks of 2 length^2 colours times length^2 numbers, half a gigabyte
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,35 +40,33 @@ class Symmetry:
 
     def target(self, *, self_edges: bool = False, label_smoothing: float = 0.0) -> Array:
         """The one-hop target as one value a colour (q,); see ``targets.one_hop_target``, whose errors it shares."""
-        if not 0.0 <= label_smoothing < 1.0:
-            raise ValueError(f"label_smoothing must lie in [0, 1); got {label_smoothing}")
-        a = self.algebra
+        smoothing, a = check_smoothing(label_smoothing), self.algebra
         adjacency = self.adjacency.copy()
-        if self_edges:
+        if check_flag(self_edges, "self_edges"):
             adjacency[a.identity] += 1.0
         degree = np.bincount(a.row_type, weights=a.valency * adjacency, minlength=len(a.type_sizes))
         if (degree == 0).any():
             raise ValueError("an isolated node has no neighbour to predict; remove it or use self-edges")
         target = adjacency / degree[a.row_type]
-        return np.asarray((1.0 - label_smoothing) * target + label_smoothing / a.n)
+        return np.asarray((1.0 - smoothing) * target + smoothing / a.n)
 
-    def expand(self, x: Array) -> Array:
+    def expand(self, x: ArrayLike) -> Array:
         """The (n, n) matrix with value x_c on colour c. Raises ValueError when the pairs were never listed."""
         if self.colouring is None:
             raise ValueError(f"the node pairs of this {self.algebra.n}-node graph were not listed; use its blocks")
-        return np.asarray(x[self.colouring.colour])
+        return np.asarray(check_vector(x, "x", self.algebra.colours)[self.colouring.colour])
 
 
 def graph_symmetry(graph: Graph, *, family: bool = True) -> Symmetry | None:
     """The symmetry of ``graph``, or None where there is too little to be of use (more than WORTHWHILE_COLOURS colours,
-    or a graph above the colouring's limit that is no known family).
+    a graph above the colouring's limit that is no known family, or a path-star longer than PATH_LIMIT).
 
     ``family=False`` takes the colouring even for a known family.
     """
-    if family and graph.family in ("hypercube", "hamming"):
+    if check_flag(family, "family") and check_graph(graph).family in ("hypercube", "hamming"):
         d, q = (graph.parameters[0], 2) if graph.family == "hypercube" else graph.parameters
         return hamming_symmetry(d, q)
-    if family and graph.family == "path-star" and graph.parameters[0] >= 2:
+    if family and graph.family == "path-star" and graph.parameters[0] >= 2 and graph.parameters[1] <= PATH_LIMIT:
         return path_star_symmetry(*graph.parameters)
     if graph.n > COLOURING_LIMIT or (int(node_refinement(graph).max()) + 1) ** 2 > WORTHWHILE_COLOURS:
         return None  # every pair of node types has a colour of its own at least
@@ -81,6 +82,9 @@ def graph_symmetry(graph: Graph, *, family: bool = True) -> Symmetry | None:
 def hamming_symmetry(d: int, q: int) -> Symmetry:
     """H(d, q): colour k holds the pairs at distance k; block j, of multiplicity C(d, j) (q-1)^j, is the Krawtchouk
     polynomial K_k(j), the eigenvalue of the distance-k matrix on the j-th eigenspace (Delsarte 1973)."""
+    d, q = check_whole_number(d, "d", 1, HAMMING_LIMIT), check_whole_number(q, "q", 2)
+    if d * np.log2(q) > MOST_BITS:
+        raise ValueError(f"H({d}, {q}) has more than 2^{MOST_BITS} nodes, too many to count in float64")
     k = np.arange(d + 1)
     valency = comb(d, k) * (q - 1.0) ** k
     polynomials = np.zeros((d + 1, d + 1))  # (k, j)
@@ -104,6 +108,7 @@ def hamming_symmetry(d: int, q: int) -> Symmetry:
 
 def path_star_symmetry(arms: int, length: int) -> Symmetry:
     """``arms`` >= 2 paths of ``length`` nodes that share the root: types are depths 0 .. length - 1."""
+    arms, length = check_whole_number(arms, "arms", 0), check_whole_number(length, "length", 2, PATH_LIMIT)
     if arms < 2:
         raise ValueError(f"the arms of a path-star are only alike from two on; got {arms}")
     row, column, kind = [0], [0], ["root"]

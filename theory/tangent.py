@@ -25,9 +25,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .cross_entropy import Array, check_row_weight, check_target, check_weight_decay, cross_entropy, row_softmax
-from .flow_integrator import check_times, integrate
-from .starts import wide_tied_start
+from .checks import Array, check_room, check_whole_number
+from .cross_entropy import check_row_weight, check_target, check_weight_decay, cross_entropy, row_softmax
+from .flow_integrator import check_decay_span, check_times, integrate
+from .starts import check_scale, wide_tied_start
 
 TANGENT_TOLERANCE = 1e-7  # the derivatives multiply fluctuations of some percent
 TANGENT_LIMIT = 60  # nodes: 13 million numbers of state, held sixteen times by the integrator
@@ -72,6 +73,8 @@ class Tangent:
 
 def symmetric_basis(n: int) -> Array:
     """The orthonormal basis of symmetric (n, n) matrices: (n (n + 1) / 2, n, n), diagonal elements first."""
+    n = check_whole_number(n, "n", 1)
+    check_room(float(n) ** 4 / 2, "the basis")
     rows, columns = np.triu_indices(n, 1)
     basis = np.zeros((n + len(rows), n, n))
     basis[np.arange(n), np.arange(n), np.arange(n)] = 1.0
@@ -100,6 +103,8 @@ def tied_tangent(
             f"the derivatives take n^4 numbers: up to {TANGENT_LIMIT} nodes, got {n}; sample bands instead"
         )
     w, clock = check_row_weight(row_weight, n), check_times(times)
+    init_scale = check_scale(init_scale, "init_scale")
+    check_decay_span(decay, clock)
     v0, basis = wide_tied_start(n, init_scale), symmetric_basis(n)
     start = np.concatenate([v0[None], -(n + 1) / (8 * init_scale**3) * np.eye(n)[None], basis / (2 * init_scale)])
 

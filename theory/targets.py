@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from .cross_entropy import Array
-from .graphs import Graph
+from .checks import Array, brief, check_flag, check_room, check_smoothing
+from .graphs import Graph, check_graph
 
 
 def one_hop_sparse(graph: Graph, *, self_edges: bool = False) -> sp.csr_array:
@@ -22,15 +22,15 @@ def one_hop_sparse(graph: Graph, *, self_edges: bool = False) -> sp.csr_array:
 
     Raises ValueError for a node without neighbours, unless ``self_edges`` gives it itself as its only target.
     """
-    adjacency = graph.adjacency
-    if self_edges:
+    adjacency = check_graph(graph).adjacency
+    if check_flag(self_edges, "self_edges"):
         adjacency = sp.csr_array(adjacency + sp.eye_array(graph.n, format="csr"))
     degrees = np.asarray(adjacency.sum(axis=1)).ravel()
     if (degrees == 0).any():
-        names = [str(graph.nodes[i]) for i in np.flatnonzero(degrees == 0)]
-        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        alone = np.flatnonzero(degrees == 0)
+        names = ", ".join(brief(graph.nodes[i]) for i in alone[:3]) + (", ..." if len(alone) > 3 else "")
         raise ValueError(
-            f"{len(names)} isolated node(s) ({shown}) have no neighbour to predict; remove them or use self-edges"
+            f"{len(alone)} isolated node(s) ({names}) have no neighbour to predict; remove them or use self-edges"
         )
     return sp.csr_array(sp.diags_array(1.0 / degrees) @ adjacency)
 
@@ -40,7 +40,7 @@ def one_hop_target(graph: Graph, *, self_edges: bool = False, label_smoothing: f
 
     Raises ValueError for a smoothing outside [0, 1), or a node without neighbours (see ``one_hop_sparse``).
     """
-    if not 0.0 <= label_smoothing < 1.0:
-        raise ValueError(f"label_smoothing must lie in [0, 1); got {label_smoothing}")
+    smoothing = check_smoothing(label_smoothing)
+    check_room(float(check_graph(graph).n) ** 2, "the dense target")
     target: Array = one_hop_sparse(graph, self_edges=self_edges).toarray()
-    return (1.0 - label_smoothing) * target + label_smoothing / graph.n
+    return (1.0 - smoothing) * target + smoothing / graph.n

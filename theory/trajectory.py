@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .cross_entropy import Array
+from .checks import Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,18 +56,6 @@ class UntiedGramTrajectory:
     gram_context: Array
     logits: Array
     loss: Array
-
-
-def check_matrix(value: Array, shape: tuple[int | None, int | None], name: str) -> Array:
-    """Return ``value`` as finite float64 of the given shape (None: any size); raises ValueError naming it otherwise."""
-    array = np.asarray(value, dtype=np.float64)
-    fits = array.ndim == 2 and all(want is None or have == want for have, want in zip(array.shape, shape, strict=True))
-    if not fits:
-        wanted = " x ".join("any" if size is None else str(size) for size in shape)
-        raise ValueError(f"{name} must be a matrix of shape {wanted}; got {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds NaN or infinity; start from finite values")
-    return array
 
 
 def compress_columns(*factors: Array) -> tuple[tuple[Array, ...], Array | None]:

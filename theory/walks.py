@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -31,8 +30,19 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, onenormest, splu
 
-from .cross_entropy import Array
-from .graphs import Graph
+from .checks import (
+    Array,
+    check_choice,
+    check_flag,
+    check_real,
+    check_reals,
+    check_room,
+    check_smoothing,
+    check_type,
+    check_whole_number,
+    shown,
+)
+from .graphs import Graph, bad_weight, check_graph, weight_problem
 from .targets import one_hop_sparse
 
 Side = Literal["both", "forward"]
@@ -40,6 +50,12 @@ Dangling = Literal["error", "self-edge", "uniform"]
 
 # Pairs of consecutive directed edges, sum_v d_v^2 without weights: about one gigabyte with its temporaries.
 CHAIN_LIMIT = 20_000_000
+
+# Steps of a walk: a product of n^2 numbers each. No window of practice comes near it.
+WINDOW_LIMIT = 100_000
+
+# Of p and q, and their inverses: a limit as good as infinity, whose products with weights stay in float64.
+LARGEST_WALK = 1e100
 
 # The relative error (condition number times rounding) above which a stationary law is refused.
 LAW_ACCURACY = 1e-6
@@ -99,7 +115,8 @@ def window_target(graph: Graph, window: int, *, self_edges: bool = False, label_
     graphs); the mean does. Raises TypeError or ValueError for a window that is no whole number >= 1, ValueError for a
     smoothing outside [0, 1) or a node without neighbours. Source: DeepWalk, in the limit of NetMF, section 2.
     """
-    steps, smoothing = _check_window(window), _check_smoothing(label_smoothing)
+    steps, smoothing = _check_window(window), check_smoothing(label_smoothing)
+    check_room(float(check_graph(graph).n) ** 2, "the dense target")
     return _smooth(_mean_power(one_hop_sparse(graph, self_edges=self_edges), steps), smoothing)
 
 
@@ -111,7 +128,7 @@ def second_order_chain(graph: Graph, p: float, q: float, *, self_edges: bool = F
     Raises TypeError or ValueError unless p and q are positive finite numbers, ValueError for a node without neighbours,
     or a graph with more than ``CHAIN_LIMIT`` pairs of consecutive edges. Source: node2vec, section 3.2.2.
     """
-    p, q = _check_positive(p, "p"), _check_positive(q, "q")
+    p, q = _check_walk(p, "p"), _check_walk(q, "q")
     one_hop_sparse(graph, self_edges=self_edges)  # refuses nodes without neighbours
     adjacency = graph.adjacency
     if self_edges:
@@ -123,8 +140,8 @@ def second_order_chain(graph: Graph, p: float, q: float, *, self_edges: bool = F
     size = int(successors.sum())
     if size > CHAIN_LIMIT:
         raise ValueError(
-            f"the second-order walk on {graph.name!r} has {size} pairs of consecutive edges (limit {CHAIN_LIMIT}); "
-            "use a graph with smaller degrees, or window_target for p = q = 1"
+            f"the second-order walk on {shown(graph.name)} has {size} pairs of consecutive edges (limit {CHAIN_LIMIT})"
+            "; use a graph with smaller degrees, or window_target for p = q = 1"
         )
     # Edge k is followed by the edges out of its head, a contiguous range of the CSR order.
     start = np.concatenate([[0], np.cumsum(successors)])
@@ -146,9 +163,10 @@ def co_occurrence(chain: SecondOrderChain, window: int, *, side: Side = "both") 
     sum_{r<=w} C_r / w for ``side="forward"``, the symmetric sum_{r<=w} (C_r + C_r') / (2 w) for "both". Its row sums
     are ``chain.node_law`` either way. Errors as ``node2vec_target``.
     """
+    check_type(chain, SecondOrderChain, "chain", "make one with second_order_chain")
     steps = _check_window(window)
-    if side not in get_args(Side):
-        raise ValueError(f"unknown side {side!r}; use 'both' (skip-gram) or 'forward'")
+    check_choice(side, "side", get_args(Side))
+    check_room(float(len(chain.tails)) * chain.n, "the law of contexts")
     edges = np.arange(len(chain.tails))
     shape = (len(edges), chain.n)
     starts = sp.csr_array((np.ones(len(edges)), (edges, chain.tails)), shape=shape)
@@ -177,7 +195,7 @@ def node2vec_target(
     edges. Raises as ``second_order_chain`` and ``window_target``, and ValueError for an unknown side or a stationary
     law lost to rounding. Source: node2vec, section 3.2; exact instead of sampled.
     """
-    steps, smoothing = _check_window(window), _check_smoothing(label_smoothing)
+    steps, smoothing = _check_window(window), check_smoothing(label_smoothing)
     joint = co_occurrence(second_order_chain(graph, p, q, self_edges=self_edges), steps, side=side)
     return _smooth(joint / joint.sum(axis=1, keepdims=True), smoothing)
 
@@ -199,19 +217,22 @@ def directed_target(
     Its support is not symmetric in general: ``tied_optimum`` then needs a weight decay above zero.
     Raises TypeError for an adjacency that is not real, ValueError for one of another kind not allowed above.
     """
-    steps, smoothing = _check_window(window), _check_smoothing(label_smoothing)
-    if dangling not in get_args(Dangling):
-        raise ValueError(f"unknown dangling {dangling!r}; use 'error', 'self-edge' or 'uniform'")
-    given: Any = adjacency if sp.issparse(adjacency) else np.asarray(adjacency)
+    steps, smoothing = _check_window(window), check_smoothing(label_smoothing)
+    check_choice(dangling, "dangling", get_args(Dangling))
+    check_flag(self_edges, "self_edges")
+    given: Any = adjacency if sp.issparse(adjacency) else check_reals(adjacency, "adjacency", kinds="biuf")
     if given.ndim != 2 or given.shape[0] != given.shape[1] or given.shape[0] == 0:
         raise ValueError(f"a directed adjacency must be a non-empty square matrix; got shape {given.shape}")
     if given.dtype.kind not in "biuf":
         raise TypeError(f"edge weights must be real numbers; got dtype {given.dtype}")
+    check_room(float(given.shape[0]) ** 2, "the dense target")
     entries = sp.coo_array(given, dtype=np.float64)
-    bad = np.flatnonzero(~(np.isfinite(entries.data) & (entries.data >= 0)))
-    if bad.size:
-        i, j, weight = entries.row[bad[0]], entries.col[bad[0]], entries.data[bad[0]]
-        raise ValueError(f"the weight {weight} of edge {i} -> {j} is not allowed; use finite weights of zero or more")
+    bad = bad_weight(entries.data)
+    if bad is not None:
+        i, j, weight = entries.row[bad], entries.col[bad], entries.data[bad]
+        raise ValueError(
+            f"the weight {weight} of edge {i} -> {j} {weight_problem(weight)}; use finite weights of zero or more"
+        )
     a = sp.csr_array(entries)
     n = a.shape[0]
     if self_edges:
@@ -265,22 +286,12 @@ def _smooth(target: Array, smoothing: float) -> Array:
 
 
 def _check_window(window: int) -> int:
-    if isinstance(window, bool) or not isinstance(window, Integral):
-        raise TypeError(f"window must be a whole number of steps; got {window!r}")
-    if window < 1:
-        raise ValueError(f"window must be at least 1 step; got {window}")
-    return int(window)
+    return check_whole_number(window, "window", 1, WINDOW_LIMIT)
 
 
-def _check_smoothing(smoothing: float) -> float:
-    if not 0.0 <= smoothing < 1.0:
-        raise ValueError(f"label_smoothing must lie in [0, 1); got {smoothing}")
-    return smoothing
-
-
-def _check_positive(value: float, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number; got {value!r}")
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be positive and finite; got {value}; use a large number for its limit")
-    return float(value)
+def _check_walk(value: float, name: str) -> float:
+    number = check_real(value, name)
+    if not 1 / LARGEST_WALK <= number <= LARGEST_WALK:
+        limits = f"use {1 / LARGEST_WALK:.0e} to {LARGEST_WALK:.0e}"
+        raise ValueError(f"{name} must be positive and finite; got {shown(value)}; {limits}")
+    return number

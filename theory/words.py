@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from . import families
+from .checks import check_flag, shown
 from .graphs import Graph
 from .readers import read_graph
 
@@ -54,17 +55,19 @@ def parse(word: str, *, symmetrize: bool = False) -> Graph:
     ``read_graph`` does.
     """
     if not isinstance(word, str):
-        raise TypeError(f"a graph word is a string such as 'cycle:15'; got {word!r}")
+        raise TypeError(f"a graph word is a string such as 'cycle:15'; got {shown(word)}")
+    check_flag(symmetrize, "symmetrize")
     head, colon, tail = word.partition(":")
     if head in FAMILIES:
         return _build(word, FAMILIES[head], tail if colon else None)
     path = Path(word)
-    if word and os.path.lexists(path):
+    if word and "\0" not in word and os.path.lexists(path):
         return read_graph(path, symmetrize=symmetrize)
     separators = {os.sep, os.altsep or os.sep, "/"}
     if any(mark in word for mark in separators) or re.fullmatch(r"\.[A-Za-z]\w*", path.suffix):
-        raise ValueError(f"graph file {word!r} does not exist; check the path, or use a graph word such as 'cycle:15'")
-    raise ValueError(f"unknown graph {word!r}; {_suggestion(head, tail)}")
+        hint = "check the path, or use a graph word such as 'cycle:15'"
+        raise ValueError(f"graph file {shown(word)} does not exist; {hint}")
+    raise ValueError(f"unknown graph {shown(word)}; {_suggestion(head, tail)}")
 
 
 def _build(word: str, family: Family, text: str | None) -> Graph:
@@ -72,14 +75,14 @@ def _build(word: str, family: Family, text: str | None) -> Graph:
     pieces = [] if text is None else re.split("[x,]", text)
     # Twelve digits are beyond every size limit; longer ones are not even worth converting.
     if not all(re.fullmatch(r"-?[0-9]{1,12}", piece) for piece in pieces):
-        raise ValueError(f"graph {word!r} has a parameter that is not an integer; {right_form}")
+        raise ValueError(f"graph {shown(word)} has a parameter that is not an integer; {right_form}")
     if (family.count is None and not pieces) or (family.count is not None and len(pieces) != family.count):
         wanted = "one or more parameters" if family.count is None else f"{family.count} parameter(s)"
-        raise ValueError(f"graph {word!r} takes {wanted}, not {len(pieces)}; {right_form}")
+        raise ValueError(f"graph {shown(word)} takes {wanted}, not {len(pieces)}; {right_form}")
     try:
         return family.build(*map(int, pieces))
     except ValueError as error:
-        raise ValueError(f"graph {word!r}: {error}; {right_form}") from None
+        raise ValueError(f"graph {shown(word)}: {error}; {right_form}") from None
 
 
 def _suggestion(head: str, tail: str) -> str:

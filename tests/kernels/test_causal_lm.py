@@ -174,3 +174,16 @@ def test_arguments_are_checked() -> None:
         causal_lm_loss(model, ids, labels, num_items_in_batch=3, reduction="mean")
     with pytest.raises(ValueError, match="logit_softcap"):
         causal_lm_loss(make("gemma2"), ids, labels, logit_softcap=30.0)
+
+
+def test_tokens_are_checked() -> None:
+    model = make("gpt2")
+    ids, _, _ = batch()
+    with pytest.raises(ValueError, match=f"no token of the model's {VOCABULARY}"):
+        causal_lm_loss(model, ids + VOCABULARY)
+    with pytest.raises(TypeError, match=r"input_ids must be int64 token numbers, got torch\.float32"):
+        causal_lm_loss(model, ids.float())
+    with pytest.raises(ValueError, match="attention_mask must be"):
+        causal_lm_loss(model, ids, attention_mask=torch.ones(1, 1))
+    with pytest.raises(ValueError, match="num_items_in_batch"):
+        causal_lm_loss(model, ids, num_items_in_batch=0)

@@ -170,3 +170,35 @@ def test_no_warning_reaches_the_caller(recwarn: pytest.WarningsRecorder) -> None
 def test_matrices_that_make_no_target(matrix: Any, options: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         csr_target(matrix, **options)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        torch.ones(2, 2, dtype=torch.complex64),  # the imaginary part was dropped
+        sp.csr_array(np.eye(2) * 1j),
+        np.array([["1", "2"]]),
+        np.ma.masked_array(np.eye(2), mask=np.eye(2)),
+        torch.ones(2, 2, device="meta"),
+    ],
+)
+def test_matrices_of_other_things_than_real_numbers_are_refused(matrix: Any) -> None:
+    with pytest.raises(TypeError, match="csr_target needs"):
+        csr_target(matrix)
+
+
+def test_columns_beyond_any_vocabulary_are_refused() -> None:
+    with pytest.raises(ValueError, match="columns must lie between"):
+        csr_target(np.eye(2), columns=10**12)
+
+
+def test_parts_that_make_no_target_are_refused() -> None:
+    parts = csr_target(np.eye(3)).tensors()
+    with pytest.raises(ValueError, match="do not fit; use csr_target"):
+        CsrTarget(*parts[:8], parts[8][:2], *parts[9:])
+    with pytest.raises(ValueError, match=r"column must be one-dimensional, torch\.int64"):
+        CsrTarget(parts[0], parts[1].int(), *parts[2:])
+    with pytest.raises(TypeError, match="value must be a tensor"):
+        CsrTarget(*parts[:2], None, *parts[3:])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="unknown device"):
+        csr_target(np.eye(3)).to("gpu0")

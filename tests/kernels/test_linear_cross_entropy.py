@@ -299,6 +299,10 @@ def _arguments() -> dict[str, Any]:
         ({"token_weight": torch.zeros(3)}, ValueError, "token_weight must have shape"),
         ({"weight": torch.zeros(V, D, device="meta")}, ValueError, "weight is on meta"),
         ({"target": torch.zeros(4, dtype=torch.int64, device="meta")}, ValueError, "target is on meta"),
+        ({"input": [[0.0] * D] * 4}, TypeError, "input must be a tensor"),
+        ({"weight": torch.zeros(V, D).to_sparse()}, TypeError, "weight must be a dense tensor"),
+        ({"class_weight": torch.ones(V, dtype=torch.complex64)}, TypeError, "class_weight must be floating"),
+        ({"ignore_index": 10**400}, ValueError, "ignore_index must lie between"),
         ({"label_smoothing": math.nan}, ValueError, "label_smoothing"),
         ({"logit_softcap": 0.0}, ValueError, "logit_softcap"),
         ({"z_loss": math.inf}, ValueError, "z_loss"),
@@ -319,7 +323,7 @@ def test_bad_input_is_refused_by_name(change: dict[str, Any], error: type[Except
 
 def test_other_devices_are_refused() -> None:
     arguments = {name: tensor.to("meta") for name, tensor in _arguments().items()}
-    with pytest.raises(NotImplementedError, match="runs on cpu and cuda, not on meta"):
+    with pytest.raises(ValueError, match="runs on cpu and cuda, not on meta"):
         linear_cross_entropy(**arguments)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -76,3 +78,20 @@ def test_compiled_training_step() -> None:
     head.zero_grad()
     head(x, y).backward()
     torch.testing.assert_close(found, head.weight.grad)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"in_features": 10**12}, ValueError),
+        ({"out_features": 0}, ValueError),
+        ({"out_features": 2.0}, TypeError),
+        ({"bias": 1}, TypeError),
+        ({"device": "gpu"}, ValueError),
+        ({"dtype": torch.int64}, TypeError),
+        ({"class_weight": torch.ones(V, dtype=torch.complex64)}, TypeError),
+    ],
+)
+def test_a_head_that_cannot_be_is_refused_by_name(change: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error, match=next(iter(change))):
+        LinearCrossEntropy(**{"in_features": D, "out_features": V} | change)

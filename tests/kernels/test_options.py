@@ -28,6 +28,10 @@ from fiedler.kernels.options import Options, check_chunk_rows, check_path
         ("reduction", "avg", ValueError),
         ("reduction", None, ValueError),
         ("return_lse", 1, TypeError),
+        ("label_smoothing", 10**400, ValueError),
+        ("z_loss", 1e300, ValueError),
+        ("ignore_index", 2**63, ValueError),
+        ("reduction", ["mean"], ValueError),
     ],
 )
 def test_bad_values_are_refused_by_name(option: str, value: Any, error: type[Exception]) -> None:

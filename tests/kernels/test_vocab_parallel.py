@@ -292,6 +292,7 @@ def test_layouts_that_cannot_be(arguments: Any, message: str) -> None:
         ({"x": torch.zeros(N, D + 1, dtype=torch.float64)}, ValueError, "do not fit"),
         ({"bias": torch.zeros(3, dtype=torch.float64)}, ValueError, "bias must have shape"),
         ({"class_weight": torch.ones(3)}, ValueError, "class_weight must have shape"),
+        ({"class_weight": torch.ones(V, dtype=torch.complex64)}, TypeError, "class_weight must be floating point"),
         ({"token_weight": torch.ones(N, requires_grad=True)}, ValueError, "token_weight is a constant"),
         ({"label_smoothing": 2.0}, ValueError, "label_smoothing"),
         ({"chunk_rows": 0}, ValueError, "chunk_rows"),

@@ -73,3 +73,8 @@ def test_refusals():
         cayley_flow(parse("cycle:5"), [2.0, 1.0], init_scale=1.0)
     still = cayley_flow(parse("cycle:5"), [0.0, 0.0], init_scale=2.0)
     assert np.allclose(still.gram, 4.0)
+
+
+def test_times_that_take_too_many_steps_are_refused():
+    with pytest.raises(ValueError, match=r"times must be .* <= 1e\+06"):
+        cayley_flow(parse("cycle:5"), [1e7], init_scale=1.0)

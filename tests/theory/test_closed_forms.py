@@ -464,5 +464,13 @@ def test_bad_input_is_refused_in_one_line():
         with pytest.raises(ValueError, match=message) as error:
             call()
         assert "\n" not in str(error.value)
-    with pytest.raises(TypeError, match="integer"):
+    with pytest.raises(TypeError, match="whole number"):
         cycle_optimum(5.5)
+
+
+@pytest.mark.parametrize(
+    "call", [lambda: cycle_optimum(10**12), lambda: torus_optimum(3, 10**12), lambda: hamming_optimum(10**12, 2)]
+)
+def test_what_would_not_fit_into_memory_is_refused(call):
+    with pytest.raises(ValueError, match=r"must be at most|too many to count"):
+        call()

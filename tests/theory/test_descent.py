@@ -167,10 +167,19 @@ class TestErrors:
         with pytest.raises(ValueError, match="step_size"):
             descent(self.target, eta, 1)
 
-    @pytest.mark.parametrize("steps", [[], 1.0, [1.5], [[1]], "3"])
+    @pytest.mark.parametrize("steps", [[], 1.0, [1.5], [[1]]])
     def test_steps_that_are_not_integers(self, descent, steps):
         with pytest.raises(ValueError, match="steps must be an integer"):
             descent(self.target, 0.1, steps)
+
+    @pytest.mark.parametrize("steps", ["3", True, None, [10**30]])
+    def test_steps_that_are_not_numbers(self, descent, steps):
+        with pytest.raises(TypeError, match="steps must"):
+            descent(self.target, 0.1, steps)
+
+    def test_steps_that_would_never_end(self, descent):
+        with pytest.raises(ValueError, match="steps must be at most"):
+            descent(self.target, 0.1, 10**12)
 
     @pytest.mark.parametrize("steps", [[2, 1], -1, [-1, 2]])
     def test_steps_out_of_order(self, descent, steps):
@@ -188,3 +197,9 @@ def test_a_start_of_the_wrong_shape_is_refused():
         untied_descent(target, np.ones((5, 2)), np.ones((5, 3)), 0.1, 1)
     with pytest.raises(ValueError, match="NaN"):
         tied_descent(target, np.full((5, 2), np.nan), 0.1, 1)
+
+
+def test_iterates_whose_loss_overflows_have_diverged():
+    target = one_hop_target(parse("cycle:5"))
+    with pytest.raises(FloatingPointError, match="its loss overflows"):
+        tied_descent(target, np.eye(5), 1e170, 1)  # entries of 1e170, and their squares

@@ -77,10 +77,18 @@ def test_what_grows_with_what():
         (lambda: fact_storage(0, 1), ValueError, "subjects must be at least 1; got 0"),
         (lambda: fact_storage(3, 1.5), TypeError, "relations must be a whole number; got 1.5"),
         (lambda: fact_storage(3, 1, bits_per_coordinate=0), ValueError, "bits_per_coordinate must be a positive"),
-        (lambda: code_dimension(3, 1.0), ValueError, r"coherence must lie in \(0, 1\); got 1.0"),
+        (lambda: code_dimension(3, 1.0), ValueError, r"coherence must lie in \(0, 1\), .*; got 1.0"),
         (lambda: multi_hop_dimension(3, 1, 0, chain_of_thought=True), ValueError, "hops must be at least 1; got 0"),
     ],
 )
 def test_bad_counts_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_hops_whose_width_cannot_be_written_down_are_refused():
+    with pytest.raises(ValueError, match="use fewer hops"):
+        multi_hop_dimension(10, 3, 10**12, chain_of_thought=False)
+    assert multi_hop_dimension(10, 3, 10**12, chain_of_thought=True) == 3 * code_dimension(10, 0.5)
+    with pytest.raises(ValueError, match="an integer of about 400 digits"):
+        code_dimension(10**399 * 5, 0.5)

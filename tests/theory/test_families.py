@@ -153,7 +153,7 @@ def test_parameters_out_of_range(build, message):
 
 @pytest.mark.parametrize("value", [3.0, "3", None])
 def test_parameters_must_be_integers(value):
-    with pytest.raises(TypeError, match=f"cycle n must be an integer; got {value!r}"):
+    with pytest.raises(TypeError, match=f"cycle n must be a whole number; got {value!r}"):
         families.cycle(value)
 
 

@@ -302,3 +302,16 @@ class TestErrors:
 def test_a_start_of_the_wrong_shape_is_refused_by_name(call, name):
     with pytest.raises(ValueError, match=name):
         call(one_hop_target(parse("cycle:5")), times=[1.0])
+
+
+def test_a_start_whose_softmax_is_lost_to_rounding_is_refused():
+    target = one_hop_target(parse("cycle:5"))
+    with pytest.raises(ValueError, match=r"embedding0 gives logits of 1\.0e\+14, above 1e\+12"):
+        tied_flow(target, 1e7 * np.eye(5), [1.0])
+    with pytest.raises(ValueError, match="gram0 gives logits"):
+        tied_gram_flow(target, 1e13 * np.eye(5), [1.0])
+
+
+def test_a_time_beyond_which_nothing_is_resolved_is_refused():
+    with pytest.raises(ValueError, match=r"times must be .* <= 1e\+08"):
+        tied_flow(one_hop_target(parse("cycle:5")), np.eye(5), [1e12])

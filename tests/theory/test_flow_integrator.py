@@ -177,3 +177,16 @@ def test_bad_input_is_refused():
     with pytest.raises(RuntimeError, match="could not be integrated to t = 2"):
         integrate(lambda y: y**2, np.ones(1), 2.0)  # 1 / (1 - t)
     assert np.array_equal(check_times(3), [3.0])
+
+
+def test_a_velocity_of_another_shape_is_refused():
+    for velocity, message in (
+        (lambda y: y[:1], r"must have the shape of start, \(2,\); got \(1,\)"),
+        (lambda y: y * np.nan, r"velocity\(start\) holds NaN"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            integrate(velocity, np.ones(2), 1.0)
+
+
+def test_the_smallest_start_there_is():
+    assert integrate(lambda y: -y, np.array([5e-324]), 1.0).end_state == pytest.approx([0.0], abs=1e-300)

@@ -220,7 +220,19 @@ def test_bad_events_are_refused():
         stationary(equation, 0.0)
     with pytest.raises(ValueError, match="of 6 nodes, the flow of 5"):
         energy_reaches(equation, spaces_of(parse("cycle:6")), 0, 1.0)
-    with pytest.raises(IndexError, match="does not exist"):
+    with pytest.raises(ValueError, match="k must be at most"):
         energy_reaches(equation, spaces_of(parse("cycle:5")), 9, 1.0)
     with pytest.raises(ValueError, match="after the end"):
         follow(equation, 1.0).at(2.0)
+
+
+def test_what_is_no_equation_is_refused():
+    equation = tied_equation(one_hop_target(parse("cycle:5")), np.eye(5))
+    spaces = laplacian_eigenspaces(parse("cycle:5"))
+    for call in (follow, lambda e, level: energy_reaches(e, spaces, 0, level), loss_falls_below, stationary):
+        with pytest.raises(TypeError, match="equation must be a FlowEquation, not function"):
+            call(equation.velocity, 1.0)
+    with pytest.raises(TypeError, match="every one of events must be a Event"):
+        follow(equation, 1.0, events=["stationary"])
+    with pytest.raises(ValueError, match=r"grams must have shape \(..., 5, 5\)"):
+        space_energies(np.eye(4), spaces)

@@ -247,3 +247,47 @@ def test_constructor_checks_its_invariants():
 
 def test_repr_stays_short_for_large_graphs():
     assert repr(parse("cycle:1000")) == "Graph(name='cycle:1000', family='cycle', parameters=(1000,))"
+
+
+@pytest.mark.parametrize("weight", [1e-320, 1e-101, 1e101])
+def test_weights_whose_degrees_leave_float64_are_refused(weight):
+    with pytest.raises(ValueError, match=r"edge 0 - 1 is not between 1e-100 and 1e\+100"):
+        as_graph(np.array([[0.0, weight], [weight, 0.0]]))
+
+
+def test_dense_matrices_of_every_real_dtype():
+    for kind in (np.float16, np.longdouble, np.int8, bool):
+        assert as_graph(np.array([[0, 1], [1, 0]], dtype=kind)).edge_count == 1
+
+
+def test_a_masked_matrix_is_refused():
+    with pytest.raises(TypeError, match="cannot make a graph from MaskedArray"):
+        as_graph(np.ma.masked_array(np.eye(2), mask=np.eye(2)))
+
+
+@pytest.mark.parametrize("nodes", ["ab", {"a", "b"}, {"a": 0, "b": 1}, 2])
+def test_labels_that_are_no_list_are_refused(nodes):
+    with pytest.raises(TypeError, match="nodes must be a list of labels"):
+        from_sparse(sp.csr_array(np.eye(2)), nodes=nodes)
+
+
+def test_labels_that_cannot_be_looked_up_are_refused():
+    with pytest.raises(TypeError, match="hashable"):
+        from_sparse(sp.csr_array(np.eye(2)), nodes=[("a", []), "b"])
+
+
+def test_a_long_label_is_cut_in_a_message():
+    with pytest.raises(ValueError, match="is negative") as error:
+        from_sparse(-sp.csr_array(np.eye(1)), nodes=["x\n" * 5000])
+    assert len(str(error.value)) < 300
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("family", "parameters"),
+    [("cycle", ()), ("cycle", (6,)), ("torus", (5, 1, 2)), ("hamming", (10**9, 10**9)), ("path-star", (2, 2, 1))],
+)
+def test_a_family_that_the_graph_cannot_be_is_refused(family, parameters):
+    cycle = parse("cycle:5")
+    with pytest.raises(ValueError, match=f"no {family} with these"):
+        Graph(cycle.adjacency, cycle.nodes, "odd", family, parameters)

@@ -102,7 +102,7 @@ def test_the_error_bounds_what_the_factorisation_solves():
         (np.eye(3), 0.5, "square sparse matrix; got ndarray"),
         (sp.csr_array((2, 3)), 0.5, r"square sparse matrix; got csr_array, shape \(2, 3\)"),
         (sp.csr_array(np.eye(2) * 1j), 0.5, "real matrix; got dtype complex128"),
-        (sp.csr_array(np.array([[np.nan]])), 0.5, "not finite"),
+        (sp.csr_array(np.array([[np.nan]])), 0.5, "NaN or infinity"),
         (sp.csr_array(np.array([[0, 1.0], [2.0, 0]])), 0.5, r"largest .* is 1.0e\+00"),
         (sp.csr_array(np.eye(2)), np.inf, "shift must be a finite number; got inf"),
     ],

@@ -213,8 +213,8 @@ def test_tolerance_is_relative_and_decides_what_is_one_eigenspace():
         (np.ones(4), r"square matrix; got shape \(4,\)"),
         (np.zeros((0, 0)), "non-empty"),
         (np.array([[0, 1.0], [2.0, 0]]), r"not symmetric .*1.0e\+00.*pass \(M \+ M'\) / 2"),
-        (np.array([[np.nan]]), "not finite"),
-        (np.array([[1j]]), "real matrix; got dtype complex128"),
+        (np.array([[np.nan]]), "NaN or infinity"),
+        (sp.csr_array([[1j]]), "real matrix; got dtype complex128"),
     ],
 )
 def test_bad_matrices(matrix, message):

@@ -151,3 +151,8 @@ def test_bad_input_is_refused():
         early_modes(target, row_weight=np.ones(4))
     with pytest.raises(ValueError, match="sums"):
         early_modes(2 * target)
+
+
+def test_times_at_which_the_growth_overflows_are_refused():
+    with pytest.raises(ValueError, match="long after the early phase"):
+        early_gram(one_hop_target(parse("cycle:5")), np.eye(5), [1e4])

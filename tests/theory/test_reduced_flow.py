@@ -117,3 +117,9 @@ def test_times_and_start():
             reduced_flow(symmetry.algebra, symmetry.target(), [1.0], init_scale=scale)
     with pytest.raises(ValueError, match="times must be"):
         reduced_flow(symmetry.algebra, symmetry.target(), [1.0, 0.5], init_scale=1.0)
+
+
+def test_the_shortest_time_there_is():
+    symmetry = path_star_symmetry(3, 3)
+    found = reduced_flow(symmetry.algebra, symmetry.target(), [5e-324], init_scale=1.0)
+    assert found.eigenvalues()[0] == pytest.approx(np.ones(5))

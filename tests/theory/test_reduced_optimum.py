@@ -11,6 +11,7 @@ from fiedler.theory import (
     parse,
     path_star_symmetry,
     reduced_tied_optimum,
+    reduced_untied_optimum,
     tied_optimum,
 )
 
@@ -144,3 +145,17 @@ def test_bad_input_is_refused():
     large = path_star_symmetry(2, 60)
     with pytest.raises(ValueError, match="above 2500"):
         reduced_tied_optimum(large.algebra, large.target())
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_target_with_nan_or_of_another_length_is_refused(tied):
+    solve_ = reduced_tied_optimum if tied else reduced_untied_optimum
+    symmetry = path_star_symmetry(3, 3)
+    broken = symmetry.target()
+    broken[1] = np.nan
+    with pytest.raises(ValueError, match="target holds NaN"):
+        solve_(symmetry.algebra, broken, weight_decay=0.1)
+    with pytest.raises(ValueError, match="target must have shape"):
+        solve_(symmetry.algebra, symmetry.target()[:-1], weight_decay=0.1)
+    with pytest.raises(TypeError, match="algebra must be a BlockAlgebra, not Symmetry"):
+        solve_(symmetry, symmetry.target(), weight_decay=0.1)

@@ -372,3 +372,12 @@ def test_bad_matrices_and_modes_are_refused():
     for times in (-1.0, np.inf, [[1.0]]):
         with pytest.raises(ValueError, match="times"):
             qwem_mode_energy([1.0], 0.1, times)
+
+
+def test_the_smallest_start_there_is_takes_a_finite_time():
+    assert qwem_times([2.0], 5e-324) == pytest.approx([(math.log(2.0) + 744.44) / 2], rel=1e-5)
+
+
+def test_a_noise_power_out_of_range_is_refused():
+    with pytest.raises(ValueError, match="word2vec uses"):
+        shifted_pmi(one_hop_target(parse("karate")), noise_power=1e6)

@@ -59,3 +59,23 @@ def nx_with_isolated_node():
     graph = nx.cycle_graph(4)
     graph.add_node("alone")
     return graph
+
+
+def test_a_path_star_too_long_for_its_blocks_has_none():
+    # Two blocks of 2 length^2 colours would take 16 length^4 bytes, 50 GB here.
+    assert graph_symmetry(parse("path-star:2x200")) is None
+    with pytest.raises(ValueError, match="length must be at most 64"):
+        path_star_symmetry(2, 200)
+
+
+def test_hamming_graphs_that_cannot_be_counted_are_refused():
+    for d, q in ((65, 2), (60, 2**40), (10**12, 2)):
+        with pytest.raises(ValueError, match=r"d must be at most 64|more than 2\^1000 nodes"):
+            hamming_symmetry(d, q)
+
+
+@pytest.mark.parametrize("x", [np.ones(3), np.ones((9, 9)), np.full(9, np.nan)])
+def test_values_that_are_not_one_a_colour_are_refused(x):
+    symmetry = graph_symmetry(parse("florentine"), family=False) or graph_symmetry(parse("irregular"))
+    with pytest.raises(ValueError, match=r"^x "):
+        symmetry.expand(x)

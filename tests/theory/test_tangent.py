@@ -66,3 +66,13 @@ def test_bad_input_is_refused():
         tied_tangent(target, 0.0, [1.0])
     with pytest.raises(ValueError, match="times must be"):
         tied_tangent(target, 1.0, [])
+
+
+def test_a_decay_that_leaves_nothing_is_refused():
+    with pytest.raises(ValueError, match="all has decayed to zero by then"):
+        tied_tangent(one_hop_target(parse("cycle:5")), 0.5, [1.0], weight_decay=1e6)
+
+
+def test_a_basis_too_large_to_write_down_is_refused():
+    with pytest.raises(ValueError, match="the basis would hold"):
+        symmetric_basis(10**4)

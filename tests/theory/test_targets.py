@@ -79,3 +79,15 @@ def test_an_isolated_node_is_refused_by_name_unless_self_edges_help():
 def test_smoothing_outside_its_range_is_refused(smoothing):
     with pytest.raises(ValueError, match="label_smoothing"):
         one_hop_target(parse("cycle:5"), label_smoothing=smoothing)
+
+
+def test_a_graph_too_large_for_a_dense_target_is_refused():
+    with pytest.raises(ValueError, match="the dense target would hold"):
+        one_hop_target(parse("cycle:100000"))
+    assert one_hop_sparse(parse("cycle:100000")).nnz == 200_000
+
+
+@pytest.mark.parametrize("graph", ["cycle:5", None, nx.path_graph(3)])
+def test_what_is_no_graph_is_refused(graph):
+    with pytest.raises(TypeError, match=r"graph must be a Graph, not .*; make one with as_graph"):
+        one_hop_target(graph)

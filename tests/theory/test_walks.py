@@ -382,7 +382,17 @@ def test_other_bad_arguments_are_refused(monkeypatch):
         second_order_chain(graph, 1, 1)
 
 
-@pytest.mark.parametrize(("p", "q"), [(1e12, 1e-12), (1e-12, 1e12), (1e300, 1e-300)])
+@pytest.mark.parametrize(("p", "q"), [(1e12, 1e-12), (1e-12, 1e12), (1e100, 1e-100)])
 def test_a_law_lost_to_rounding_is_refused(p, q):
     with pytest.raises(ValueError, match="closer to one"):
         _ = second_order_chain(parse("cycle:15"), p, q).stationary
+
+
+def test_a_window_that_would_never_end_is_refused():
+    with pytest.raises(ValueError, match="window must be at most 100000; got 1000000000000"):
+        window_target(parse("cycle:5"), 10**12)
+
+
+def test_a_graph_too_large_for_a_dense_target_is_refused():
+    with pytest.raises(ValueError, match="the dense target would hold"):
+        window_target(parse("cycle:100000"), 2)

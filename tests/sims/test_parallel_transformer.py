@@ -1,0 +1,77 @@
+"""The Transformer with its batch spread over two processes against the same on one, and its command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sharded_runs
+from sharded_runs import TRANSFORMER, TRANSFORMER_STEPS
+
+from fiedler.sims import parallel_transformer
+from fiedler.sims.parallel_transformer import train_parallel_transformer
+from fiedler.sims.rundir import RunDir
+from fiedler.sims.transformer import TransformerSettings, train_transformer
+from fiedler.theory import one_hop_sparse, parse
+
+# A gradient summed in two parts is off by some units in the seventh place. Adam divides it by its own size, so that an
+# entry that nearly cancels takes an error many times that, of at most its whole step of 0.01, into its weight.
+LOSS, WEIGHT = 2e-5, 2e-3
+
+
+def relative(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a - b).max() / np.abs(b).max())
+
+
+def test_two_processes_follow_one() -> None:
+    parts = [one["transformer"] for one in sharded_runs.of_world(2)]
+    expected = list(train_transformer(one_hop_sparse(parse("karate")), TRANSFORMER, 5, TRANSFORMER_STEPS))
+    assert relative(expected[-1].embedding, expected[0].embedding) > 0.1  # it went somewhere
+    for k, state in enumerate(expected):
+        (loss, embedding, _), (other_loss, other, _) = (part[k] for part in parts)
+        assert loss == other_loss
+        assert np.array_equal(embedding, other)
+        assert loss == pytest.approx(state.loss, rel=LOSS)
+        assert relative(embedding.numpy(), state.embedding) < WEIGHT
+        logits = np.concatenate([part[k][2] for part in parts])
+        assert relative(logits, state.logits) < WEIGHT
+    assert np.array_equal(parts[0][0][1], expected[0].embedding)  # the same initial weights
+
+
+def test_one_process_alone_follows_itself() -> None:
+    target = one_hop_sparse(parse("cycle:8"))
+    states = list(train_parallel_transformer(target, TRANSFORMER, 1, TRANSFORMER_STEPS))
+    for state, expected in zip(states, train_transformer(target, TRANSFORMER, 1, TRANSFORMER_STEPS), strict=True):
+        assert state.step == expected.step
+        assert state.loss == pytest.approx(expected.loss, rel=LOSS)
+        assert relative(state.embedding, expected.embedding) < WEIGHT
+        assert relative(state.logits, expected.logits) < WEIGHT
+
+
+def test_the_command_s_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    arguments = ["cycle:8", "--steps", "5", "--width", "8", "--out", str(tmp_path / "run"), "--json"]
+    assert parallel_transformer.main(arguments) == 0
+    answer = json.loads(capsys.readouterr().out)
+    run = RunDir.open(tmp_path / "run")
+    assert (answer["n"], answer["processes"], answer["steps"]) == (8, 1, 5)
+    assert run.read_metrics()[-1] == {"step": 5, "time": None, "loss_per_node": answer["loss_per_node"]}
+    assert run.read_embeddings()["embedding"].shape == (8, 8)
+    assert run.is_final("embeddings.safetensors")
+    assert run.read_config()["processes"] == 1
+    assert parallel_transformer.main(arguments) == 2
+    assert "is not empty" in capsys.readouterr().err
+    assert parallel_transformer.main([*arguments, "--overwrite"]) == 0
+
+
+def test_what_it_cannot_do(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    target = one_hop_sparse(parse("cycle:8"))
+    with pytest.raises(ValueError, match="dropout is for one process"):
+        next(train_parallel_transformer(target, TransformerSettings(dropout=0.1), 0, [1]))
+    with pytest.raises(FloatingPointError, match=r"training diverged before step \d+: lower the learning rate"):
+        list(train_parallel_transformer(target, TransformerSettings(learning_rate=1e30), 0, [20]))
+    monkeypatch.setitem(sys.modules, "accelerate", None)  # as where it is not installed
+    assert parallel_transformer.main(["cycle:8", "--steps", "5"]) == 1
+    assert capsys.readouterr().err == 'fiedler: accelerate is not installed; pip install "fiedler[distributed]"\n'
