@@ -1,159 +1,65 @@
-"""The Transformer of ``transformer.py`` with its batch spread over processes by ``accelerate``, and its command.
+"""A data-parallel Transformer with its run folder: the command.
 
     torchrun --nproc-per-node 2 -m fiedler.sims.parallel_transformer GRAPH --out DIR
     accelerate launch --multi_gpu --num_processes 8 -m fiedler.sims.parallel_transformer GRAPH --out DIR --device cuda
 
 (Without ``--multi_gpu`` it starts one process, whatever ``--num_processes`` says; with it as many, on the CPU too.)
-
-Every process has the whole model and the rows r of the full batch; the gradient of the mean over all n nodes is the
-average over the p processes (``DistributedDataParallel``) of those of p/n times each one's sum of losses. AdamW then
-takes the same step everywhere: the trajectory of one process, up to the rounding of sums in another order.
+The model is whole on every process, so process 0 alone writes: the folder of ``fiedler train`` but for the scores. The
+training is ``parallel_training``'s.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
+import torch.distributed as dist
 import typer
 from numpy.typing import NDArray
 
-from fiedler.kernels import csr_target, graph_cross_entropy
 from fiedler.kernels.ring import ALIKE, Ring
 
 from .cli_options import (
+    CheckpointEvery,
     Decay,
     GraphWord,
     InitStd,
     Json,
     Overwrite,
     Rate,
+    Resume,
     SelfEdges,
     Smoothing,
     Steps,
     Symmetrize,
     Width,
+    check_restart,
     folder_name,
     make_task,
     setting_overrides,
 )
+from .guards import check_disk
 from .jsonio import to_json
 from .lock import locked
 from .models import get_model
-from .recorder import log_spaced_steps
-from .row_shards import row_range
+from .parallel_training import ParallelState, ParallelTransformerTraining, train_parallel_transformer
+from .recorder import Recorder, log_spaced_steps
+from .run_files import RunFiles, take_up
 from .rundir import RunDir
-from .train import describe_run
-from .training import Diverged
-from .transformer import TransformerSettings, build_transformer, edge_inputs
+from .stopping import Interrupted, StopRequest, stop_on_signals
+from .tasks import Task
+from .train import CHECKPOINT_SECONDS, CHECKPOINT_SHARE, check_interval, describe_run
+from .training import Final, Snapshot
 from .world import joined, rank, run_command
 
+__all__ = ["ParallelState", "ParallelTransformerTraining", "main", "run_parallel", "train_parallel_transformer"]
+
 NAME = "python -m fiedler.sims.parallel_transformer"
-
-
-@dataclass(frozen=True, eq=False)
-class ParallelState:
-    """The model at one step: ``embedding`` (n, width) float32 of the nodes and ``loss``, the mean cross-entropy per
-    node over the whole vocabulary, alike on every process; ``logits`` (n_r, n) over the nodes, of the rows here."""
-
-    step: int
-    embedding: NDArray[np.float32]
-    loss: float
-    logits: NDArray[np.float32]
-
-
-class _RowLoss(torch.nn.Module):
-    """Sum of losses of some rows, and their hidden states: what DistributedDataParallel has to see as one forward."""
-
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: torch.Tensor, target: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        hidden = self.model.transformer(input_ids=inputs).last_hidden_state[:, -1]
-        return graph_cross_entropy(hidden, self.model.lm_head.weight, target), hidden
-
-
-def train_parallel_transformer(
-    target: sp.csr_array,
-    settings: TransformerSettings,
-    seed: int,
-    record_steps: Sequence[int] | NDArray[np.int64],
-    *,
-    device: str = "cpu",
-) -> Iterator[ParallelState]:
-    """Yield the state at each of the ascending ``record_steps`` (<= settings.steps), on every process of the world.
-
-    ``target``: the whole sparse row-stochastic (n, n), of which each process keeps its rows. float32; initial weights
-    are those of ``train_transformer`` with the same seed. Call it inside ``world.joined``, or alone.
-
-    Raises RuntimeError where ``accelerate`` is not installed; ValueError, on every process, for more processes than
-    nodes and for dropout, whose random numbers would depend on who holds which rows; Diverged (a FloatingPointError)
-    on every process where the loss is not finite, naming the step.
-    """
-    accelerator = _accelerator(device)
-    ring, n = Ring.of(), target.shape[0]
-    if settings.dropout:
-        raise _alike(ValueError("dropout is for one process (fiedler train); set it to 0 to spread a batch"))
-    if ring.world > n:
-        raise _alike(ValueError(f"{ring.world} processes have no node each of {n}; start at most {n}"))
-    here = row_range(n, ring.world, ring.rank)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module = _RowLoss(build_transformer(n, settings))
-    weights = module.model.lm_head.weight
-    optimiser = torch.optim.AdamW(module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    module, optimiser = accelerator.prepare(module, optimiser)
-    inputs = edge_inputs(n)[here.start : here.stop].to(accelerator.device)
-    rows = csr_target(target[here.start : here.stop], columns=n + 1, device=accelerator.device)
-
-    def mean(loss: torch.Tensor, step: int) -> float:
-        value = float(ring.gather(loss.detach().double()).sum()) / n
-        if not np.isfinite(value):
-            raise _alike(Diverged(f"training diverged before step {step}", "lower the learning rate", step))
-        return value
-
-    step = 0
-    for record in record_steps:
-        module.train()
-        while step < record:
-            optimiser.zero_grad(set_to_none=True)
-            loss, _ = module(inputs, rows)
-            mean(loss, step)
-            accelerator.backward(loss * (ring.world / n))
-            optimiser.step()
-            step += 1
-        module.eval()
-        with torch.no_grad():
-            loss, hidden = module(inputs, rows)
-            embedding = weights[:n]
-            state = ParallelState(
-                step, embedding.cpu().numpy().copy(), mean(loss, step), (hidden @ embedding.T).cpu().numpy()
-            )
-        yield state
-
-
-def _accelerator(device: str) -> Any:
-    try:
-        from accelerate import Accelerator
-    except ImportError as error:
-        raise RuntimeError('accelerate is not installed; pip install "fiedler[distributed]"') from error
-    return Accelerator(cpu=device == "cpu", mixed_precision="no")
-
-
-def _alike(error: Exception) -> Exception:
-    error.add_note(ALIKE)
-    return error
-
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -173,58 +79,198 @@ def train(
     symmetrize: Symmetrize = False,
     device: Annotated[str, typer.Option("--device", help="cpu (gloo) or cuda (NCCL, a card a process).")] = "cpu",
     overwrite: Overwrite = False,
+    resume: Resume = False,
+    checkpoint_every: CheckpointEvery = None,
     json: Json = False,
 ) -> None:
     """Train the Transformer on GRAPH with its batch spread over the processes that were started.
 
-    Process 0 writes config.json, environment.json, metrics.jsonl and embeddings.safetensors into the run folder.
+    Process 0 writes the run folder. Ctrl-C saves a checkpoint and stops; the same command with --resume goes on.
     """
 
     def prepare() -> tuple[Any, Any]:
+        check_restart(overwrite, resume)
+        check_interval(checkpoint_every)
         overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
         task = make_task(graph, symmetrize, self_edges, label_smoothing, 1, 1.0, 1.0)
         return task, get_model("transformer").make_settings(**overrides)
 
-    with joined(device) as place, ExitStack() as held:
-        ring = Ring.of()
-        task, settings = ring.together(prepare, place)
+    with joined(device) as place, stop_on_signals() as stop:
+        task, settings = Ring.of().together(prepare, place)
         folder = out or Path("runs") / f"{folder_name(task.graph.name)}-parallel-seed{seed}"
-        config = describe_run(task, get_model("transformer"), settings, seed) | {"processes": ring.world}
-        record_steps = log_spaced_steps(settings.steps)
-        states = train_parallel_transformer(task.sparse_target, settings, seed, record_steps, device=device)
-        first = next(states)  # what cannot be trained is refused before a folder is made
-
-        def open_folder() -> RunDir | None:
-            if rank():
-                return None
-            RunDir.check(folder, overwrite=overwrite)
-            held.enter_context(locked(folder))
-            return RunDir.create(folder, config, overwrite=overwrite)
-
-        run, began = ring.together(open_folder, place), time.perf_counter()
-        for state in chain([first], states):
-            if run is not None:
-                run.append_metrics({"step": state.step, "time": None, "loss_per_node": state.loss})
-        if run is None:
-            return
-        run.write_embeddings({"embedding": state.embedding})
-        run.seal()
+        began = time.perf_counter()
+        loss = run_parallel(
+            task,
+            settings,
+            seed,
+            folder,
+            device=device,
+            overwrite=overwrite,
+            resume=resume,
+            checkpoint_every=checkpoint_every,
+            stop=stop,
+        )
+        world, seconds = Ring.of().world, time.perf_counter() - began
+    if rank():
+        return
     result = {
         "graph": task.graph.name,
         "n": task.graph.n,
-        "processes": ring.world,
-        "steps": state.step,
-        "loss_per_node": state.loss,
-        "seconds": time.perf_counter() - began,
+        "processes": world,
+        "steps": settings.steps,
+        "loss_per_node": loss,
+        "seconds": seconds,
         "folder": folder,
     }
     if json:
         print(to_json(result))
         return
     print(
-        f"{task.graph.name}: {task.graph.n} nodes on {ring.world} process(es), {state.step} steps in "
-        f"{result['seconds']:.3g} s, loss per node {state.loss:.6g}\nembedding: {folder}/embeddings.safetensors"
+        f"{task.graph.name}: {task.graph.n} nodes on {world} process(es), {settings.steps} steps in {seconds:.3g} s, "
+        f"loss per node {loss:.6g}\nembedding: {folder}/embeddings.safetensors"
     )
+
+
+def run_parallel(
+    task: Task,
+    settings: Any,
+    seed: int,
+    out: Path,
+    *,
+    device: str = "cpu",
+    overwrite: bool = False,
+    resume: bool = False,
+    checkpoint_every: float | None = None,
+    stop: StopRequest | None = None,
+) -> float:
+    """Train on every process of the world, which all call this, and return the loss per node at the end.
+
+    ``resume``: process 0 reads its last checkpoint and sends it to the others; with as many processes as before the
+    result is that of a run never stopped, bit for bit, on the CPU. ``stop``: where any process is asked to stop,
+    process 0 saves and all raise Interrupted. Errors are those of ``ParallelTransformerTraining`` and ``run_seeds``,
+    on every process alike.
+    """
+    training = ParallelTransformerTraining(task.sparse_target, settings, seed, device=device)
+    ring, place = training.ring, training.device
+    steps = log_spaced_steps(settings.steps)
+    recorder = Recorder(task.spaces, steps)
+    config = describe_run(task, get_model("transformer"), settings, seed) | {"processes": ring.world}
+    with ExitStack() as held:
+
+        def open_files() -> RunFiles | None:
+            if ring.rank:
+                return None
+            RunDir.check(out, overwrite=overwrite or resume)
+            check_disk(out, [training.state()], 1)
+            held.enter_context(locked(out))
+            folder = RunDir(out)
+            if not (resume and take_up(folder, config)):
+                folder = RunDir.create(out, config, overwrite=overwrite or resume)
+            folder.clean()
+            files = RunFiles(folder, config, recorder, None)
+            held.callback(files.close)
+            return files
+
+        files = ring.together(open_files, place)
+        _go_back(training, files, recorder)
+        loss = _train(training, files, recorder, checkpoint_every, stop)
+        state = training.current()
+
+        def finish() -> None:
+            if files is not None:
+                modes = recorder.finish()
+                spaces = task.spaces
+                arrays: dict[str, NDArray[Any]] = {
+                    "steps": modes.steps,
+                    "energy": modes.energy,
+                    "centred_energy": modes.centred_energy,
+                    "loss_per_node": modes.loss,
+                    "eigenvalues": spaces.eigenvalues,
+                    "multiplicities": np.asarray(spaces.multiplicities),
+                }
+                files.finish(Final(state.embedding, None, state.logits), arrays)
+
+        ring.together(finish, place)
+    return loss
+
+
+def _go_back(training: ParallelTransformerTraining, files: RunFiles | None, recorder: Recorder) -> None:
+    """Put every process at process 0's last checkpoint, or leave all at step 0."""
+    ring, place = training.ring, training.device
+
+    def load() -> bytes:
+        from safetensors.numpy import save
+
+        if files is None:
+            return b""
+        found = files.steps()
+        if not found:
+            files.begin_again()
+            return b""
+        state = {f"state/{name}": array for name, array in files.load(found[0]).items()}
+        record = {f"record/{name}": array for name, array in recorder.state().items()}
+        return save({**state, **record, "step": np.array(found[0])})
+
+    data = _from_first(ring.together(load, place), place)
+    if data:
+        from safetensors.numpy import load as unpack
+
+        found = unpack(data)
+        parts = [
+            {name.removeprefix(kind): array for name, array in found.items() if name.startswith(kind)}
+            for kind in ("state/", "record/")
+        ]
+        training.restore(int(found["step"]), parts[0])
+        recorder.restore(parts[1])
+
+
+def _from_first(data: bytes, place: torch.device) -> bytes:
+    """Process 0's ``data`` on every process."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return data
+    length = torch.tensor([len(data)], dtype=torch.int64, device=place)
+    dist.broadcast(length, 0)
+    if not int(length):
+        return b""
+    sent = torch.frombuffer(bytearray(data or bytes(int(length))), dtype=torch.uint8).to(place)
+    dist.broadcast(sent, 0)
+    return sent.cpu().numpy().tobytes()
+
+
+def _train(
+    training: ParallelTransformerTraining,
+    files: RunFiles | None,
+    recorder: Recorder,
+    every: float | None,
+    stop: StopRequest | None,
+) -> float:
+    ring, place = training.ring, training.device
+    saved, fresh = time.monotonic(), training.step
+    wait = CHECKPOINT_SECONDS if every is None else every
+    loss = float(recorder.state()["loss"][-1]) if recorder.count else float("nan")
+    while True:
+        if recorder.next_step == training.step:
+            state = training.current()
+            loss = state.loss
+            recorder.record(state.embedding, loss)
+            if files is not None:
+                files.log(Snapshot(0, state.step, state.embedding, loss))
+        last = recorder.next_step is None
+        flags = [stop is not None and stop.asked and not last, last or time.monotonic() - saved >= wait]
+        told = ring.gather(torch.tensor(flags, dtype=torch.int64, device=place)).amax(dim=0)
+        asked, due = bool(told[0]), bool(told[1])
+        if (asked or due) and training.step > fresh:
+            began = time.monotonic()
+            ring.together(lambda: None if files is None else files.save(training.step, training.state()), place)
+            saved, fresh = time.monotonic(), training.step
+            wait = max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (saved - began)) if every is None else every
+        if last:
+            return loss
+        if asked:
+            error = Interrupted(f"interrupted at step {training.step}: go on with --resume")
+            error.add_note(ALIKE)
+            raise error
+        training.advance()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -71,7 +71,7 @@ def run_seeds(
     out, each with a hint; what is already written stays.
     """
     check_seeds(seeds)
-    _check_interval(checkpoint_every)
+    check_interval(checkpoint_every)
     groups = [tuple(seeds)] if model.together else [(seed,) for seed in seeds]
     for path in [] if folder is None else map(folder, seeds):
         RunDir.check(path, overwrite=overwrite or resume)
@@ -235,7 +235,8 @@ class _Engine:
         }
 
 
-def _check_interval(seconds: float | None) -> None:
+def check_interval(seconds: float | None) -> None:
+    """Raises ValueError for an interval between checkpoints that is none."""
     if seconds is not None and not seconds >= 0:
         raise ValueError(f"checkpoint_every must be a number of seconds >= 0; got {seconds}")
 

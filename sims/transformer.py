@@ -154,25 +154,12 @@ class TransformerTraining:
 
     def state(self) -> list[dict[str, NDArray[Any]]]:
         """What ``restore`` needs: weights, the optimiser's moments and the random state."""
-        kept = {f"weight/{name}": value.detach().numpy() for name, value in self.model.named_parameters()}
-        for index, moments in self._optimiser.state_dict()["state"].items():
-            kept |= {f"optimiser/{index}/{name}": value.numpy() for name, value in moments.items()}
-        return [{**kept, "random": self._random.numpy()}]
+        return [{**learned_state(self.model, self._optimiser), "random": self._random.numpy()}]
 
     def restore(self, step: int, states: Sequence[Mapping[str, NDArray[Any]]]) -> None:
         """Go on from ``state()`` of ``step``."""
         (kept,) = states
-        with torch.no_grad():
-            for name, value in self.model.named_parameters():
-                value.copy_(torch.from_numpy(np.array(kept[f"weight/{name}"])))
-        moments: dict[int, dict[str, torch.Tensor]] = {}
-        for name, array in kept.items():
-            kind, _, rest = name.partition("/")
-            if kind == "optimiser":
-                index, _, moment = rest.partition("/")
-                moments.setdefault(int(index), {})[moment] = torch.from_numpy(np.array(array))
-        groups = self._optimiser.state_dict()["param_groups"]
-        self._optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        load_learned_state(self.model, self._optimiser, kept)
         self._random = torch.from_numpy(np.array(kept["random"]))
         self.step = step
 
@@ -189,6 +176,30 @@ class TransformerTraining:
             torch.set_rng_state(self._random)
             yield
             self._random = torch.get_rng_state()
+
+
+def learned_state(model: torch.nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, NDArray[Any]]:
+    """Every weight once, and the optimiser's moments, as arrays for ``load_learned_state``."""
+    kept = {f"weight/{name}": value.detach().cpu().numpy() for name, value in model.named_parameters()}
+    for index, moments in optimiser.state_dict()["state"].items():
+        kept |= {f"optimiser/{index}/{name}": value.cpu().numpy() for name, value in moments.items()}
+    return kept
+
+
+def load_learned_state(
+    model: torch.nn.Module, optimiser: torch.optim.Optimizer, kept: Mapping[str, NDArray[Any]]
+) -> None:
+    """Put ``learned_state`` back; other entries of ``kept`` are left alone."""
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            value.copy_(torch.from_numpy(np.array(kept[f"weight/{name}"])))
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, array in kept.items():
+        kind, _, rest = name.partition("/")
+        if kind == "optimiser":
+            index, _, moment = rest.partition("/")
+            moments.setdefault(int(index), {})[moment] = torch.from_numpy(np.array(array))
+    optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
 def train_transformer(
