@@ -14,7 +14,7 @@ from fiedler.sims.tasks import Task
 from fiedler.sims.train import run_seeds
 from fiedler.theory import parse
 
-ROUNDS = 7
+ROUNDS = 5
 CASES = (
     ("cycle:15", "node2vec", 10_000, 1),  # the paper's run: 60 ms
     ("cycle:15", "node2vec", 200_000, 1),

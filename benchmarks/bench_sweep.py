@@ -16,7 +16,7 @@ from fiedler.sims.sweep import run_sweep
 from fiedler.sims.sweep_file import SweepPlan, plan_sweep
 from fiedler.sims.sweep_point import Outcome, run_point
 
-POINTS, PROCESSES, SECONDS, ROUNDS = 64, 2, 1.0, 3
+POINTS, PROCESSES, SECONDS, ROUNDS = 64, 2, 1.0, 2
 TRIAL_STEPS = 20_000
 
 

@@ -27,11 +27,13 @@ from .tasks import Task
 
 Floats = NDArray[np.float64]
 
+FREE = ("learning_rate", "steps")  # they only set the time at which a flow is looked at
 SAMPLES = 16  # starts: the scatter of their mean is a quarter of one run's
 SAMPLED_NODES = 30  # above it the sampled flows of a diagram take longer than its runs
 FLOWS = 120  # flows of 15 nodes that a finer grid than the measured one may cost, some ten seconds; fewer of more nodes
 SAMPLED_FLOWS = 12  # the same of flows of a whole sample, each as long as five
 FINEST = 4  # steps of the predicted grid between two measured values, at most
+MOST_FLOWS = 1000  # flows of 15 nodes, about a minute, that the measured cells may cost; (n / 15)^3 each of n nodes
 SPREAD = 17  # predicted values along an axis where the measured ones are scattered
 DEATHS_NODES = 60  # above it only graphs with symmetry are followed along the decay; others get the largest death alone
 DEATH_TOLERANCE = 1e-3  # of a decay: less than the width of a line
@@ -92,8 +94,8 @@ def predict_phase(
 
     ``base``: the model's settings that do not vary. ``samples``: Gaussian starts for the finite width, 0 for none, None
     for SAMPLES up to SAMPLED_NODES nodes. The grids are finer than the measured one as far as the cost of their flows
-    allows (learning rate and steps cost nothing: they are times of one flow). Raises ValueError for settings the model
-    does not have.
+    allows (learning rate and steps cost nothing: they are times of one flow); where that of the measured cells alone is
+    too much (MOST_FLOWS), no score is predicted. Raises ValueError for settings the model does not have.
     """
     tasks: dict[tuple[Any, ...], Task] = {}
 
@@ -115,7 +117,12 @@ def predict_phase(
 
     measured = [point(cell) for cell in cells]
     deaths = _deaths_on(task, model, axes, measured[0][1])
-    if note := why_not_predicted(model, measured[0][1], metric):
+    costly = [k for k, axis in enumerate(axes) if axis.name not in FREE]
+    flows = len(np.unique(cells[:, costly], axis=0)) if costly else 1
+    note = why_not_predicted(model, measured[0][1], metric)
+    if not note and flows * (task.graph.n / 15) ** 3 > MOST_FLOWS:
+        note = f"no prediction: {flows} flows of {task.graph.n} nodes would take too long"
+    if note:
         return PhasePrediction(note, None, None, 0, *deaths)
     count = samples if samples is not None else SAMPLES if task.graph.n <= SAMPLED_NODES else 0
     finite = surface(SAMPLED_FLOWS, count) if count else None
@@ -172,7 +179,7 @@ def _finer(axes: Sequence[Axis], nodes: int, flows: int) -> list[Floats]:
     """Each axis refined as far as so many different flows of 15 nodes allow."""
     for parts in range(FINEST, 1, -1):
         fine = [axis.finer(parts) for axis in axes]
-        costly = [len(v) for axis, v in zip(axes, fine, strict=True) if axis.name not in ("learning_rate", "steps")]
+        costly = [len(v) for axis, v in zip(axes, fine, strict=True) if axis.name not in FREE]
         if np.prod(costly) * max(1.0, (nodes / 15) ** 2) <= flows:
             return fine
     return [axis.finer(1) for axis in axes]

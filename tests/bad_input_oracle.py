@@ -15,7 +15,8 @@ import signal
 import traceback
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -25,10 +26,10 @@ import networkx as nx
 import numpy as np
 import scipy.sparse as sp
 import torch
-from bad_values import SKIP, spoil
 
 import fiedler.kernels
 import fiedler.theory
+from bad_values import SKIP, spoil
 
 SECONDS = 5.0  # of processor time a call may take: sizes are small, and what is too large is refused before any work
 LINE = 500  # characters of a message
@@ -176,11 +177,7 @@ def verdict(call: Call, labels: dict[str, str]) -> str | None:
         arguments[name] = value
     bad = {name: arguments[name] for name in labels}
     try:
-        with warnings.catch_warnings(), time_limit():
-            warnings.simplefilter("ignore", UserWarning)  # torch's, of features in beta
-            warnings.simplefilter("error", RuntimeWarning)
-            warnings.simplefilter("error", np.exceptions.ComplexWarning)
-            warnings.filterwarnings("error", message="Casting complex")  # torch's
+        with strict_warnings(), time_limit():
             result = call.function(**arguments)
             if isinstance(result, types.GeneratorType):
                 result = list(result)
@@ -222,6 +219,22 @@ def _result(call: Call, labels: dict[str, str], bad: dict[str, Any], result: Any
     if holds_nan(result) and not call.nan_out:
         return "returned NaN"
     return None
+
+
+@contextmanager
+def strict_warnings() -> Iterator[None]:
+    """Arithmetic that went wrong, and parts of numbers that were dropped, are errors."""
+    always = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch's, of features in beta
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("error", np.exceptions.ComplexWarning)
+        warnings.filterwarnings("error", message="Casting complex")  # torch's
+        try:
+            yield
+        finally:
+            torch.set_warn_always(always)
 
 
 class time_limit:

@@ -106,7 +106,6 @@ CONSTANTS: dict[str, Callable[[], Any]] = {
     "grid": lambda: parse("grid:2x3"),
     "networkx": lambda: nx.path_graph(4),
 }
-torch.set_warn_always(True)
 HUGE = a_graph(200_000, *((i, i + 1) for i in range(0, 200_000 - 1, 2)))
 
 # The valid value with one thing wrong. Labels that begin with "shape" change the shape.

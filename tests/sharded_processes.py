@@ -14,7 +14,6 @@ import scipy.sparse as sp
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from worlds import run_world
 
 from fiedler.kernels import (
     ShardedTarget,
@@ -24,6 +23,7 @@ from fiedler.kernels import (
 )
 from fiedler.kernels.ring import Ring
 from graph_targets import TARGETS
+from worlds import run_world
 
 PROCESSES = 3
 D = 5

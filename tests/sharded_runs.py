@@ -21,10 +21,8 @@ import numpy as np
 import torch
 import torch._dynamo  # which FlopCounterMode imports: here once, not in every process
 import torch.distributed as dist
-from sharded_processes import Traffic
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
-from worlds import end_world, run_world, start_world
 
 from fiedler.sims import parallel_transformer, sharded, sharded_files
 from fiedler.sims.cost import ShardedCost
@@ -34,6 +32,8 @@ from fiedler.sims.sharded_training import ShardedTraining, train_sharded
 from fiedler.sims.transformer import TransformerSettings
 from fiedler.sims.world import joined
 from fiedler.theory import one_hop_sparse, parse
+from sharded_processes import Traffic
+from worlds import end_world, run_world, start_world
 
 WORLDS = (2, 3)
 STEPS = 200
@@ -47,7 +47,7 @@ RUNS = {
 UNEVEN = {2: (33, 1), 3: (0, 30, 4)}
 
 # The runs of the command: a checkpoint after each step, and long enough to be killed in the middle.
-RUN = ["karate", "--steps", "100", "--width", "16", "--checkpoint-every", "0"]
+RUN = ["karate", "--steps", "400", "--width", "16", "--checkpoint-every", "0"]
 KILLED_FROM = 20  # step
 
 # Costs: few nodes and wide rows, so that memory is that of the matrices and a step is short.

@@ -9,6 +9,8 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+
+import fiedler.theory as theory
 from bad_input_oracle import Call
 from valid_inputs import (
     CONTEXT,
@@ -32,8 +34,6 @@ from valid_inputs import (
     shrink,
     twice,
 )
-
-import fiedler.theory as theory
 
 # fmt: off
 RESULTS = frozenset({

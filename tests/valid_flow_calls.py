@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+
+import fiedler.theory as theory
 from bad_input_oracle import Call
 from valid_inputs import (
     CONTEXT,
@@ -27,8 +29,6 @@ from valid_inputs import (
     made,
     shrink,
 )
-
-import fiedler.theory as theory
 
 CALLS: dict[str, Call] = {
     # Starts, flows and descents.

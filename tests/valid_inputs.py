@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from bad_input_oracle import Call
-from bad_values import a_graph
 
 import fiedler.theory as theory
+from bad_input_oracle import Call
+from bad_values import a_graph
 
 PAW = a_graph(4, (0, 1), (1, 2), (0, 2), (2, 3))  # no family, symmetric but for one swap
 TARGET = theory.one_hop_target(PAW)

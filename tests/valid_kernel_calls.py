@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import torch
-from bad_input_oracle import Call
 
 import fiedler.kernels as kernels
+from bad_input_oracle import Call
 
 # Made by the functions; ``sharded_target`` makes ShardedTarget.
 RESULTS = frozenset({"LinearCrossEntropyOutput", "Plan", "ShardedTarget"})

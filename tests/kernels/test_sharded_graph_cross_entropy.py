@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 import scipy.sparse as sp
-import sharded_processes
 import torch
 import torch.distributed as dist
-from sharded_processes import CASES, PROCESSES, TILE, Case, D
 from torch import Tensor
 
+import sharded_processes
 from fiedler.kernels import (
     csr_target,
     graph_cross_entropy,
@@ -25,6 +24,7 @@ from fiedler.kernels import (
     tied_sharded_graph_cross_entropy,
 )
 from graph_targets import TARGETS
+from sharded_processes import CASES, PROCESSES, TILE, Case, D
 
 # Norm of the error over the norm. bfloat16 inputs are compared with themselves in float32, and their gradients rounded.
 CLOSE = {torch.float64: 1e-12, torch.float32: 2e-6, torch.bfloat16: 4e-3}

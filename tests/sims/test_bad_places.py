@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
-from filesystems import read_only, small_disk, with_file_limit
 
 from fiedler.sims import guards
 from fiedler.sims.checkpoints import write_checkpoint
 from fiedler.sims.cli import main
 from fiedler.sims.lock import Locked, locked
 from fiedler.sims.rundir import RunDir
+from filesystems import read_only, small_disk, with_file_limit
 from killed_runs import assert_same_run, contents
 
 Capture = pytest.CaptureFixture[str]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import sharded_runs
 import torch
-from sharded_runs import WORLDS, cost_of
 
+import sharded_runs
 from fiedler.kernels.sharded_target import PRODUCT_ROWS
 from fiedler.kernels.sharded_tiles import CARD_TILE_BYTES, CPU_TILE_BYTES
 from fiedler.sims import cost as module
 from fiedler.sims.cost import ShardedCost
+from sharded_runs import WORLDS, cost_of
 
 BOTH = pytest.mark.parametrize("tied", [True, False])
 EVERY_WORLD = pytest.mark.parametrize("world", WORLDS)

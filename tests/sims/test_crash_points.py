@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crash_points import die_at
 
+from crash_points import die_at
 from fiedler.sims.models import get_model
 from fiedler.sims.rundir import RunDir
 from fiedler.sims.scored_runs import run_and_score

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-import sharded_runs
-from sharded_runs import TRANSFORMER, TRANSFORMER_STEPS
 
+import sharded_runs
 from fiedler.sims import parallel_transformer
 from fiedler.sims.parallel_transformer import run_parallel, train_parallel_transformer
 from fiedler.sims.recorder import Recorder
@@ -24,6 +23,7 @@ from fiedler.sims.tasks import Task
 from fiedler.sims.transformer import TransformerSettings, train_transformer
 from fiedler.theory import one_hop_sparse, parse
 from killed_runs import assert_same_run
+from sharded_runs import TRANSFORMER, TRANSFORMER_STEPS
 
 # A gradient summed in two parts is off by some units in the seventh place. Adam divides it by its own size, so that an
 # entry that nearly cancels takes an error many times that, of at most its whole step of 0.01, into its weight.

@@ -8,7 +8,6 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from phase_tables import fail, swept
 
 from fiedler.sims.jsonio import from_json, to_json
 from fiedler.sims.models import get_model
@@ -18,6 +17,7 @@ from fiedler.sims.phase_scores import predict_scores
 from fiedler.sims.tasks import Task
 from fiedler.sims.train import run_seeds
 from fiedler.theory import geometric_margin, parse
+from phase_tables import fail, swept
 
 EXACT = 1e-12  # sums of a few numbers in another order
 NAN = float("nan")

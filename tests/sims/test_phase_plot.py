@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
-from phase_tables import fail, swept
 
 from fiedler.sims.phase import PhaseDiagram, phase_diagram
 from fiedler.sims.phase_drawing import log_ticks, spread
 from fiedler.sims.phase_plot import DEATH, FINITE, LIMIT, MEASURED, phase_figure
 from fiedler.sims.phase_prediction import ModeDeath
 from fiedler.sims.plots import save_figure
+from phase_tables import fail, swept
 
 EXACT = 1e-12
 TOUCH = 1.0  # pixels two text boxes may share: a box is the font's line height, not the ink

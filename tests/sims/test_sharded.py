@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import sharded_runs
-from sharded_runs import EARLY, RECORDED, RUN, RUNS, WORLDS
 
+import sharded_runs
 from fiedler.kernels.ring import Ring
 from fiedler.sims import sharded
 from fiedler.sims.checkpoints import Checkpoint, write_checkpoint
@@ -30,6 +29,7 @@ from fiedler.sims.sharded_run import run_sharded
 from fiedler.sims.sharded_training import ShardedTraining, train_sharded
 from fiedler.sims.tasks import Task
 from fiedler.theory import one_hop_sparse, parse
+from sharded_runs import EARLY, RECORDED, RUN, RUNS, WORLDS
 
 SAME = 1e-9  # 200 steps of the same arithmetic in another order; found: 1e-13
 Capture = pytest.CaptureFixture[str]
@@ -125,9 +125,9 @@ def test_a_run_s_folder(capsys: Capture, tmp_path: Path) -> None:
     assert whole["embedding"].shape == (34, 16)
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
     metrics = RunDir.open(folder).read_metrics()
-    assert [line["step"] for line in metrics] == log_spaced_steps(100).tolist()
+    assert [line["step"] for line in metrics] == log_spaced_steps(400).tolist()
     assert answer["loss_per_node"] == metrics[-1]["loss_per_node"]
-    assert (answer["n"], answer["processes"], answer["steps"]) == (34, 2, 100)
+    assert (answer["n"], answer["processes"], answer["steps"]) == (34, 2, 400)
     assert RunDir.open(folder).read_config()["processes"] == 2
     # The same by one process, with nobody beside it.
     assert sharded.main([*RUN[:-2], "--out", str(tmp_path / "alone"), "--json"]) == 0
@@ -138,7 +138,7 @@ def test_a_run_s_folder(capsys: Capture, tmp_path: Path) -> None:
 
 def test_a_killed_world_ends_in_the_same_bits() -> None:
     left = ast.literal_eval((sharded_runs.found() / "left").read_text())
-    assert all(20 <= max(steps) < 100 for steps in left)  # it was killed in the middle
+    assert all(20 <= max(steps) < 400 for steps in left)  # it was killed in the middle
     assert shards("killed") == shards("whole")
     assert len(shards("whole")) == 2
     killed, whole = (sharded_runs.found() / name for name in ("killed", "whole"))

@@ -34,7 +34,7 @@ BRACKET = 1e-6  # the default tolerance: how far above the true change the repor
 ROUNDING = 1e-12  # of closed forms and eigenvalues of order one
 GIVES_UP = 1e-5  # how close to a change the solver may fail, where the bisection then ends
 BESIDE = 0.03  # relative distance from a change at which the independent solver is asked
-ITERATIONS = 30_000
+ITERATIONS = 10_000
 ALIVE = 1e-6  # of the largest eigenvalue: at that distance a living one is above 1e-4, a dead one below 1e-12
 FAINT = 1e-7  # energy of a coupled space in the whole: a tenth below its birth the least has 4e-7 of it
 SLOW = 1e-5  # of a share: what first-order steps leave, where they have stopped moving
@@ -75,8 +75,7 @@ def test_the_largest_is_that_of_the_residual_at_zero(word: str, tied: bool, opti
         assert thresholds.upper_ranks[0] == thresholds.widths[0] == 0
 
 
-@pytest.mark.parametrize("n", [15, 12])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("n", "smoothing"), [(15, 0.0), (12, 0.1)])
 def test_the_second_mode_of_a_cycle_lives_between_two_decays(n: int, smoothing: float) -> None:
     """While only the first mode lives, K = c cos(theta (i - j)) and S in mode k is T_k - P_k(c), P_k the cosine
     coefficients of a row of the softmax: the second mode is born and dies where T_2 - P_2 = T_1 - P_1 = l."""
@@ -195,9 +194,7 @@ def centred_modes(gram: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize(
     ("word", "tied"),
     [
-        ("cycle:15", True),
         ("path-star:3x4", True),
-        ("grid:3x5", True),
         ("two components", True),
         ("with a loop", True),
         ("cycle:8", False),
@@ -244,7 +241,7 @@ def test_coupled_spaces_share_their_threshold() -> None:
     assert (thresholds.births == 0).all()
 
 
-@pytest.mark.parametrize("word", ["cycle:15", "path-star:4x5", "grid:3x5"])
+@pytest.mark.parametrize("word", ["cycle:15", "path-star:4x5"])
 def test_kkt_just_above_a_death(word: str) -> None:
     """S <= l on the modes that are not there, with equality where one is about to be born: the gap closes linearly."""
     thresholds, target = found(word), one_hop_target(zoo_graph(word))
@@ -261,14 +258,15 @@ def test_kkt_just_above_a_death(word: str) -> None:
         assert gaps[0] / gaps[1] == pytest.approx(2, rel=0.02)
 
 
-@pytest.mark.parametrize(("word", "tied"), [("path-star:3x3", False), ("path-star:3x4", True)])
+@pytest.mark.parametrize(("word", "tied"), [("with a loop", False), ("path-star:3x3", False), ("path-star:3x4", True)])
 def test_the_modes_of_one_decay(word: str, tied: bool) -> None:
     """Every direction of the centred Gram matrix and its shares, from the independent solver's."""
-    target, spaces, decay = one_hop_target(parse(word)), laplacian_eigenspaces(parse(word)), 0.2
+    graph = zoo_graph(word)
+    target, spaces, decay = one_hop_target(graph), laplacian_eigenspaces(graph), 0.2
     values, modes = centred_modes(accelerated(target, decay, tied))
     rank = int((values > ALIVE * values[0]).sum())
     dense = dense_modes(target, spaces, tied, decay)
-    symmetry = graph_symmetry(parse(word))
+    symmetry = graph_symmetry(graph)
     blocks = BlockModes(symmetry, symmetry.target(), tied).modes(decay)
     assert dense.rank == blocks.rank == rank
     groups = np.split(np.arange(rank), np.flatnonzero(np.diff(values[:rank]) < -ALIVE * values[0]) + 1)
