@@ -41,7 +41,7 @@ def report_sweep(plan: SweepPlan, out: Path) -> dict[str, Any]:
 
 
 def _phase(plan: SweepPlan, table: pd.DataFrame, out: Path) -> tuple[Path | None, str]:
-    from .phase import describe_phase
+    from .phase import describe_phase, phase_diagram
     from .phase_plot import phase_figure
     from .plots import save_figure
 
@@ -55,12 +55,11 @@ def _phase(plan: SweepPlan, table: pd.DataFrame, out: Path) -> tuple[Path | None
     if not (table["status"] == "done").any():
         return None, "no phase diagram: no run is done"
     try:
-        figure = phase_figure(table, x, y, metric)
-        description = describe_phase(table, x, y, metric)
+        diagram = phase_diagram(table, x, y, metric)
     except ValueError as error:
         return None, f"no phase diagram: {error}"
     folder = out / "figures"
     folder.mkdir(exist_ok=True)
-    path = save_figure(figure, folder, "phase")[0]
-    write_text(out / "phase.json", f"{to_json(description, indent=2)}\n")
+    path = save_figure(phase_figure(diagram), folder, "phase")[0]
+    write_text(out / "phase.json", f"{to_json(describe_phase(diagram), indent=2)}\n")
     return path, ""
