@@ -66,7 +66,7 @@ def sweep(
                 stop=stop,
             )
     except Interrupted:
-        report_sweep(plan, folder)  # of what there is
+        report_sweep(plan, folder, draw=False)  # the table of what there is, at once
         raise
     answer = report_sweep(plan, folder)
     if json:

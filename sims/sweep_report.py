@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 METRIC = "geometric_margin"
 
 
-def report_sweep(plan: SweepPlan, out: Path) -> dict[str, Any]:
-    """Write results.csv, results.parquet and, where two axes of numbers vary, figures/phase.png, .svg and phase.json.
+def report_sweep(plan: SweepPlan, out: Path, *, draw: bool = True) -> dict[str, Any]:
+    """Write results.csv, results.parquet and, where axes of numbers vary, figures/phase.png, .svg and phase.json, whose
+    prediction takes some seconds: without ``draw`` the figure is left as it is.
 
     Returns counts, the paths, how often each error came, and why there is no figure when there is none
     (``phase_note``).
     """
     table = collect(plan, out)
     csv, parquet = write_table(table, out)
-    figure, note = _phase(plan, table, out)
+    figure, note = _phase(plan, table, out) if draw else (None, "no phase diagram: it was not asked for")
     errors = table.loc[table["status"] == "failed", "error"].value_counts()
     return {
         "sweep": plan.name,
