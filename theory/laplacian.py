@@ -93,15 +93,16 @@ def laplacian(graph: Graph, kind: str = "combinatorial") -> sp.csr_array:
         return _canonical(sp.diags_array(degrees) - adjacency)
     connected = degrees > 0
     identity = sp.diags_array(connected.astype(np.float64), format="csr")
+    entries = adjacency.tocoo()
+    # One division: a node with nothing but a self-loop has exactly a zero row.
+    scaled = entries.data / degrees[entries.row]
     if kind == "symmetric":
-        entries = adjacency.tocoo()
         # The product of roots commutes, so the result is symmetric to the last bit.
         root = np.sqrt(degrees)
-        scaled = entries.data / (root[entries.row] * root[entries.col])
-        return _canonical(identity - sp.coo_array((scaled, (entries.row, entries.col)), shape=adjacency.shape))
-    inverse = np.divide(1.0, degrees, out=np.zeros(graph.n), where=connected)
-    random_walk = identity - sp.diags_array(inverse) @ adjacency
-    return _canonical(random_walk if kind == "random-walk" else random_walk + random_walk.T)
+        apart = entries.row != entries.col
+        scaled[apart] = (entries.data / (root[entries.row] * root[entries.col]))[apart]
+    found = identity - sp.coo_array((scaled, (entries.row, entries.col)), shape=adjacency.shape)
+    return _canonical(found + found.T if kind == "symmetrized-random-walk" else found)
 
 
 def eigenspaces(symmetric_matrix: ArrayLike | sp.sparray, *, tolerance: float = EIGENVALUE_TOLERANCE) -> Eigenspaces:

@@ -249,3 +249,12 @@ def test_default_kind_is_the_matrix_of_the_paper():
     expected = spectrum(graph, "symmetrized-random-walk")
     assert np.array_equal(spectrum(graph)[0], expected[0])
     np.testing.assert_allclose(laplacian_eigenspaces(graph).eigenvalues, expected[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_graph_of_self_loops_has_nothing_but_the_eigenvalue_zero(kind):
+    # 49 * (1 / 49) and 3 / sqrt(3)^2 are not one: rounding was the largest eigenvalue, and split the eigenspace.
+    weights = np.array([49.0, 3.0, 0.1, 0.0])
+    graph = as_graph(np.diag(weights))
+    assert laplacian(graph, kind).nnz == 0
+    assert list(spectrum(graph, kind)[1]) == [4]
