@@ -1,4 +1,4 @@
-"""The command line: fiedler theory | compare | train | score | sweep | profile.
+"""The command line: fiedler theory | compare | train | score | paths | sweep | profile.
 
 Bad input ends in one line on standard error and exit code 2, a failed computation in one line and exit code 1.
 ``--json`` prints one JSON object on standard output and nothing else; progress goes to standard error, and only to a
@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from .cli_paths import paths
 from .cli_profile import profile
 from .cli_runs import compare, train
 from .cli_score import score
@@ -34,7 +35,7 @@ app = typer.Typer(
 
 INTERRUPTED = 130
 
-for command in (theory, compare, train, score, sweep, profile):
+for command in (theory, compare, train, score, paths, sweep, profile):
     app.command()(command)
 
 

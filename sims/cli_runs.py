@@ -9,10 +9,12 @@ import typer
 from rich.console import Console
 
 from .cli_options import (
+    GRAPH_HELP,
     MODEL_HELP,
     CheckpointEvery,
     Decay,
     DryRun,
+    Edges,
     GraphWord,
     InitStd,
     InOutQ,
@@ -25,18 +27,27 @@ from .cli_options import (
     Smoothing,
     Steps,
     Symmetrize,
+    Weights,
     Width,
     Window,
     check_restart,
-    folder_name,
     make_task,
     setting_overrides,
 )
+from .files import folder_name
 from .progress import Stages
 
 
 def compare(
-    graph: GraphWord,
+    graph: Annotated[str | None, typer.Argument(metavar="[GRAPH]", help=f"{GRAPH_HELP} None with --preset.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            help="A figure or table of arXiv 2510.26745 on its four tiny graphs, with its hyper-parameters: fig1, "
+            "fig7, fig12 to fig15, fig21, self-edges, lookup, knobs.",
+        ),
+    ] = None,
     model: Annotated[list[str] | None, typer.Option("--model", "-m", help=f"{MODEL_HELP} Repeatable.")] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds: 0, 1, ...")] = 5,
     out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/GRAPH).")] = None,
@@ -50,6 +61,8 @@ def compare(
     window: Window = 1,
     p: ReturnP = 1.0,
     q: InOutQ = 1.0,
+    edges: Edges = "both",
+    weights: Weights = "node",
     symmetrize: Symmetrize = False,
     overwrite: Overwrite = False,
     resume: Resume = False,
@@ -73,8 +86,21 @@ def compare(
     from .tables import comparison_table
 
     check_restart(overwrite, resume)
-    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q)
     overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
+    if preset is not None:
+        from .cli_preset import compare_preset
+
+        task_options = (self_edges, label_smoothing, window, p, q, edges, weights, symmetrize)
+        fixed = task_options != (False, 0.0, 1, 1.0, 1.0, "both", "node", False)
+        if graph is not None or model or fixed or any(value is not None for value in overrides.values()):
+            raise ValueError(
+                f"--preset {preset} fixes graphs, models and settings: give only --seeds and folder options"
+            )
+        compare_preset(preset, seeds, out, overwrite, resume, checkpoint_every, dry_run, json)
+        return
+    if graph is None:
+        raise ValueError("give a GRAPH, such as cycle:15, or a --preset, such as fig1")
+    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
     chosen = [get_model(name) for name in (model or ["node2vec", "transformer"])]
     settings = [(one, one.make_settings(**overrides)) for one in chosen]
     folder = out or Path("runs") / folder_name(task.graph.name)
@@ -122,6 +148,8 @@ def train(
     window: Window = 1,
     p: ReturnP = 1.0,
     q: InOutQ = 1.0,
+    edges: Edges = "both",
+    weights: Weights = "node",
     symmetrize: Symmetrize = False,
     overwrite: Overwrite = False,
     resume: Resume = False,
@@ -141,10 +169,10 @@ def train(
     from .stopping import stop_on_signals
 
     check_restart(overwrite, resume)
-    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q)
+    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
     chosen = get_model(model)
     settings = chosen.make_settings(**setting_overrides(steps, learning_rate, width, init_std, weight_decay))
-    folder = out or Path("runs") / f"{folder_name(task.graph.name)}-{model}-seed{seed}"
+    folder = out or Path("runs") / f"{folder_name(task.graph.name)}-{folder_name(model)}-seed{seed}"
     if dry_run:
         print_estimates([estimate_runs(task, chosen, settings, [seed])], folder, json)
         return

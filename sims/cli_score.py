@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .cli_options import GraphWord, InOutQ, Json, ReturnP, SelfEdges, Smoothing, Symmetrize, Window, make_task
+from .cli_options import (
+    Edges,
+    GraphWord,
+    InOutQ,
+    Json,
+    ReturnP,
+    SelfEdges,
+    Smoothing,
+    Symmetrize,
+    Weights,
+    Window,
+    make_task,
+)
 
 
 def score(
@@ -31,6 +43,8 @@ def score(
     window: Window = 1,
     p: ReturnP = 1.0,
     q: InOutQ = 1.0,
+    edges: Edges = "both",
+    weights: Weights = "node",
     symmetrize: Symmetrize = False,
     json: Json = False,
 ) -> None:
@@ -44,13 +58,13 @@ def score(
     from .sums import read_sums, wrong_sum
     from .tables import score_table
 
-    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q)
+    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
     if (wrong := wrong_sum(embedding_file.parent, embedding_file.name, read_sums(embedding_file.parent))) is not None:
         raise ValueError(f"{wrong}: make the run's results again with `fiedler train --resume`, or copy the file")
     stored = read_embedding(embedding_file, key=key)
     chosen = None if rows is None else node_rows(rows, task.graph.nodes)
     embedding = select_rows(stored, chosen, task.graph.n)
-    optimum = tied_optimum(task.target, weight_decay=weight_decay)
+    optimum = tied_optimum(task.target, weight_decay=weight_decay, row_weight=task.row_weight)
     answer = {
         **task.describe(),
         "file": str(embedding_file),

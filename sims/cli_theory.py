@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from .cli_options import GraphWord, InOutQ, Json, ReturnP, SelfEdges, Smoothing, Symmetrize, Window, make_task
+from .cli_options import (
+    Edges,
+    GraphWord,
+    InOutQ,
+    Json,
+    ReturnP,
+    SelfEdges,
+    Smoothing,
+    Symmetrize,
+    Weights,
+    Window,
+    make_task,
+)
 
 
 def theory(
@@ -49,6 +61,8 @@ def theory(
     window: Window = 1,
     p: ReturnP = 1.0,
     q: InOutQ = 1.0,
+    edges: Edges = "both",
+    weights: Weights = "node",
     symmetrize: Symmetrize = False,
     json: Json = False,
 ) -> None:
@@ -58,7 +72,9 @@ def theory(
     from .predictions_json import describe_theory
     from .tables import theory_tables
 
-    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, dense=False)
+    task = make_task(
+        graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights, dense=False
+    )
     answer = describe_theory(
         task,
         tied=tied,

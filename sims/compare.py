@@ -12,17 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import TiedOptimum, tied_optimum
+from fiedler.theory import TiedOptimum
 
+from .files import folder_name
+from .final_scores import score_final
 from .lock import locked
 from .models import Model
 from .prediction import PredictedTrajectory, predict_trajectory
 from .predictions_json import describe_optimum
 from .recorder import Modes, log_spaced_steps
+from .reference import reference_optimum
 from .rivals import describe_rivals
 from .run_files import take_up
 from .rundir import RunDir
-from .scores import TrajectoryFit, fit_trajectory, score_embedding, score_logits
+from .scores import TrajectoryFit, fit_trajectory
 from .stopping import StopRequest
 from .tasks import Task
 from .train import Run, check_seeds, run_seeds
@@ -134,7 +137,7 @@ def _compare(
     stop: StopRequest | None,
 ) -> Comparison:
     report("optimum", 0.0)
-    optimum = tied_optimum(task.target)
+    optimum = reference_optimum(task)
     report("optimum", 1.0)
     done = []
     for model, settings in models:
@@ -183,12 +186,14 @@ def scores_of_runs(one: ModelComparison) -> list[dict[str, Any]]:
 
 
 def describe_comparison(comparison: Comparison) -> dict[str, Any]:
-    """scores.json of a comparison: the task, the optimum without weight decay and the one each model is scored against,
-    every run, per model mean and standard deviation over seeds (n - 1 in the denominator; null for one seed), and how
-    far the runs are from rival predictions."""
+    """scores.json of a comparison: the task, the optimum without weight decay (for a task that has none with the little
+    that ``optimum_weight_decay`` says, see ``reference``) and the one each model is scored against, every run, per
+    model mean and standard deviation over seeds (n - 1 in the denominator; null for one seed), and how far the runs are
+    from rival predictions."""
     runs = [entry for one in comparison.models for entry in scores_of_runs(one)]
     return {
         **comparison.task.describe(),
+        **({"optimum_weight_decay": comparison.optimum.weight_decay} if comparison.optimum.weight_decay else {}),
         "optimum": describe_optimum(comparison.optimum),
         "optimum_of_model": {one.model.name: describe_optimum(one.optimum) for one in comparison.models},
         "runs": runs,
@@ -216,7 +221,7 @@ def mean_and_deviation(values: Floats) -> dict[str, float | None]:
 def _own_optimum(task: Task, model: Model, settings: Any, optimum: TiedOptimum) -> TiedOptimum:
     """The optimum of the objective a model is trained on: with its weight decay where that is the theory's."""
     if model.tied and model.time_per_step(settings) is not None and settings.weight_decay > 0:
-        return tied_optimum(task.target, weight_decay=settings.weight_decay)
+        return reference_optimum(task, settings.weight_decay)
     return optimum
 
 
@@ -237,7 +242,7 @@ def _compare_model(
         predicted,
         tuple(runs),
         tuple(
-            {**score_embedding(run.final.embedding, task, optimum), **score_logits(run.final.logits, task)}
+            score_final(run.final, task, optimum)
             for run in runs
         ),
         tuple(fit_trajectory(predicted, run.modes, clock) for run in runs),
@@ -253,7 +258,7 @@ def _geometric_mean(arrays: list[Floats]) -> Floats:
 
 
 def _run_folder(root: Path, model: Model) -> Callable[[int], Path]:
-    return lambda seed: root / "runs" / f"{model.name}-seed{seed}"
+    return lambda seed: root / "runs" / f"{folder_name(model.name)}-seed{seed}"
 
 
 def _modes(comparison: Comparison) -> dict[str, NDArray[Any]]:

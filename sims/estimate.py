@@ -39,9 +39,10 @@ class Estimate:
 def estimate_runs(task: Task, model: Model, settings: Any, seeds: Sequence[int]) -> Estimate:
     """Start the runs, time about a second of their steps and one recording, and forget them."""
     check_seeds(seeds)
-    groups = 1 if model.together else len(seeds)
+    grouped = model.groups(task, settings, seeds)
+    groups = len(grouped)
     began = time.perf_counter()
-    training = model.start(task, settings, seeds if model.together else seeds[:1])
+    training = model.start(task, settings, grouped[0])
     starting = time.perf_counter() - began
     record_steps = log_spaced_steps(settings.steps)
     recorder = Recorder(task.spaces, record_steps)

@@ -76,3 +76,8 @@ def guarded(path: Path, read: Callable[[], T], remedy: str) -> T:
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ValueError(f"{path} cannot be read ({reason}): {remedy}") from error
+
+
+def folder_name(name: str) -> str:
+    """A graph's or model's name as a folder name: cycle:15 -> cycle-15."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)

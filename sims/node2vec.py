@@ -3,7 +3,8 @@
 The run of arXiv 2510.26745: V entries N(0, init_std^2), width m, plain gradient descent on the loss summed over nodes,
 no negative sampling. Two exact rewritings make the loop cheap and change no result beyond rounding:
 - the gradient is (R + R') V, so V(t) keeps the row space of V(0): one QR of V(0) replaces m columns by min(n, m);
-- the tied logits are symmetric, so exp(K) is too and P + P' = exp(K)_ij (1/s_i + 1/s_j) for the row sums s.
+- the tied logits are symmetric, so exp(K) is too and P + P' = exp(K)_ij (1/s_i + 1/s_j) for the row sums s; with row
+  weights W P + P' W = exp(K)_ij (w_i/s_i + w_j/s_j).
 Seeds are trained together as one batch of matrices. float64 throughout.
 """
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from .line_scores import MOST_NODES
 from .training import Diverged, Final, Snapshot
 
 Floats = NDArray[np.float64]
@@ -61,7 +63,8 @@ class Node2VecSettings:
 @dataclass(frozen=True, eq=False)
 class Node2VecState:
     """Every seed's embedding at one step: ``embedding`` and ``context`` (seeds, n, r), up to one rotation per seed
-    (``rotation`` (seeds, m, r) or None undoes it); ``loss`` (seeds,), mean cross-entropy per node."""
+    (``rotation`` (seeds, m, r) or None undoes it); ``loss`` (seeds,), mean cross-entropy per node, with row weights
+    sum_i w_i loss_i / sum_i w_i."""
 
     step: int
     embedding: Floats
@@ -97,12 +100,19 @@ def initial_embedding(n: int, settings: Node2VecSettings, seed: int) -> Floats:
 class Node2VecTraining:
     """All ``seeds`` in training at one ``step``, on the dense row-stochastic ``target`` (n, n).
 
+    ``row_weight`` (n,): w >= 0 of the loss sum_i w_i loss_i that is descended, R = diag(w) (T - P); None for ones.
     ``chunk``: the most steps ``advance`` takes at once; where a run is cut between chunks changes no bit of it.
     """
 
-    def __init__(self, target: Floats, settings: Node2VecSettings, seeds: Sequence[int]) -> None:
+    def __init__(
+        self,
+        target: Floats,
+        settings: Node2VecSettings,
+        seeds: Sequence[int],
+        row_weight: Floats | None = None,
+    ) -> None:
         n = len(target)
-        self.target, self.settings, self.seeds = target, settings, tuple(seeds)
+        self.target, self.settings, self.seeds, self.row_weight = target, settings, tuple(seeds), row_weight
         self.step = 0
         self.chunk = max(1, min(CHUNK, CHUNK_ENTRIES // n**2))
         start = np.stack([initial_embedding(n, settings, seed) for seed in seeds])
@@ -110,9 +120,9 @@ class Node2VecTraining:
         eta, decay = settings.learning_rate, settings.weight_decay
         self._descend: _TiedDescent | _UntiedDescent
         if settings.tied:
-            self._descend = _TiedDescent(target, eta, decay, self._state.shape)
+            self._descend = _TiedDescent(target, eta, decay, self._state.shape, row_weight)
         else:
-            self._descend = _UntiedDescent(target, eta, decay)
+            self._descend = _UntiedDescent(target, eta, decay, row_weight)
 
     def threads(self) -> AbstractContextManager[object]:
         """The BLAS threads that suit the size, for the time of the context."""
@@ -129,7 +139,7 @@ class Node2VecTraining:
         n = len(self.target)
         state = self._state
         v, u = (state, state) if self.settings.tied else (state[:, :n], state[:, n:])
-        loss = _mean_loss(v, u, self.target)
+        loss = _mean_loss(v, u, self.target, self.row_weight)
         if not np.isfinite(loss).all():
             raise Diverged(f"training diverged before step {self.step}", "lower the learning rate", self.step)
         return Node2VecState(self.step, v.copy(), u.copy(), loss, self._rotation)
@@ -137,7 +147,11 @@ class Node2VecTraining:
     def snapshots(self) -> list[Snapshot]:
         """Every seed now, its embedding up to a rotation. Raises Diverged."""
         now = self.current()
-        return [Snapshot(seed, self.step, now.embedding[i], float(now.loss[i])) for i, seed in enumerate(self.seeds)]
+        small = len(self.target) <= MOST_NODES
+        return [
+            Snapshot(seed, self.step, v, float(loss), v @ u.T if small else None)
+            for seed, v, u, loss in zip(self.seeds, now.embedding, now.context, now.loss, strict=True)
+        ]
 
     def finals(self) -> list[Final]:
         """Every seed's embedding, its context when untied, and logits."""
@@ -162,13 +176,18 @@ class Node2VecTraining:
 
 
 def train_node2vec(
-    target: Floats, settings: Node2VecSettings, seeds: Sequence[int], record_steps: Sequence[int] | NDArray[np.int64]
+    target: Floats,
+    settings: Node2VecSettings,
+    seeds: Sequence[int],
+    record_steps: Sequence[int] | NDArray[np.int64],
+    row_weight: Floats | None = None,
 ) -> Iterator[Node2VecState]:
     """Yield the state of all seeds at each of the ascending ``record_steps`` (<= settings.steps).
 
-    ``target``: dense row-stochastic (n, n). Raises FloatingPointError when a seed diverges, naming the step.
+    ``target``: dense row-stochastic (n, n); ``row_weight`` (n,) or None for ones. Raises FloatingPointError when a seed
+    diverges, naming the step.
     """
-    training = Node2VecTraining(target, settings, seeds)
+    training = Node2VecTraining(target, settings, seeds, row_weight)
     with training.threads():
         for step in record_steps:
             while training.step < step:
@@ -205,10 +224,14 @@ def _advance(descend: _TiedDescent | _UntiedDescent, state: Floats, count: int, 
 class _TiedDescent:
     """V <- (I + eta (R + R') - 2 eta l I) V, with preallocated buffers: at n = 15 a step is a dozen NumPy calls."""
 
-    def __init__(self, target: Floats, eta: float, decay: float, shape: tuple[int, ...]) -> None:
+    def __init__(
+        self, target: Floats, eta: float, decay: float, shape: tuple[int, ...], row_weight: Floats | None
+    ) -> None:
         n = len(target)
-        self.target, self.eta, self.decay = target, eta, decay
-        self.fixed = (1 - 2 * eta * decay) * np.eye(n) + eta * (target + target.T)
+        self.target, self.eta, self.decay, self.rate = target, eta, decay, _rate(eta, row_weight)
+        self.weight = None if row_weight is None else row_weight[:, None]
+        wanted = target if self.weight is None else self.weight * target
+        self.fixed = (1 - 2 * eta * decay) * np.eye(n) + eta * (wanted + wanted.T)
         self.ones = np.ones((n, 1))
         self.kernel, self.mixer = np.empty((shape[0], n, n)), np.empty((shape[0], n, n))
         self.sums, self.other = np.empty((shape[0], n, 1)), np.empty(shape)
@@ -224,14 +247,14 @@ class _TiedDescent:
 
     def _plain(self, v: Floats, other: Floats, kernel: Floats, mixer: Floats, sums: Floats, count: int) -> Floats:
         product: Callable[..., Floats] = np.dot if v.ndim == 2 else np.matmul
-        fixed, ones, eta = self.fixed, self.ones, self.eta
+        fixed, ones, rate = self.fixed, self.ones, self.rate
         exp, divide, add, multiply, subtract = np.exp, np.divide, np.add, np.multiply, np.subtract
         sums_row = sums.swapaxes(-1, -2)
         for _ in range(count):
             product(v, v.swapaxes(-1, -2), out=kernel)
             exp(kernel, out=kernel)
             product(kernel, ones, out=sums)
-            divide(eta, sums, out=sums)
+            divide(rate, sums, out=sums)
             add(sums, sums_row, out=mixer)
             multiply(mixer, kernel, out=mixer)
             subtract(fixed, mixer, out=mixer)
@@ -242,6 +265,8 @@ class _TiedDescent:
     def safe_steps(self, v: Floats, count: int) -> Floats:
         for _ in range(count):
             r = self.target - _softmax(v @ v.transpose(0, 2, 1))
+            if self.weight is not None:
+                r *= self.weight
             v = v + self.eta * ((r + r.transpose(0, 2, 1)) @ v - 2 * self.decay * v)
         return v
 
@@ -249,8 +274,9 @@ class _TiedDescent:
 class _UntiedDescent:
     """V <- V + eta (R U - l V), U <- U + eta (R' V - l U), V stacked over U."""
 
-    def __init__(self, target: Floats, eta: float, decay: float) -> None:
+    def __init__(self, target: Floats, eta: float, decay: float, row_weight: Floats | None) -> None:
         self.target, self.eta, self.decay, self.n = target, eta, decay, len(target)
+        self.rate = _rate(eta, row_weight)
 
     def largest_logit(self, state: Floats) -> Floats:
         norms = np.sqrt((state * state).sum(axis=2))
@@ -263,17 +289,22 @@ class _UntiedDescent:
         return self._steps(state, count, lambda z: np.exp(z - z.max(axis=2, keepdims=True)))
 
     def _steps(self, state: Floats, count: int, exponential: Callable[[Floats], Floats]) -> Floats:
-        n, eta, keep = self.n, self.eta, 1 - self.eta * self.decay
+        n, rate, keep = self.n, self.rate, 1 - self.eta * self.decay
         for _ in range(count):
             v, u = state[:, :n], state[:, n:]
             e = exponential(v @ u.transpose(0, 2, 1))
             e /= e.sum(axis=2, keepdims=True)
-            r = eta * (self.target - e)
+            r = rate * (self.target - e)
             after = keep * state
             after[:, :n] += r @ u
             after[:, n:] += r.transpose(0, 2, 1) @ v
             state = after
         return state
+
+
+def _rate(eta: float, row_weight: Floats | None) -> float | Floats:
+    """eta w as a column, or the number eta where all weights are one: the same bits as without any."""
+    return eta if row_weight is None else eta * row_weight[:, None]
 
 
 def _softmax(z: Floats) -> Floats:
@@ -282,8 +313,9 @@ def _softmax(z: Floats) -> Floats:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # the caller reports an overflow
-def _mean_loss(v: Floats, u: Floats, target: Floats) -> Floats:
+def _mean_loss(v: Floats, u: Floats, target: Floats, row_weight: Floats | None) -> Floats:
     z = v @ u.transpose(0, 2, 1)
     top = z.max(axis=2, keepdims=True)
     lse = np.log(np.exp(z - top).sum(axis=2)) + top[..., 0]
-    return np.asarray((lse - (target * z).sum(axis=2)).mean(axis=1))
+    rows = lse - (target * z).sum(axis=2)
+    return np.asarray(rows.mean(axis=1) if row_weight is None else rows @ row_weight / row_weight.sum())

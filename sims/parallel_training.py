@@ -1,4 +1,4 @@
-"""The Transformer of ``transformer.py`` with its batch spread over processes by ``accelerate``.
+"""A neural model of ``neural.py`` with its batch spread over processes by ``accelerate``.
 
 Every process has the whole model and the rows r of the full batch; the gradient of the mean over all n nodes is the
 average over the p processes (``DistributedDataParallel``) of those of p/n times each one's sum of losses. AdamW then
@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from fiedler.kernels import csr_target, graph_cross_entropy
 from fiedler.kernels.ring import ALIKE, Ring
 
+from .nets import Network, build_network, edge_inputs
+from .neural import learned_state, load_learned_state
+from .neural_settings import NeuralSettings
 from .row_shards import row_range
 from .training import Diverged
-from .transformer import TransformerSettings, build_transformer, edge_inputs, learned_state, load_learned_state
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,26 +40,26 @@ class ParallelState:
 class _RowLoss(torch.nn.Module):
     """Sum of losses of some rows, and their hidden states: what DistributedDataParallel has to see as one forward."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Network) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, inputs: torch.Tensor, target: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        hidden = self.model.transformer(input_ids=inputs).last_hidden_state[:, -1]
-        return graph_cross_entropy(hidden, self.model.lm_head.weight, target), hidden
+        hidden = self.model.hidden(inputs)
+        return graph_cross_entropy(hidden, self.model.output_embedding, target), hidden
 
 
 class ParallelTransformerTraining:
     """One run at one ``step``, this process's part; every process makes one and calls the same methods.
 
     ``target``: the whole sparse row-stochastic (n, n), of which each process keeps its rows. float32; initial weights
-    are those of ``TransformerTraining`` with the same seed. Make it inside ``world.joined``, or alone.
+    are those of ``NeuralTraining`` with the same seed. Make it inside ``world.joined``, or alone.
 
     Raises RuntimeError where ``accelerate`` is not installed; ValueError, on every process, for more processes than
     nodes and for dropout, whose random numbers would depend on who holds which rows.
     """
 
-    def __init__(self, target: sp.csr_array, settings: TransformerSettings, seed: int, *, device: str = "cpu") -> None:
+    def __init__(self, target: sp.csr_array, settings: NeuralSettings, seed: int, *, device: str = "cpu") -> None:
         accelerator = _accelerator(device)
         self.ring, self.n, self.step = Ring.of(), target.shape[0], 0
         if settings.dropout:
@@ -69,7 +71,7 @@ class ParallelTransformerTraining:
         here = row_range(self.n, self.ring.world, self.ring.rank)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            module = _RowLoss(build_transformer(self.n, settings))
+            module = _RowLoss(build_network(self.n, settings))
         self.model = module.model
         optimiser = torch.optim.AdamW(
             module.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -77,8 +79,8 @@ class ParallelTransformerTraining:
         self._optimiser = optimiser
         self._module, self._stepper = accelerator.prepare(module, optimiser)
         self._accelerator, self.device = accelerator, accelerator.device
-        self._inputs = edge_inputs(self.n)[here.start : here.stop].to(self.device)
-        self._rows = csr_target(target[here.start : here.stop], columns=self.n + 1, device=self.device)
+        self._inputs = edge_inputs(self.n, settings)[here.start : here.stop].to(self.device)
+        self._rows = csr_target(target[here.start : here.stop], columns=self.n + settings.other_tokens, device=self.device)
 
     def advance(self) -> None:
         """Take a step. Raises Diverged (a FloatingPointError), on every process, where the loss is not finite."""
@@ -95,17 +97,17 @@ class ParallelTransformerTraining:
         self._module.eval()
         with torch.no_grad():
             loss, hidden = self._module(self._inputs, self._rows)
-            embedding = self.model.lm_head.weight[: self.n]
+            embedding = self.model.output_embedding[: self.n]
             logits = (hidden @ embedding.T).cpu().numpy()
         return ParallelState(self.step, embedding.detach().cpu().numpy().copy(), self._mean(loss), logits)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Weights and moments, alike on every process, for ``restore``."""
-        return learned_state(self.model, self._optimiser)
+        return learned_state(dict(self.model.named_parameters()), self._optimiser)
 
     def restore(self, step: int, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from ``state()`` of ``step``."""
-        load_learned_state(self.model, self._optimiser, state)
+        load_learned_state(dict(self.model.named_parameters()), self._optimiser, state)
         self.step = step
 
     def _mean(self, loss: torch.Tensor) -> float:
@@ -117,7 +119,7 @@ class ParallelTransformerTraining:
 
 def train_parallel_transformer(
     target: sp.csr_array,
-    settings: TransformerSettings,
+    settings: NeuralSettings,
     seed: int,
     record_steps: Sequence[int] | NDArray[np.int64],
     *,

@@ -39,10 +39,10 @@ from .cli_options import (
     Symmetrize,
     Width,
     check_restart,
-    folder_name,
     make_task,
     setting_overrides,
 )
+from .files import folder_name
 from .guards import check_disk
 from .jsonio import to_json
 from .lock import locked
@@ -150,6 +150,8 @@ def run_parallel(
     process 0 saves and all raise Interrupted. Errors are those of ``ParallelTransformerTraining`` and ``run_seeds``,
     on every process alike.
     """
+    if task.directed or task.row_weight is not None:
+        raise ValueError("a parallel run weighs the nodes of an undirected graph alike: no direction, no line weights")
     training = ParallelTransformerTraining(task.sparse_target, settings, seed, device=device)
     ring, place = training.ring, training.device
     steps = log_spaced_steps(settings.steps)

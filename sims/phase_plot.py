@@ -44,7 +44,10 @@ TITLES = {
     "effective_rank": "effective rank",
     "geometric_level_centred": "geometric level (centred)",
 }
-USUAL = {"self_edges": False, "symmetrize": False, "label_smoothing": 0.0, "window": 1, "p": 1.0, "q": 1.0}
+USUAL = {"self_edges": False, "symmetrize": False, "label_smoothing": 0.0, "window": 1, "p": 1.0, "q": 1.0} | {
+    "edges": "both",
+    "weights": "node",
+}
 UNTITLED = ("tied", "init", "heads", "layers")  # settings that the model's name says, or seldom change
 WIDE_SPAN = 20.0  # largest distance from the boundary over the lower quartile from which colours are logarithmic
 COLOUR_SPAN = 1e5  # of the largest distance: colours are linear below this part

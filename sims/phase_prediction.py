@@ -132,7 +132,7 @@ def predict_phase(
 def mode_deaths(task: Task, model: Model, lowest: float) -> tuple[tuple[ModeDeath, ...], str]:
     """The decays from ``lowest`` on at which modes of the optimum die or appear, descending, and what is missing of
     them: on a graph of more than DEATHS_NODES nodes without symmetry all but the largest, which is in closed form."""
-    modes = early_modes(task.target, tied=model.tied)
+    modes = early_modes(task.target, tied=model.tied, row_weight=task.row_weight)
     top = float(modes.rates[0]) / (2 if model.tied else 1)
     spaces = task.spaces
     if top <= 0 or lowest >= top:
@@ -141,11 +141,11 @@ def mode_deaths(task: Task, model: Model, lowest: float) -> tuple[tuple[ModeDeat
     options: dict[str, Any] = {"tied": model.tied, "tolerance": DEATH_TOLERANCE, "lowest": relative}
     small = task.graph.n <= DEATHS_NODES
     try:
-        if task.one_hop and (small or useful_symmetry(task.graph) is not None):
+        if task.graph_target and (small or useful_symmetry(task.graph) is not None):
             of_target: dict[str, Any] = {"self_edges": task.self_edges, "label_smoothing": task.label_smoothing}
             found = decay_thresholds(task.graph, **of_target, **options)
         elif small:
-            found = target_decay_thresholds(task.target, spaces, **options)
+            found = target_decay_thresholds(task.target, spaces, row_weight=task.row_weight, **options)
         else:
             raise RuntimeError(f"more than {DEATHS_NODES} nodes without enough symmetry")
     except RuntimeError as error:

@@ -36,12 +36,12 @@ from fiedler.theory import (
     gram_scale,
     integrate,
     tied_flow,
-    tied_optimum,
     untied_flow,
     untied_gaussian_starts,
 )
 
 from .models import Model
+from .reference import reference_optimum
 from .tasks import Task
 
 Floats = NDArray[np.float64]
@@ -88,7 +88,7 @@ def predict_scores(
         task = points[members[0]][0]
         times, place = np.unique([_end(model, points[number][1]) for number in members], return_inverse=True)
         if metric in AGAINST_OPTIMUM and key not in optima:
-            optima[key] = tied_optimum(task.target)
+            optima[key] = reference_optimum(task)
         if width:
             times = times[times * max(SLOW, scale**2) <= FOLLOWED[0 if model.tied else 1]]
         try:
@@ -123,11 +123,12 @@ def _limit(task: Task, model: Model, scale: float, decay: float, times: Floats) 
     """V and U (1, n, .) at each time from K(0) = s^2 I; U is V when tied."""
     n = task.graph.n
     start, zero = scale * np.eye(n), np.zeros((n, n))
+    options: dict[str, Any] = {"weight_decay": decay, "row_weight": task.row_weight, "rtol": TOLERANCE}
     if model.tied:
-        tied = tied_flow(task.target, start, times, weight_decay=decay, rtol=TOLERANCE)
+        tied = tied_flow(task.target, start, times, **options)
         return [(v[None], v[None]) for v in tied.embedding]
     starts = np.hstack([start, zero]), np.hstack([zero, start])
-    untied = untied_flow(task.target, *starts, times, weight_decay=decay, rtol=TOLERANCE)
+    untied = untied_flow(task.target, *starts, times, **options)
     return [(v[None], u[None]) for v, u in zip(untied.embedding, untied.context, strict=True)]
 
 
@@ -136,17 +137,18 @@ def _sampled(
 ) -> States:
     """The same (samples, n, .) from Gaussian starts, as one batch."""
     n, target = task.graph.n, task.target
+    weight = 1.0 if task.row_weight is None else task.row_weight[:, None]
     if model.tied:
         start = gaussian_starts(n, width, scale, samples, seed)
 
         def velocity(v: Floats) -> Floats:
-            r = target - _softmax(v @ v.swapaxes(-1, -2))
+            r = weight * (target - _softmax(v @ v.swapaxes(-1, -2)))
             return np.asarray((r + r.swapaxes(-1, -2)) @ v - 2 * decay * v)
     else:
         start = np.stack(untied_gaussian_starts(n, width, scale, samples, seed))
 
         def velocity(v: Floats) -> Floats:
-            r = target - _softmax(v[0] @ v[1].swapaxes(-1, -2))
+            r = weight * (target - _softmax(v[0] @ v[1].swapaxes(-1, -2)))
             return np.asarray(np.stack([r @ v[1], r.swapaxes(-1, -2) @ v[0]]) - decay * v)
 
     # Explicit steps only: the dense Jacobian of a whole batch costs more than they do.
@@ -164,7 +166,7 @@ def _loss(v: Floats, u: Floats, task: Task, optimum: TiedOptimum | None) -> floa
     z = v @ u.T
     top = z.max(axis=1, keepdims=True)
     lse = np.log(np.exp(z - top).sum(axis=1)) + top[:, 0]
-    return float((lse - (task.target * z).sum(axis=1)).mean())
+    return float(np.average(lse - (task.target * z).sum(axis=1), weights=task.row_weight))
 
 
 def _against(score: Callable[[Floats, TiedOptimum], float]) -> Score:
@@ -178,11 +180,13 @@ def _against(score: Callable[[Floats, TiedOptimum], float]) -> Score:
 AGAINST_OPTIMUM = ("fiedler_score", "gram_error", "gram_scale", "effective_rank")
 # Continuous functions of V (and U). What counts hits (edge_recall, top-1) jumps, and is left out.
 METRICS: dict[str, Score] = {
-    "geometric_margin": lambda v, u, task, optimum: geometric_margin(v, task.graph)[0],
-    "edge_margin": lambda v, u, task, optimum: edge_margin(v @ u.T, task.graph)[0],
-    "geometric_level": lambda v, u, task, optimum: geometric_level(v, task.graph, self_edges=task.self_edges),
+    "geometric_margin": lambda v, u, task, optimum: geometric_margin(v, task.graph, direction=task.edges)[0],
+    "edge_margin": lambda v, u, task, optimum: edge_margin(v @ u.T, task.graph, direction=task.edges)[0],
+    "geometric_level": lambda v, u, task, optimum: geometric_level(
+        v, task.graph, self_edges=task.self_edges, direction=task.edges
+    ),
     "geometric_level_centred": lambda v, u, task, optimum: geometric_level(
-        v, task.graph, self_edges=task.self_edges, centred=True
+        v, task.graph, self_edges=task.self_edges, direction=task.edges, centred=True
     ),
     "fiedler_score": _against(fiedler_score),
     "gram_error": _against(gram_error),

@@ -84,6 +84,7 @@ def _row_title(comparison: Comparison, one: ModelComparison) -> str:
     seeds = len(one.runs)
     name = comparison.task.graph.name
     name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    name += comparison.task.title.removeprefix(comparison.task.graph.name)
     return f"{name}: {one.model.title}, {seeds} seed{'s' if seeds > 1 else ''}"
 
 

@@ -24,7 +24,7 @@ class PredictedTrajectory:
     """Mode energies of the infinite-width gradient flow from K(0) = s^2 I.
 
     ``times`` (k,) ascending, > 0; ``energy`` and ``centred_energy`` (k, number of eigenspaces); ``loss`` (k,) mean
-    cross-entropy per node; ``gram`` (n, n) the Gram matrix of V at the last time.
+    cross-entropy per node under the task's row weights; ``gram`` (n, n) the Gram matrix of V at the last time.
     """
 
     times: Floats
@@ -46,18 +46,19 @@ def predict_trajectory(task: Task, model: Model, settings: Any, steps: NDArray[n
     times = np.asarray(clock, dtype=np.float64)
     n, scale = task.graph.n, float(np.sqrt(model.initial_energy(settings)))
     decay = float(settings.weight_decay) if per_step is not None else 0.0
+    options: dict[str, Any] = {"weight_decay": decay, "row_weight": task.row_weight}
     if model.tied:
-        tied = tied_flow(task.target, scale * np.eye(n), times, weight_decay=decay)
+        tied = tied_flow(task.target, scale * np.eye(n), times, **options)
         embedding, loss = tied.embedding, tied.loss
     else:
         start, zero = scale * np.eye(n), np.zeros((n, n))
-        untied = untied_flow(task.target, np.hstack([start, zero]), np.hstack([zero, start]), times, weight_decay=decay)
+        untied = untied_flow(task.target, np.hstack([start, zero]), np.hstack([zero, start]), times, **options)
         embedding, loss = untied.embedding, untied.loss
     return PredictedTrajectory(
         times,
         np.array([mode_energy(v, task.spaces) for v in embedding]),
         np.array([mode_energy(v, task.spaces, centred=True) for v in embedding]),
-        loss / n,
+        loss / task.total_weight,
         embedding[-1] @ embedding[-1].T,
     )
 

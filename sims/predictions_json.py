@@ -69,10 +69,10 @@ def describe_flow(task: Task, until: float, *, init_scale: float, tied: bool, we
     eigenvalues of V V', each with its multiplicity."""
     times = _flow_times(until)
     options: dict[str, Any] = {"init_scale": init_scale, "tied": tied, "weight_decay": weight_decay}
-    if task.one_hop:
+    if task.graph_target:
         flow = graph_flow(task.graph, times, **options, **_one_hop_options(task))
     else:
-        flow = target_flow(task.target, times, **options)
+        flow = target_flow(task.target, times, row_weight=task.row_weight, **options)
     return {
         "method": flow.method,
         "points": [
@@ -95,8 +95,9 @@ def describe_width(task: Task, width: int, until: float, *, init_scale: float, w
     """How tied runs of ``width`` columns scatter around the limit: BAND quantiles of the loss per node over SAMPLES
     Gaussian starts with E V(0) V(0)' = s^2 I, at the times of ``describe_flow``."""
     times = _flow_times(until)
-    bands = width_bands(task.target, task.spaces, width, init_scale, times, SAMPLES, weight_decay=weight_decay)
-    losses = bands.loss_band(BAND) / task.graph.n
+    options: dict[str, Any] = {"weight_decay": weight_decay, "row_weight": task.row_weight}
+    bands = width_bands(task.target, task.spaces, width, init_scale, times, SAMPLES, **options)
+    losses = bands.loss_band(BAND) / task.total_weight
     return {
         "width": width,
         "samples": SAMPLES,
@@ -139,7 +140,9 @@ def describe_theory(
         raise ValueError("--top is an end of the spectrum: say how many eigenvalues with --modes")
     if rivals and not (optimum and tied):
         raise ValueError("rivals are compared with the tied optimum: leave out --untied and --no-optimum")
-    if rivals or width is not None or not task.one_hop:
+    if rivals and task.directed:
+        raise ValueError("the rivals are theories of undirected graphs: leave out --rivals, or --edges")
+    if rivals or width is not None or not task.graph_target:
         check_size(task.graph.n)  # these need the dense target
     answer: dict[str, Any] = {
         **task.describe(),
@@ -159,7 +162,7 @@ def describe_theory(
     if until is not None and width is not None:
         answer["width"] = describe_width(task, width, until, init_scale=init_scale, weight_decay=weight_decay)
     if rivals:
-        answer["rivals"] = describe_rivals(task, tied_optimum(task.target, weight_decay=weight_decay))
+        answer["rivals"] = describe_rivals(task, _dense_optimum(task, weight_decay))
     if storage:
         answer["storage"] = describe_storage(task.graph, tied=tied)
     return answer
@@ -167,12 +170,12 @@ def describe_theory(
 
 def _optimum_and_early_phase(task: Task, tied: bool, weight_decay: float, init_scale: float) -> dict[str, Any]:
     options: dict[str, Any] = {"tied": tied, "weight_decay": weight_decay}
-    if task.one_hop:
+    if task.graph_target:
         optimum = graph_optimum(task.graph, **options, **_one_hop_options(task))
         rates, counts = growth_rates(task.graph, **options, **_one_hop_options(task))
     else:
-        optimum = target_optimum(task.target, **options)
-        rates, counts = target_growth_rates(task.target, **options)
+        optimum = target_optimum(task.target, row_weight=task.row_weight, **options)
+        rates, counts = target_growth_rates(task.target, row_weight=task.row_weight, **options)
     growing = rates > ROUNDING
     rates, counts = rates[growing], counts[growing]
     described = describe_optimum(optimum)
@@ -191,6 +194,10 @@ def _optimum_and_early_phase(task: Task, tied: bool, weight_decay: float, init_s
         ],
         "mode_times": (np.log(1 / init_scale**2) / (2 * rates)).tolist(),
     }
+
+
+def _dense_optimum(task: Task, weight_decay: float) -> TiedOptimum:
+    return tied_optimum(task.target, weight_decay=weight_decay, row_weight=task.row_weight)
 
 
 def _one_hop_options(task: Task) -> dict[str, Any]:

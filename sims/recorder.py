@@ -32,12 +32,15 @@ def log_spaced_steps(steps: int, points: int = POINTS_PER_RUN) -> Integers:
 @dataclass(frozen=True, eq=False)
 class Modes:
     """What one run recorded. ``steps`` (k,); ``energy`` and ``centred_energy`` (k, number of eigenspaces): with and
-    without the mean row of V; ``loss`` (k,), the mean cross-entropy per node (natural logarithm)."""
+    without the mean row of V; ``loss`` (k,), the mean cross-entropy per node (natural logarithm); ``edge_recall`` and
+    ``geometric_level`` (k,), see ``line_scores``, None where logits were not recorded."""
 
     steps: Integers
     energy: Floats
     centred_energy: Floats
     loss: Floats
+    edge_recall: Floats | None = None
+    geometric_level: Floats | None = None
 
 
 class Recorder:
@@ -46,6 +49,7 @@ class Recorder:
     def __init__(self, spaces: Eigenspaces, steps: Integers) -> None:
         self.spaces, self.steps = spaces, steps
         self._rows: list[tuple[Floats, Floats, float]] = []
+        self._lines: list[tuple[float, float]] = []
         self._sums = spaces.basis.sum(axis=0)
 
     @property
@@ -58,29 +62,37 @@ class Recorder:
         """The step to record next, None after the last."""
         return int(self.steps[self.count]) if self.count < len(self.steps) else None
 
-    def record(self, embedding: NDArray[np.floating], loss: float) -> None:
-        """Add the embedding (n, m) at ``next_step``; any rotation of it gives the same energies."""
+    def record(self, embedding: NDArray[np.floating], loss: float, lines: tuple[float, float] | None = None) -> None:
+        """Add the embedding (n, m) at ``next_step``; any rotation of it gives the same energies. ``lines``: recall and
+        level, at every step or at none."""
         v = np.asarray(embedding, dtype=np.float64)
         # Written out here rather than taken from theory: a measurement shares only the graph with the prediction.
         coordinates = self.spaces.basis.T @ v
         centred = coordinates - np.outer(self._sums, v.mean(axis=0))
         self._rows.append((self._energy(coordinates), self._energy(centred), float(loss)))
+        if lines is not None:
+            self._lines.append((float(lines[0]), float(lines[1])))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """What is recorded so far, for ``restore``."""
         energy, centred, loss = self._columns()
-        return {"energy": energy, "centred_energy": centred, "loss": loss}
+        found = {"energy": energy, "centred_energy": centred, "loss": loss}
+        return {**found, "lines": np.array(self._lines)} if self._lines else found
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take the place of the recorder whose ``state`` it is."""
         columns = (state["energy"], state["centred_energy"], state["loss"])
         self._rows = [(energy, centred, float(loss)) for energy, centred, loss in zip(*columns, strict=True)]
+        self._lines = [(float(recall), float(level)) for recall, level in state.get("lines", [])]
 
     def finish(self) -> Modes:
         """The record; raises RuntimeError if a step is missing."""
         if self.count != len(self.steps):
             raise RuntimeError(f"recorded {self.count} of {len(self.steps)} steps")
-        return Modes(self.steps, *self._columns())
+        if not self._lines:
+            return Modes(self.steps, *self._columns())
+        recall, level = np.array(self._lines, dtype=np.float64).T
+        return Modes(self.steps, *self._columns(), recall, level)
 
     def _columns(self) -> tuple[Floats, Floats, Floats]:
         shape = (self.count, len(self.spaces.eigenvalues))

@@ -29,7 +29,8 @@ def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]
 
     A model trained with weight decay is measured from the optimum with it, which then has a row too."""
     header = ["", "seeds", *(title for title, _, _ in COLUMNS)]
-    rows = [_predicted_row("predicted", comparison.optimum)]
+    decay = comparison.optimum.weight_decay  # none but for one direction of the edges, see ``reference``
+    rows = [_predicted_row(f"predicted, decay {decay:g}" if decay else "predicted", comparison.optimum)]
     for one in comparison.models:
         if one.optimum is not comparison.optimum:
             rows.append(_predicted_row(f"predicted, decay {one.optimum.weight_decay:g}", one.optimum))
@@ -47,7 +48,7 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
     eigenvalues = ", ".join(f"{value:.5g}" for value in optimum.eigenvalues[:SHOWN]) or "none (rank 0)"
     eigenvalues += ", ..." if optimum.rank > SHOWN else ""
     lines = [
-        f"# {task.graph.name}: prediction beside real runs",
+        f"# {task.title}: prediction beside real runs",
         "",
         f"{task.graph.n} nodes, {task.graph.edge_count} edges, {task.graph.component_count} component(s).",
         "",

@@ -42,8 +42,13 @@ def rival_predictions(task: Task, rank: int) -> tuple[Rival, ...]:
 
     ``laplacian``: the bottom non-trivial Laplacian eigenvectors, equally long. ``pmi``: positive eigenpairs of the
     positive PMI matrix. ``qwem``: positive eigenpairs of the QWEM matrix. ``support``: left singular factors of the
-    centred support of the target. Label smoothing, of which they know nothing, is left out of the target.
+    centred support of the target. Label smoothing, of which they know nothing, is left out of the target. Raises
+    ValueError for a task of one direction.
     """
+    if task.directed:
+        raise ValueError(
+            f"the rivals are theories of undirected graphs; got the {task.edges} edges: take both directions"
+        )
     law = _row_law(task)
     target, most = replace(task, label_smoothing=0.0).target, min(rank, task.graph.n - 1)
     pmi = shifted_pmi(target, row_law=law, truncation="positive")
@@ -57,8 +62,9 @@ def rival_predictions(task: Task, rank: int) -> tuple[Rival, ...]:
 
 def describe_rivals(task: Task, optimum: TiedOptimum, embeddings: Sequence[Floats] = ()) -> list[dict[str, Any]]:
     """Per rival: name, title, rank, ``gram_error_of_optimum`` (distance of the certified optimum's centred Gram matrix
-    from the rival's after the best scale) and ``gram_error`` of every embedding. Empty where the optimum is zero."""
-    if optimum.rank == 0:
+    from the rival's after the best scale) and ``gram_error`` of every embedding. Empty where the optimum is zero, and
+    for one direction of the edges, of which the rivals, theories of undirected graphs, say nothing."""
+    if optimum.rank == 0 or task.directed:
         return []
     best = optimum.embedding()
     return [

@@ -34,14 +34,14 @@ class RunFiles:
         self._config, self._time_per_step = to_json(config), time_per_step
         self._log: Any = None
 
-    def log(self, shot: Snapshot) -> None:
-        """Add a line to metrics.jsonl."""
+    def log(self, shot: Snapshot, scores: Mapping[str, float] | None = None) -> None:
+        """Add a line to metrics.jsonl, with ``scores`` in it."""
         if self.frozen:
             return
         time = None if self._time_per_step is None else self._time_per_step * shot.step
         if self._log is None:
             self._log = self.folder.open_metrics()
-        self._log.append({"step": shot.step, "time": time, "loss_per_node": shot.loss})
+        self._log.append({"step": shot.step, "time": time, "loss_per_node": shot.loss, **(scores or {})})
 
     def save(self, step: int, state: Arrays) -> None:
         """Write a checkpoint of the training's ``state`` and of everything recorded up to it."""
@@ -86,6 +86,8 @@ class RunFiles:
         matrices = {"embedding": final.embedding}
         if final.context is not None:
             matrices["context"] = final.context
+        if final.inner is not None:
+            matrices["inner"] = final.inner
         self.folder.write_embeddings(matrices)
         self.folder.seal()
 

@@ -24,6 +24,7 @@ from fiedler.theory import (
     vector_energy,
 )
 
+from .line_scores import edge_recall
 from .prediction import PredictedTrajectory
 from .recorder import Modes
 from .tasks import Task
@@ -39,10 +40,12 @@ def score_embedding(embedding: NDArray[np.floating], task: Task, optimum: TiedOp
     """The alignment measures of theory.alignment for one embedding (n, m), as a plain dictionary.
 
     Lists are per eigenspace of the Laplacian in ascending eigenvalue (``energy``, ``centred_energy``) or per basis
-    vector in that order (``vector_energy`` = ||V'e_i||, ``coefficient_norms`` = ||C e_i||).
+    vector in that order (``vector_energy`` = ||V'e_i||, ``coefficient_norms`` = ||C e_i||). Edges are those of the
+    task's direction; the self-edges of the task are in the geometric level, not in ``geometric_level_neighbours``.
     """
     v = np.asarray(embedding, dtype=np.float64)
-    margin, margin_top1 = geometric_margin(v, task.graph)
+    margin, margin_top1 = geometric_margin(v, task.graph, direction=task.edges)
+    lines: dict[str, Any] = {"self_edges": task.self_edges, "direction": task.edges}
     return {
         "energy": mode_energy(v, task.spaces),
         "centred_energy": mode_energy(v, task.spaces, centred=True),
@@ -51,30 +54,21 @@ def score_embedding(embedding: NDArray[np.floating], task: Task, optimum: TiedOp
         "gram_error": gram_error(v, optimum),
         "gram_scale": gram_scale(v, optimum),
         "principal_angles": principal_angles(v, optimum),
-        "geometric_level": geometric_level(v, task.graph, self_edges=task.self_edges),
-        "geometric_level_centred": geometric_level(v, task.graph, self_edges=task.self_edges, centred=True),
+        "geometric_level": geometric_level(v, task.graph, **lines),
+        "geometric_level_centred": geometric_level(v, task.graph, **lines, centred=True),
+        "geometric_level_neighbours": geometric_level(v, task.graph, direction=task.edges),
         "geometric_margin": margin,
         "geometric_margin_top1": margin_top1,
         "vector_energy": vector_energy(v, task.spaces.basis),
-        "coefficient_norms": coefficient_norms(v, task.target, task.spaces.basis),
+        "coefficient_norms": coefficient_norms(v, task.target, task.spaces.basis, task.row_weight),
     }
 
 
 def score_logits(logits: NDArray[np.floating], task: Task) -> dict[str, Any]:
-    """Edge margin and recall of a model's own logits (n, n).
-
-    ``edge_recall``: the fraction of directed edges (u, v), u != v, with v among the deg(u) largest logits of row u, u
-    itself left out; NaN where there is no such edge.
-    """
+    """Edge margin and recall (``line_scores.edge_recall``) of a model's own logits (n, n)."""
     z = np.array(logits, dtype=np.float64)
-    margin, top1 = edge_margin(z, task.graph)
-    neighbour = task.graph.adjacency.toarray() > 0
-    np.fill_diagonal(neighbour, False)
-    np.fill_diagonal(z, -np.inf)
-    ranks = np.argsort(np.argsort(-z, axis=1, kind="stable"), axis=1)
-    hit = neighbour & (ranks < neighbour.sum(axis=1, keepdims=True))
-    recall = float(hit.sum() / neighbour.sum()) if neighbour.any() else float("nan")
-    return {"edge_margin": margin, "edge_top1": top1, "edge_recall": recall}
+    margin, top1 = edge_margin(z, task.graph, direction=task.edges)
+    return {"edge_margin": margin, "edge_top1": top1, "edge_recall": edge_recall(task, z)}
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,11 @@ from .cli_options import (
     Symmetrize,
     Width,
     check_restart,
-    folder_name,
     make_task,
     setting_overrides,
 )
 from .cost import ShardedCost
+from .files import folder_name
 from .guards import size
 from .jsonio import to_json
 from .models import get_model

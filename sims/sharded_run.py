@@ -102,8 +102,10 @@ def run_sharded(
 
 
 def _rows(task: Task, ring: Ring, checkpoint_every: float | None) -> Any:
-    if not task.one_hop or task.label_smoothing:
-        raise ValueError("a sharded run takes the sparse one-hop target: no window, p, q or label smoothing")
+    if not task.graph_target or task.label_smoothing:
+        raise ValueError(
+            "a sharded run takes the sparse one-hop target: no window, p, q, label smoothing, direction or line weights"
+        )
     if checkpoint_every is not None and not checkpoint_every >= 0:
         raise ValueError(f"checkpoint_every must be a number of seconds >= 0; got {checkpoint_every}")
     here = row_range(task.graph.n, ring.world, ring.rank)

@@ -136,7 +136,7 @@ def outstanding(plan: SweepPlan, out: Path, retry_failed: bool = False) -> tuple
                 counts.failed += 1
             else:
                 seeds.append(seed)
-        together = get_model(dict(point.options)["model"]).together
+        together = get_model(dict(point.options)["model"]).exact_together
         groups = [tuple(seeds)] if together and seeds else [(seed,) for seed in seeds]
         left += [Job(point, group) for group in groups]
     counts.before = counts.done

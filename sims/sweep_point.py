@@ -30,6 +30,8 @@ TASK_OPTIONS: dict[str, type] = {
     "window": int,
     "p": float,
     "q": float,
+    "edges": str,
+    "weights": str,
     "symmetrize": bool,
 }
 # Settings of models whose values are whole numbers, for ranges.
@@ -109,7 +111,7 @@ def run_point(point: Point, seeds: Sequence[int], out: str, checkpoint_every: fl
     """
     from threadpoolctl import threadpool_limits
 
-    if "torch" in sys.modules or dict(point.options)["model"] == "transformer":
+    if "torch" in sys.modules or not dict(point.options)["model"].startswith("node2vec"):
         import torch
 
         torch.set_num_threads(1)

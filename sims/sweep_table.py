@@ -24,6 +24,8 @@ DEFAULTS: dict[str, Any] = {
     "p": 1.0,
     "q": 1.0,
     "symmetrize": False,
+    "edges": "both",
+    "weights": "node",
 }
 
 

@@ -74,7 +74,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         table.add_column(row[0], justify="right")
     for i, title in enumerate(header[1:], 1):
         table.add_row(title, *(row[i] for row in rows))
-    return _titled(f"{comparison.task.graph.name}: predicted and measured", table)
+    return _titled(f"{comparison.task.title}: predicted and measured", table)
 
 
 def _early_phase(answer: Mapping[str, Any]) -> Table:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .guards import check_disk, out_of_memory, says_out_of_memory
 from .jsonio import from_json, to_json
+from .line_scores import line_scores
 from .lock import locked
 from .models import Model
 from .recorder import Modes, Recorder, log_spaced_steps
@@ -72,7 +73,7 @@ def run_seeds(
     """
     check_seeds(seeds)
     check_interval(checkpoint_every)
-    groups = [tuple(seeds)] if model.together else [(seed,) for seed in seeds]
+    groups = model.groups(task, settings, seeds)
     for path in [] if folder is None else map(folder, seeds):
         RunDir.check(path, overwrite=overwrite or resume)
     try:
@@ -99,17 +100,21 @@ def check_seeds(seeds: Sequence[int]) -> None:
         raise ValueError(f"seeds must be zero or more; got {min(seeds)}")
 
 
-def describe_run(task: Task, model: Model, settings: Any, seed: int) -> dict[str, Any]:
-    """config.json of a run: everything needed to run it again, and a checksum of the graph, which may be a file."""
+def describe_run(task: Task, model: Model, settings: Any, seed: int, seeds: Sequence[int] = ()) -> dict[str, Any]:
+    """config.json of a run: everything needed to run it again, and a checksum of the graph, which may be a file.
+    ``seeds``: those it is run with, named where they share a training that changes their last bits."""
     adjacency = task.graph.adjacency
     digest = hashlib.sha256()
     for part in (adjacency.indptr.astype("<i8"), adjacency.indices.astype("<i8"), adjacency.data.astype("<f8")):
         digest.update(part.tobytes())
+    group = next((one for one in model.groups(task, settings, seeds or [seed]) if seed in one), (seed,))
+    shared = {} if model.exact_together or len(group) == 1 else {"trained_with_seeds": list(group)}
     return {
         **task.describe(),
         "graph_sha256": digest.hexdigest(),
         "model": model.name,
         "seed": seed,
+        **shared,
         "settings": dataclasses.asdict(settings),
     }
 
@@ -143,7 +148,7 @@ class _Engine:
         check_disk(folder(seeds[0]), first.state(), len(seeds) // len(first.seeds))
         for seed in seeds:
             held.enter_context(locked(folder(seed)))
-        configs = {seed: describe_run(task, model, settings, seed) for seed in seeds}
+        configs = {seed: describe_run(task, model, settings, seed, seeds) for seed in seeds}
         begun = {seed: resume and take_up(RunDir(folder(seed)), configs[seed]) for seed in seeds}
         for seed in seeds:
             run = RunDir(folder(seed))
@@ -192,9 +197,10 @@ class _Engine:
         while True:
             if recorder.next_step == training.step:
                 for shot in training.snapshots():
-                    self.recorders[shot.seed].record(shot.embedding, shot.loss)
+                    lines = None if shot.logits is None else line_scores(self.task, shot.embedding, shot.logits)
+                    self.recorders[shot.seed].record(shot.embedding, shot.loss, lines)
                     if shot.seed in files:
-                        files[shot.seed].log(shot)
+                        files[shot.seed].log(shot, {} if lines is None else lines._asdict())
                 self._progress()
             last = recorder.next_step is None
             stopped = self.stop is not None and self.stop.asked and not last
@@ -224,7 +230,10 @@ class _Engine:
     def _modes(self, run: Run) -> dict[str, NDArray[Any]]:
         per_step = self.model.time_per_step(self.settings)
         times = {} if per_step is None else {"times": per_step * run.modes.steps}
+        modes = run.modes
+        lines = {"edge_recall": modes.edge_recall, "geometric_level": modes.geometric_level}
         return {
+            **{name: values for name, values in lines.items() if values is not None},
             "steps": run.modes.steps,
             "energy": run.modes.energy,
             "centred_energy": run.modes.centred_energy,

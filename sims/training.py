@@ -22,22 +22,25 @@ class Diverged(FloatingPointError):
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One seed at one step: its embedding (n, m) up to rotation and its loss per node."""
+    """One seed at one step: its embedding (n, m) up to rotation, its loss per node and, where the graph is small enough
+    to make them at every record, its logits (n, n)."""
 
     seed: int
     step: int
     embedding: NDArray[np.floating]
     loss: float
+    logits: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Final:
     """What a finished run leaves: ``embedding`` V (n, m), ``context`` U (n, m) where it is another matrix, and the
-    logits (n, n) of every node as the next one."""
+    logits (n, n) of every node as the next one; ``inner`` W (m, m) of a one-layer net, whose logits are E W E'."""
 
     embedding: NDArray[np.floating]
     context: NDArray[np.floating] | None
     logits: NDArray[np.floating]
+    inner: NDArray[np.floating] | None = None
 
 
 class Training(Protocol):

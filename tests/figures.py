@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from functools import lru_cache
 
@@ -11,10 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from comparisons import BOTH, small_comparison
 from fiedler.sims.compare import Comparison, ModelComparison
 from fiedler.sims.plots import COLOURS, REST_COLOUR, drawn_modes, plot_comparison
+
+TOUCH = 1.0  # pixels two text boxes may share: a box is the font's line height, not the ink
 
 # Machado, Oliveira, Fernandes (2009), severity 1, on linear RGB.
 DEUTERANOPIA = np.array(
@@ -90,3 +94,25 @@ def lab(colour: str, simulate: np.ndarray) -> np.ndarray:
     xyz = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
     x, y, z = np.cbrt(np.array(xyz) @ np.clip(simulate @ linear, 0, 1) / [0.95047, 1.0, 1.08883])
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def assert_legible(figure: Figure) -> None:
+    """Every text of a figure of many panels is inside it, says no NaN, and lies neither on another nor on a panel."""
+    figure.canvas.draw()
+    seen = texts(figure) + [text for legend in figure.legends for text in legend.get_texts()]
+    seen += [text for text in (figure._supxlabel, figure._supylabel) if text is not None]
+    boxes = [(text.get_text(), text.get_window_extent()) for text in seen]
+    assert len(boxes) >= 4
+    for name, box in boxes:
+        assert "nan" not in name
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1, f"{name!r} leaves the figure"
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= figure.bbox.y1, f"{name!r} leaves the figure"
+    for (one, a), (two, b) in itertools.combinations(boxes, 2):
+        shared = Bbox.intersection(a, b)
+        assert shared is None or min(shared.width, shared.height) <= TOUCH, f"{one!r} overlaps {two!r}"
+    for ax in figure.axes:
+        own = [text.get_text() for text in ax.texts]
+        for name, box in boxes:
+            shared = Bbox.intersection(box, ax.bbox)
+            clear = shared is None or min(shared.width, shared.height) <= TOUCH
+            assert clear or name in own, f"{name!r} lies on a panel"

@@ -29,7 +29,7 @@ from fiedler.sims.cost import ShardedCost
 from fiedler.sims.node2vec import Node2VecSettings
 from fiedler.sims.row_shards import row_range
 from fiedler.sims.sharded_training import ShardedTraining, train_sharded
-from fiedler.sims.transformer import TransformerSettings
+from fiedler.sims.neural_settings import NeuralSettings
 from fiedler.sims.world import joined
 from fiedler.theory import one_hop_sparse, parse
 from sharded_processes import Traffic
@@ -52,7 +52,7 @@ KILLED_FROM = 20  # step
 
 # Costs: few nodes and wide rows, so that memory is that of the matrices and a step is short.
 WIDE, WIDE_N, WIDE_D = "hypercube:9", 512, 4096
-TRANSFORMER = TransformerSettings(steps=30, width=8, heads=2, weight_decay=0.1)
+TRANSFORMER = NeuralSettings(steps=30, width=8, heads=2, weight_decay=0.1)
 TRANSFORMER_STEPS = (0, 1, 10, 30)
 
 

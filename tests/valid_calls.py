@@ -133,6 +133,8 @@ CALLS: dict[str, Call] = {
     # Targets.
     "one_hop_sparse": call("one_hop_sparse", {"graph": PAW, "self_edges": False}),
     "one_hop_target": call("one_hop_target", {"graph": PAW, **ONE_HOP}),
+    "one_way_arcs": call("one_way_arcs", {"graph": PAW, "direction": "forward"}),
+    "one_way_target": call("one_way_target", {"graph": PAW, "direction": "forward", **ONE_HOP, "weights": "line"}),
     "window_target": call("window_target", {"graph": PAW, "window": 2, **ONE_HOP}),
     "second_order_chain": call("second_order_chain", {"graph": PAW, "p": 0.5, "q": 2.0, "self_edges": False}),
     "co_occurrence": call("co_occurrence", {"chain": made("chain"), "window": 2, "side": "both"}),
@@ -175,14 +177,17 @@ CALLS: dict[str, Call] = {
     "gram_distance": call("gram_distance", {"embedding": EMBEDDING, "reference": CONTEXT}, loose=PARTS, nan_out=True),
     "geometric_level": call(
         "geometric_level",
-        {"embedding": EMBEDDING, "graph": PAW, "self_edges": False, "centred": True},
+        {"embedding": EMBEDDING, "graph": PAW, "self_edges": False, "centred": True, "direction": "forward"},
         loose=PARTS,
         nan_out=True,
     ),
     "geometric_margin": call(
-        "geometric_margin", {"embedding": EMBEDDING, "graph": PAW, "inner": INNER}, nan_out=True, loose={}
+        "geometric_margin",
+        {"embedding": EMBEDDING, "graph": PAW, "inner": INNER, "direction": "forward"},
+        nan_out=True,
+        loose={},
     ),
-    "edge_margin": call("edge_margin", {"logits": LOGITS, "graph": PAW}, nan_out=True),
+    "edge_margin": call("edge_margin", {"logits": LOGITS, "graph": PAW, "direction": "forward"}, nan_out=True),
     "centre_gram": call(
         "centre_gram",
         {"gram": GRAM, "components": np.array([0, 0, 1, 1])},
@@ -194,7 +199,7 @@ CALLS: dict[str, Call] = {
     # Optima.
     "tied_optimum": call("tied_optimum", {"target": TARGET, **PROBLEM}, failures=FAILED),
     "untied_optimum": call("untied_optimum", {"target": TARGET, **PROBLEM}, failures=FAILED),
-    "target_optimum": call("target_optimum", {"target": TARGET, "tied": True, "weight_decay": 0.1}, failures=FAILED),
+    "target_optimum": call("target_optimum", {"target": TARGET, "tied": True, **PROBLEM}, failures=FAILED),
     "graph_optimum": call(
         "graph_optimum", {"graph": PAW, "tied": True, "weight_decay": 0.1, **ONE_HOP}, failures=FAILED
     ),
@@ -238,7 +243,8 @@ CALLS: dict[str, Call] = {
     ),
     "target_decay_thresholds": call(
         "target_decay_thresholds",
-        {"target": TARGET, "spaces": SPACES, "tied": True, "lowest": 0.5, "tolerance": 0.1, "scan": 2},
+        {"target": TARGET, "spaces": SPACES, "tied": True, "lowest": 0.5, "tolerance": 0.1, "scan": 2}
+        | {"row_weight": WEIGHT},
         failures=FAILED,
         nan_out=True,
     ),

@@ -194,7 +194,7 @@ CALLS: dict[str, Call] = {
     ),
     "target_flow": call(
         "target_flow",
-        {"target": TARGET, "times": [0.0, 0.5], "init_scale": 0.5, "tied": True, "weight_decay": 0.1},
+        {"target": TARGET, "times": [0.0, 0.5], "init_scale": 0.5, "tied": True, **PROBLEM},
         loose=TIMED,
         kinds=NUMBER_TIMES,
         failures=FAILED,
@@ -218,7 +218,7 @@ CALLS: dict[str, Call] = {
     "EarlyModes.mode_times": call("EarlyModes", {"init_scale": 0.1}, function=made("modes").mode_times),
     "early_spaces": call("early_spaces", {"modes": made("modes")}),
     "growth_rates": call("growth_rates", {"graph": PAW, "tied": True, "weight_decay": 0.1, **ONE_HOP}),
-    "target_growth_rates": call("target_growth_rates", {"target": TARGET, "tied": True, "weight_decay": 0.1}),
+    "target_growth_rates": call("target_growth_rates", {"target": TARGET, "tied": True, **PROBLEM}),
     "measured_mode_times": call(
         "measured_mode_times",
         {"target": TARGET, "init_scale": 0.1, "threshold": 0.5, "end": 2.0, "tied": True, **PROBLEM},

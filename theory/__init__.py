@@ -28,6 +28,7 @@ from .closed_forms_untied_cycle import MaxMargin, untied_cycle_max_margin, untie
 from .coherent import Colouring, coherent_colouring
 from .decay_thresholds import DecayThresholds, decay_thresholds, target_decay_thresholds
 from .descent import tied_descent, tied_gram_descent, untied_descent
+from .directions import one_way_arcs, one_way_target
 from .eigensolver import Eigenpairs, laplacian_eigenpairs
 from .fact_storage import FactStorage, code_dimension, fact_storage, multi_hop_dimension
 from .finite_width import (
@@ -200,6 +201,8 @@ __all__ = [
     "one_layer_equation",
     "one_layer_flow",
     "one_layer_logits",
+    "one_way_arcs",
+    "one_way_target",
     "parse",
     "path_star_code",
     "path_star_gram",

@@ -14,6 +14,7 @@ from scipy.linalg import subspace_angles
 
 from .checks import Array, check_flag, check_matrix, check_type
 from .cross_entropy import check_row_weight, check_target, residual
+from .directions import one_way_arcs
 from .graphs import Graph, check_graph
 from .laplacian import Eigenspaces, check_spaces
 from .optimum import TiedOptimum, centre_gram, centre_rows
@@ -134,16 +135,19 @@ def principal_angles(embedding: ArrayLike, optimum: TiedOptimum) -> Array:
     return angles
 
 
-def geometric_level(embedding: ArrayLike, graph: Graph, *, self_edges: bool = False, centred: bool = False) -> float:
+def geometric_level(
+    embedding: ArrayLike, graph: Graph, *, self_edges: bool = False, centred: bool = False, direction: str = "both"
+) -> float:
     """Mean cosine of v_u and v_v over the directed edges (u, v) of the graph; ``self_edges`` adds every (u, u).
 
+    ``direction``: the edges of one direction only (``directions``), which changes nothing but the share of the (u, u).
     Source: the public release of arXiv 2510.26745 (not centred there; the constant mode then inflates it). Unweighted;
     self-loops of the graph count as edges. NaN when an end of an edge has a zero vector.
     """
     v = _embedding(embedding, check_graph(graph).n)
     if check_flag(centred, "centred"):
         v = centre_rows(v)
-    edges = graph.adjacency.tocoo()
+    edges = one_way_arcs(graph, direction).tocoo()
     u, w = edges.coords
     if check_flag(self_edges, "self_edges"):
         loops = np.arange(graph.n)
@@ -155,12 +159,15 @@ def geometric_level(embedding: ArrayLike, graph: Graph, *, self_edges: bool = Fa
     return float(((v[u] * v[w]).sum(axis=1) / (norms[u] * norms[w])).mean())
 
 
-def geometric_margin(embedding: ArrayLike, graph: Graph, *, inner: ArrayLike | None = None) -> tuple[float, float]:
+def geometric_margin(
+    embedding: ArrayLike, graph: Graph, *, inner: ArrayLike | None = None, direction: str = "both"
+) -> tuple[float, float]:
     """(margin, top-1 accuracy) of the part of the logits that only uses the embedding's own directions.
 
     With E = U S Vh and inner weight W (identity when None; a tied model), keep W' = Vh' diag(Vh W Vh') Vh and logits
     E W' E'. Margin: mean over nodes of (largest logit of a neighbour - largest logit of a non-neighbour), the node
     itself excluded from both. Accuracy: fraction of nodes whose largest logit among all others is a neighbour's.
+    ``direction``: a node's neighbours are its targets in that direction (``directions``), all others non-neighbours.
     NaN when no node has both a neighbour and a non-neighbour. Source: the public release of arXiv 2510.26745.
     """
     e = _embedding(embedding, check_graph(graph).n)
@@ -170,13 +177,13 @@ def geometric_margin(embedding: ArrayLike, graph: Graph, *, inner: ArrayLike | N
         weight = check_matrix(inner, (e.shape[1], e.shape[1]), "inner")
         _, _, vh = np.linalg.svd(e, full_matrices=True)
         logits = e @ (vh.T * np.einsum("ij,jk,ik->i", vh, weight, vh)) @ vh @ e.T
-    return edge_margin(logits, graph)
+    return edge_margin(logits, graph, direction=direction)
 
 
-def edge_margin(logits: ArrayLike, graph: Graph) -> tuple[float, float]:
+def edge_margin(logits: ArrayLike, graph: Graph, *, direction: str = "both") -> tuple[float, float]:
     """(margin, top-1 accuracy) of any (n, n) logits against the graph's edges; see ``geometric_margin``."""
     z = check_matrix(logits, (check_graph(graph).n, graph.n), "logits")
-    neighbour = graph.adjacency.toarray() > 0
+    neighbour = one_way_arcs(graph, direction).toarray() > 0
     np.fill_diagonal(neighbour, False)
     other = ~neighbour
     np.fill_diagonal(other, False)

@@ -6,8 +6,10 @@ Primal: min L(VV' + 1a') + l ||V||^2.  Fenchel dual (lse is the conjugate of neg
 
 for l = 0 with the bias: also equal column sums, sum_i w_i P_ij = sum_i w_i T_ij. The solver's P misses feasibility by
 rounding; it is repaired by mixing with a strictly feasible point Q, so that the gap is an upper bound on the true
-suboptimality (in float64 arithmetic): l > 0: Q = T, S(Q) = 0. l = 0: Q = T + W^-1 Lap(b), Lap the combinatorial
-Laplacian of the weights b_ij = min(w_i T_ij, w_j T_ji), which is row-stochastic with S(Q) = -Lap(b) <= 0.
+suboptimality (in float64 arithmetic): l > 0: Q = T, S(Q) = 0. l = 0: Q = T + W^-1 Lap(b), Lap(b) = diag(b1) - b for
+a circulation b <= diag(w) T (as much flows into a node as out of it), so that Q is row-stochastic with the column sums
+of T and S(Q) = -Lap(sym b) <= 0. With arcs both ways b_ij = min(w_i T_ij, w_j T_ji); on a directed graph, whose arcs
+lie on cycles, b_ij = s p_i T_ij for the stationary law p of T and s = min_i w_i / p_i.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from scipy.linalg import eigvalsh
 
 from .cross_entropy import Array, cross_entropy, row_softmax, target_entropy
 
+FLAT = 1e-12  # an eigenvalue of a Laplacian, relative to its largest entry, that is rounding
 SINKHORN_SWEEPS = 50  # the solver's column sums are right to about 1e-9; a few sweeps bring them to rounding
 
 
@@ -77,13 +80,25 @@ def _dual_value(target: Array, w: Array, decay: float, p: Array) -> float:
     weights = np.minimum(w[:, None] * target, (w[:, None] * target).T)
     laplacian = np.diag(weights.sum(axis=1)) - weights
     gap = float(eigvalsh(laplacian, subset_by_index=[1, 1])[0])
-    if gap <= 0:
+    if gap <= FLAT * float(laplacian.max()):
+        laplacian = _circulation_laplacian(target, w)
+        gap = float(eigvalsh((laplacian + laplacian.T) / 2, subset_by_index=[1, 1])[0])
+    if gap <= FLAT * float(laplacian.max()):
         return -np.inf
     p = _with_column_sums(p, w, w @ target)
     s = _without_constant(_symmetric_residual(target, p, w))
     excess = max(0.0, float(eigvalsh(s, subset_by_index=[n - 1, n - 1])[0]))
     mix = excess / (gap + excess)
     return target_entropy((1 - mix) * p + mix * (target + laplacian / w[:, None]), w)
+
+
+def _circulation_laplacian(target: Array, w: Array) -> Array:
+    """diag(b1) - b for b_ij = s p_i T_ij, p the stationary law of the irreducible T and s = min_i w_i / p_i."""
+    n = len(target)
+    balance = np.vstack([target.T - np.eye(n), np.ones(n)])
+    law = np.abs(np.linalg.lstsq(balance, np.append(np.zeros(n), 1.0), rcond=None)[0])
+    flow = float((w[law > 0] / law[law > 0]).min()) * law[:, None] * target
+    return np.asarray(np.diag(flow.sum(axis=1)) - flow)
 
 
 def _with_column_sums(p: Array, w: Array, columns: Array) -> Array:

@@ -17,7 +17,7 @@ from .checks import check_real, check_reals, shown
 
 # A row of a target may miss a sum of one by this much: n additions of float64 numbers below one.
 ROW_SUM_TOLERANCE = 1e-10
-# Of a row weight (and the inverse of the smallest one) and a weight decay: no flow resolves rates further apart.
+# Of a positive row weight, its inverse and a weight decay: no flow resolves rates further apart.
 LARGEST_RATE = 1e12
 
 
@@ -73,17 +73,22 @@ def check_target(target: ArrayLike) -> Array:
 
 
 def check_row_weight(row_weight: ArrayLike | None, n: int) -> Array:
-    """Return w as a float64 array of shape (n,), ones when None; raises ValueError unless positive and finite."""
+    """Return w as a float64 array of shape (n,), ones when None.
+
+    A row of weight zero has no term in the loss. Raises ValueError for a negative or non-finite weight, one other than
+    zero out of range, or no positive weight at all."""
     if row_weight is None:
         return np.ones(n)
     w = check_reals(row_weight, "row_weight")
     if w.shape != (n,):
         raise ValueError(f"row_weight must have shape ({n},), one weight per node; got {w.shape}")
-    good = (w >= 1 / LARGEST_RATE) & (w <= LARGEST_RATE)
+    good = (w == 0) | ((w >= 1 / LARGEST_RATE) & (w <= LARGEST_RATE))
     if not good.all():
         first = int(np.flatnonzero(~good)[0])
         limits = f"from {1 / LARGEST_RATE:.0e} to {LARGEST_RATE:.0e}"
-        raise ValueError(f"row_weight[{first}] must be a positive number, {limits}; got {w[first]:g}")
+        raise ValueError(f"row_weight[{first}] must be zero or a positive number, {limits}; got {w[first]:g}")
+    if not w.any():
+        raise ValueError("row_weight is zero for every node, which leaves no loss; give one a positive weight")
     return w
 
 

@@ -87,12 +87,14 @@ class BlockModes:
         return tuple(_left_root(block) for block in self.algebra.to_blocks(logits))
 
 
-def dense_modes(target: Array, spaces: Eigenspaces, tied: bool, decay: float) -> OptimumModes:
-    """The same over all nodes, for a target (n, n) and the Laplacian's eigenspaces."""
+def dense_modes(
+    target: Array, spaces: Eigenspaces, tied: bool, decay: float, row_weight: Array | None = None
+) -> OptimumModes:
+    """The same over all nodes, for a target (n, n), row weights (n,) and the Laplacian's eigenspaces."""
     if tied:
-        gram = tied_optimum(target, weight_decay=decay).gram
+        gram = tied_optimum(target, weight_decay=decay, row_weight=row_weight).gram
     else:
-        logits = untied_optimum(target, weight_decay=decay).logits
+        logits = untied_optimum(target, weight_decay=decay, row_weight=row_weight).logits
         assert logits is not None
         gram = _left_root(logits)
     values, vectors = np.linalg.eigh(centre_gram(gram))

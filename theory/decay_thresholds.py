@@ -21,8 +21,8 @@ only: without decay the optimum has the first mode alone. ``births`` tells. Rank
 neighbouring decays of the grid, and all below ``lowest``, are missed.
 
 Weight decay of gradient descent: tied, l of the objective L + l ||V||^2; untied, L + (l/2)(||V||^2 + ||U||^2): l is the
-``weight_decay`` of ``flow`` and of Node2VecSettings in both. Row weights one. Equations are ours; the closed form of
-the largest is the condition for zero in ``optimum`` and ``untied``.
+``weight_decay`` of ``flow`` and of Node2VecSettings in both. Row weights one unless given. Equations are ours; the
+closed form of the largest is the condition for zero in ``optimum`` and ``untied``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .checks import Array, check_flag, check_number, check_whole_number, shown
-from .cross_entropy import check_target
+from .cross_entropy import check_row_weight, check_target
 from .decay_modes import BlockModes, OptimumModes, dense_modes
 from .graph_optimum import useful_symmetry
 from .graphs import Graph, check_graph
@@ -127,15 +127,20 @@ def target_decay_thresholds(
     lowest: float = 1e-2,
     tolerance: float = 1e-6,
     scan: int = SCAN,
+    row_weight: ArrayLike | None = None,
 ) -> DecayThresholds:
-    """The same for any row-stochastic ``target`` (n, n), in the eigenspaces of n nodes given, by the dense route."""
+    """The same for any row-stochastic ``target`` (n, n) and row weights (n,), ones when None, in the eigenspaces of n
+    nodes given, by the dense route."""
     t, one_sided = check_target(target), check_flag(tied, "tied")
     check_size(len(t))
+    w = check_row_weight(row_weight, len(t))
     if len(check_spaces(spaces).basis) != len(t):
         raise ValueError(f"the eigenspaces are of {len(spaces.basis)} nodes, the target of {len(t)}; use one graph's")
     spectrum = spaces.eigenvalues, spaces.multiplicities
-    rates = target_growth_rates(t, tied=one_sided)
-    follower = _Follower(partial(dense_modes, t, spaces, one_sided), spectrum, rates, one_sided, "all nodes")
+    rates = target_growth_rates(t, tied=one_sided, row_weight=w)
+    follower = _Follower(
+        partial(dense_modes, t, spaces, one_sided, row_weight=w), spectrum, rates, one_sided, "all nodes"
+    )
     return follower.thresholds(lowest, tolerance, scan)
 
 

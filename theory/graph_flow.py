@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .cayley_flow import TOLERANCE, cayley_flow
 from .checks import Array, check_flag
-from .cross_entropy import check_target
+from .cross_entropy import check_row_weight, check_target
 from .flow import tied_flow, untied_flow
 from .graph_optimum import useful_symmetry
 from .graphs import Graph
@@ -84,21 +84,31 @@ def graph_flow(
 
 
 def target_flow(
-    target: ArrayLike, times: ArrayLike, *, init_scale: float, tied: bool = True, weight_decay: float = 0.0
+    target: ArrayLike,
+    times: ArrayLike,
+    *,
+    init_scale: float,
+    tied: bool = True,
+    weight_decay: float = 0.0,
+    row_weight: ArrayLike | None = None,
 ) -> GraphFlow:
-    """The same for any row-stochastic ``target`` (n, n), over all nodes."""
+    """The same for any row-stochastic ``target`` (n, n) and row weights (n,), ones when None, over all nodes;
+    ``loss_per_node`` is L / sum_i w_i."""
     check_flag(tied, "tied")
     t = check_target(target)
     n = len(t)
+    w = check_row_weight(row_weight, n)
     some, none = check_scale(init_scale, "init_scale") * np.eye(n), np.zeros((n, n))
     whole = (
-        tied_flow(t, some, times, weight_decay=weight_decay)
+        tied_flow(t, some, times, weight_decay=weight_decay, row_weight=w)
         if tied
-        else untied_flow(t, np.hstack([some, none]), np.hstack([none, some]), times, weight_decay=weight_decay)
+        else untied_flow(
+            t, np.hstack([some, none]), np.hstack([none, some]), times, weight_decay=weight_decay, row_weight=w
+        )
     )
     ones = np.ones(n, dtype=np.int64)
     pairs = [(np.linalg.svd(v, compute_uv=False) ** 2, ones) for v in whole.embedding]
-    return _describe(whole.times, whole.loss / n, pairs, "all nodes")
+    return _describe(whole.times, whole.loss / w.sum(), pairs, "all nodes")
 
 
 def _descending(values: Array, counts: NDArray[np.int64]) -> tuple[Array, NDArray[np.int64]]:

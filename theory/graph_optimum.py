@@ -91,14 +91,17 @@ def graph_optimum(
     return target_optimum(target, tied=tied, weight_decay=weight_decay)
 
 
-def target_optimum(target: ArrayLike, *, tied: bool = True, weight_decay: float = 0.0) -> GraphOptimum:
-    """The certified optimum for any row-stochastic ``target`` (n, n), by the dense route, in the same form.
+def target_optimum(
+    target: ArrayLike, *, tied: bool = True, weight_decay: float = 0.0, row_weight: ArrayLike | None = None
+) -> GraphOptimum:
+    """The certified optimum for any row-stochastic ``target`` (n, n) and row weights (n,), ones when None, by the dense
+    route, in the same form; ``loss_per_node`` is L / sum_i w_i.
 
     Raises as ``tied_optimum`` and ``untied_optimum``.
     """
     if check_flag(tied, "tied"):
-        return _from_dense(tied_optimum(target, weight_decay=weight_decay))
-    return _from_untied(untied_optimum(target, weight_decay=weight_decay))
+        return _from_dense(tied_optimum(target, weight_decay=weight_decay, row_weight=row_weight))
+    return _from_untied(untied_optimum(target, weight_decay=weight_decay, row_weight=row_weight))
 
 
 def useful_symmetry(graph: Graph) -> Symmetry | None:

@@ -53,10 +53,12 @@ def growth_rates(
     return target_growth_rates(target, tied=tied, weight_decay=decay)
 
 
-def target_growth_rates(target: ArrayLike, *, tied: bool = True, weight_decay: float = 0.0) -> Spectrum:
-    """The same for any row-stochastic ``target`` (n, n), by the dense route."""
+def target_growth_rates(
+    target: ArrayLike, *, tied: bool = True, weight_decay: float = 0.0, row_weight: ArrayLike | None = None
+) -> Spectrum:
+    """The same for any row-stochastic ``target`` (n, n) and row weights (n,), ones when None, by the dense route."""
     decay = check_weight_decay(weight_decay)
-    values = early_modes(target, tied=tied).rates
+    values = early_modes(target, tied=tied, row_weight=row_weight).rates
     return _descending(values - (2 * decay if tied else decay), np.ones(len(values), dtype=np.int64))
 
 

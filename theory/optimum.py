@@ -12,8 +12,16 @@ v_i . v_j + v_j . mu up to a constant per row, and a vanishing extra column of V
 the limit. It is attained exactly when a lies in the column space of K (up to a constant). On a disconnected graph the
 separation between components diverges; the infimum is the sum of the components' optima.
 
-Limits: dense, O(n^3) memory-bound linear algebra, meant for n up to a few hundred; l = 0 needs a target with symmetric
-support (an undirected graph), since a directed one may have no finite optimum even with a bias.
+Directed targets: K is symmetric, so f knows the target by sym(diag(w) T) and, with the bias, by its column sums only;
+one whose two directions average to the target of an undirected graph (a cycle, forward) has that graph's optimum. At
+l = 0 a finite K and a exist where every arc w_i T_ij > 0 lies on a directed cycle (the components are strongly
+connected). For along a direction (D, b) that never raises f, D_ij + b_j >= D_ii + b_i on every arc; summed around a
+cycle, D = XX' gives sum |x_i - x_j|^2 <= 0, so D and b are constant on it. Otherwise f may fall for ever (D = 11' on
+the nodes that an arc leads to and none leaves, once one of them has a positive weight) and l > 0 is asked for.
+
+Rows of weight zero have no term in f, so that their T means nothing; l > 0 takes them as they are.
+
+Limits: dense, O(n^3) memory-bound linear algebra, meant for n up to a few hundred.
 Source: the convex form and its conditions are ours; they make exact what arXiv 2510.26745, section 4 and appendix F,
 observes (C V = 0 with col V in the null space of C = 2 S, the rest of its spectrum negative).
 """
@@ -104,8 +112,8 @@ class TiedOptimum:
 def tied_optimum(target: ArrayLike, *, weight_decay: float = 0.0, row_weight: ArrayLike | None = None) -> TiedOptimum:
     """The certified optimum of tied Node2Vec for a row-stochastic ``target`` (n, n). See the module for the equations.
 
-    Raises ValueError for a bad target, weight or decay, or for zero decay with a target whose support is not symmetric;
-    RuntimeError when no certified optimum is found.
+    Raises ValueError for a bad target, weight or decay, or for zero decay with a target that has an arc on no directed
+    cycle (see the module; weight_decay > 0 is the remedy); RuntimeError when no certified optimum is found.
     """
     t, decay = check_target(target), check_weight_decay(weight_decay)
     n = len(t)
@@ -125,16 +133,18 @@ def tied_optimum(target: ArrayLike, *, weight_decay: float = 0.0, row_weight: Ar
             tied_certificate(t, w, decay, found.factor, found.bias),
             "Burer-Monteiro, L-BFGS and Newton-MINRES",
         )
-    if ((t > 0) != (t.T > 0)).any():
+    count, labels = connected_components(sp.csr_array(w[:, None] * t), directed=False)
+    if not arcs_on_cycles(t, w):
         raise ValueError(
-            "the target's support is not symmetric (a directed graph): without weight decay its optimum may not be "
-            "finite; use weight_decay > 0 or an undirected graph"
+            "the target's support is not symmetric (a directed graph) and an arc of it lies on no cycle: without "
+            "weight decay its optimum may not be finite; use weight_decay > 0 or an undirected graph"
         )
-    count, labels = connected_components(sp.csr_array(t), directed=False)
     gram, bias, loss, attained = np.zeros((n, n)), np.zeros(n), 0.0, count == 1
     certificates = []
     for c in range(count):
         nodes = np.flatnonzero(labels == c)
+        if not w[nodes].any():  # a single node that is in no row of the loss
+            continue
         part = t[np.ix_(nodes, nodes)]
         found = solve(TiedObjective(part, w[nodes], 0.0, with_bias=True))
         block = found.factor @ found.factor.T
@@ -154,6 +164,13 @@ def tied_optimum(target: ArrayLike, *, weight_decay: float = 0.0, row_weight: Ar
         "Burer-Monteiro with a free column bias, L-BFGS and Newton-MINRES"
         + (f", {count} components apart" if count > 1 else ""),
     )
+
+
+def arcs_on_cycles(target: Array, row_weight: Array) -> bool:
+    """Whether every arc w_i T_ij > 0 lies on a directed cycle, and the optimum exists without weight decay."""
+    arcs = sp.csr_array(row_weight[:, None] * target)
+    weak, strong = (connected_components(arcs, connection=kind)[0] for kind in ("weak", "strong"))
+    return bool(weak == strong)
 
 
 def check_size(n: int) -> None:

@@ -4,7 +4,8 @@
 
 convex in Z. Optimality: ||R||_2 <= l, R = diag(w)(T - P), with equality on the singular spaces of Z. Z = 0 exactly when
 l >= ||R at 0||_2. Without decay the infimum is the target's entropy sum_i w_i H(T_i): attained, by Z = log T up to a
-constant per row, exactly when T has no zero (label smoothing); otherwise the logits diverge and no optimum exists.
+constant per row, exactly when T has no zero in a row of positive weight (label smoothing); otherwise the logits diverge
+and no optimum exists.
 
 Limits: dense, like theory.optimum. Source: the nuclear-norm form of a two-layer bilinear problem is standard; l = 0
 with smoothing agrees with the cycle-graph result cited in arXiv 2510.26745's follow-up (OpenReview 2xbulaghSN).
@@ -64,7 +65,8 @@ def untied_optimum(
 ) -> UntiedOptimum:
     """The certified optimum of untied Node2Vec for a row-stochastic ``target`` (n, n); see the module.
 
-    At zero decay with a positive target the logits returned are log T with row means removed. Raises ValueError for a
+    At zero decay with a positive target the logits returned are log T with row means removed, zero in rows of weight
+    zero. Raises ValueError for a
     bad target, weight or decay, RuntimeError when no certified optimum is found.
     """
     t, decay = check_target(target), check_weight_decay(weight_decay)
@@ -79,8 +81,8 @@ def untied_optimum(
         method = "Burer-Monteiro, L-BFGS and Newton-MINRES"
         return UntiedOptimum(logits, float(cross_entropy(logits, t, w)), decay, total, certificate, method)
     floor = target_entropy(t, w)
-    if (t > 0).all():
-        logits = np.log(t)
+    if (t[w > 0] > 0).all():
+        logits = np.log(np.where(w[:, None] > 0, t, 1.0))  # zero where the loss has no term
         logits -= logits.mean(axis=1, keepdims=True)
         gap = float(cross_entropy(logits, t, w)) - floor
         return UntiedOptimum(logits, floor, 0.0, total, Certificate(abs(gap), gap), "closed form: log of the target")

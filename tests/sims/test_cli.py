@@ -14,20 +14,23 @@ import torch
 from safetensors.numpy import save_file
 
 from commands import Capture, answer, files_here, refusal, table
+from fiedler.sims.reference import REFERENCE_DECAY
 
 N = 15
 EMBEDDING = np.random.default_rng(0).standard_normal((N, 4))
 SCRIPT = Path(sys.executable).parent / "fiedler"
 OPTIONS = {
     "theory": "--tied --untied --weight-decay --self-edges --label-smoothing --init-scale --laplacian --until "
-    "--modes --top --optimum --no-optimum --width --rivals --storage --window --p --q --symmetrize --json --help",
-    "compare": "--model --seeds --out --steps --learning-rate --width --init-std --weight-decay --self-edges "
-    "--label-smoothing --window --p --q --symmetrize --overwrite "
+    "--modes --top --optimum --no-optimum --width --rivals --storage --window --p --q --edges --weights --symmetrize "
+    "--json --help",
+    "compare": "--preset --model --seeds --out --steps --learning-rate --width --init-std --weight-decay --self-edges "
+    "--label-smoothing --window --p --q --edges --weights --symmetrize --overwrite "
     "--resume --checkpoint-every --dry-run --json --help",
     "train": "--model --steps --seed --out --learning-rate --width --init-std --weight-decay --self-edges "
-    "--label-smoothing --window --p --q --symmetrize --overwrite "
+    "--label-smoothing --window --p --q --edges --weights --symmetrize --overwrite "
     "--resume --checkpoint-every --dry-run --json --help",
-    "score": "--rows --key --weight-decay --self-edges --label-smoothing --window --p --q --symmetrize --json --help",
+    "score": "--rows --key --weight-decay --self-edges --label-smoothing --window --p --q --edges --weights "
+    "--symmetrize --json --help",
 }
 
 
@@ -65,6 +68,53 @@ def test_theory_with_every_option(capsys: Capture) -> None:
     assert {name: found[name] for name in expected} == expected
     assert found["spectrum"][-1]["eigenvalue"] == pytest.approx(2 - 2 * np.cos(4 * np.pi / 5))
     assert answer(capsys, "theory", "cycle:5", "--tied")["model"] == "tied"
+
+
+def test_theory_of_one_direction(capsys: Capture) -> None:
+    found = answer(capsys, "theory", "cycle:15", "--edges", "forward", "--weights", "line")
+    assert (found["direction"], found["weights"]) == ("forward", "line")
+    assert found["optimum"]["loss_per_node"] == pytest.approx(1.434917543849, abs=1e-11)  # that of both directions
+    star = ("theory", "path-star:4x5", "--edges", "forward", "--weights", "line")
+    assert "use weight_decay > 0" in refusal(capsys, *star)
+    untied = answer(capsys, *star, "--untied")["optimum"]
+    assert untied["loss_per_node"] == pytest.approx(np.log(4) / 4, rel=1e-12)  # the root's four lines of sixteen
+    decayed = answer(capsys, *star, "--weight-decay", "0.1", "--until", "5", "--width", "20")
+    assert decayed["optimum"]["certificate"]["max_violation"] < 1e-7
+    assert decayed["flow"]["points"][0]["loss_per_node"] == pytest.approx(np.log(17), abs=1e-3)
+    assert decayed["width"]["points"][0]["loss_per_node"][1] == pytest.approx(np.log(17), abs=1e-3)
+    lines = answer(capsys, "theory", "grid:4x4", "--weights", "line", "--rivals")
+    assert len(lines["rivals"]) == 4
+    assert lines["optimum"]["loss_per_node"] != answer(capsys, "theory", "grid:4x4")["optimum"]["loss_per_node"]
+
+
+def test_training_on_one_direction(capsys: Capture) -> None:
+    command = ["train", "path-star:4x5", "--steps", "300", "--out", "one"]
+    found = answer(capsys, *command, "--edges", "forward", "--weights", "line")
+    assert found["edge_recall"] == 1.0
+    assert found["optimum_weight_decay"] == REFERENCE_DECAY
+    assert np.log(4) / 4 < found["loss_per_node"] < 0.6
+    config = json.loads(Path("one/config.json").read_text())
+    assert (config["direction"], config["weights"]) == ("forward", "line")
+    again = answer(capsys, *command, "--edges", "forward", "--weights", "line", "--resume")
+    assert again == found
+    assert "direction 'forward' instead of" in refusal(capsys, *command, "--weights", "line", "--resume")
+    scored = answer(
+        capsys, "score", "path-star:4x5", "one/embeddings.safetensors", "--edges", "forward", "--weights", "line",
+        "--weight-decay", str(REFERENCE_DECAY),
+    )  # fmt: skip
+    for name in ("gram_error", "geometric_margin", "geometric_level_neighbours"):
+        assert scored[name] == pytest.approx(found[name], rel=1e-9)
+
+
+def test_comparing_on_one_direction(capsys: Capture) -> None:
+    options = "--edges backward -m node2vec --seeds 2 --steps 200 --out two"
+    found = answer(capsys, "compare", "path-star:3x3", *options.split())
+    assert found["optimum_weight_decay"] == REFERENCE_DECAY
+    assert found["rivals"] == {"node2vec": []}
+    assert found["summary"]["node2vec"]["trajectory_rms_log10"]["mean"] < 0.3  # decades: flow and runs of one loss
+    report = Path("two/report.md").read_text()
+    assert "# path-star:3x3, backward edges" in report
+    assert f"predicted, decay {REFERENCE_DECAY:g}" in report
 
 
 def test_directed_files_need_symmetrize(capsys: Capture) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.special import log_softmax, softmax
 
 import fiedler.sims.node2vec as module
@@ -18,7 +19,15 @@ from fiedler.sims.node2vec import (
     initial_embedding,
     train_node2vec,
 )
-from fiedler.theory import gram_error, one_hop_target, parse, tied_descent, tied_optimum, untied_descent
+from fiedler.theory import (
+    gram_error,
+    one_hop_target,
+    one_way_target,
+    parse,
+    tied_descent,
+    tied_optimum,
+    untied_descent,
+)
 
 SAME = 1e-10  # 200 steps of the same arithmetic in another order, relative to the largest entry
 STEPS = (0, 1, 63, 64, 65, 200)  # on both sides of a chunk's end
@@ -137,6 +146,66 @@ def test_what_else_is_recorded_changes_nothing(tied: bool, seeds: list[int]) -> 
         last = state.embedding.copy()
         state.embedding[:], state.context[:] = np.nan, np.nan  # the caller's to change
     assert relative(last, once.embedding) < SAME
+
+
+# Row weights.
+
+
+def by_autograd(
+    target: np.ndarray, weight: np.ndarray, start: np.ndarray, count: int, decay: float, tied: bool
+) -> np.ndarray:
+    """Plain gradient descent of sum_i w_i loss_i + the decay, its gradient from torch."""
+    wanted, w = torch.tensor(target), torch.tensor(weight)
+    x = torch.tensor(start, requires_grad=True)
+    for _ in range(count):
+        v, u = (x, x) if tied else x.chunk(2)
+        rows = -(wanted * torch.log_softmax(v @ u.T, dim=1)).sum(dim=1)
+        objective = w @ rows + decay * (1.0 if tied else 0.5) * (x * x).sum()
+        (gradient,) = torch.autograd.grad(objective, x)
+        x = (x - ETA * gradient).detach().requires_grad_()
+    return np.asarray(x.detach())
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+@pytest.mark.parametrize("seeds", [[2], [0, 2]])
+@pytest.mark.parametrize("weights", ["node", "line"])
+def test_weighted_training_against_autograd(weights: str, seeds: list[int], decay: float, tied: bool) -> None:
+    target, weight = one_way_target(parse("path-star:3x3"), weights=weights)
+    settings = Node2VecSettings(learning_rate=ETA, width=40, weight_decay=decay, tied=tied)
+    expected = by_autograd(target, weight, initial_embedding(7, settings, 2), 200, decay, tied)
+    (state,) = train_node2vec(target, settings, seeds, [200], weight)
+    v, u = (one[-1] for one in (state.full_embedding(), state.full_context()))
+    assert relative(v if tied else np.concatenate([v, u]), expected) < SAME
+    rows = -(target * log_softmax(v @ u.T, axis=1)).sum(axis=1)
+    assert state.loss[-1] == pytest.approx((weight * rows).sum() / weight.sum(), rel=SAME)
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+def test_weighted_training_with_logits_too_large_for_a_plain_exponential(tied: bool) -> None:
+    target, weight = one_way_target(parse("path-star:3x3"), weights="line")
+    settings = Node2VecSettings(width=40, init_std=8.0, tied=tied, learning_rate=2e-4)
+    start = initial_embedding(7, settings, 0)
+    states = list(train_node2vec(target, settings, [0], [20], weight))
+    options: Any = {"row_weight": weight}
+    if tied:
+        assert (start**2).sum(axis=1).max() > PLAIN_EXP_LIMIT
+        expected = tied_descent(target, start, 2e-4, [20], **options).embedding[0]
+    else:
+        expected = untied_descent(target, *np.split(start, 2), 2e-4, [20], **options).embedding[0]
+    assert relative(states[0].full_embedding()[0], expected) < SAME
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_weights_of_one_are_no_weights(target: np.ndarray, tied: bool) -> None:
+    settings = Node2VecSettings(learning_rate=ETA, width=40, tied=tied)
+    plain = list(train_node2vec(target, settings, [0, 1], STEPS))
+    ones = list(train_node2vec(target, settings, [0, 1], STEPS, np.ones(len(target))))
+    for a, b in zip(plain, ones, strict=True):
+        assert np.array_equal(a.embedding, b.embedding)
+        assert np.array_equal(a.context, b.context)
+        assert np.allclose(a.loss, b.loss, rtol=SAME)
 
 
 # Large logits.

@@ -15,14 +15,15 @@ import pytest
 
 import sharded_runs
 from fiedler.sims import parallel_transformer
+from fiedler.sims.neural_settings import NeuralSettings
 from fiedler.sims.parallel_transformer import run_parallel, train_parallel_transformer
 from fiedler.sims.recorder import Recorder
 from fiedler.sims.rundir import RunDir
 from fiedler.sims.stopping import Interrupted, StopRequest
 from fiedler.sims.tasks import Task
-from fiedler.sims.transformer import TransformerSettings, train_transformer
 from fiedler.theory import one_hop_sparse, parse
 from killed_runs import assert_same_run
+from neural_runs import train_alone
 from sharded_runs import TRANSFORMER, TRANSFORMER_STEPS
 
 # A gradient summed in two parts is off by some units in the seventh place. Adam divides it by its own size, so that an
@@ -36,7 +37,7 @@ def relative(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_two_processes_follow_one() -> None:
     parts = [one["transformer"] for one in sharded_runs.of_world(2)]
-    expected = list(train_transformer(one_hop_sparse(parse("karate")), TRANSFORMER, 5, TRANSFORMER_STEPS))
+    expected = list(train_alone(one_hop_sparse(parse("karate")), TRANSFORMER, 5, TRANSFORMER_STEPS))
     assert relative(expected[-1].embedding, expected[0].embedding) > 0.1  # it went somewhere
     for k, state in enumerate(expected):
         (loss, embedding, _), (other_loss, other, _) = (part[k] for part in parts)
@@ -52,7 +53,7 @@ def test_two_processes_follow_one() -> None:
 def test_one_process_alone_follows_itself() -> None:
     target = one_hop_sparse(parse("cycle:8"))
     states = list(train_parallel_transformer(target, TRANSFORMER, 1, TRANSFORMER_STEPS))
-    for state, expected in zip(states, train_transformer(target, TRANSFORMER, 1, TRANSFORMER_STEPS), strict=True):
+    for state, expected in zip(states, train_alone(target, TRANSFORMER, 1, TRANSFORMER_STEPS), strict=True):
         assert state.step == expected.step
         assert state.loss == pytest.approx(expected.loss, rel=LOSS)
         assert relative(state.embedding, expected.embedding) < WEIGHT
@@ -104,7 +105,7 @@ def test_two_processes_that_are_killed_go_on_to_the_same_bytes(tmp_path: Path) -
 
 
 def test_a_stopped_run_goes_on_and_a_finished_one_is_read(tmp_path: Path) -> None:
-    task, settings = Task(parse("cycle:8")), TransformerSettings(steps=60, width=8)
+    task, settings = Task(parse("cycle:8")), NeuralSettings(steps=60, width=8)
     stop = StopRequest()
     whole = run_parallel(task, settings, 3, tmp_path / "whole")
     real = Recorder.record
@@ -127,9 +128,12 @@ def test_a_stopped_run_goes_on_and_a_finished_one_is_read(tmp_path: Path) -> Non
 def test_what_it_cannot_do(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     target = one_hop_sparse(parse("cycle:8"))
     with pytest.raises(ValueError, match="dropout is for one process"):
-        next(train_parallel_transformer(target, TransformerSettings(dropout=0.1), 0, [1]))
+        next(train_parallel_transformer(target, NeuralSettings(dropout=0.1), 0, [1]))
     with pytest.raises(FloatingPointError, match=r"training diverged before step \d+: lower the learning rate"):
-        list(train_parallel_transformer(target, TransformerSettings(learning_rate=1e30), 0, [20]))
+        list(train_parallel_transformer(target, NeuralSettings(learning_rate=1e30), 0, [20]))
+    for task in (Task(parse("cycle:8"), edges="forward"), Task(parse("path-star:2x3"), weights="line")):
+        with pytest.raises(ValueError, match="no direction, no line weights"):
+            run_parallel(task, NeuralSettings(), 0, Path("never"))
     monkeypatch.setitem(sys.modules, "accelerate", None)  # as where it is not installed
     assert parallel_transformer.main(["cycle:8", "--steps", "5"]) == 1
     assert capsys.readouterr().err == 'fiedler: accelerate is not installed; pip install "fiedler[distributed]"\n'

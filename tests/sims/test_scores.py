@@ -21,7 +21,7 @@ from fiedler.sims.scores import (
     score_logits,
 )
 from fiedler.sims.tasks import Task
-from fiedler.theory import Graph, TiedOptimum, as_graph, from_sparse, parse, tied_optimum
+from fiedler.theory import Graph, TiedOptimum, as_graph, from_sparse, one_way_arcs, parse, tied_optimum
 
 SAME = 1e-10  # sums and norms in another order
 SOLVED = 1e-6  # the optimum's own accuracy
@@ -267,3 +267,36 @@ def test_interpolation_is_exact_for_powers_and_constant_beyond_the_ends() -> Non
     ends = interpolate_energy(line, np.array([1e-6, 1e6]))
     np.testing.assert_allclose(ends, TIMES[[0, -1]][:, None] ** powers, rtol=SAME)
     assert interpolate_energy(predicted(np.zeros((300, 2))), between).max() < 1e-300  # no logarithm of zero
+
+
+@pytest.mark.parametrize("edges", ["forward", "backward"])
+@pytest.mark.parametrize("word", [*PAPER, "self-loops"])
+def test_scores_of_one_direction_are_loops_over_its_lines(word: str, edges: str) -> None:
+    graph = GRAPHS[word]
+    arcs = one_way_arcs(graph, edges).toarray() > 0
+    near = [[v for v in range(graph.n) if arcs[u, v] and v != u] for u in range(graph.n)]
+    z = np.random.default_rng(6).standard_normal((graph.n, graph.n)) + arcs
+    margins, hits = [], []
+    for u in range(graph.n):
+        others = sorted((v for v in range(graph.n) if v != u), key=lambda v: -z[u, v])
+        hits += [v in others[: len(near[u])] for v in near[u]]
+        if near[u] and len(near[u]) < graph.n - 1:
+            margins.append(z[u, near[u]].max() - max(z[u, v] for v in others if v not in near[u]))
+    task = Task(graph, self_edges=True, edges=edges, weights="line")
+    scores = score_logits(z, task)
+    assert scores["edge_recall"] == pytest.approx(np.mean(hits), rel=SAME)
+    assert scores["edge_margin"] == pytest.approx(np.mean(margins), rel=SAME)
+    v = np.random.default_rng(7).standard_normal((graph.n, 3))
+    optimum = tied_optimum(task.target, weight_decay=0.1, row_weight=task.row_weight)
+    found = score_embedding(v, task, optimum)
+    unit = v / np.linalg.norm(v, axis=1, keepdims=True)
+    lines = np.argwhere(arcs)
+    cosines = [unit[a] @ unit[b] for a, b in lines]
+    assert found["geometric_level_neighbours"] == pytest.approx(np.mean(cosines), rel=SAME)
+    plain = [c for (a, b), c in zip(lines, cosines, strict=True) if a != b]
+    assert found["geometric_level"] == pytest.approx((sum(plain) + graph.n) / (len(plain) + graph.n), rel=SAME)
+    w = np.ones(graph.n) if task.row_weight is None else task.row_weight
+    p = np.exp(v @ v.T) / np.exp(v @ v.T).sum(axis=1, keepdims=True)
+    r = w[:, None] * (task.target - p)
+    expected = np.linalg.norm((r + r.T) @ task.spaces.basis, axis=0)
+    np.testing.assert_allclose(found["coefficient_norms"], expected, rtol=1e-8, atol=SAME)

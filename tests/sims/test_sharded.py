@@ -335,7 +335,13 @@ def test_settings_and_tasks_that_cannot_be_sharded(tmp_path: Path) -> None:
         ShardedTraining(rows, Node2VecSettings(init="orthogonal"), 0)
     with pytest.raises(ValueError, match="T has 6 columns and the processes hold 5"):
         ShardedTraining(rows[:5], Node2VecSettings(), 0)
-    for task in (Task(parse("cycle:6"), window=2), Task(parse("cycle:6"), label_smoothing=0.1)):
+    cycle, star = parse("cycle:6"), parse("path-star:2x3")
+    for task in (
+        Task(cycle, window=2),
+        Task(cycle, label_smoothing=0.1),
+        Task(cycle, edges="forward"),
+        Task(star, weights="line"),
+    ):
         with pytest.raises(ValueError, match="takes the sparse one-hop target"):
             run_sharded(task, Node2VecSettings(), 0, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
 from cases import PAPER
 from fiedler.sims.tasks import Task
-from fiedler.theory import as_graph, node2vec_target, parse
+from fiedler.theory import as_graph, node2vec_target, one_way_target, parse, target_entropy
 
 SAME = 1e-14  # one division and one sum
 BASIS = 1e-12  # an eigendecomposition's rounding, relative to eigenvalues of order one
@@ -105,3 +107,62 @@ def test_isolated_nodes_have_no_target_without_self_edges() -> None:
 def test_smoothing_out_of_range(smoothing: float) -> None:
     with pytest.raises(ValueError, match=r"label_smoothing must lie in \[0, 1\)"):
         _ = Task(parse("cycle:5"), label_smoothing=smoothing).target
+
+
+@pytest.mark.parametrize("weights", ["node", "line"])
+@pytest.mark.parametrize("edges", ["both", "forward", "backward"])
+@pytest.mark.parametrize("self_edges", [False, True])
+@pytest.mark.parametrize("word", [*PAPER, "weighted"])
+def test_directions_and_weights(word: str, self_edges: bool, edges: str, weights: str) -> None:
+    graph = WEIGHTED if word == "weighted" else parse(word)
+    task = Task(graph, self_edges, 0.1, edges=edges, weights=weights)
+    target, weight = one_way_target(graph, edges, self_edges=self_edges, label_smoothing=0.1, weights=weights)
+    np.testing.assert_allclose(task.target, target, atol=SAME)
+    if (weight == 1).all():
+        assert task.row_weight is None
+    else:
+        assert task.row_weight is not None
+        assert np.array_equal(task.row_weight, weight)
+        assert task.row_weight.dtype == np.float64
+    assert task.total_weight == pytest.approx(weight.sum(), rel=SAME)
+    assert task.entropy_floor == pytest.approx(target_entropy(target, weight) / weight.sum(), rel=SAME)
+    assert task.directed == (edges != "both")
+    assert task.graph_target == (edges == "both" and (weight == 1).all())
+
+
+def test_line_weights_sum_to_the_nodes_and_node_weights_to_those_with_a_line() -> None:
+    star = parse("path-star:4x5")
+    by_line, by_node = (Task(star, edges="forward", weights=weights) for weights in ("line", "node"))
+    assert by_line.total_weight == pytest.approx(17, rel=SAME)
+    assert by_node.total_weight == 13
+    assert by_line.row_weight is not None
+    np.testing.assert_allclose(by_line.row_weight[:5] * 16 / 17, [4, 1, 1, 1, 0], atol=SAME)
+    assert Task(parse("cycle:15"), weights="line").row_weight is None
+    assert by_line.entropy_floor == pytest.approx(np.log(4) / 4, rel=SAME)
+    assert Task(parse("cycle:15"), edges="forward").entropy_floor == 0.0
+
+
+def test_only_unusual_lines_are_described() -> None:
+    """A run folder of before there were directions describes the same run as one of now."""
+    star = parse("path-star:4x5")
+    assert Task(star, edges="both", weights="node").describe() == Task(star).describe()
+    assert "direction" not in Task(star, weights="line").describe()
+    described = Task(star, edges="backward", weights="line").describe()
+    assert (described["direction"], described["weights"], described["edges"]) == ("backward", "line", 16)
+    assert Task(star).title == "path-star:4x5"
+    assert Task(star, edges="backward", weights="line").title == "path-star:4x5, backward edges, weighted by line"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"edges": "up"}, "unknown edges 'up'; choose from both, forward, backward"),
+        ({"weights": "edge"}, "unknown weights 'edge'; choose from node, line"),
+        ({"edges": "forward", "window": 2}, "the forward edges have no walks"),
+        ({"edges": "backward", "q": 2.0}, "the backward edges have no walks"),
+        ({"weights": "line", "p": 0.5}, "no training lines"),
+    ],
+)
+def test_options_that_do_not_go_together(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Task(parse("cycle:5"), **options)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fiedler.sims.line_scores import edge_recall
 from fiedler.sims.models import Model, get_model
 from fiedler.sims.node2vec import train_node2vec
 from fiedler.sims.recorder import log_spaced_steps
@@ -21,7 +22,7 @@ from fiedler.sims.rundir import RunDir
 from fiedler.sims.tasks import Task
 from fiedler.sims.train import Run, run_seeds
 from fiedler.sims.training import Diverged, Final, Snapshot
-from fiedler.theory import mode_energy, parse
+from fiedler.theory import geometric_level, mode_energy, parse
 
 SAME = 1e-10  # the same float64 training, seeds alone or together
 
@@ -74,8 +75,11 @@ class ToyTraining:
         self.step = step
 
 
-TOY = Model("toy", "Toy", ToySettings, ToyTraining, lambda s: 0.5, lambda s: 1.0, together=False)
-CLOCKLESS = Model("clockless", "Clockless", ToySettings, ToyTraining, lambda s: None, lambda s: 1.0)
+TOY = Model("toy", "Toy", ToySettings, ToyTraining, lambda s: 0.5, lambda s: 1.0)
+CLOCKLESS = Model(
+    "clockless", "Clockless", ToySettings, ToyTraining, lambda s: None, lambda s: 1.0, lambda task, settings: 99,
+    exact_together=True,
+)  # fmt: skip
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -119,14 +123,27 @@ def test_node2vec_runs_are_the_training_s(name: str) -> None:
         np.testing.assert_allclose(run.final.embedding, states[-1].full_embedding()[0], atol=SAME)
 
 
-def test_transformer_runs_are_the_same_alone_or_together() -> None:
+def test_transformers_say_which_seeds_they_were_trained_with(tmp_path: Path) -> None:
+    """They share a stack, whose size shows in their last bits: the same seeds go on, others are refused."""
     model = get_model("transformer")
     settings = model.make_settings(steps=5, width=8)
-    together = run_seeds(TASK, model, settings, SEEDS)
-    for run in together:
-        (alone,) = run_seeds(TASK, model, settings, [run.seed])
-        assert np.array_equal(alone.modes.energy, run.modes.energy)
-        assert np.array_equal(alone.final.logits, run.final.logits)
+
+    def place(seed: int) -> Path:
+        return tmp_path / str(seed)
+
+    together = run_seeds(TASK, model, settings, SEEDS, folder=place)
+    for seed in SEEDS:
+        assert RunDir.open(place(seed)).read_config()["trained_with_seeds"] == SEEDS
+    before = files(tmp_path)
+    again = run_seeds(TASK, model, settings, SEEDS, folder=place, resume=True)
+    assert files(tmp_path) == before
+    for one, two in zip(together, again, strict=True):
+        assert np.array_equal(one.modes.energy, two.modes.energy)
+    with pytest.raises(ValueError, match="holds another run: trained_with_seeds"):
+        run_seeds(TASK, model, settings, SEEDS[:1], folder=place, resume=True)
+    (alone,) = run_seeds(TASK, model, settings, SEEDS[:1], folder=lambda _: tmp_path / "alone")
+    assert "trained_with_seeds" not in RunDir.open(tmp_path / "alone").read_config()
+    np.testing.assert_allclose(alone.modes.energy, together[0].modes.energy, rtol=1e-3)
 
 
 # What is written.
@@ -176,6 +193,10 @@ def check_folder(folder: RunDir, run: Run) -> None:
     assert [line["step"] for line in lines] == run.modes.steps.tolist() == list(range(21))
     assert [line["loss_per_node"] for line in lines] == run.modes.loss.tolist()
     assert [line["time"] for line in lines] == pytest.approx((0.01 * run.modes.steps).tolist())
+    final = run.final
+    assert final.context is not None
+    assert lines[-1]["edge_recall"] == edge_recall(TASK, final.embedding @ final.context.T)
+    assert lines[-1]["geometric_level"] == pytest.approx(geometric_level(final.embedding, TASK.graph), rel=SAME)
     modes = folder.read_modes()
     expected = {
         "steps": run.modes.steps,
@@ -183,6 +204,8 @@ def check_folder(folder: RunDir, run: Run) -> None:
         "energy": run.modes.energy,
         "centred_energy": run.modes.centred_energy,
         "loss_per_node": run.modes.loss,
+        "edge_recall": run.modes.edge_recall,
+        "geometric_level": run.modes.geometric_level,
         "eigenvalues": TASK.spaces.eigenvalues,
         "multiplicities": TASK.spaces.multiplicities,
     }

@@ -113,5 +113,12 @@ def test_the_violation_names_the_right_quantity():
 
 
 def test_without_a_strictly_feasible_point_the_gap_is_infinite():
-    target = np.roll(np.eye(5), 1, axis=1)  # a directed cycle: no edge has a partner to build the Laplacian from
-    assert tied_certificate(target, np.ones(5), 0.0, np.zeros((5, 0)), np.zeros(5)).duality_gap == np.inf
+    target = np.kron(np.eye(2), np.ones((3, 3)) / 3)  # two components: no flow between them
+    assert tied_certificate(target, np.ones(6), 0.0, np.zeros((6, 0)), np.zeros(6)).duality_gap == np.inf
+
+
+def test_on_a_directed_cycle_a_circulation_is_the_strictly_feasible_point():
+    target = np.roll(np.eye(5), 1, axis=1)  # no arc has a partner
+    at_zero = tied_certificate(target, np.ones(5), 0.0, np.zeros((5, 0)), np.zeros(5))
+    best = tied_optimum(target).loss
+    assert 5 * np.log(5) - best <= at_zero.duality_gap < 10 * np.log(5)

@@ -122,7 +122,8 @@ def test_a_good_target_becomes_float64():
         (np.ones(4), r"shape \(3,\)"),
         (np.ones((3, 1)), r"shape \(3,\)"),
         (2.0, r"shape \(3,\)"),
-        ([1.0, 0.0, 1.0], r"row_weight\[1\]"),
+        ([1.0, 1e-13, 1.0], r"row_weight\[1\]"),
+        ([0.0, 0.0, 0.0], "zero for every node"),
         ([1.0, 1.0, -2.0], r"row_weight\[2\]"),
         ([np.nan, 1.0, 1.0], r"row_weight\[0\]"),
         ([1.0, np.inf, 1.0], r"row_weight\[1\]"),
@@ -136,6 +137,7 @@ def test_a_bad_row_weight_is_refused(weight, message):
 def test_row_weight_defaults_to_one():
     assert np.array_equal(check_row_weight(None, 3), np.ones(3))
     assert np.array_equal(check_row_weight([1, 2, 3], 3), [1.0, 2.0, 3.0])
+    assert np.array_equal(check_row_weight([1, 0, 3], 3), [1.0, 0.0, 3.0])
 
 
 @pytest.mark.parametrize("decay", [-1e-12, np.nan, np.inf])

@@ -312,10 +312,10 @@ def test_where_the_solver_gives_up_the_width_says_so(monkeypatch: pytest.MonkeyP
     true = found("cycle:15").decays[1]
     solve = MODULE.dense_modes
 
-    def fragile(target, spaces, tied, decay):
+    def fragile(target, spaces, tied, decay, row_weight):
         if abs(decay / true - 1) < 1e-3:
             raise RuntimeError("no certified optimum")
-        return solve(target, spaces, tied, decay)
+        return solve(target, spaces, tied, decay, row_weight)
 
     monkeypatch.setattr(MODULE, "dense_modes", fragile)
     thresholds = decay_thresholds(parse("cycle:15"), lowest=0.1)

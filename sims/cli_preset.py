@@ -1,0 +1,70 @@
+"""`fiedler compare --preset`: the runs of a figure of the paper, into one report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from .progress import Stages
+
+
+def compare_preset(
+    name: str,
+    seeds: int,
+    out: Path | None,
+    overwrite: bool,
+    resume: bool,
+    checkpoint_every: float | None,
+    dry_run: bool,
+    json: bool,
+) -> None:
+    """Run the preset over seeds 0, 1, ... into ``out`` (runs/NAME) and write its report, figures and scores."""
+    from .environment import describe_environment
+    from .estimate import estimate_runs
+    from .files import write_text
+    from .jsonio import to_json
+    from .lock import locked
+    from .preset_report import draw_preset, preset_markdown, preset_rendering
+    from .preset_runs import describe_preset, run_preset
+    from .presets import get_preset
+    from .rundir import RunDir
+    from .stopping import stop_on_signals
+
+    preset = get_preset(name)
+    folder = out or Path("runs") / name
+    if dry_run:
+        from .cli_runs import print_estimates
+
+        runs = [(task, one.model()) for cell in preset.cells for task, models in cell.tasks() for one in models]
+        estimates = [estimate_runs(task, model, model.make_settings(), range(seeds)) for task, model in runs]
+        print_estimates(estimates, folder, json)
+        return
+    RunDir.check(folder, overwrite=overwrite or resume)
+    with locked(folder), Stages() as stages, stop_on_signals() as stop:
+        results = run_preset(
+            preset,
+            range(seeds),
+            folder,
+            overwrite=overwrite,
+            resume=resume,
+            checkpoint_every=checkpoint_every,
+            on_progress=stages.update,
+            stop=stop,
+        )
+        stages.update("figures", 0.0)
+        (folder / "figures").mkdir(exist_ok=True)
+        figures = [
+            (path.relative_to(folder).as_posix(), caption)
+            for path, caption in draw_preset(preset, results, folder / "figures")
+        ]
+        stages.update("figures", 1.0)
+        answer = describe_preset(preset, range(seeds), results)
+        environment = describe_environment()
+        write_text(folder / "scores.json", to_json({**answer, "environment": environment}))
+        write_text(folder / "report.md", preset_markdown(preset, range(seeds), results, figures, environment))
+    if json:
+        print(to_json(answer))
+        return
+    Console().print(preset_rendering(results))
+    print(f"report: {folder / 'report.md'}\nfigures: {folder / 'figures'}\nscores: {folder / 'scores.json'}")

@@ -1,0 +1,165 @@
+"""Networks that read a node and give logits over the vocabulary: two nets, and a causal language model in a frame.
+
+All share one interface: ``forward(input_ids (b, 2)) -> logits (b, vocabulary)`` of the token after [EDGE] u, ``hidden``
+(b, width), whose product with the output embedding they are where nothing else is done to them, and the two embeddings.
+Rows 0 .. n-1 of the embeddings are the nodes, row n is [EDGE].
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .architectures import build_causal_lm
+from .neural_settings import NeuralSettings
+from .switches import position_tables
+
+CONTEXT = 2  # tokens of [EDGE] u
+
+
+class OneLayer(nn.Module):
+    """Z = E W E': logits_uv = (e_u W + b) . e_v, the bias b where asked for.
+
+    With ``tied`` False the second E is a matrix of its own. Dropout falls on the output of the layers.
+    """
+
+    def __init__(self, vocabulary: int, settings: NeuralSettings) -> None:
+        super().__init__()
+        width, std = settings.width, settings.init_std
+        self.embedding = nn.Parameter(settings.first_embedding_std * torch.randn(vocabulary, width))
+        self.inner = nn.Parameter(std * torch.randn(width, width))
+        self.bias = nn.Parameter(torch.zeros(width)) if settings.bias else None
+        self.head = (
+            None if settings.tied else nn.Parameter(settings.first_embedding_std * torch.randn(vocabulary, width))
+        )
+        self.dropout = nn.Dropout(settings.dropout)
+        _freeze(self, settings)
+
+    def hidden(self, input_ids: Tensor) -> Tensor:
+        """(b, width): what is read out."""
+        read = self.embedding[input_ids[:, -1]] @ self.inner
+        return self.dropout(read if self.bias is None else read + self.bias)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """(b, vocabulary)."""
+        return self.hidden(input_ids) @ self.output_embedding.T
+
+    @property
+    def input_embedding(self) -> nn.Parameter:
+        """(vocabulary, width)."""
+        return self.embedding
+
+    @property
+    def output_embedding(self) -> nn.Parameter:
+        """(vocabulary, width)."""
+        return self.embedding if self.head is None else self.head
+
+
+class Perceptron(OneLayer):
+    """The same with ``layers`` blocks e <- gelu(e W1 + b1) W2 + b2, four times as wide inside, for W; no residuals."""
+
+    RATIO = 4
+
+    def __init__(self, vocabulary: int, settings: NeuralSettings) -> None:
+        super().__init__(vocabulary, settings)
+        del self.inner, self.bias
+        width, blocks = settings.width, []
+        for _ in range(settings.layers):
+            pair = [
+                nn.Linear(width, self.RATIO * width, settings.bias),
+                nn.Linear(self.RATIO * width, width, settings.bias),
+            ]
+            for layer in pair:
+                nn.init.normal_(layer.weight, std=settings.init_std)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+            blocks += [pair[0], nn.GELU(), pair[1]]
+        self.blocks = nn.Sequential(*blocks)
+
+    def hidden(self, input_ids: Tensor) -> Tensor:
+        """(b, width): what is read out."""
+        return self.dropout(self.blocks(self.embedding[input_ids[:, -1]]))
+
+
+class LanguageModel(nn.Module):
+    """A causal LM of transformers, of which only the logits at the last token are wanted."""
+
+    def __init__(self, vocabulary: int, settings: NeuralSettings) -> None:
+        super().__init__()
+        options: dict[str, Any] = {}
+        if settings.arch in ("mamba", "mamba2"):
+            options = {"state_size": settings.state_size, "expand": settings.expand}
+        self.lm = build_causal_lm(
+            json.loads(settings.config) if settings.config else settings.arch,
+            vocabulary=vocabulary,
+            positions=CONTEXT,
+            width=settings.width,
+            layers=settings.layers,
+            heads=settings.heads,
+            init_std=settings.init_std,
+            dropout=settings.dropout,
+            switches=settings.switches,
+            **options,
+        )
+        if settings.embedding_std:
+            with torch.no_grad():
+                for weight in {id(w): w for w in (self.input_embedding, self.output_embedding)}.values():
+                    weight.mul_(settings.embedding_std / settings.init_std)
+        if settings.position_std:
+            tables = position_tables(self.lm)
+            if not tables:
+                raise ValueError(f"{settings.arch} has no learned positions; leave out position_std")
+            with torch.no_grad():
+                for table in tables:
+                    table.weight.mul_(settings.position_std / settings.init_std)
+        keeps = "logits_to_keep" in inspect.signature(self.lm.forward).parameters
+        self._options = {"use_cache": False, **({"logits_to_keep": 1} if keeps else {})}
+
+    def hidden(self, input_ids: Tensor) -> Tensor:
+        """(b, width): the trunk's last hidden state at the last token."""
+        return self.lm.base_model(input_ids=input_ids, use_cache=False).last_hidden_state[:, -1]
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """(b, vocabulary)."""
+        return self.lm(input_ids=input_ids, **self._options).logits[:, -1]
+
+    @property
+    def input_embedding(self) -> nn.Parameter:
+        """(vocabulary, width)."""
+        weight: nn.Parameter = self.lm.get_input_embeddings().weight
+        return weight
+
+    @property
+    def output_embedding(self) -> nn.Parameter:
+        """(vocabulary, width)."""
+        weight: nn.Parameter = self.lm.get_output_embeddings().weight
+        return weight
+
+
+Network = OneLayer | LanguageModel
+
+
+def build_network(n: int, settings: NeuralSettings) -> Network:
+    """The untrained network for n nodes, weights from torch's current random state."""
+    vocabulary = n + settings.other_tokens
+    if settings.arch == "one-layer":
+        return OneLayer(vocabulary, settings)
+    return Perceptron(vocabulary, settings) if settings.arch == "mlp" else LanguageModel(vocabulary, settings)
+
+
+def edge_inputs(n: int, settings: NeuralSettings) -> Tensor:
+    """Token ids (n, 2) of [EDGE] u for every node u; nets read only the last, so theirs may lack [EDGE]."""
+    nodes = torch.arange(n)
+    first = torch.full_like(nodes, n) if settings.other_tokens else torch.zeros_like(nodes)
+    return torch.stack([first, nodes], dim=1)
+
+
+def _freeze(net: OneLayer, settings: NeuralSettings) -> None:
+    if settings.frozen:
+        net.embedding.requires_grad_(False)
+        if net.head is not None:
+            net.head.requires_grad_(False)

@@ -1,0 +1,87 @@
+"""What path runs will cost: their size, and where the device is at hand the time of their first steps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from fiedler.theory import Graph
+
+from .checkpoints import KEPT
+from .estimate import duration
+from .guards import size
+from .neural import one_thread
+from .path_data import make_data
+from .path_settings import PathSettings
+from .path_training import PathTraining, build_path_model
+from .sweep_point import processes
+
+TIMED_STEPS = 4  # after the first, which also allocates
+STATE_BYTES = 12  # of a checkpoint for each weight: it and its two moments in float32
+
+
+@dataclass(frozen=True)
+class PathEstimate:
+    """``seconds``: of all seeds, as many at a time as there are ``jobs``, measuring not included; None where the device
+    is not at hand."""
+
+    condition: str
+    parameters: int
+    vocabulary: int
+    tokens_per_step: int
+    steps: int
+    seeds: int
+    seconds: float | None
+    disk_bytes: int
+    text: str
+
+
+def estimate_paths(
+    graph: Graph,
+    conditions: Mapping[str, PathSettings],
+    seeds: Sequence[int],
+    folder: Path,
+    *,
+    device: str = "cpu",
+    jobs: int | None = None,
+) -> list[PathEstimate]:
+    """One estimate a condition; trains and writes nothing that stays."""
+    return [_estimate(graph, name, one, seeds, folder, device, jobs) for name, one in conditions.items()]
+
+
+def _estimate(
+    graph: Graph, name: str, settings: PathSettings, seeds: Sequence[int], folder: Path, device: str, jobs: int | None
+) -> PathEstimate:
+    data = make_data(graph, settings, seeds[0])
+    batches = data.batches(settings.edge_steps, torch.Generator())
+    tokens = sum(batch.inputs.numel() for batch in batches)
+    with torch.device("meta"):  # sizes without memory
+        model = build_path_model(settings, data.vocabulary.size, data.longest)
+    parameters = sum(weight.numel() for weight in model.parameters())
+    here = device == "cpu" or torch.cuda.is_available()
+    seconds = _seconds(graph, settings, seeds, device, jobs) if here else None
+    disk = len(seeds) * (KEPT + 1) * STATE_BYTES * parameters
+    when = "time unknown, no CUDA GPU here" if seconds is None else f"about {duration(seconds)} of training"
+    text = (
+        f"{name} on {graph.name}, {parameters:,} weights, {data.vocabulary.size:,} tokens in the vocabulary, "
+        f"{tokens:,} a step, {settings.steps:,} steps x {len(seeds)} seed(s): {when}, up to {size(disk)} in {folder}"
+    )
+    return PathEstimate(name, parameters, data.vocabulary.size, tokens, settings.steps, len(seeds), seconds, disk, text)
+
+
+def _seconds(graph: Graph, settings: PathSettings, seeds: Sequence[int], device: str, jobs: int | None) -> float:
+    with one_thread():
+        training = PathTraining(graph, settings, seeds[0], device=device)
+        training.advance()
+        began = time.perf_counter()
+        for _ in range(TIMED_STEPS):
+            training.advance()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        each = (time.perf_counter() - began) / TIMED_STEPS
+    rounds = len(seeds) if device == "cuda" else -(-len(seeds) // min(len(seeds), processes(jobs)))
+    return rounds * settings.steps * each
