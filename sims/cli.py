@@ -7,6 +7,7 @@ terminal.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Any
@@ -41,6 +42,8 @@ for command in (theory, compare, train, score, paths, sweep, profile):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 2 bad input, 1 failure, 130 interrupted."""
+    # Reference code paths are meant on a CPU: transformers' warnings about them say nothing about a run.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     with warnings.catch_warnings():
         _say_warnings()
         return _main(sys.argv[1:] if arguments is None else arguments)

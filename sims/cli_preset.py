@@ -20,14 +20,14 @@ def compare_preset(
     json: bool,
 ) -> None:
     """Run the preset over seeds 0, 1, ... into ``out`` (runs/NAME) and write its report, figures and scores."""
-    from .environment import describe_environment
     from .estimate import estimate_runs
     from .files import write_text
     from .jsonio import to_json
     from .lock import locked
     from .preset_report import draw_preset, preset_markdown, preset_rendering
-    from .preset_runs import describe_preset, run_preset
+    from .preset_runs import describe_preset, preset_settings, run_preset
     from .presets import get_preset
+    from .run_files import take_up
     from .rundir import RunDir
     from .stopping import stop_on_signals
 
@@ -41,7 +41,11 @@ def compare_preset(
         print_estimates(estimates, folder, json)
         return
     RunDir.check(folder, overwrite=overwrite or resume)
+    config = {"preset": name, "seeds": list(range(seeds)), "settings": preset_settings(preset)}
     with locked(folder), Stages() as stages, stop_on_signals() as stop:
+        run = RunDir(folder)
+        if not (resume and take_up(run, config)):
+            run = RunDir.create(folder, config, overwrite=overwrite or resume)
         results = run_preset(
             preset,
             range(seeds),
@@ -53,15 +57,16 @@ def compare_preset(
             stop=stop,
         )
         stages.update("figures", 0.0)
-        (folder / "figures").mkdir(exist_ok=True)
+        run.figures.mkdir(exist_ok=True)
         figures = [
             (path.relative_to(folder).as_posix(), caption)
-            for path, caption in draw_preset(preset, results, folder / "figures")
+            for path, caption in draw_preset(preset, results, run.figures)
         ]
         stages.update("figures", 1.0)
         answer = describe_preset(preset, range(seeds), results)
-        environment = describe_environment()
-        write_text(folder / "scores.json", to_json({**answer, "environment": environment}))
+        run.write_scores(answer)
+        run.seal()
+        environment = run.read_environment()
         write_text(folder / "report.md", preset_markdown(preset, range(seeds), results, figures, environment))
     if json:
         print(to_json(answer))

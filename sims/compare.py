@@ -26,6 +26,7 @@ from .rivals import describe_rivals
 from .run_files import take_up
 from .rundir import RunDir
 from .scores import TrajectoryFit, fit_trajectory
+from .spectral_bias import ModelBias, describe_spectral_bias, spectral_biases
 from .stopping import StopRequest
 from .tasks import Task
 from .train import Run, check_seeds, run_seeds
@@ -185,11 +186,11 @@ def scores_of_runs(one: ModelComparison) -> list[dict[str, Any]]:
     ]
 
 
-def describe_comparison(comparison: Comparison) -> dict[str, Any]:
+def describe_comparison(comparison: Comparison, biases: Sequence[ModelBias] | None = None) -> dict[str, Any]:
     """scores.json of a comparison: the task, the optimum without weight decay (for a task that has none with the little
     that ``optimum_weight_decay`` says, see ``reference``) and the one each model is scored against, every run, per
     model mean and standard deviation over seeds (n - 1 in the denominator; null for one seed), and how far the runs are
-    from rival predictions."""
+    from rival predictions; the order and times of the modes against the predicted ones ("spectral_bias")."""
     runs = [entry for one in comparison.models for entry in scores_of_runs(one)]
     return {
         **comparison.task.describe(),
@@ -199,6 +200,7 @@ def describe_comparison(comparison: Comparison) -> dict[str, Any]:
         "runs": runs,
         "summary": {one.model.name: summarise(scores_of_runs(one)) for one in comparison.models},
         "rivals": {one.model.name: one.rivals for one in comparison.models},
+        "spectral_bias": describe_spectral_bias(spectral_biases(comparison) if biases is None else biases),
     }
 
 
@@ -241,10 +243,7 @@ def _compare_model(
         optimum,
         predicted,
         tuple(runs),
-        tuple(
-            score_final(run.final, task, optimum)
-            for run in runs
-        ),
+        tuple(score_final(run.final, task, optimum) for run in runs),
         tuple(fit_trajectory(predicted, run.modes, clock) for run in runs),
         mean,
         fit_trajectory(predicted, mean, clock),

@@ -90,7 +90,14 @@ def _neural(name: str, title: str, defaults: Mapping[str, Any]) -> Model:
     def start(task: Task, settings: Any, seeds: Sequence[int]) -> Training:
         from .neural import NeuralTraining
 
-        return NeuralTraining(task.sparse_target, settings, seeds, getattr(task, "row_weight", None))
+        guidance = None
+        if settings.geometry != "none":
+            from .geometry_guidance import make_guidance
+
+            guidance = make_guidance(settings.geometry, settings.geometry_strength, task)
+        return NeuralTraining(
+            task.sparse_target, settings, seeds, getattr(task, "row_weight", None), guidance=guidance
+        )
 
     def together(task: Task, settings: Any) -> int:
         from .neural import seeds_together

@@ -26,6 +26,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from fiedler.kernels import CsrTarget, csr_target, graph_cross_entropy
 from fiedler.kernels.causal_lm import output_head
 
+from .geometry_guidance import Guidance
 from .nets import LanguageModel, Network, build_network, edge_inputs
 from .neural_settings import NeuralSettings
 from .training import Diverged, Final, Snapshot
@@ -50,7 +51,8 @@ class NeuralTraining:
     ``row_weight`` (n,) of its rows, ones when None.
 
     Leaves torch's own random state as it was: initial weights and dropout draw from a state of the training's own,
-    which ``state`` holds. ``chunk``: the most steps ``advance`` takes at once. Raises ValueError for several seeds with
+    which ``state`` holds. ``guidance`` moves the embeddings of the nodes while they train (None for ``settings`` with
+    geometry "none"); recorded losses are without its penalty. ``chunk``: the most steps ``advance`` takes at once. Raises ValueError for several seeds with
     dropout or on more than DENSE_NODES nodes, and for sizes the architecture refuses.
     """
 
@@ -62,6 +64,8 @@ class NeuralTraining:
         settings: NeuralSettings,
         seeds: Sequence[int],
         row_weight: NDArray[np.float64] | None = None,
+        *,
+        guidance: Guidance | None = None,
     ) -> None:
         n = target.shape[0]
         if len(seeds) > 1 and (settings.dropout > 0 or n > DENSE_NODES):
@@ -74,9 +78,12 @@ class NeuralTraining:
             for seed in seeds:
                 torch.manual_seed(seed)
                 networks.append(build_network(n, settings))
+                if guidance is not None:
+                    _start_guided(networks[-1], guidance, n)
             self._random = torch.get_rng_state()
         self.network = networks[0]
         self._names = _embedding_names(self.network)
+        self._guidance = guidance
         self._inputs = edge_inputs(n, settings)
         weights = np.ones(n) if row_weight is None else np.asarray(row_weight, dtype=np.float64)
         self._loss = _Loss(target, n + settings.other_tokens, weights, self.network)
@@ -103,7 +110,7 @@ class NeuralTraining:
                 for group in self._optimiser.param_groups:
                     group["lr"] = self.settings.rate(self.step)
                 self._optimiser.zero_grad(set_to_none=True)
-                losses = self._losses()
+                losses = self._losses(guided=True)
                 if not bool(torch.isfinite(losses).all()):
                     raise Diverged(f"training diverged at step {self.step}", "lower the learning rate", self.step)
                 (scale * losses.sum()).backward()
@@ -162,11 +169,22 @@ class NeuralTraining:
         load_learned_state(self._weights, self._optimiser, kept)
         self.step = step
 
-    def _losses(self) -> Tensor:
-        """Every seed's weighted mean loss, (seeds,)."""
+    def _losses(self, *, guided: bool = False) -> Tensor:
+        """Every seed's weighted mean loss, (seeds,); with the penalty of the guidance where ``guided``."""
         if len(self.seeds) == 1:
-            return self._loss(self.network, self._inputs)[None]
-        return self._each(lambda *state: self._loss.dense(self._logits(*state)))
+            losses = self._loss(self.network, self._inputs)[None]
+        else:
+            losses = self._each(lambda *state: self._loss.dense(self._logits(*state)))
+        return losses + self._penalties(self._guidance) if guided and self._guidance is not None else losses
+
+    def _penalties(self, guidance: Guidance) -> Tensor:
+        if not guidance.adds_loss:
+            return torch.zeros(len(self.seeds))
+        rows = self._weights[self._names[0]]
+        if len(self.seeds) == 1:
+            return guidance.penalty(rows[: self._n])[None]
+        found: Tensor = vmap(lambda one: guidance.penalty(one[: self._n]))(rows)
+        return found
 
     def _each(self, function: Any) -> Tensor:
         if len(self.seeds) == 1:
@@ -240,6 +258,12 @@ def _plain_head(network: Network) -> bool:
 def _embedding_names(network: Network) -> tuple[str, str]:
     names = {id(value): name for name, value in network.named_parameters()}
     return names[id(network.input_embedding)], names[id(network.output_embedding)]
+
+
+def _start_guided(network: Network, guidance: Guidance, n: int) -> None:
+    with torch.no_grad():
+        rows = network.input_embedding[:n]
+        rows.copy_(guidance.start(rows))
 
 
 def _optimiser(weights: Mapping[str, Tensor], settings: NeuralSettings) -> torch.optim.Optimizer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .geometry import check_geometry
 from .switches import Switches
 
 OPTIMISERS = ("adamw", "sgd")
@@ -27,7 +28,8 @@ class NeuralSettings:
     ``other_tokens``: entries of the vocabulary beside the nodes ([EDGE] is the first of them), which the softmax runs
     over too. ``bias``: of the layers of "one-layer" and "mlp". ``layer_norm``, ``positions``, ``attention``,
     ``residual``, ``tied``, ``frozen``: see ``Switches``; nets have only the last two. ``state_size``, ``expand``: of
-    Mamba.
+    Mamba. ``geometry``, ``geometry_strength``: how tied embeddings are moved toward the predicted ones, see
+    ``geometry_guidance``; "none" for all models that the theory is tested on.
     """
 
     steps: int = 1000
@@ -54,6 +56,8 @@ class NeuralSettings:
     expand: int = 2
     arch: str = "gpt2"
     config: str = ""
+    geometry: str = "none"
+    geometry_strength: float = 1.0
 
     def __post_init__(self) -> None:
         if min(self.steps, self.width, self.heads, self.layers) < 1:
@@ -88,8 +92,14 @@ class NeuralSettings:
             raise ValueError(f"the {self.arch} model has no positions; leave out position_std")
         if self.arch == "one-layer" and self.layers != 1:
             raise ValueError(f"the one-layer model has one layer; use mlp for {self.layers}")
+        self._check_geometry()
         if not self.is_net and self.bias:
             raise ValueError(f"bias is a setting of the one-layer and mlp models, not of {self.arch}")
+
+    def _check_geometry(self) -> None:
+        check_geometry(self.geometry, self.geometry_strength, frozen=self.frozen)
+        if self.geometry != "none" and not self.tied:
+            raise ValueError(f"geometry={self.geometry} is for tied embeddings; leave tied=false out")
 
     @property
     def is_net(self) -> bool:

@@ -62,6 +62,8 @@ class ParallelTransformerTraining:
     def __init__(self, target: sp.csr_array, settings: NeuralSettings, seed: int, *, device: str = "cpu") -> None:
         accelerator = _accelerator(device)
         self.ring, self.n, self.step = Ring.of(), target.shape[0], 0
+        if settings.geometry != "none":
+            raise _alike(ValueError(f"geometry={settings.geometry} is for one process (fiedler train); leave it out"))
         if settings.dropout:
             raise _alike(ValueError("dropout is for one process (fiedler train); set it to 0 to spread a batch"))
         if self.ring.world > self.n:
@@ -80,7 +82,8 @@ class ParallelTransformerTraining:
         self._module, self._stepper = accelerator.prepare(module, optimiser)
         self._accelerator, self.device = accelerator, accelerator.device
         self._inputs = edge_inputs(self.n, settings)[here.start : here.stop].to(self.device)
-        self._rows = csr_target(target[here.start : here.stop], columns=self.n + settings.other_tokens, device=self.device)
+        columns = self.n + settings.other_tokens
+        self._rows = csr_target(target[here.start : here.stop], columns=columns, device=self.device)
 
     def advance(self) -> None:
         """Take a step. Raises Diverged (a FloatingPointError), on every process, where the loss is not finite."""

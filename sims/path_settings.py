@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .geometry import check_geometry
 from .path_examples import EDGE_DIRECTIONS, TASKS
 from .star_paths import SPLITS
 
@@ -26,7 +27,8 @@ class PathSettings:
     Training: AdamW, ``steps`` steps of ``edge_batch`` and ``path_batch`` rows drawn with replacement (in context as
     many prompts as hold the same number of tokens), linear warm-up over ``warmup`` steps, then a cosine to ``floor``
     times the ``learning_rate``; the second stage has ``path_learning_rate`` (None: the same). ``records``: how often
-    the run is measured, beside its start.
+    the run is measured, beside its start. ``geometry``, ``geometry_strength``: how the embeddings of the nodes are
+    moved toward the geometry predicted from the edges, see ``geometry_guidance``.
 
     Raises ValueError for a value out of range.
     """
@@ -58,6 +60,8 @@ class PathSettings:
     warmup: int = 100
     floor: float = 0.1
     records: int = 16
+    geometry: str = "none"
+    geometry_strength: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "state_size", "expand", "steps", "edge_batch", "path_batch",
@@ -89,6 +93,13 @@ class PathSettings:
             raise ValueError(f"{self.steps} steps leave one of the two stages empty; give more steps")
         if self.in_context and self.frozen:
             raise ValueError("frozen embeddings are the control of in-weights runs; leave frozen or in_context out")
+
+        self._check_geometry()
+
+    def _check_geometry(self) -> None:
+        check_geometry(self.geometry, self.geometry_strength, frozen=self.frozen)
+        if self.geometry != "none" and (self.in_context or self.edges != "both"):
+            raise ValueError(f"geometry={self.geometry} needs edges in the weights, in both directions; leave it out")
 
     @property
     def edge_steps(self) -> int:

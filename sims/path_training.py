@@ -21,11 +21,13 @@ from fiedler.kernels.causal_lm import output_head, trunk, verify_head
 from fiedler.theory import Graph
 
 from .architectures import build_causal_lm
+from .geometry_guidance import make_guidance
 from .neural import learned_state, load_learned_state
 from .path_data import make_data
 from .path_examples import Examples
 from .path_settings import PathSettings
 from .switches import Switches
+from .tasks import Task
 from .training import Diverged
 
 SMALL = 64  # tokens of the vocabulary and the context where only the other sizes matter
@@ -46,7 +48,14 @@ class PathTraining:
         self.data = make_data(graph, settings, seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.model = build_path_model(settings, self.data.vocabulary.size, self.data.longest).to(self.device)
+            self.model = build_path_model(settings, self.data.vocabulary.size, self.data.longest)
+            self._nodes = torch.from_numpy(np.array(self.data.vocabulary.node_tokens))
+            guidance = make_guidance(settings.geometry, settings.geometry_strength, Task(graph))
+            if guidance is not None:
+                rows = self.model.get_input_embeddings().weight.detach()
+                rows[self._nodes] = guidance.start(rows[self._nodes])
+        self.model = self.model.to(self.device)
+        self._nodes, self._guidance = self._nodes.to(self.device), guidance and guidance.to(self.device)
         few = self.data.batches(settings.edge_steps, torch.Generator())[0].inputs
         verify_head(self.model, few.to(self.device))
         if output_head(self.model).scale != 1.0 or output_head(self.model).logit_softcap is not None:
@@ -73,10 +82,12 @@ class PathTraining:
         """One step. Raises Diverged where the loss is not finite."""
         self.model.train()
         for group in self._optimiser.param_groups:
-            pass
+            group["lr"] = self.settings.rate(self.step)
         self._optimiser.zero_grad(set_to_none=True)
         batches = [batch.to(self.device) for batch in self.data.batches(self.step, self._generator)]
         loss = torch.stack([self._loss(batch) for batch in batches]).sum()
+        if self._guidance is not None and self._guidance.adds_loss:
+            loss = loss + self._guidance.penalty(self.model.get_input_embeddings().weight[self._nodes])
         if not bool(torch.isfinite(loss)):
             raise Diverged(f"training diverged at step {self.step}", "lower the learning rate", self.step)
         loss.backward()

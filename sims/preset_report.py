@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .compare import Comparison
 from .gallery import gallery_caption, plot_gallery
 from .heat_maps import heat_maps_caption, plot_heat_maps
+from .mode_times_plot import mode_times_caption, plot_mode_times
 from .plots import save_figure
 from .preset_runs import STABLE, CellResult, Measured, measured
 from .presets import Preset
@@ -42,6 +42,8 @@ NOTES = (
     "Level: mean cosine over training lines, self pairs included. Geometric margin: of the logits' part that is "
     "diagonal in the embedding's singular basis. Margin of (E W E')': see `final_scores`."
 )
+
+MIXED = "The optimum drawn is Node2Vec's, which weighs nodes alike; networks weigh training lines alike."
 
 
 def preset_tables(results: Sequence[CellResult]) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -82,24 +84,31 @@ def apart(row: Measured) -> bool:
 
 
 def draw_preset(preset: Preset, results: Sequence[CellResult], folder: Path) -> list[tuple[Path, str]]:
-    """Save every figure into ``folder``; (path of the PNG, caption) of each. Cells with different models are drawn in
-    figures of their own."""
-    drawings: list[tuple[str, Callable[[Sequence[Comparison]], Figure], Callable[[Sequence[Comparison]], str]]] = [
-        ("gallery", plot_gallery, gallery_caption),
-        ("heat-maps", plot_heat_maps, heat_maps_caption),
-        ("spectral-bars", plot_spectral_bars, spectral_bars_caption),
-    ]
-    if preset.vector_bars:
-        drawings.append(("vector-bars", plot_vector_bars, vector_bars_caption))
-    groups: dict[tuple[str, ...], list[Comparison]] = {}
+    """Save every figure into ``folder``; (path of the PNG, caption) of each. Cells with other models or
+    lines are drawn in figures of their own."""
+    groups: dict[tuple[Any, ...], list[CellResult]] = {}
     for result in results:
-        groups.setdefault(tuple(one.name for one in result.cell.models), []).append(result.comparison)
-    figures = []
-    for number, comparisons in enumerate(groups.values()):
-        for name, draw, caption in drawings:
+        cell = result.cell
+        groups.setdefault((cell.edges, cell.self_edges, *(one.name for one in cell.models)), []).append(result)
+    figures: list[tuple[Path, str]] = []
+    for number, group in enumerate(groups.values()):
+        for name, figure, caption in _drawings(preset, group):
             full = name if number == 0 else f"{name}-{number + 1}"
-            figures.append((save_figure(draw(comparisons), folder, full)[0], caption(comparisons)))
+            figures.append((save_figure(figure, folder, full)[0], caption))
     return figures
+
+
+def _drawings(preset: Preset, group: Sequence[CellResult]) -> Iterator[tuple[str, Figure, str]]:
+    comparisons = [result.comparison for result in group]
+    biases = [result.biases for result in group]
+    weights = {spec.weights for result in group for spec in result.cell.models}
+    note = "" if len(weights) == 1 else f" {MIXED}"
+    yield "gallery", plot_gallery(comparisons), gallery_caption(comparisons) + note
+    yield "heat-maps", plot_heat_maps(comparisons), heat_maps_caption(comparisons) + note
+    yield "spectral-bars", plot_spectral_bars(comparisons, biases), spectral_bars_caption(comparisons)
+    yield "mode-times", plot_mode_times(comparisons, biases), mode_times_caption(comparisons)
+    if preset.vector_bars:
+        yield "vector-bars", plot_vector_bars(comparisons), vector_bars_caption(comparisons)
 
 
 def preset_markdown(

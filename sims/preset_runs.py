@@ -14,7 +14,7 @@ from .compare import Comparison, ModelComparison, compare, describe_comparison, 
 from .files import folder_name
 from .presets import Cell, Preset, PresetModel
 from .published import published_numbers
-from .spectral_bias import ModelBias, describe_spectral_bias, spectral_biases
+from .spectral_bias import ModelBias, spectral_biases
 from .stopping import StopRequest
 
 # What a preset's table has of every run: its name here, and where the number is.
@@ -167,16 +167,15 @@ def describe_preset(preset: Preset, seeds: Sequence[int], results: Sequence[Cell
         "title": preset.title,
         "source": preset.source,
         "seeds": list(seeds),
-        "settings": {
-            result.cell.name: {one.model.name: dataclasses.asdict(one.settings) for one in result.comparison.models}
-            for result in results
-        },
+        "settings": preset_settings(preset),
         "table": [row.describe() for row in measured(results)],
-        "cells": {
-            result.cell.name: {
-                **describe_comparison(result.comparison),
-                "spectral_bias": describe_spectral_bias(result.biases),
-            }
-            for result in results
-        },
+        "cells": {result.cell.name: describe_comparison(result.comparison, result.biases) for result in results},
+    }
+
+
+def preset_settings(preset: Preset) -> dict[str, Any]:
+    """For each cell its models with their settings: what a preset means, in numbers."""
+    return {
+        cell.name: {one.name: dataclasses.asdict(one.model().make_settings()) for one in cell.models}
+        for cell in preset.cells
     }

@@ -10,6 +10,7 @@ import numpy as np
 from fiedler.theory import TiedOptimum, effective_rank
 
 from .compare import Comparison, mean_and_deviation, scores_of_runs, summarise
+from .spectral_bias import spectral_bias_notes, spectral_bias_rows, spectral_biases
 
 # column title, key of the summary, number format
 COLUMNS = (
@@ -67,6 +68,12 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         f"{optimum.certificate.max_violation:.1e}, duality gap {optimum.certificate.duality_gap:.1e}.",
         "",
         *_rivals(comparison),
+        "## Spectral bias",
+        "",
+        *_markdown_table(*spectral_bias_rows(spectral_biases(comparison))),
+        "",
+        *spectral_bias_notes(len(comparison.models[0].runs)),
+        "",
         "## Runs",
         "",
     ]

@@ -36,17 +36,23 @@ SPACE_COLOUR = "#333333"
 ROUNDING = 1e-9
 
 
-def plot_spectral_bars(comparisons: Sequence[Comparison]) -> Figure:
-    """Shares of the centred energy at the last step. Raises ValueError when the comparisons' models differ."""
+def plot_spectral_bars(
+    comparisons: Sequence[Comparison], biases: Sequence[Sequence[ModelBias]] | None = None
+) -> Figure:
+    """Shares of the centred energy at the last step. ``biases``: the scores of every comparison, ``spectral_biases`` of
+    it when None; they are to be given where models of one comparison were trained on other tasks than its own.
+
+    Raises ValueError when the comparisons' models differ.
+    """
+    scored = [spectral_biases(comparison) for comparison in comparisons] if biases is None else biases
     figure, axes = _grid(comparisons)
     with plt.rc_context(STYLE):
         handles: dict[str, Any] = {}
-        for column, comparison in zip(axes.T, comparisons, strict=True):
-            biases = spectral_biases(comparison)
+        for column, comparison, found in zip(axes.T, comparisons, scored, strict=True):
             spaces = comparison.task.spaces
             followed = followed_spaces(spaces)
             for ax, one in zip(column, comparison.models, strict=True):
-                handles |= _draw_shares(ax, [bias for bias in biases if bias.one is one], followed)
+                handles |= _draw_shares(ax, [bias for bias in found if bias.one is one], followed)
             _label_spaces(column[-1], spaces, followed)
         figure.supylabel("share of the centred energy", fontsize=TITLE_SIZE)
         figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles), frameon=False)

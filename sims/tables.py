@@ -12,6 +12,7 @@ from rich.text import Text
 
 from .compare import Comparison
 from .report import comparison_rows
+from .spectral_bias import spectral_bias_rows, spectral_biases
 
 HEAD, TAIL = 12, 2  # lines of a long table that are shown; the JSON has them all
 
@@ -74,7 +75,12 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         table.add_column(row[0], justify="right")
     for i, title in enumerate(header[1:], 1):
         table.add_row(title, *(row[i] for row in rows))
-    return _titled(f"{comparison.task.title}: predicted and measured", table)
+    header, rows = spectral_bias_rows(spectral_biases(comparison), brief=True)
+    bias = _columns(header, [tuple(row) for row in rows])
+    return Group(
+        _titled(f"{comparison.task.title}: predicted and measured", table),
+        _titled("Spectral bias: order and times of the modes against the predicted flows", bias),
+    )
 
 
 def _early_phase(answer: Mapping[str, Any]) -> Table:

@@ -66,6 +66,17 @@ def test_the_loss_is_the_cross_entropy_of_the_targets_alone() -> None:
         assert training._loss(batch).item() == pytest.approx(theirs.item(), rel=FLOAT32_ROUNDING)
 
 
+def test_a_step_is_as_long_as_the_schedule_says() -> None:
+    settings = replace(TINY, weight_decay=0.0, learning_rate=0.1, warmup=10)
+    training = PathTraining(GRAPH, settings, 0)
+    before = [weight.detach().clone() for weight in training.model.parameters()]
+    training.advance()
+    # Adam's first step moves every weight by the learning rate, but for its epsilon.
+    moved = [(new - old).abs().max().item() for new, old in zip(training.model.parameters(), before, strict=True)]
+    assert max(moved) == pytest.approx(settings.rate(0), rel=1e-3)
+    assert settings.rate(0) == pytest.approx(0.01)
+
+
 def test_embeddings_come_in_the_order_of_the_nodes() -> None:
     training = PathTraining(GRAPH, TINY, 2)
     weight = training.model.get_input_embeddings().weight.detach().numpy()

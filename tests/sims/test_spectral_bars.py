@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from comparisons import small_comparison
 from fiedler.sims.compare import Comparison
+from fiedler.sims.mode_times_plot import plot_mode_times
 from fiedler.sims.spectral_bars import (
     plot_spectral_bars,
     plot_vector_bars,
@@ -112,4 +113,13 @@ def test_many_modes_have_every_few_labels() -> None:
         bars_drawn = {plot_spectral_bars: len(comparison.task.spaces.eigenvalues) - 1, plot_vector_bars: 33}
         assert len(figure.axes[0].patches) == bars_drawn[plot]
         assert 8 <= len(figure.axes[0].get_xticklabels()) <= 16
+        plt.close(figure)
+
+
+def test_scores_that_are_given_are_drawn() -> None:
+    comparison = small_comparison("cycle:8", MODELS)
+    own = [bias for bias in spectral_biases(comparison) if bias.own]
+    for figure in (plot_spectral_bars([comparison], [own]), plot_mode_times([comparison], [own])):
+        marks = [sum(line.get_marker() != "None" for line in ax.lines) for ax in figure.axes]
+        assert marks == ([1, 1, 1] if len(marks) == 3 else [1, 0, 2, 0, 0, 0])  # no untied flow of the Transformer
         plt.close(figure)

@@ -196,7 +196,8 @@ def check_folder(folder: RunDir, run: Run) -> None:
     final = run.final
     assert final.context is not None
     assert lines[-1]["edge_recall"] == edge_recall(TASK, final.embedding @ final.context.T)
-    assert lines[-1]["geometric_level"] == pytest.approx(geometric_level(final.embedding, TASK.graph), rel=SAME)
+    level = geometric_level(final.embedding, TASK.graph, self_edges=TASK.self_edges)
+    assert lines[-1]["geometric_level"] == pytest.approx(level, rel=SAME)
     modes = folder.read_modes()
     expected = {
         "steps": run.modes.steps,
