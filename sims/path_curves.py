@@ -32,10 +32,13 @@ def learning_figure(runs: Mapping[str, Sequence[PathRun]], title: str) -> Figure
             style = {"color": COLOURS[number % len(COLOURS)], "ls": LINES[number // len(COLOURS) % len(LINES)]}
             for ax, key in zip(axes, ("path_accuracy", "first_token_accuracy"), strict=True):
                 _draw(ax, group, np.array([[r[key] for r in run.records] for run in group]), name, style)
-        chances = sorted({_chance(group) for group in runs.values()} - {None})  # type: ignore[type-var]
-        for chance in chances:
-            axes[1].axhline(chance, color="black", lw=0.9, ls=(0, (1, 2)))
-        dotted = "; dotted: chance" if chances else ""
+        drawn: dict[float, str] = {}
+        for number, group in enumerate(runs.values()):
+            if group[0].settings.task == "forward":  # the reverse task only looks edges up
+                drawn.setdefault(group[0].chance, COLOURS[number % len(COLOURS)])
+        for chance, colour in drawn.items():
+            axes[1].axhline(chance, color=colour if len(drawn) > 1 else "black", lw=1.1, ls=(0, (1, 2)))
+        dotted = "; dotted: chance" if drawn else ""
         axes[0].set_title("whole path", loc="left")
         axes[1].set_title(f"first node after the root{dotted}", loc="left")
         axes[0].set_ylabel("held-out accuracy")
@@ -75,8 +78,3 @@ def _draw_positions(ax: Axes, group: Sequence[PathRun], name: str) -> None:
         ax.plot(steps, values[:, k], lw=1.3, color=plt.get_cmap(POSITION_MAP)(k / max(1, count - 1) * 0.9))
     ax.set_title(name.replace("_", " "), loc="left")
     ax.set(xlabel="training steps", ylim=(-0.03, 1.03))
-
-
-def _chance(group: Sequence[PathRun]) -> float | None:
-    """The chance of the first node, for runs that have to find it."""
-    return group[0].chance if group[0].settings.task == "forward" else None

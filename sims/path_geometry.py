@@ -87,16 +87,20 @@ def describe_geometry(
 def project_paths(embedding: NDArray[np.floating], star: StarPaths, method: str = "pca", seed: int = 0) -> Projection:
     """Two coordinates of every node but the root, which are rows of the answer in the order of the nodes 1 .. n-1.
 
-    ``method``: "pca" (centred unit vectors) or "umap" (cosine metric, 15 neighbours, min_dist 0.1, as in the paper; the
+    ``method``: "pca" (unit vectors less the mean of their depth, which says how far a node is from the root rather than
+    on which path) or "umap" (cosine metric, 15 neighbours, min_dist 0.1, as in the paper; the
     optional package umap-learn). Raises ValueError for another word, and where UMAP is not installed.
     """
     check_projection(method)
     unit = directions(embedding)[1:]
     if method == "pca":
-        centred = unit - unit.mean(axis=0)
+        centred = unit.copy()
+        for depth in star.paths[:, 1:].T:
+            rows = np.unique(depth) - 1
+            centred[rows] -= unit[rows].mean(axis=0)
         u, s, _ = np.linalg.svd(centred, full_matrices=False)
         share = s**2 / max(float((s**2).sum()), np.finfo(np.float64).tiny)
-        return Projection(u[:, :2] * s[:2], f"PCA, {100 * share[:2].sum():.0f} % of the variance")
+        return Projection(u[:, :2] * s[:2], f"PCA within depths, {100 * share[:2].sum():.0f} % of the variance")
     reducer = import_module("umap").UMAP(
         n_neighbors=min(15, len(unit) - 1), min_dist=0.1, metric="cosine", random_state=seed
     )

@@ -14,6 +14,7 @@ from comparisons import small_comparison
 from fiedler.sims.predictions_json import describe_theory
 from fiedler.sims.report import comparison_rows
 from fiedler.sims.scores import score_embedding
+from fiedler.sims.spectral_bias import spectral_bias_rows, spectral_biases
 from fiedler.sims.tables import HEAD, TAIL, comparison_table, score_table, theory_tables
 from fiedler.sims.tasks import Task
 from fiedler.theory import parse, tied_optimum
@@ -152,7 +153,9 @@ def test_a_comparison_is_its_rows_turned(word: str, models: tuple[str, ...], dec
     assert lines[0].strip() == f"{word}: predicted and measured"
     wide = rows(render(comparison_table(comparison), width=200))  # where nothing is wrapped
     assert wide[0] == ["", *(row[0] for row in wanted)]
-    assert wide[1:] == [[title, *(row[i] for row in wanted)] for i, title in enumerate(header) if i]
+    assert wide[1 : len(header)] == [[title, *(row[i] for row in wanted)] for i, title in enumerate(header) if i]
+    titles, bias = spectral_bias_rows(spectral_biases(comparison), brief=True)
+    assert wide[len(header) :] == [titles, *bias]
     # In 80 columns cells may wrap, but nothing is lost: no ellipsis, and every word is there.
     text = " ".join(lines)
     assert "…" not in text
