@@ -16,7 +16,11 @@ BASE = "base"
 REFERENCE = "node2vec-trained"  # Node2Vec itself, trained on the graph alone
 
 # geometry, strength; of a tiny graph's Transformer and of one that learns paths
-VARIANTS: Mapping[str, tuple[str, float]] = {"init": ("init", 10.0), "align": ("align", 1.0), "node2vec": ("node2vec", 1.0)}
+VARIANTS: Mapping[str, tuple[str, float]] = {
+    "init": ("init", 10.0),
+    "align": ("align", 1.0),
+    "node2vec": ("node2vec", 1.0),
+}
 PATH_VARIANTS: Mapping[str, tuple[str, float]] = {
     "init": ("init", 3.0),
     "align": ("align", 1.0),

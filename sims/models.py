@@ -95,9 +95,7 @@ def _neural(name: str, title: str, defaults: Mapping[str, Any]) -> Model:
             from .geometry_guidance import make_guidance
 
             guidance = make_guidance(settings.geometry, settings.geometry_strength, task)
-        return NeuralTraining(
-            task.sparse_target, settings, seeds, getattr(task, "row_weight", None), guidance=guidance
-        )
+        return NeuralTraining(task.sparse_target, settings, seeds, getattr(task, "row_weight", None), guidance=guidance)
 
     def together(task: Task, settings: Any) -> int:
         from .neural import seeds_together

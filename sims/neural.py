@@ -52,8 +52,9 @@ class NeuralTraining:
 
     Leaves torch's own random state as it was: initial weights and dropout draw from a state of the training's own,
     which ``state`` holds. ``guidance`` moves the embeddings of the nodes while they train (None for ``settings`` with
-    geometry "none"); recorded losses are without its penalty. ``chunk``: the most steps ``advance`` takes at once. Raises ValueError for several seeds with
-    dropout or on more than DENSE_NODES nodes, and for sizes the architecture refuses.
+    geometry "none"); recorded losses are without its penalty. ``chunk``: the most steps ``advance`` takes at once.
+    Raises ValueError for several seeds with dropout or on more than DENSE_NODES nodes, and for sizes the architecture
+    refuses.
     """
 
     chunk = 1
