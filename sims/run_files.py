@@ -22,6 +22,7 @@ from .training import Final, Snapshot
 Arrays = Mapping[str, NDArray[Any]]
 
 METRICS = "metrics.jsonl"
+MOST_DIFFERENCES = 4  # named in one message
 AGAIN = "start over with --overwrite, or give another --out"
 
 
@@ -169,7 +170,19 @@ def _config(folder: RunDir, wanted: Mapping[str, Any]) -> Any:
 
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Where two configs differ, settings inside them included, in words."""
-    flat = [{**one, **(one.get("settings") or {})} for one in (found, wanted)]
-    names = [name for name in (flat[0] | flat[1]) if name != "settings" and flat[0].get(name) != flat[1].get(name)]
-    return ", ".join(f"{name} {flat[0].get(name)!r} instead of {flat[1].get(name)!r}" for name in names)
+    """Where two configs differ, settings inside them included, in words: the first few."""
+    one, other = _flat(found), _flat(wanted)
+    names = [name for name in (one | other) if one.get(name) != other.get(name)]
+    shown = [f"{name} {one.get(name)!r} instead of {other.get(name)!r}" for name in names[:MOST_DIFFERENCES]]
+    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Entries of objects inside ``config`` under their names, but for "settings", whose own names say enough."""
+    flat: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, prefix if name == "settings" else f"{prefix}{name}: ")
+        else:
+            flat[prefix + name] = value
+    return flat
