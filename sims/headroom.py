@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fiedler.theory import geometric_margin, gram_distance
+import numpy as np
+
+from fiedler.theory import TiedOptimum, geometric_margin, gram_distance
 
 from .compare import Comparison, compare, scores_of_runs
 from .files import folder_name
@@ -109,6 +111,7 @@ def _describe(comparison: Comparison) -> dict[str, Any]:
         "rank": optimum.rank,
         "seeds": [run.seed for run in comparison.models[0].runs],
         "optimum": {
+            "least_gram_error": least_gram_error(optimum, comparison.models[0].settings.width),
             "geometric_margin": margin,
             "geometric_margin_top1": top1,
             "loss_per_node": optimum.loss_per_node,
@@ -124,6 +127,13 @@ def _describe(comparison: Comparison) -> dict[str, Any]:
             for one in comparison.models
         },
     }
+
+
+def least_gram_error(optimum: TiedOptimum, width: int) -> float:
+    """The smallest gram_error of any embedding of ``width`` columns: sqrt(1 - share of the squared eigenvalues of K* in
+    the ``width`` largest), 0 where the width is the rank or more."""
+    squares = optimum.eigenvalues**2
+    return float(np.sqrt(max(0.0, 1 - squares[:width].sum() / squares.sum())))
 
 
 def describe_rows(

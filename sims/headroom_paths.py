@@ -12,7 +12,7 @@ from typing import Any
 
 from fiedler.theory import TiedOptimum, fiedler_score, geometric_margin, gram_error
 
-from .headroom import describe_rows
+from .headroom import describe_rows, least_gram_error
 from .headroom_conditions import BASE, TITLES
 from .path_run import PathRun
 from .paths import PathResult
@@ -58,7 +58,11 @@ def describe_path_headroom(result: PathResult) -> dict[str, Any]:
         "held_out_paths": int(bases[0].records[-1]["paths"]),
         "trained_paths": len(star.paths) - int(bases[0].records[-1]["paths"]),
         "seeds": [run.seed for run in bases],
-        "optimum": {"geometric_margin": margin, "geometric_margin_top1": top1},
+        "optimum": {
+            "least_gram_error": least_gram_error(optimum, bases[0].settings.width),
+            "geometric_margin": margin,
+            "geometric_margin_top1": top1,
+        },
         "variants": {
             name: {
                 "title": TITLES[name],

@@ -102,6 +102,8 @@ def _graphs(answer: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 def _of_optimum(optimum: Mapping[str, float], key: str) -> str:
     known = {"gram_error": 0.0, "fiedler_score": 1.0, **optimum}
+    if key == "gram_error" and optimum["least_gram_error"] > 0:
+        return f"0 (from {optimum['least_gram_error']:.3f} at this width)"
     return f"{known[key]:{COLUMNS[key][1]}}" if key in known else ""
 
 

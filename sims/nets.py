@@ -24,7 +24,8 @@ CONTEXT = 2  # tokens of [EDGE] u
 class OneLayer(nn.Module):
     """Z = E W E': logits_uv = (e_u W + b) . e_v, the bias b where asked for.
 
-    With ``tied`` False the second E is a matrix of its own. Dropout falls on the output of the layers.
+    With ``tied`` False the second E is a matrix of its own; with ``position_std`` one vector, frozen where E is, is
+    added to e_u. Dropout falls on the output of the layers.
     """
 
     def __init__(self, vocabulary: int, settings: NeuralSettings) -> None:
@@ -36,17 +37,23 @@ class OneLayer(nn.Module):
         self.head = (
             None if settings.tied else nn.Parameter(settings.first_embedding_std * torch.randn(vocabulary, width))
         )
+        place = settings.position_std * torch.randn(width) if settings.position_std else None
+        self.position = None if place is None else nn.Parameter(place)
         self.dropout = nn.Dropout(settings.dropout)
         _freeze(self, settings)
 
     def hidden(self, input_ids: Tensor) -> Tensor:
         """(b, width): what is read out."""
-        read = self.embedding[input_ids[:, -1]] @ self.inner
+        read = self._read(input_ids) @ self.inner
         return self.dropout(read if self.bias is None else read + self.bias)
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """(b, vocabulary)."""
         return self.hidden(input_ids) @ self.output_embedding.T
+
+    def _read(self, input_ids: Tensor) -> Tensor:
+        read = self.embedding[input_ids[:, -1]]
+        return read if self.position is None else read + self.position
 
     @property
     def input_embedding(self) -> nn.Parameter:
@@ -82,7 +89,7 @@ class Perceptron(OneLayer):
 
     def hidden(self, input_ids: Tensor) -> Tensor:
         """(b, width): what is read out."""
-        return self.dropout(self.blocks(self.embedding[input_ids[:, -1]]))
+        return self.dropout(self.blocks(self._read(input_ids)))
 
 
 class LanguageModel(nn.Module):
@@ -161,5 +168,6 @@ def edge_inputs(n: int, settings: NeuralSettings) -> Tensor:
 def _freeze(net: OneLayer, settings: NeuralSettings) -> None:
     if settings.frozen:
         net.embedding.requires_grad_(False)
-        if net.head is not None:
-            net.head.requires_grad_(False)
+        for part in (net.head, net.position):
+            if part is not None:
+                part.requires_grad_(False)

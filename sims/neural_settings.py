@@ -20,11 +20,12 @@ class NeuralSettings:
     """``arch``: "one-layer", "mlp", or a word for ``architectures.read_config``; ``config``: the JSON of a config file,
     which then replaces the word.
 
-    ``init_std``: of every weight; ``embedding_std``: of the embeddings, ``position_std``: of learned positions, 0 for
-    the same. ``optimiser``: "adamw" on the
-    mean loss of a node, or "sgd", plain gradient descent on the sum over nodes, a step of which is ``learning_rate`` of
-    gradient-flow time. ``schedule``: "constant", or "cosine" down to a tenth. ``weight_decay``: AdamW's, decoupled; for
-    "sgd" the l of L + (l/2) ||weights||^2. ``dropout``: in training only; recorded losses are without it.
+    ``init_std``: of every weight; ``embedding_std``: of the embeddings, 0 for the same. ``position_std``: of learned
+    positions, 0 for the same; a net has one vector of it, which is added to what it reads, or none. ``optimiser``:
+    "adamw" on the mean loss of a node, or "sgd", plain gradient descent on the sum over nodes, a step of which is
+    ``learning_rate`` of gradient-flow time. ``schedule``: "constant", or "cosine" down to a tenth. ``weight_decay``:
+    AdamW's, decoupled; for "sgd" the l of L + (l/2) ||weights||^2. ``dropout``: in training only; recorded losses are
+    without it.
     ``other_tokens``: entries of the vocabulary beside the nodes ([EDGE] is the first of them), which the softmax runs
     over too. ``bias``: of the layers of "one-layer" and "mlp". ``layer_norm``, ``positions``, ``attention``,
     ``residual``, ``tied``, ``frozen``: see ``Switches``; nets have only the last two. ``state_size``, ``expand``: of
@@ -88,8 +89,6 @@ class NeuralSettings:
             raise ValueError(
                 f"the {self.arch} model has no layer norm, positions, attention or residuals to switch off"
             )
-        if self.is_net and self.position_std:
-            raise ValueError(f"the {self.arch} model has no positions; leave out position_std")
         if self.arch == "one-layer" and self.layers != 1:
             raise ValueError(f"the one-layer model has one layer; use mlp for {self.layers}")
         self._check_geometry()

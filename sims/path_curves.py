@@ -17,30 +17,37 @@ POSITION_MAP = "viridis"
 COLUMNS = 3  # panels of positions in a row
 PANELS = 6  # conditions whose positions are drawn
 LINES = ("-", "--", ":")  # conditions beyond the colours
+# Title and metric of the panels of all conditions.
+ABOVE = {
+    "whole path": "path_accuracy",
+    "first node after the root": "first_token_accuracy",
+    "the same, among neighbours": "first_token_choice",
+}
 
 
 def learning_figure(runs: Mapping[str, Sequence[PathRun]], title: str) -> Figure:
-    """Held-out accuracy against steps: above, whole paths and first tokens of all conditions (mean, range over seeds);
-    below, each position of the path, one panel a condition."""
+    """Held-out accuracy against steps: above, whole paths, first tokens, and first tokens among the root's neighbours,
+    of all conditions (mean, range over seeds); below, each position of the path, one panel a condition."""
     shown = list(runs)[:PANELS]
     rows = -(-len(shown) // COLUMNS)
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(10.5, 3.6 + 2.7 * rows), layout="constrained")
         above, below = figure.subfigures(2, 1, height_ratios=(3.6, 2.7 * rows))
-        axes = above.subplots(1, 2, sharey=True)
+        axes = above.subplots(1, len(ABOVE), sharey=True)
         for number, (name, group) in enumerate(runs.items()):
             style = {"color": COLOURS[number % len(COLOURS)], "ls": LINES[number // len(COLOURS) % len(LINES)]}
-            for ax, key in zip(axes, ("path_accuracy", "first_token_accuracy"), strict=True):
-                _draw(ax, group, np.array([[r[key] for r in run.records] for run in group]), name, style)
+            for ax, key in zip(axes, ABOVE.values(), strict=True):
+                if all(key in record for run in group for record in run.records):
+                    _draw(ax, group, np.array([[r[key] for r in run.records] for run in group]), name, style)
         drawn: dict[float, str] = {}
         for number, group in enumerate(runs.values()):
             if group[0].settings.task == "forward":  # the reverse task only looks edges up
                 drawn.setdefault(group[0].chance, COLOURS[number % len(COLOURS)])
         for chance, colour in drawn.items():
-            axes[1].axhline(chance, color=colour if len(drawn) > 1 else "black", lw=1.1, ls=(0, (1, 2)))
-        dotted = "; dotted: chance" if drawn else ""
-        axes[0].set_title("whole path", loc="left")
-        axes[1].set_title(f"first node after the root{dotted}", loc="left")
+            axes[-1].axhline(chance, color=colour if len(drawn) > 1 else "black", lw=1.1, ls=(0, (1, 2)))
+        dotted = ("", "", "; dotted: chance" if drawn else "")
+        for ax, title_above, more in zip(axes, ABOVE, dotted, strict=True):
+            ax.set_title(f"{title_above}{more}", loc="left")
         axes[0].set_ylabel("held-out accuracy")
         handles, labels = axes[0].get_legend_handles_labels()
         above.legend(handles, labels, loc="outside right center", frameon=False)

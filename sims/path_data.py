@@ -6,10 +6,19 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fiedler.theory import Graph
 
-from .path_examples import HARDEST, Examples, context_examples, edge_examples, path_examples
+from .path_examples import (
+    HARDEST,
+    Examples,
+    context_choices,
+    context_examples,
+    edge_examples,
+    neighbour_choices,
+    path_examples,
+)
 from .path_metrics import Predict, edge_recall, path_scores
 from .path_settings import PathSettings
 from .path_tokens import Vocabulary, make_vocabulary
@@ -49,6 +58,8 @@ class InWeightsData:
         self.train, self.test = split_paths(self.star, seed, settings.split)
         self.edges = edge_examples(self.star, self.vocabulary, settings.edges)
         self.paths = path_examples(self.star, self.vocabulary, settings.pause, settings.task, settings.teacherless)
+        # A reverse answer reaches the node before its leaf, or the root's, by one edge: there is nothing to choose.
+        self._choices = neighbour_choices(self.star, self.vocabulary) if settings.task == "forward" else None
         self.chance = 1 / self.star.arm_count
         self.longest = self.paths.inputs.shape[1]
         self._settings = settings
@@ -70,7 +81,7 @@ class InWeightsData:
         # Evenly spread over the paths, so that no arm of a large graph is left out for its number.
         few = self.train[np.linspace(0, len(self.train) - 1, min(MEASURED, len(self.train))).round().astype(int)]
         for prefix, chosen in (("", self.test), ("train_", few)):
-            record |= _measure_paths(predict, self.paths.rows(chosen).to(device), size, prefix)
+            record |= _measure_paths(predict, self.paths.rows(chosen).to(device), size, self._choices, prefix)
         return record
 
 
@@ -86,6 +97,7 @@ class InContextData:
             int(np.random.SeedSequence((seed, PROMPT_STREAM)).generate_state(1)[0])
         )
         self.test = self._prompts(PROMPTS, held_out)
+        self._choices = context_choices(self.test, self._arms, self._length)
         self.longest = self.test.inputs.shape[1]
         # The budget of the in-weights run is its number of tokens.
         tokens = settings.edge_batch * whole.edges.inputs.shape[1] + settings.path_batch * whole.longest
@@ -97,7 +109,7 @@ class InContextData:
 
     def measure(self, predict: Predict, device: torch.device) -> dict[str, Any]:
         # Training prompts are as fresh as these, so there is nothing else to measure.
-        return _measure_paths(predict, self.test.to(device), self.vocabulary.size, "")
+        return _measure_paths(predict, self.test.to(device), self.vocabulary.size, self._choices, "")
 
     def _prompts(self, count: int, generator: torch.Generator) -> Examples:
         return context_examples(self._arms, self._length, count, self.vocabulary, generator, self._settings.teacherless)
@@ -112,10 +124,11 @@ def _draw(examples: Examples, count: int, generator: torch.Generator) -> Example
     return examples.rows(torch.randint(len(examples), (count,), generator=generator))
 
 
-def _measure_paths(predict: Predict, paths: Examples, size: int, prefix: str) -> dict[str, Any]:
-    scores = path_scores(predict, paths, size)
+def _measure_paths(predict: Predict, paths: Examples, size: int, choices: Tensor | None, prefix: str) -> dict[str, Any]:
+    scores = path_scores(predict, paths, size, choices)
     return {
         f"{prefix}first_token_accuracy": float(scores.per_position[HARDEST]),
+        **({} if scores.choice is None else {f"{prefix}first_token_choice": scores.choice}),
         f"{prefix}path_accuracy": scores.whole,
         f"{prefix}per_position": scores.per_position.tolist(),
         f"{prefix}loss": scores.loss,

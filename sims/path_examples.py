@@ -110,6 +110,18 @@ def context_examples(
     return _with_targets(question, targets, vocabulary, teacherless)
 
 
+def neighbour_choices(star: StarPaths, vocabulary: Vocabulary) -> Tensor:
+    """(1, d) int64: the tokens of the root's neighbours, the same for every path of ``path_examples``."""
+    return torch.from_numpy(vocabulary.encode(np.unique(star.first_hops)))[None]
+
+
+def context_choices(prompts: Examples, arms: int, length: int) -> Tensor:
+    """(B, arms) int64: the tokens of the root's children in each of ``context_examples``, as its edges list them."""
+    listed = prompts.inputs[:, : 3 * arms * (length - 1)].unflatten(1, (-1, 3))
+    root = prompts.targets[:, :1]
+    return listed[..., 1][listed[..., 0] == root].view(len(prompts), arms)
+
+
 def _with_targets(question: Tensor, targets: Tensor, vocabulary: Vocabulary, teacherless: bool) -> Examples:
     seen = targets[:, :-1]
     if teacherless:

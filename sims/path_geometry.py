@@ -112,4 +112,4 @@ def check_projection(method: str) -> None:
     if method not in PROJECTIONS:
         raise ValueError(f"unknown projection {method!r}; choose {' or '.join(PROJECTIONS)}")
     if method == "umap" and find_spec("umap") is None:
-        raise ValueError("the projection umap needs umap-learn: pip install umap-learn, or choose pca")
+        raise ValueError('the projection umap needs umap-learn: pip install "fiedler[umap]", or choose pca')

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .path_examples import Examples
+from .path_examples import HARDEST, Examples
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 
@@ -36,24 +36,39 @@ class PathScores:
     """``per_position`` (K,): the share of rows whose largest logit each target is, all targets before it given.
     ``whole``: the share of rows right at every position, which is what a greedy search gets right: it goes wrong where
     it first leaves the targets, and until then sees the same tokens (a teacherless model answers all at once).
-    ``loss``: mean cross-entropy of a target in nats."""
+    ``loss``: mean cross-entropy of a target in nats. ``choice``: the share of rows whose first node after the root has
+    the largest logit of the root's neighbours, whatever the logits of all other tokens; guessing is right for 1/d of
+    them. None where no choices were given."""
 
     per_position: NDArray[np.float64]
     whole: float
     loss: float
+    choice: float | None = None
 
 
-def path_scores(predict: Predict, examples: Examples, vocabulary: int) -> PathScores:
-    """How well the model answers ``examples``."""
-    right, loss = [], 0.0
+def path_scores(predict: Predict, examples: Examples, vocabulary: int, choices: Tensor | None = None) -> PathScores:
+    """How well the model answers ``examples``. ``choices`` (B, d), or (1, d) for all rows: tokens of the root's
+    neighbours, of which target ``HARDEST`` is one (ValueError otherwise)."""
+    if choices is not None:
+        choices = choices.to(examples.targets.device).expand(len(examples), -1)
+        if not bool((choices == examples.targets[:, HARDEST, None]).any(dim=1).all()):
+            raise ValueError(
+                "choices must hold the first node after the root of every path; give the root's neighbours"
+            )
+    right, chosen, loss = [], [], 0.0
     rows = max(1, min(TOKENS // examples.inputs.shape[1], CHUNK // (vocabulary * examples.targets.shape[1])))
     for start in range(0, len(examples), rows):
         part = examples.rows(torch.arange(start, min(start + rows, len(examples))))
         logits = predict(part.inputs, part.positions).float()
         right.append((logits.argmax(dim=-1) == part.targets).cpu())
+        if choices is not None:
+            offered = choices[start : start + rows]
+            best = logits[:, HARDEST].gather(1, offered).argmax(dim=1, keepdim=True)
+            chosen.append((offered.gather(1, best)[:, 0] == part.targets[:, HARDEST]).cpu())
         loss += float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), part.targets.flatten(), reduction="sum"))
     table = torch.cat(right).numpy()
-    return PathScores(table.mean(axis=0), float(table.all(axis=1).mean()), loss / table.size)
+    choice = float(torch.cat(chosen).double().mean()) if chosen else None
+    return PathScores(table.mean(axis=0), float(table.all(axis=1).mean()), loss / table.size, choice)
 
 
 def edge_recall(predict: Predict, edges: Examples, vocabulary: int) -> Recall:

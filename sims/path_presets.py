@@ -17,6 +17,7 @@ MAMBA = replace(BASE, arch="mamba", layers=2, width=64, edge_batch=128, path_bat
 # The smallest of the paper's in-context graphs: with ten arms so short a training does not even learn to copy the root.
 CONTEXT = replace(BASE, in_context=True, context_arms=2, learning_rate=5e-4)
 LONGER = 2000  # steps in which the rest of an in-context path is learned
+PEAK_RECORDS = 40  # of a staged run, whose accuracy rises and is lost within 100 steps
 FULL = PathSettings(
     layers=12,
     width=384,
@@ -104,8 +105,8 @@ PRESETS: dict[str, PathPreset] = {
         "path-star:100x5",
         {
             "mixed": BASE,
-            "staged": replace(BASE, recipe="staged"),
-            "staged_hardest_token": replace(BASE, recipe="staged", objective="hardest"),
+            "staged": replace(BASE, recipe="staged", records=PEAK_RECORDS),
+            "staged_hardest_token": replace(BASE, recipe="staged", objective="hardest", records=PEAK_RECORDS),
         },
     ),
     "full": PathPreset(

@@ -8,6 +8,7 @@ from typing import Any
 # column title, key of a condition's summary
 COLUMNS = (
     ("first token", "first_token_accuracy"),
+    ("choice", "first_token_choice"),
     ("whole path", "path_accuracy"),
     ("first token, seen", "train_first_token_accuracy"),
     ("nodes recalled", "edge_recall"),
@@ -18,7 +19,7 @@ COLUMNS = (
 def path_rows(answer: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Header and one row a condition: mean ± standard deviation over seeds of the held-out metrics at the end."""
     header = ["condition", "seeds", "chance", *(title for title, _ in COLUMNS), "near own hop",
-              "p", "minutes"]  # fmt: skip
+              "p", "p choice", "minutes"]  # fmt: skip
     rows = []
     for name in answer["conditions"]:
         one = answer[name]
@@ -32,6 +33,7 @@ def path_rows(answer: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
                 *(_mean(one, key) for _, key in COLUMNS),
                 f"{sum(near) / len(near):.2f}" if near else "–",
                 f"{one['first_token_p_value']:.2g}",
+                f"{one['first_token_choice_p_value']:.2g}" if "first_token_choice" in one else "–",
                 f"{sum(seconds) / len(seconds) / 60:.1f}",
             ]
         )
@@ -46,11 +48,13 @@ def path_markdown(answer: Mapping[str, Any], environment: Mapping[str, Any], fig
     lines += [
         "",
         "Held-out paths at the last step, mean ± standard deviation over seeds. First token: the node after the",
-        "root, the root given (seen: of training paths). Whole path: greedy, every token right. Nodes recalled:",
+        "root, the root given (seen: of training paths). Choice: the same, the most likely of the root's neighbours",
+        "alone taken as the answer (not for the reverse task). Whole path: greedy, every token right. Nodes recalled:",
         "share of nodes all of whose deg(u) neighbours are among the deg(u) most likely tokens; edges recalled:",
         "share of edges (u, v) with v among them. Near own hop: share of unseen leaves whose nearest first hop is",
         "their own. p: exact binomial probability of so many right first tokens by guessing among the root's",
-        "neighbours, seeds together. Minutes: of one seed.",
+        "neighbours, seeds together; p choice: two-sided, of a number of right choices as far from chance.",
+        "Minutes: of one seed.",
         "",
         *(line for figure in figures for line in (f"![{_title(figure)}]({figure})", "")),
         "## Positions",

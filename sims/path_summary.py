@@ -17,8 +17,8 @@ from .paths import PathResult
 from .star_paths import star_paths
 
 # Held-out metrics that are averaged over seeds.
-AVERAGED = ("first_token_accuracy", "path_accuracy", "edge_recall", "edge_hits", "train_first_token_accuracy",
-            "train_path_accuracy")  # fmt: skip
+AVERAGED = ("first_token_accuracy", "first_token_choice", "path_accuracy", "edge_recall", "edge_hits",
+            "train_first_token_accuracy", "train_path_accuracy")  # fmt: skip
 
 
 def describe_paths(result: PathResult) -> dict[str, Any]:
@@ -44,7 +44,9 @@ def summarise_condition(graph: Graph, runs: Sequence[PathRun]) -> dict[str, Any]
     """Means over seeds of what the runs end in, their standard deviations, and every seed's own numbers.
 
     ``chance``: of the first token in this condition; ``first_token_right``, ``first_token_asked``: over all seeds;
-    ``first_token_p_value``: the exact binomial probability of at least so many by chance.
+    ``first_token_p_value``: the exact binomial probability of at least so many by chance. ``first_token_choice``: among
+    the root's neighbours alone, with ``_right``, ``_asked`` and a two-sided ``_p_value`` (at chance: not small); not
+    there for the reverse task.
     """
     per_seed = [_describe_run(graph, run) for run in runs]
     chance = runs[0].chance
@@ -55,6 +57,13 @@ def summarise_condition(graph: Graph, runs: Sequence[PathRun]) -> dict[str, Any]
         if key in per_seed[0]:
             values = np.array([one[key] for one in per_seed])
             summary |= {key: float(values.mean()), f"{key}_sd": _deviation(values)}
+    if "first_token_choice" in per_seed[0]:
+        chosen = sum(round(one["first_token_choice"] * one["paths"]) for one in per_seed)
+        summary |= {
+            "first_token_choice_right": chosen,
+            "first_token_choice_asked": asked,
+            "first_token_choice_p_value": float(binomtest(chosen, asked, chance, alternative="two-sided").pvalue),
+        }
     return {
         **summary,
         "per_position": np.mean([one["per_position"] for one in per_seed], axis=0).tolist(),

@@ -92,7 +92,8 @@ _FROZEN = "frozen=true,schedule=cosine"
 _SLOW = {
     STAR: _net(f"width=32,learning_rate=0.2,steps=500,{_FROZEN}"),
     GRID: _net(f"width=32,learning_rate=0.2,steps=500,{_FROZEN}"),
-    CYCLE: _net(f"width=15,learning_rate=10,steps=5000,{_FROZEN}"),
+    # with positions, whose one vector fifty times the tokens' size makes them hard to tell apart
+    CYCLE: _net(f"width=15,learning_rate=10,steps=5000,position_std=1,{_FROZEN}"),
     IRREGULAR: _net(f"width=16,learning_rate=2,steps=500,{_FROZEN}"),
 }
 _DECAY = {STAR: 0.0, GRID: 0.0, CYCLE: 0.001, IRREGULAR: 0.001}

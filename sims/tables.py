@@ -72,7 +72,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     table = Table()
     table.add_column("")
     for row in rows:
-        table.add_column(row[0], justify="right")
+        table.add_column(row[0], justify="right", overflow="fold")  # a model's name may be its settings
     for i, title in enumerate(header[1:], 1):
         table.add_row(title, *(row[i] for row in rows))
     header, rows = spectral_bias_rows(spectral_biases(comparison), brief=True)
@@ -173,7 +173,7 @@ def _facts(lines: Sequence[tuple[str, str]]) -> Table:
 def _columns(titles: Sequence[str], lines: Sequence[tuple[str, ...]]) -> Table:
     table = Table()
     for title in titles:
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", overflow="fold")
     shown = list(lines)
     if len(lines) > HEAD + TAIL + 1:
         shown = [*lines[:HEAD], ("...",) * len(titles), *lines[-TAIL:]]

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import ttest_rel
 
 from commands import Capture, answer, files_here, refusal, table
-from fiedler.sims.headroom import MEASURES
+from fiedler.sims.headroom import MEASURES, least_gram_error
 from fiedler.sims.headroom_conditions import (
     BASE,
     BASE_WORD,
@@ -131,6 +131,17 @@ def test_the_answer_of_paths(capsys: Capture) -> None:
     assert Path("out/figures/headroom.svg").exists()
     again = table(capsys, "headroom", *SHORT_PATHS, "--out", "out", "--resume")
     assert "path-star:5x3, width 8: difference" in again
+
+
+def test_no_embedding_of_the_width_is_nearer_than_the_least_gram_error() -> None:
+    optimum = tied_optimum(one_hop_target(parse("path-star:6x3")))
+    for width in (2, 4):
+        best = optimum.embedding()[:, :width]
+        least = least_gram_error(optimum, width)
+        assert gram_error(best, optimum) == pytest.approx(least, abs=1e-9)
+        rng = np.random.default_rng(width)
+        assert all(gram_error(best + 0.1 * rng.normal(size=best.shape), optimum) > least for _ in range(20))
+    assert least_gram_error(optimum, 5) == 0
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -11,10 +11,14 @@ from scipy.stats import binom
 from commands import Capture, answer, files_here, refusal, table
 from fiedler.sims.path_conditions import choose_conditions
 from fiedler.sims.path_presets import get_preset
+from fiedler.sims.path_settings import PathSettings
+from fiedler.sims.paths import run_paths
+from fiedler.theory import parse
 
 TINY = ("path-star:5x3", "--steps", "6", "--width", "16", "--layers", "1", "--heads", "2", "--edge-batch", "8",
         "--path-batch", "4", "--records", "2", "--seeds", "2", "--jobs", "1")  # fmt: skip
-METRICS = ("first_token_accuracy", "path_accuracy")
+TIE = 1e-9  # numbers of right answers as probable as each other, up to rounding
+METRICS = ("first_token_accuracy", "first_token_choice", "path_accuracy")
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +41,12 @@ def test_the_answer_holds_every_condition_seed_and_step(capsys: Capture) -> None
         assert one["first_token_asked"] == sum(run["paths"] for run in one["per_seed"])
         above = binom.sf(one["first_token_right"] - 1, one["first_token_asked"], one["chance"])
         assert one["first_token_p_value"] == pytest.approx(above)
+        asked, right = one["first_token_choice_asked"], one["first_token_choice_right"]
+        assert right == round(sum(run["first_token_choice"] * run["paths"] for run in one["per_seed"]))
+        assert asked == one["first_token_asked"]
+        each = binom.pmf(range(asked + 1), asked, one["chance"])
+        as_far = each[each <= each[right] * (1 + TIE)].sum()
+        assert one["first_token_choice_p_value"] == pytest.approx(as_far)
         steps = [r["step"] for r in found["curve"] if r["condition"] == name and r["seed"] == 1]
         assert steps == [0, 3, 6]
     for name in ("in_weights", "frozen_embeddings"):
@@ -51,15 +61,16 @@ def test_the_answer_holds_every_condition_seed_and_step(capsys: Capture) -> None
     report = Path("out/report.md").read_text()
     assert "| frozen embeddings | 2 | 0.2 |" in report
     assert "![Learning curves](figures/curves.png)" in report
-    again = answer(capsys, "paths", *TINY, "--out", "out", "--resume")
-    assert again == found
 
 
-def test_side_by_side_is_as_one_after_the_other(capsys: Capture) -> None:
-    options = ("paths", *TINY[:-2], "--only", "in_weights")
-    one = answer(capsys, *options, "--jobs", "1", "--out", "one")
-    two = answer(capsys, *options, "--jobs", "2", "--out", "two")
-    assert one["curve"] == two["curve"]
+def test_side_by_side_is_as_one_after_the_other() -> None:
+    graph, settings = parse("path-star:5x3"), PathSettings(layers=1, width=16, heads=2, steps=6, records=2)
+    one, two = (
+        run_paths(graph, {"in_weights": settings}, (0, 1), Path(name), jobs=jobs).runs["in_weights"]
+        for name, jobs in (("one", 1), ("two", 2))
+    )
+    assert [run.seed for run in one] == [0, 1]
+    assert [run.records for run in one] == [run.records for run in two]
     for seed in (0, 1):
         name = f"runs/in_weights-seed{seed}/embeddings.safetensors"
         assert (Path("one") / name).read_bytes() == (Path("two") / name).read_bytes()
@@ -77,6 +88,7 @@ def test_in_context_alone_has_no_geometry(capsys: Capture) -> None:
     found = answer(capsys, "paths", *TINY, "--only", "in_context", "--teacherless", "--out", "out")
     assert found["conditions"] == ["in_context"]
     assert found["in_context"]["settings"]["teacherless"] is True
+    assert answer(capsys, "paths", *TINY, "--only", "in_context", "--teacherless", "--out", "out", "--resume") == found
     assert sorted(path.name for path in Path("out/figures").iterdir()) == ["curves.png", "curves.svg"]
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fiedler.sims.path_data import InContextData, InWeightsData, make_data
-from fiedler.sims.path_examples import Examples, context_examples, edge_examples, path_examples
+from fiedler.sims.path_examples import Examples, context_choices, context_examples, edge_examples, path_examples
 from fiedler.sims.path_settings import PathSettings
 from fiedler.sims.path_tokens import SPECIALS, Vocabulary, make_vocabulary
 from fiedler.sims.star_paths import split_paths, star_paths
@@ -141,6 +141,7 @@ def test_a_prompt_lists_a_fresh_star_and_asks_for_the_way_to_a_leaf(teacherless:
     vocabulary = make_vocabulary(arms * (length - 1) + 1, 0)
     examples = context_examples(arms, length, 60, vocabulary, torch.Generator().manual_seed(5), teacherless)
     graphs, goals = set(), Counter()
+    choices = iter(context_choices(examples, arms, length))
     for given, wanted in rows(examples, vocabulary):
         edges = [tuple(given[i : i + 2]) for i in range(0, 27, 3)]
         assert given[2:27:3] == ["|"] * 9
@@ -152,6 +153,8 @@ def test_a_prompt_lists_a_fresh_star_and_asks_for_the_way_to_a_leaf(teacherless:
         assert graph.out_degree(root) == arms
         assert graph.out_degree(goal) == 0
         assert wanted == nx.shortest_path(graph, root, goal)
+        assert sorted(vocabulary.decode(next(choices).tolist())) == sorted(graph.successors(root))
+        assert wanted[1] in graph.successors(root)
         assert len(wanted) == length
         assert given[31:] == (["$"] * (length - 1) if teacherless else wanted[:-1])
         graphs.add(tuple(edges))
@@ -200,6 +203,19 @@ def test_in_context_prompts_have_the_budget_of_the_in_weights_run() -> None:
     tokens = 100 * 2 + 50 * (2 + 2 + 3)
     assert abs(data.batch * data.longest - tokens) <= data.longest / 2
     assert data.chance == 1 / 3
+
+
+@pytest.mark.parametrize(("options", "there"), [
+    ({}, True), ({"edges": "forward"}, True), ({"task": "reverse"}, False), ({"in_context": True}, True),
+])  # fmt: skip
+def test_the_choice_is_measured_where_there_is_one(options: dict[str, object], there: bool) -> None:
+    settings = PathSettings(context_arms=3, **options)  # type: ignore[arg-type]
+    data = make_data(parse("path-star:8x4"), settings, 0)
+    size = data.vocabulary.size
+    record = data.measure(lambda tokens, positions: torch.zeros(len(tokens), len(positions), size), torch.device("cpu"))
+    assert ("first_token_choice" in record) == there
+    assert ("train_first_token_choice" in record) == (there and not settings.in_context)
+    assert "first_token_accuracy" in record
 
 
 @pytest.mark.parametrize(("options", "message"), [

@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 from torch import Tensor
 
-from fiedler.sims.path_examples import Examples, edge_examples, path_examples
+from fiedler.sims.path_examples import (
+    Examples,
+    context_choices,
+    context_examples,
+    edge_examples,
+    neighbour_choices,
+    path_examples,
+)
 from fiedler.sims.path_geometry import (
     check_projection,
     describe_geometry,
@@ -85,6 +93,49 @@ def test_a_random_model_scores_as_a_literal_greedy_search_says(monkeypatch: pyte
     assert scores.whole == found.all(dim=1).double().mean()
     monkeypatch.setattr("fiedler.sims.path_metrics.TOKENS", 1)  # one row at a time
     assert np.array_equal(path_scores(predict, examples, vocabulary.size).per_position, scores.per_position)
+
+
+@pytest.mark.parametrize("tokens", [1, 1 << 13])  # one row at a time, all at once
+@pytest.mark.parametrize("wrong", [set(), {2}, {0, 3, 5}])
+def test_the_choice_is_among_the_neighbours_of_the_root_alone(
+    wrong: set[int], tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fiedler.sims.path_metrics.TOKENS", tokens)
+    star, vocabulary = star_paths(parse("path-star:6x5")), make_vocabulary(25, 0)
+    examples = path_examples(star, vocabulary, 2)
+    own = vocabulary.encode(star.first_hops)
+    choices = neighbour_choices(star, vocabulary)
+    assert sorted(choices[0].tolist()) == sorted(own.tolist())
+    # Any token is more likely than a neighbour of the root; of those the own one, or the next arm's where wrong.
+    liked = [own[(row + 1) % 6] if row in wrong else own[row] for row in range(6)]
+    logits = torch.ones(6, vocabulary.size)
+    logits[:, own] = 0.0
+    logits[torch.arange(6), liked] = 0.5
+    row_of = {leaf: row for row, leaf in enumerate(examples.inputs[:, 1].tolist())}
+
+    def predict(given: Tensor, positions: Tensor) -> Tensor:
+        return torch.stack([logits[row_of[leaf]].expand(len(positions), -1) for leaf in given[:, 1].tolist()])
+
+    scores = path_scores(predict, examples, vocabulary.size, choices)
+    assert scores.per_position[1] == 0.0
+    assert scores.choice == pytest.approx(1 - len(wrong) / 6)
+    each = choices.expand(6, -1).flip(1)  # a row's own, in another order
+    assert path_scores(predict, examples, vocabulary.size, each).choice == scores.choice
+    assert path_scores(predict, examples, vocabulary.size).choice is None
+    with pytest.raises(ValueError, match="choices must hold the first node after the root"):
+        path_scores(predict, examples, vocabulary.size, choices[:, 1:])
+
+
+def test_a_model_blind_to_the_goal_chooses_at_chance_and_answers_below_it() -> None:
+    arms, length, count = 4, 3, 400
+    vocabulary = make_vocabulary(arms * (length - 1) + 1, 0)
+    prompts = context_examples(arms, length, count, vocabulary, torch.Generator().manual_seed(1))
+    choices = context_choices(prompts, arms, length)
+    liking = torch.arange(vocabulary.size).float()  # the larger token, whatever the prompt says
+    scores = path_scores(lambda t, p: liking.expand(len(t), len(p), -1), prompts, vocabulary.size, choices)
+    assert scores.per_position[1] == 0.0  # a special token is the largest
+    assert scores.choice == (choices.max(dim=1).values == prompts.targets[:, 1]).double().mean()
+    assert binomtest(round(scores.choice * count), count, 1 / arms).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("directions", ["both", "forward", "backward"])
@@ -181,5 +232,5 @@ def test_projections_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPa
     with pytest.raises(ValueError, match="unknown projection 'tsne'; choose pca or umap"):
         check_projection("tsne")
     monkeypatch.setattr("fiedler.sims.path_geometry.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="needs umap-learn: pip install umap-learn"):
+    with pytest.raises(ValueError, match=r'needs umap-learn: pip install "fiedler\[umap\]"'):
         check_projection("umap")
