@@ -59,7 +59,22 @@ FILES += ["folder", "torn.safetensors", "good.txt", "pickle.pt", ""]
 OUTS = ["out", "taken", "file", "file/below", "", "/proc/nowhere", "deep/er/still", "run", "\x00"]
 ODD = ["--nonsense", "-z", "--json=3", "extra", "--", "--seeds", "--out"]
 
+MODELS = ["node2vec", "node2vec-untied", "transformer", "one-layer", "mlp", "mamba", "associative", "nod2vec", ""]
+MODELS += [
+    "hf:",
+    "hf:gpt2",
+    "hf:lama",
+    "hf:file",
+    "hf:binary.npz",
+    "hf:folder",
+    "hf:llama:heads=3",
+    "mlp:optimiser=sgd",
+]
+MODELS += ["mlp:width=x", "transformer:layer_norm=false", "mamba:attention=false", "one-layer:=", ":", "mlp:bias=1"]
+
 COMMON: dict[str, list[str] | None] = {
+    "--edges": ["both", "forward", "backward", "up", ""],
+    "--weights": ["node", "line", "x", ""],
     "--self-edges": None,
     "--symmetrize": None,
     "--json": None,
@@ -71,7 +86,7 @@ COMMON: dict[str, list[str] | None] = {
 }
 RUNS: dict[str, list[str] | None] = {
     **COMMON,
-    "--model": ["node2vec", "node2vec-untied", "transformer", "nod2vec", "", "hf:gpt2"],
+    "--model": MODELS,
     "--steps": COUNTS,
     "--learning-rate": NUMBERS,
     "--width": COUNTS,
@@ -96,7 +111,7 @@ OPTIONS: dict[str, dict[str, list[str] | None]] = {
         "--storage": None,
     },
     "train": {**RUNS, "--seed": COUNTS},
-    "compare": {**RUNS, "--seeds": ["0", "-1", "1", "2", "x", "1.5"]},
+    "compare": {**RUNS, "--seeds": ["0", "-1", "1", "2", "x", "1.5"], "--preset": ["fig1", "fig0", ""]},
     "score": {**COMMON, "--rows": ["0:5", "0:3", "5:0", "a", "0,1,2,3,4", "0,0,1", "", "rows.txt"], "--key": ["a", ""]},
     "sweep": {
         "--out": OUTS,

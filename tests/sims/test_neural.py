@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -278,6 +279,25 @@ def test_gradient_descent_on_a_one_layer_net_is_the_theorys() -> None:
     last = training.finals()[0]
     np.testing.assert_allclose(last.embedding, expected.embedding[-1], atol=SAME)
     np.testing.assert_allclose(last.inner, expected.inner[-1], atol=SAME)
+
+
+def test_positions_at_their_own_scale() -> None:
+    """A net adds one vector to what it reads, trained unless its embeddings are frozen; GPT-2 has a table."""
+    settings = NeuralSettings(arch="one-layer", width=6, position_std=2.0, init_std=0.3)
+    training = NeuralTraining(TASK.sparse_target, settings, [3])
+    plain = NeuralTraining(TASK.sparse_target, dataclasses.replace(settings, position_std=0.0), [3])
+    weights = {name: value.detach().clone() for name, value in training._weights.items()}
+    assert torch.equal(weights["embedding"], plain._weights["embedding"])  # drawn after everything else
+    read = (weights["embedding"][:N] + weights["position"]) @ weights["inner"] @ weights["embedding"].T
+    np.testing.assert_allclose(training.finals()[0].logits, read[:, :N], atol=SAME)
+    training.advance(1)
+    assert not torch.equal(training._weights["position"], weights["position"])
+    frozen = NeuralTraining(TASK.sparse_target, dataclasses.replace(settings, frozen=True), [3])
+    assert not frozen._weights["position"].requires_grad
+    wide = build_network(N, NeuralSettings(width=512, position_std=1.0)).lm.transformer.wpe.weight
+    assert wide.std().item() == pytest.approx(1.0, rel=4 / np.sqrt(2 * wide.numel()))
+    with pytest.raises(ValueError, match="llama has no learned positions; leave out position_std"):
+        build_network(N, NeuralSettings(arch="llama", position_std=1.0))
 
 
 def test_frozen_embeddings_stay() -> None:
