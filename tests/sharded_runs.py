@@ -26,10 +26,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fiedler.sims import parallel_transformer, sharded, sharded_files
 from fiedler.sims.cost import ShardedCost
+from fiedler.sims.neural_settings import NeuralSettings
 from fiedler.sims.node2vec import Node2VecSettings
 from fiedler.sims.row_shards import row_range
 from fiedler.sims.sharded_training import ShardedTraining, train_sharded
-from fiedler.sims.neural_settings import NeuralSettings
 from fiedler.sims.world import joined
 from fiedler.theory import one_hop_sparse, parse
 from sharded_processes import Traffic

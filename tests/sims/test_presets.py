@@ -17,6 +17,7 @@ from fiedler.sims.published import GRAPHS, KNOBS, PUBLISHED, published_numbers
 from fiedler.theory import parse
 
 SEEDS = [0, 1]
+NET = "one-layer:width=8,steps=150,learning_rate=0.05,bias=true"
 TINY = Preset(
     "tiny",
     "A small preset",
@@ -25,7 +26,7 @@ TINY = Preset(
         Cell(
             graph,
             (
-                PresetModel("one-layer:width=8,steps=150,learning_rate=0.05,bias=true", "one-layer", "One-layer net", "one-layer"),
+                PresetModel(NET, "one-layer", "One-layer net", "one-layer"),
                 PresetModel("node2vec:width=20,steps=400", "node2vec", "Node2Vec", "node2vec", "node"),
             ),
         )
