@@ -307,6 +307,29 @@ def test_frozen_embeddings_stay() -> None:
         assert states[1].loss < states[0].loss
 
 
+def test_the_cosine_schedule() -> None:
+    """From the rate down to a tenth of it at the last step; the steps are a plain loop's with those rates."""
+    settings = NeuralSettings(arch="one-layer", width=4, steps=10, schedule="cosine", learning_rate=0.2, init_std=0.5)
+    rates = [settings.rate(step) for step in range(11)]
+    assert rates == pytest.approx([0.2 * (0.1 + 0.9 * (1 + np.cos(np.pi * k / 10)) / 2) for k in range(11)])
+    assert (rates[0], rates[10]) == (pytest.approx(0.2), pytest.approx(0.02))
+    assert {NeuralSettings(learning_rate=0.2).rate(step) for step in (0, 5, 1000)} == {0.2}
+    training = NeuralTraining(TASK.sparse_target, settings, [0])
+    weights = {name: value.detach().double().requires_grad_() for name, value in training._weights.items()}
+    target = torch.zeros(N, N + 1, dtype=torch.float64)
+    target[:, :N] = torch.tensor(TASK.target)
+    optimiser = torch.optim.AdamW(weights.values(), weight_decay=0.0)
+    for step in range(10):
+        optimiser.param_groups[0]["lr"] = rates[step]
+        loss = torch.nn.functional.cross_entropy(weights["embedding"][:N] @ weights["inner"] @ weights["embedding"].T,
+                                                 target)  # fmt: skip
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    training.advance(10)
+    np.testing.assert_allclose(training.finals()[0].embedding, weights["embedding"][:N].detach(), atol=20 * SAME)
+
+
 def test_row_weights() -> None:
     """Rows of weight zero have no loss of their own; equal weights are no weights."""
     weights = np.array([0.0, 2.0, 1.0, 0.5])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from fiedler.sims.models import Model, get_model
 from fiedler.sims.node2vec import train_node2vec
 from fiedler.sims.recorder import log_spaced_steps
 from fiedler.sims.rundir import RunDir
+from fiedler.sims.scored_runs import run_and_score
 from fiedler.sims.tasks import Task
 from fiedler.sims.train import Run, run_seeds
 from fiedler.sims.training import Diverged, Final, Snapshot
@@ -141,6 +143,13 @@ def test_transformers_say_which_seeds_they_were_trained_with(tmp_path: Path) -> 
         assert np.array_equal(one.modes.energy, two.modes.energy)
     with pytest.raises(ValueError, match="holds another run: trained_with_seeds"):
         run_seeds(TASK, model, settings, SEEDS[:1], folder=place, resume=True)
+    run_and_score(TASK, model, settings, SEEDS, folder=place, resume=True)  # trained already: scored
+    lost = place(SEEDS[1])
+    kept = (lost / "embeddings.safetensors").read_bytes()
+    shutil.rmtree(lost)  # its seed is trained again with the others, which keep theirs
+    run_and_score(TASK, model, settings, SEEDS, folder=place, resume=True)
+    assert (lost / "embeddings.safetensors").read_bytes() == kept
+    assert RunDir.open(lost).read_config()["trained_with_seeds"] == SEEDS
     (alone,) = run_seeds(TASK, model, settings, SEEDS[:1], folder=lambda _: tmp_path / "alone")
     assert "trained_with_seeds" not in RunDir.open(tmp_path / "alone").read_config()
     np.testing.assert_allclose(alone.modes.energy, together[0].modes.energy, rtol=1e-3)
