@@ -45,7 +45,7 @@ def compare(
         typer.Option(
             "--preset",
             help="A figure or table of arXiv 2510.26745 on its four tiny graphs, with its hyper-parameters: fig1, "
-            "fig7, fig12 to fig15, fig21, self-edges, lookup, knobs.",
+            "fig7, fig12 to fig15, fig21, self-edges, lookup, parts, knobs.",
         ),
     ] = None,
     model: Annotated[list[str] | None, typer.Option("--model", "-m", help=f"{MODEL_HELP} Repeatable.")] = None,

@@ -16,7 +16,7 @@ BASE = PathSettings(steps=600)
 MAMBA = replace(BASE, arch="mamba", layers=2, width=64, edge_batch=128, path_batch=32, learning_rate=4e-3)
 # The smallest of the paper's in-context graphs: with ten arms so short a training does not even learn to copy the root.
 CONTEXT = replace(BASE, in_context=True, context_arms=2, learning_rate=5e-4)
-LONGER = 2000  # steps in which the rest of an in-context path is learned
+LONGER = 1000  # steps in which the rest of an in-context path is learned
 PEAK_RECORDS = 40  # of a staged run, whose accuracy rises and is lost within 100 steps
 FULL = PathSettings(
     layers=12,

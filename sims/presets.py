@@ -173,6 +173,32 @@ _KNOBS = (
     _knob("large init, dropout 0.4", "learning_rate=0.001,embedding_std=1,dropout=0.4"),
 )
 
+
+def _part(name: str, settings: str, title: str, kind: str = "transformer") -> PresetModel:
+    return PresetModel(f"{kind}:{settings}" if settings else kind, name, title, weights="node")
+
+
+# What the theory leaves out, one at a time. Plain descent steps by 0.01 of flow time, as Node2Vec does; 600 steps end
+# before the Transformer's inner weights grow.
+_PARTS = (
+    _NODE2VEC,
+    _part("descent", "optimiser=sgd,steps=600", "Transformer, GD"),
+    _part("descent-late", "optimiser=sgd,steps=2500", "GD, 2,500 steps"),
+    _part("transformer", "steps=700", "Transformer, Adam"),
+    _part("no-layer-norm", "steps=700,layer_norm=false", "no layer norm"),
+    _part("no-attention", "steps=700,attention=false", "no attention"),
+    _part("no-residual", "steps=700,residual=false", "no residuals"),
+    _part("three-layers", "steps=700,layers=3", "three layers"),
+    _part("untied", "steps=700,tied=false", "untied"),
+    _part("one-layer", "steps=1000", "One-layer net", "one-layer"),
+    _part(
+        "one-layer-descent",
+        "optimiser=sgd,init_std=0.1,learning_rate=0.02,steps=20000",
+        "One-layer net, GD",
+        "one-layer",
+    ),
+)
+
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -215,6 +241,12 @@ PRESETS = {
             "Frozen embeddings: the associative memory, slow and in a few steps",
             "section 3.1 and its lookup in two steps",
             tuple(Cell(graph, (_associative(graph), _associative_fast(graph))) for graph in GRAPHS),
+        ),
+        Preset(
+            "parts",
+            "Where the theory stops holding: optimiser, layer norm, attention, residuals, depth, tying",
+            "section 4's question what carries over from Node2Vec",
+            tuple(Cell(graph, _PARTS) for graph in (CYCLE, STAR)),
         ),
         Preset(
             "knobs",

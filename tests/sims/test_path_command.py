@@ -78,7 +78,7 @@ def test_side_by_side_is_as_one_after_the_other() -> None:
 
 def test_a_tree_star_preset_prints_its_table(capsys: Capture) -> None:
     options = ("tree-star:4x3", *TINY[1:])
-    text = table(capsys, "paths", "--preset", "fig11", *options, "--out", "out")
+    text = table(capsys, "paths", "--preset", "fig11", "--only", "split_at_first_token", *options, "--out", "out")
     assert "split at first token │ 2 │ 0.25 │" in text
     assert "tree-star:4x3, chance 0.25" in text
     assert "written: out/figures/heat.png" in text
@@ -139,9 +139,9 @@ def test_the_full_preset_asks_for_a_gpu(capsys: Capture) -> None:
 
 
 def test_other_settings_than_the_folders_are_refused(capsys: Capture) -> None:
-    answer(capsys, "paths", *TINY, "--only", "in_weights", "--out", "out")
+    answer(capsys, "paths", *TINY, "--only", "in_context", "--out", "out")
     before = files_here()
-    assert "not empty" in refusal(capsys, "paths", *TINY, "--only", "in_weights", "--out", "out")
+    assert "not empty" in refusal(capsys, "paths", *TINY, "--only", "in_context", "--out", "out")
     assert "holds another run" in refusal(capsys, "paths", *TINY, "--out", "out", "--resume")
     assert files_here() == before
 
