@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from .plots import COLOURS, STYLE
 HEAT_MAP = "magma"
 SEEN_COLOUR, UNSEEN_COLOUR = COLOURS[0], COLOURS[1]
 DRAWN = 100  # paths of a heat map, evenly spread where there are more
+TITLE_LETTERS = 46  # of a title over one panel
 COLOURED = 10  # paths of the projection that are drawn in colour
 PATH_COLOURS = "tab10"
 SIDE = 10  # points between a heat map and its axis labels: room for the marks of seen and unseen paths
@@ -67,7 +69,9 @@ def projection_figure(graph: Graph, runs: Mapping[str, Sequence[PathRun]], title
     lines = -(-len(shown) // columns)
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(3.9 * columns + 0.4, 3.9 * lines + 0.6), layout="constrained")
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+        figure.suptitle(
+            textwrap.fill(title, TITLE_LETTERS * columns), x=0.01, ha="left", fontsize=10.5, fontweight="bold"
+        )
         axes = figure.subplots(lines, columns, squeeze=False).ravel()
         for ax, (name, run) in zip(axes, shown.items(), strict=False):
             data = InWeightsData(graph, run.settings, run.seed)
