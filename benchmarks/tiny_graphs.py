@@ -1,6 +1,6 @@
 """Collect the tables of finished presets into results/tiny_graphs.json and print them beside the published numbers:
 
-python benchmarks/tiny_graphs.py runs/fig1 runs/fig7 runs/fig21 runs/self-edges runs/lookup runs/knobs
+python benchmarks/tiny_graphs.py runs/fig1 runs/fig7 runs/fig21 runs/self-edges runs/lookup runs/knobs runs/parts
 """
 
 from __future__ import annotations

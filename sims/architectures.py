@@ -24,6 +24,7 @@ SIZES = {
     "heads": ("num_attention_heads", "n_head"),
     "positions": ("max_position_embeddings", "n_positions"),
 }
+ACTIVATIONS = ("activation_function", "hidden_act")
 DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "attention_dropout", "hidden_dropout", "dropout")
 
 
@@ -117,6 +118,9 @@ def build_causal_lm(
     wanted |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), None)
     try:
         config = AutoConfig.for_model(kind, **{**entries, **wanted})
+        for name in ACTIVATIONS:
+            if getattr(config, name, None) == "gelu_new":  # GPT-2's: the same function, in one call instead of eight
+                setattr(config, name, "gelu_pytorch_tanh")
         config._attn_implementation = "eager"
         model = AutoModelForCausalLM.from_config(config)
     except MemoryError:
