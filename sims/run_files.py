@@ -178,11 +178,10 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Entries of objects inside ``config`` under their names, but for "settings", whose own names say enough."""
-    flat: dict[str, Any] = {}
+    """``config`` and then the entries of objects inside it, under their names but for "settings", whose own names say
+    enough."""
+    flat = {prefix + name: value for name, value in config.items() if not isinstance(value, Mapping)}
     for name, value in config.items():
         if isinstance(value, Mapping):
             flat |= _flat(value, prefix if name == "settings" else f"{prefix}{name}: ")
-        else:
-            flat[prefix + name] = value
     return flat

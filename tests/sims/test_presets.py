@@ -193,7 +193,10 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert main(command) == 2
     assert "is not empty" in capsys.readouterr().err
     assert main([*command, "--resume"]) == 0
-    assert "One-layer" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith("cycle:15\n")
+    assert f"report: {out / 'report.md'}" in said
+    assert max(len(line) for line in said.splitlines() if line.startswith("│")) <= 80
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,7 @@ def test_seeds_that_train_together_fail_alone(tmp_path: Path, monkeypatch: pytes
 def test_a_mistake_of_ours_is_a_failure_with_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import fiedler.sims.scored_runs as runs
 
-    monkeypatch.setattr(runs, "score_embedding", lambda *_: {}["absent"])
+    monkeypatch.setattr(runs, "score_final", lambda *_: {}["absent"])
     point = Point.make(BASE)
     (outcome,) = run_point(point, [0], str(tmp_path))
     assert (outcome.status, outcome.message) == ("failed", "'absent'")
