@@ -13,7 +13,7 @@ Source of the set-ups: the tiny-graph runs of arXiv 2510.26745.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -99,8 +99,8 @@ class NeuralTraining:
         self._optimiser = _optimiser(self._weights, settings)
 
     def threads(self) -> AbstractContextManager[object]:
-        """One thread for the time of the context: a second one only slows models this small down."""
-        return one_thread()
+        """One thread for the time of the context where a second one only slows down: on small graphs."""
+        return one_thread() if self._n <= DENSE_NODES else nullcontext()
 
     def advance(self, count: int) -> None:
         """Take ``count`` steps. Raises Diverged where a loss is not finite."""
