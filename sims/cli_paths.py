@@ -15,7 +15,7 @@ from .progress import Stages
 
 FILE_WIDTH = 190  # columns of the table where standard output is no terminal
 PRESET_HELP = (
-    "cpu: in the weights, frozen, in the context (6 minutes on two idle cores). fig4, fig5, fig6, fig8, fig9, fig11, "
+    "cpu: in the weights, frozen, in the context (5 minutes on two idle cores). fig4, fig5, fig6, fig8, fig9, fig11, "
     "fig20, fig22, fig23: the paper's figures at a size for the CPU (3 to 10 minutes); fig19: 11 minutes. "
     "full: G(5000, 5), 12 layers, one GPU."
 )
