@@ -5,11 +5,11 @@ Only the architecture is taken: weights are random, nothing is downloaded and no
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 from typing import Any
 
+from .suggest import did_you_mean
 from .switches import Switches, apply_switches
 
 # Spellings people use beside the names of transformers.
@@ -24,6 +24,7 @@ SIZES = {
     "heads": ("num_attention_heads", "n_head"),
     "positions": ("max_position_embeddings", "n_positions"),
 }
+MAMBAS = ("mamba", "mamba2")
 ACTIVATIONS = ("activation_function", "hidden_act")
 DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "attention_dropout", "hidden_dropout", "dropout")
 
@@ -43,8 +44,7 @@ def read_config(word: str) -> dict[str, Any]:
         return {"model_type": name}
     path = Path(word)
     if not path.is_file():
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean hf:{near[0]}? " if near else ""
+        hint = did_you_mean(name, known, "hf:{}")
         raise ValueError(
             f"hf:{word} is neither a causal LM of transformers nor a config file; {hint}for example "
             "hf:gpt2, hf:gpt-neox, hf:llama, hf:mamba, hf:path/to/config.json"
@@ -60,6 +60,11 @@ def read_config(word: str) -> dict[str, Any]:
         raise ValueError(f"{path} is no config of a causal LM: its model_type is {kind!r}; save one with to_json_file")
     found.pop("auto_map", None)  # code from elsewhere is never run
     return found
+
+
+def mamba_sizes(arch: str, state_size: int, expand: int) -> dict[str, int]:
+    """The options of ``build_causal_lm`` that only Mamba has, none for other architectures."""
+    return {"state_size": state_size, "expand": expand} if arch.lower() in MAMBAS else {}
 
 
 def build_causal_lm(

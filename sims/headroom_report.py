@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from .markdown import markdown_table
 
 # column title and number format of each measure
 COLUMNS = {
@@ -83,15 +85,6 @@ def headroom_rendering(answer: Mapping[str, Any]) -> RenderableType:
             table.add_row(name, *(row[i] for row in rows))
         parts += [Text(title, style="bold"), table]
     return Group(*parts)
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    return [
-        "| " + " | ".join(header) + " |",
-        "|" + "|".join("---" if i == 0 else "--:" for i in range(len(header))) + "|",
-        *("| " + " | ".join(row) + " |" for row in rows),
-    ]
 
 
 def _graphs(answer: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

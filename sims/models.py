@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from .node2vec import Node2VecSettings, Node2VecTraining
+from .suggest import did_you_mean
 from .tasks import Task
 from .training import Training
 
@@ -160,9 +160,8 @@ def _named(name: str) -> Model:
     if name.startswith(HF):
         return _hugging_face(name)
     if name not in MODELS:
-        near = difflib.get_close_matches(name, MODELS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown model {name!r}; {hint}choose from {', '.join(MODELS)}, hf:ARCHITECTURE, hf:FILE")
+        known = f"{', '.join(MODELS)}, hf:ARCHITECTURE, hf:FILE"
+        raise ValueError(f"unknown model {name!r}; {did_you_mean(name, MODELS)}choose from {known}")
     return MODELS[name]
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .architectures import build_causal_lm
+from .architectures import build_causal_lm, mamba_sizes
 from .neural_settings import NeuralSettings
 from .switches import position_tables
 
@@ -97,9 +96,6 @@ class LanguageModel(nn.Module):
 
     def __init__(self, vocabulary: int, settings: NeuralSettings) -> None:
         super().__init__()
-        options: dict[str, Any] = {}
-        if settings.arch in ("mamba", "mamba2"):
-            options = {"state_size": settings.state_size, "expand": settings.expand}
         self.lm = build_causal_lm(
             json.loads(settings.config) if settings.config else settings.arch,
             vocabulary=vocabulary,
@@ -110,7 +106,7 @@ class LanguageModel(nn.Module):
             init_std=settings.init_std,
             dropout=settings.dropout,
             switches=settings.switches,
-            **options,
+            **mamba_sizes(settings.arch, settings.state_size, settings.expand),
         )
         if settings.embedding_std:
             with torch.no_grad():

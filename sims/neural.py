@@ -120,10 +120,8 @@ class NeuralTraining:
 
     def snapshots(self) -> list[Snapshot]:
         """Every seed's token embeddings of the nodes and loss now, without dropout. Raises Diverged."""
-        self.network.eval()
         logits = self._all_logits() if self._n <= DENSE_NODES else None
-        with torch.no_grad():
-            losses = self._losses()
+        losses = self._current_losses(logits)
         if not bool(torch.isfinite(losses).all()):
             raise Diverged(f"training diverged before step {self.step}", "lower the learning rate", self.step)
         return [
@@ -132,7 +130,7 @@ class NeuralTraining:
                 self.step,
                 self._rows(i, self._names[0]),
                 float(losses[i]),
-                None if logits is None else logits[i],
+                None if logits is None else logits[i, :, : self._n].numpy(),
             )
             for i, seed in enumerate(self.seeds)
         ]
@@ -144,7 +142,7 @@ class NeuralTraining:
             Final(
                 self._rows(i, self._names[0]),
                 self._rows(i, self._names[1]) if self._names[1] != self._names[0] else None,
-                logits[i],
+                logits[i, :, : self._n].numpy(),
                 self._of(i, "inner").detach().numpy().copy() if "inner" in self._weights else None,
             )
             for i in range(len(self.seeds))
@@ -155,7 +153,10 @@ class NeuralTraining:
         kept = learned_state(self._weights, self._optimiser)
         if len(self.seeds) == 1:
             return [{**kept, "random": self._random.numpy()}]
-        return [{name: value if value.ndim == 0 else value[i] for name, value in kept.items()} for i in _range(self)]
+        return [
+            {name: value if value.ndim == 0 else value[i] for name, value in kept.items()}
+            for i in range(len(self.seeds))
+        ]
 
     def restore(self, step: int, states: Sequence[Mapping[str, NDArray[Any]]]) -> None:
         """Go on from ``state()`` of ``step``."""
@@ -197,11 +198,20 @@ class NeuralTraining:
         found: Tensor = functional_call(self.network, (weights, buffers), (self._inputs,))
         return found
 
-    def _all_logits(self) -> NDArray[np.float32]:
-        """(seeds, n, n), without dropout."""
+    def _all_logits(self) -> Tensor:
+        """(seeds, n, vocabulary), without dropout."""
         self.network.eval()
         with torch.no_grad():
-            return self._each(self._logits).reshape(len(self.seeds), self._n, -1)[..., : self._n].numpy()
+            return self._each(self._logits).reshape(len(self.seeds), self._n, -1)
+
+    def _current_losses(self, logits: Tensor | None) -> Tensor:
+        """Every seed's loss without dropout, (seeds,), from all its logits where they are at hand."""
+        self.network.eval()
+        with torch.no_grad():
+            if logits is None:
+                return self._losses()
+            found: Tensor = vmap(self._loss.dense)(logits) if len(logits) > 1 else self._loss.dense(logits[0])[None]
+            return found
 
     def _of(self, i: int, name: str) -> Tensor:
         return self._weights[name] if len(self.seeds) == 1 else self._weights[name][i]
@@ -311,7 +321,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _range(training: NeuralTraining) -> range:
-    return range(len(training.seeds))

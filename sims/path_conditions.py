@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from .path_settings import PathSettings
+from .suggest import did_you_mean
 
 
 def choose_conditions(
@@ -24,8 +24,7 @@ def choose_conditions(
     """
     for name in only or ():
         if name not in conditions:
-            near = difflib.get_close_matches(name, conditions, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(name, conditions, "{}")
             raise ValueError(f"the preset has no condition {name!r}; {hint}it has {', '.join(conditions)}")
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     changes |= {"frozen": True} if frozen else {}

@@ -6,11 +6,11 @@ two CPU cores, and show which of two conditions learns, not the paper's accuraci
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .path_settings import PathSettings
+from .suggest import did_you_mean
 
 BASE = PathSettings(steps=600)
 MAMBA = replace(BASE, arch="mamba", layers=2, width=64, edge_batch=128, path_batch=32, learning_rate=4e-3)
@@ -119,6 +119,4 @@ def get_preset(name: str) -> PathPreset:
     """The preset called ``name``. Raises ValueError for another name, with the nearest."""
     if name in PRESETS:
         return PRESETS[name]
-    near = difflib.get_close_matches(name, PRESETS, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise ValueError(f"unknown preset {name!r}; {hint}choose {', '.join(PRESETS)}")
+    raise ValueError(f"unknown preset {name!r}; {did_you_mean(name, PRESETS, '{}')}choose {', '.join(PRESETS)}")

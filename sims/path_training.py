@@ -20,7 +20,7 @@ from fiedler.kernels import linear_cross_entropy
 from fiedler.kernels.causal_lm import output_head, trunk, verify_head
 from fiedler.theory import Graph
 
-from .architectures import build_causal_lm
+from .architectures import build_causal_lm, mamba_sizes
 from .geometry_guidance import make_guidance
 from .neural import learned_state, load_learned_state
 from .path_data import make_data
@@ -146,8 +146,6 @@ def build_path_model(settings: PathSettings, vocabulary: int, longest: int) -> A
 
     Input and output embeddings are tied. Raises ValueError for an architecture that is unknown or refuses the sizes.
     """
-    mamba = settings.arch.lower() in ("mamba", "mamba2")
-    options = {"state_size": settings.state_size, "expand": settings.expand} if mamba else {}
     return build_causal_lm(
         settings.arch,
         vocabulary=vocabulary,
@@ -158,7 +156,7 @@ def build_path_model(settings: PathSettings, vocabulary: int, longest: int) -> A
         init_std=settings.init_std,
         dropout=0.0,
         switches=Switches(frozen=settings.frozen),
-        **options,
+        **mamba_sizes(settings.arch, settings.state_size, settings.expand),
     )
 
 

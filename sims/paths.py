@@ -7,9 +7,8 @@ OUT/runs/CONDITION-seedS/                             one run folder each; see `
 from __future__ import annotations
 
 import dataclasses
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,12 @@ from .path_training import check_device, check_model
 from .run_files import take_up
 from .rundir import RunDir
 from .star_paths import star_paths
-from .stopping import Interrupted, StopRequest, stop_on_signals
+from .stopping import Interrupted, StopRequest, announced, stop_on_signals
 from .sweep_backend import dead_workers
 from .sweep_point import processes
 from .train import check_interval, check_seeds
 
 RUNS, STOP_FILE = "runs", ".stop"
-LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +138,7 @@ def _side_by_side(
     found: dict[tuple[str, int], PathRun] = {}
     file = todo[0].folder.parent / STOP_FILE
     calls = [delayed(_work)(job, options, str(file)) for job in todo]
-    with parallel_config("loky", n_jobs=count, inner_max_num_threads=1), _announced(file, stop):
+    with parallel_config("loky", n_jobs=count, inner_max_num_threads=1), announced(file, stop):
         try:
             for job, outcome in Parallel(return_as="generator_unordered", batch_size=1)(calls):
                 if isinstance(outcome, str):
@@ -175,23 +173,3 @@ def _run(
 ) -> PathRun:
     with one_thread():
         return run_path(parse(job.graph), job.settings, job.seed, job.folder, on_progress=report, stop=stop, **options)
-
-
-@contextmanager
-def _announced(file: Path, stop: StopRequest | None) -> Iterator[None]:
-    """While the context lasts, ``file`` appears once somebody asks to stop: workers look for it."""
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(LOOK_SECONDS):
-            if stop is not None and stop.asked:
-                file.touch()
-                return
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()

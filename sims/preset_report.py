@@ -15,6 +15,7 @@ from rich.text import Text
 
 from .gallery import gallery_caption, plot_gallery
 from .heat_maps import heat_maps_caption, plot_heat_maps
+from .markdown import environment_section, markdown_table
 from .mode_times_plot import mode_times_caption, plot_mode_times
 from .plots import save_figure
 from .preset_runs import STABLE, CellResult, Measured, measured
@@ -127,10 +128,10 @@ def preset_markdown(
         "",
     ]
     for cell, header, rows in preset_tables(results):
-        lines += [f"## {cell}", "", *_markdown(header, rows), ""]
+        lines += [f"## {cell}", "", *markdown_table(header, rows), ""]
     lines += [NOTES, "", "## Spectral bias", ""]
     for result in results:
-        lines += [f"### {result.cell.name}", "", *_markdown(*spectral_bias_rows(result.biases)), ""]
+        lines += [f"### {result.cell.name}", "", *markdown_table(*spectral_bias_rows(result.biases)), ""]
     lines += [*spectral_bias_notes(len(seeds)), ""]
     for path, caption in figures:
         lines += [f"![{caption.split('. ')[0]}]({path})", "", caption, ""]
@@ -139,16 +140,7 @@ def preset_markdown(
         for one in result.comparison.models:
             given = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items() if value != "")
             lines.append(f"- {result.cell.name}, **{one.model.title}**: {given}")
-    versions = ", ".join(f"{k} {v}" for k, v in environment.get("versions", {}).items() if v)
-    lines += [
-        "",
-        "## Environment",
-        "",
-        f"- command: `{environment.get('command')}`",
-        f"- commit: {environment.get('git_commit')}, {environment.get('time')}",
-        f"- {environment.get('processor')}; Python {environment.get('python')}; {versions}",
-        "",
-    ]
+    lines += ["", *environment_section(environment), ""]
     return "\n".join(lines)
 
 
@@ -165,11 +157,3 @@ def preset_rendering(results: Sequence[CellResult]) -> RenderableType:
             table.add_row(row[0], *(line.replace(", ", "\n") for line in lines))
         parts += [Text(cell, style="bold"), table]
     return Group(*parts, Text("mean±standard deviation over seeds, (published, one seed)", style="dim"))
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [
-        "| " + " | ".join(header) + " |",
-        "|" + "|".join("---" if i == 0 else "--:" for i in range(len(header))) + "|",
-        *("| " + " | ".join(row) + " |" for row in rows),
-    ]

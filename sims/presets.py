@@ -7,13 +7,13 @@ state (Mamba and the MLP on tiny graphs, which its release has no notebooks of) 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
 
 from fiedler.theory import parse
 
 from .models import Model, get_model
 from .published import GRAPHS
+from .suggest import did_you_mean
 from .tasks import Task
 
 STAR, GRID, CYCLE, IRREGULAR = GRAPHS
@@ -265,7 +265,5 @@ PRESETS = {
 def get_preset(name: str) -> Preset:
     """The preset called ``name``. Raises ValueError, suggesting the nearest, for any other name."""
     if name not in PRESETS:
-        near = difflib.get_close_matches(name, PRESETS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"unknown preset {name!r}; {hint}choose from {', '.join(PRESETS)}")
+        raise ValueError(f"unknown preset {name!r}; {did_you_mean(name, PRESETS)}choose from {', '.join(PRESETS)}")
     return PRESETS[name]

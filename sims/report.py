@@ -10,6 +10,7 @@ import numpy as np
 from fiedler.theory import TiedOptimum, effective_rank
 
 from .compare import Comparison, mean_and_deviation, scores_of_runs, summarise
+from .markdown import environment_section, markdown_table
 from .spectral_bias import spectral_bias_notes, spectral_bias_rows, spectral_biases
 
 # column title, key of the summary, number format
@@ -55,7 +56,7 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         "",
         f"![Theory lines through measured mode energies, Gram spectrum and embedding]({figure})",
         "",
-        *_markdown_table(header, rows),
+        *markdown_table(header, rows),
         "",
         "Mean ± standard deviation over seeds. `gram_error`: relative distance of the centred Gram matrix from the",
         "certified optimum after the best scale. `fiedler_score`: share of the centred energy in its column space.",
@@ -70,7 +71,7 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         *_rivals(comparison),
         "## Spectral bias",
         "",
-        *_markdown_table(*spectral_bias_rows(spectral_biases(comparison))),
+        *markdown_table(*spectral_bias_rows(spectral_biases(comparison))),
         "",
         *spectral_bias_notes(len(comparison.models[0].runs)),
         "",
@@ -87,16 +88,7 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         settings = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items())
         seeds = ", ".join(str(run.seed) for run in one.runs)
         lines.append(f"- **{one.model.title}** (seeds {seeds}): {settings}. {fitted}.")
-    versions = ", ".join(f"{k} {v}" for k, v in environment.get("versions", {}).items() if v)
-    lines += [
-        "",
-        "## Environment",
-        "",
-        f"- command: `{environment.get('command')}`",
-        f"- commit: {environment.get('git_commit')}, {environment.get('time')}",
-        f"- {environment.get('processor')}; Python {environment.get('python')}; {versions}",
-        "",
-    ]
+    lines += ["", *environment_section(environment), ""]
     return "\n".join(lines)
 
 
@@ -116,7 +108,7 @@ def _rivals(comparison: Comparison) -> list[str]:
     return [
         "## Other predictions",
         "",
-        *_markdown_table(header, rows),
+        *markdown_table(header, rows),
         "",
         "`gram_error` against each prediction, after the best scale. Theories without a rank of their own are taken at",
         "the optimum's, in whole eigenspaces.",
@@ -141,14 +133,6 @@ def _mean_and_spread(value: Mapping[str, float | None], fmt: str) -> str:
     if std <= ROUNDING * abs(mean):
         std = 0.0
     return f"{mean:{fmt}} ± {std:.1g}"
-
-
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [
-        "| " + " | ".join(header) + " |",
-        "|" + "|".join("---" if i == 0 else "--:" for i in range(len(header))) + "|",
-        *("| " + " | ".join(row) + " |" for row in rows),
-    ]
 
 
 def _predicted_row(title: str, optimum: TiedOptimum) -> list[str]:

@@ -17,6 +17,7 @@ class Interrupted(Exception):
 
 
 LOOK_SECONDS = 0.5  # between two looks for the file
+ANNOUNCE_SECONDS = 0.2  # between two looks at a request, to make the file
 
 
 class StopRequest:
@@ -57,3 +58,23 @@ def stop_on_signals(file: Path | None = None) -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def announced(file: Path, stop: StopRequest | None) -> Iterator[None]:
+    """While the context lasts, ``file`` appears once somebody asks to stop: workers look for it."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(ANNOUNCE_SECONDS):
+            if stop is not None and stop.asked:
+                file.touch()
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()

@@ -11,9 +11,8 @@ with.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from .files import write_text
 from .jsonio import from_json, to_json
 from .jsonlog import JsonLog
 from .lock import LOCK_FILE, locked
-from .stopping import Interrupted, StopRequest
+from .stopping import Interrupted, StopRequest, announced
 from .sweep_backend import BACKENDS, dead_workers, parallel_backend
 from .sweep_file import SweepPlan
 from .sweep_point import STOP_FILE, Outcome, Point, processes, read_failure, read_scores, run_point, write_failure
@@ -187,7 +186,7 @@ def _run(
 
     calls = [delayed(_work)(job, str(out), checkpoint_every) for job in batch]
     found, workers = get_active_backend()
-    with _announce_stop(out / STOP_FILE, stop):
+    with announced(out / STOP_FILE, stop):
         if found.supports_return_generator:
             yield from Parallel(return_as="generator_unordered", batch_size=1)(calls)
             return
@@ -199,26 +198,6 @@ def _run(
 
 def _work(job: Job, out: str, checkpoint_every: float | None) -> tuple[list[Outcome], Job]:
     return run_point(job.point, job.seeds, out, checkpoint_every), job
-
-
-@contextmanager
-def _announce_stop(file: Path, stop: StopRequest | None) -> Iterator[None]:
-    """While the context lasts, ``file`` appears once somebody asks to stop: workers look for it."""
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.2):
-            if stop is not None and stop.asked:
-                file.touch()
-                return
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
 
 
 def _begun(job: Job, out: Path) -> bool:

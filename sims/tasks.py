@@ -20,7 +20,7 @@ from fiedler.theory import (
     target_entropy,
     window_target,
 )
-from fiedler.theory.directions import DIRECTIONS, LINE_WEIGHTS
+from fiedler.theory.directions import DIRECTIONS, LINE_WEIGHTS, line_weights
 
 Floats = NDArray[np.float64]
 
@@ -101,15 +101,10 @@ class Task:
         "node": 1, and 0 for a node without a line; "line": the node's number of lines over their mean, so that the sum
         is n. Weights of edges count as repeated lines.
         """
-        lines = np.asarray(one_way_arcs(self.graph, self.edges).sum(axis=1)).ravel() + float(self.self_edges)
-        if not lines.any():
-            return None  # no line at all, which the target refuses
-        if self.weights == "line":
-            weight = np.asarray(lines / lines.mean())
-        elif self.directed:
-            weight = (lines > 0).astype(np.float64)
-        else:
-            return None
+        lines = one_way_arcs(self.graph, self.edges)
+        if (self.weights == "node" and not self.directed) or not (lines.nnz or self.self_edges):
+            return None  # all one; or no line at all, which the target refuses
+        weight = line_weights(lines, self.self_edges, self.weights)
         return None if (weight == 1.0).all() else weight
 
     @property

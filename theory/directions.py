@@ -68,10 +68,13 @@ def one_way_target(
     check_choice(weights, "weights", LINE_WEIGHTS)
     one_hop_sparse(graph, self_edges=self_edges)  # the error for isolated nodes, which names them
     target = directed_target(lines, dangling="uniform", self_edges=self_edges, label_smoothing=label_smoothing)
-    count = np.asarray(lines.sum(axis=1)).ravel() + (1.0 if self_edges else 0.0)
-    if weights == "node":
-        return target, (count > 0).astype(np.float64)
-    return target, np.asarray(count / count.mean())
+    return target, line_weights(lines, self_edges, weights)
+
+
+def line_weights(lines: sp.csr_array, self_edges: bool, weights: str) -> Array:
+    """w (n,) of the module for the ``lines`` of ``one_way_arcs``, of which there is at least one."""
+    count = np.asarray(lines.sum(axis=1)).ravel() + float(self_edges)
+    return np.asarray(count / count.mean() if weights == "line" else count > 0, dtype=np.float64)
 
 
 def _next_around(u: NDArray[np.integer], v: NDArray[np.integer], sides: tuple[int, ...]) -> NDArray[np.bool_]:
