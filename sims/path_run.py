@@ -1,14 +1,10 @@
-"""One run of a path task in its folder: trained, measured, saved, and taken up again from its last checkpoint.
-
-The folder is that of ``rundir``: metrics.jsonl has one line of metrics each record, modes.npz the same as arrays,
-embeddings.safetensors the node embeddings at the end. A finished folder is only read.
-"""
+"""One run of a path task in its folder; ``task_run`` trains, saves and takes it up again. embeddings.safetensors holds
+the node embeddings at the end."""
 
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,20 +14,10 @@ from numpy.typing import NDArray
 
 from fiedler.theory import Graph
 
-from .checkpoints import Checkpoint, read_checkpoint, usable_steps, write_checkpoint
-from .environment import describe_environment
-from .files import atomic_write
-from .guards import check_disk
-from .jsonio import to_json
-from .lock import locked
 from .path_settings import PathSettings
 from .path_training import PathTraining
-from .run_files import METRICS, take_up
-from .rundir import RunDir
-from .stopping import Interrupted, StopRequest
-from .train import CHECKPOINT_SECONDS, CHECKPOINT_SHARE
-
-SECONDS = "scores.json"  # holds how long the run trained, which no result depends on
+from .stopping import StopRequest
+from .task_run import run_task
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +33,6 @@ class PathRun:
     seconds: float
     parameters: int
     chance: float
-
-
-def record_steps(settings: PathSettings) -> list[int]:
-    """The steps that are measured: 0 and ``records`` more, evenly spread up to the last."""
-    spread = np.linspace(0, settings.steps, min(settings.records, settings.steps) + 1)
-    return sorted({int(step) for step in spread.round()})
 
 
 def describe_path_run(graph: Graph, settings: PathSettings, seed: int, device: str) -> dict[str, Any]:
@@ -82,104 +62,19 @@ def run_path(
 ) -> PathRun:
     """Train one seed in the folder ``out``, or go on with it, or read it where it is finished (``resume``).
 
-    Raises ValueError for a folder in use, other settings than a resumed run's or too small a disk, before anything is
-    written; Diverged when training diverges; Interrupted, with a checkpoint written, when ``stop`` asks.
+    Raises as ``run_task``, and ValueError for a graph, settings or a device that do not fit.
     """
-    config = describe_path_run(graph, settings, seed, device)
-    RunDir.check(out, overwrite=overwrite or resume)
-    began = time.perf_counter()
     training = PathTraining(graph, settings, seed, device=device)
-    check_disk(out, [training.state()], 1)
-    with locked(out):
-        folder = RunDir(out)
-        if not (resume and take_up(folder, config)):
-            folder = RunDir.create(out, config, overwrite=overwrite or resume)
-        folder.clean()
-        if folder.finished:
-            return _read(folder, training)
-        spent = _go_back(training, folder) if resume else 0.0
-        course = _Course(training, folder, config, spent, began)
-        course.train(checkpoint_every, on_progress or (lambda fraction: None), stop)
-        return _finish(course)
-
-
-class _Course:
-    """The training with what is written of it while it goes on."""
-
-    def __init__(
-        self, training: PathTraining, folder: RunDir, config: Mapping[str, Any], spent: float, began: float
-    ) -> None:
-        self.training, self.folder = training, folder
-        self._config, self._spent, self._began = to_json(config), spent, began
-
-    @property
-    def seconds(self) -> float:
-        return self._spent + time.perf_counter() - self._began
-
-    def train(self, every: float | None, report: Callable[[float], None], stop: StopRequest | None) -> None:
-        training = self.training
-        due = [step for step in record_steps(training.settings) if step >= training.step]
-        logged = {record["step"] for record in self.folder.read_metrics()}
-        saved, fresh = time.monotonic(), training.step
-        wait = CHECKPOINT_SECONDS if every is None else every
-        while True:
-            if due and training.step == due[0]:
-                if due.pop(0) not in logged:
-                    self.folder.append_metrics(training.measure())
-                report(training.step / training.settings.steps)
-            last = not due
-            asked = stop is not None and stop.asked and not last
-            if training.step > fresh and (last or asked or time.monotonic() - saved >= wait):
-                began = time.monotonic()
-                self._save()
-                saved, fresh = time.monotonic(), training.step
-                wait = max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (saved - began)) if every is None else every
-            if last:
-                return
-            if asked:
-                raise Interrupted(
-                    f"interrupted at step {training.step}, which is saved in {self.folder.path}: go on with --resume"
-                )
-            training.advance()
-
-    def _save(self) -> None:
-        log = np.frombuffer((self.folder.path / METRICS).read_bytes(), dtype=np.uint8)
-        arrays = {f"state/{name}": array for name, array in self.training.state().items()}
-        arrays |= {"metrics": log, "seconds": np.array(self.seconds)}
-        write_checkpoint(self.folder.checkpoints, Checkpoint(self.training.step, arrays, {"config": self._config}))
-
-
-def _go_back(training: PathTraining, folder: RunDir) -> float:
-    """Put ``training`` and the log at the newest checkpoint, or the log at nothing; the seconds spent until then."""
-    steps = usable_steps(folder.checkpoints)
-    found = read_checkpoint(folder.checkpoints, steps[0]) if steps else None
-    log, spent = b"", 0.0
-    if found is not None:
-        states = {name.removeprefix("state/"): a for name, a in found.arrays.items() if name.startswith("state/")}
-        training.restore(found.step, states)
-        log, spent = found.arrays["metrics"].tobytes(), float(found.arrays["seconds"])
-    if found is not None or (folder.path / METRICS).exists():
-        atomic_write(folder.path / METRICS, lambda stream: stream.write(log))
-        folder.append("resumed.jsonl", {"step": training.step, "environment": describe_environment()})
-    return spent
-
-
-def _finish(course: _Course) -> PathRun:
-    training, folder = course.training, course.folder
-    records = folder.read_metrics()
-    embedding, seconds = training.embedding(), course.seconds
-    folder.write_modes(**{name: np.array([record[name] for record in records]) for name in records[0]})
-    folder.write_embeddings({"embedding": embedding})
-    folder.write_scores({"seconds": seconds, **records[-1]})
-    folder.seal()
-    return _run(training, records, embedding, seconds)
-
-
-def _read(folder: RunDir, training: PathTraining) -> PathRun:
-    seconds = float(folder.read_scores()["seconds"]) if folder.is_final(SECONDS) else float("nan")
-    return _run(training, folder.read_metrics(), folder.read_embeddings()["embedding"], seconds)
-
-
-def _run(training: PathTraining, records: list[dict[str, Any]], embedding: NDArray[Any], seconds: float) -> PathRun:
-    numbers = training.parameters, training.data.chance
-    return PathRun(training.settings, training.seed, tuple(records), embedding.astype(np.float32), seconds, *numbers)
+    run = run_task(
+        training,
+        settings,
+        describe_path_run(graph, settings, seed, device),
+        out,
+        overwrite=overwrite,
+        resume=resume,
+        checkpoint_every=checkpoint_every,
+        on_progress=on_progress,
+        stop=stop,
+    )
+    embedding = run.arrays["embedding"].astype(np.float32)
+    return PathRun(settings, seed, run.records, embedding, run.seconds, training.parameters, training.data.chance)

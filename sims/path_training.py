@@ -108,6 +108,10 @@ class PathTraining:
         weight = self.model.get_input_embeddings().weight.detach().float().cpu().numpy()
         return np.ascontiguousarray(weight[self.data.vocabulary.node_tokens])
 
+    def results(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """What a finished run keeps: the embeddings of the nodes."""
+        return {"embedding": self.embedding()}, {}
+
     def state(self) -> dict[str, NDArray[Any]]:
         """What ``restore`` needs: weights, the optimiser's moments and the random state."""
         return {**learned_state(self._weights, self._optimiser), "generator": self._generator.get_state().numpy()}

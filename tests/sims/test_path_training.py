@@ -12,11 +12,12 @@ import torch
 from fiedler.sims.checkpoints import usable_steps
 from fiedler.sims.neural import one_thread
 from fiedler.sims.path_presets import PRESETS, get_preset
-from fiedler.sims.path_run import record_steps, run_path
+from fiedler.sims.path_run import run_path
 from fiedler.sims.path_settings import PathSettings
 from fiedler.sims.path_training import PathTraining, check_model
 from fiedler.sims.rundir import RunDir
 from fiedler.sims.stopping import Interrupted, StopRequest
+from fiedler.sims.task_run import record_steps
 from fiedler.sims.training import Diverged
 from fiedler.theory import parse
 
