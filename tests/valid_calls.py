@@ -34,11 +34,12 @@ from valid_inputs import (
     shrink,
     twice,
 )
+from valid_recall_calls import RECALL_CALLS
 
 # fmt: off
 RESULTS = frozenset({
     "BlockAlgebra", "CayleyTrajectory", "Certificate", "ClosedForm", "Colouring", "DecayThresholds",
-    "EarlyModes", "Eigenpairs", "Eigenspaces", "FactStorage", "Factors", "FlowPath", "GraphFlow",
+    "EarlyModes", "Eigenpairs", "Eigenspaces", "FactStorage", "Factors", "FlowPath", "GraphFlow", "MultiHopPlan",
     "GraphOptimum", "Integration", "LaplacianCoordinates", "MaxMargin", "MaxMarginLogits", "ModeTimes",
     "OneLayerTrajectory", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum", "SecondOrderChain",
     "StorageCost", "Symmetry", "Tangent", "TiedGramTrajectory", "TiedOptimum", "TiedTrajectory",
@@ -287,12 +288,5 @@ CALLS: dict[str, Call] = {
         "storage_cost",
         {"nodes": 5, "edges": 6, "dimension": 2.0, "levels": 4.0, "both_directions": True, "tied": True},
     ),
-    "code_dimension": call("code_dimension", {"attributes": 10, "coherence": 0.5}),
-    "fact_storage": call(
-        "fact_storage", {"subjects": 10, "relations": 3, "coherence": 0.5, "bits_per_coordinate": 2.0}
-    ),
-    "multi_hop_dimension": call(
-        "multi_hop_dimension",
-        {"attributes": 10, "relations": 3, "hops": 2, "chain_of_thought": False, "coherence": 0.5},
-    ),
 }
+CALLS |= RECALL_CALLS

@@ -1,4 +1,4 @@
-"""What should happen: graphs, targets, spectra, exact dynamics and certified optima of softmax embeddings.
+"""What should happen: graphs, targets, spectra, exact dynamics and certified optima of softmax embeddings; fact recall.
 
 NumPy and SciPy, float64, no torch. The public map of the package; each name is defined in the file of its concept.
 """
@@ -17,9 +17,12 @@ from .alignment import (
     principal_angles,
     vector_energy,
 )
+from .associative_memory import AssociativeMemory, associative_dimension, construct_associative
+from .attribute_codes import circle_codes, code_coherence, sign_codes, typical_coherence
 from .block_algebra import BlockAlgebra, block_algebra
 from .cayley_flow import CayleyTrajectory, cayley_flow
 from .certificate import Certificate
+from .chain_of_thought import chain_answers
 from .checked_loss import cross_entropy, log_sum_exp, residual, row_softmax, target_entropy
 from .closed_forms import closed_form_optimum, cycle_optimum, hamming_optimum, path_star_gram, torus_optimum
 from .closed_forms_base import ClosedForm
@@ -27,10 +30,13 @@ from .closed_forms_multipartite import multipartite_optimum
 from .closed_forms_untied_cycle import MaxMargin, untied_cycle_max_margin, untied_cycle_optimum
 from .coherent import Colouring, coherent_colouring
 from .decay_thresholds import DecayThresholds, decay_thresholds, target_decay_thresholds
+from .deep_memory import DeepMemory, construct_deep
 from .descent import tied_descent, tied_gram_descent, untied_descent
 from .directions import one_way_arcs, one_way_target
 from .eigensolver import Eigenpairs, laplacian_eigenpairs
+from .fact_memory import FactMemory, construct_memory, memory_from_codes
 from .fact_storage import FactStorage, code_dimension, fact_storage, multi_hop_dimension
+from .facts import Facts, compose_facts, random_facts
 from .finite_width import (
     WidthBands,
     WidthPrediction,
@@ -65,9 +71,14 @@ from .memory import (
     storage_cost,
 )
 from .mode_times import ModeTimes, early_spaces, measured_mode_times, reach_times
+from .multi_hop_bounds import multi_hop_bits, one_shot_dimension_bound, weight_bits_bound
+from .multi_hop_plan import MultiHopPlan, multi_hop_plan
 from .one_layer import OneLayerTrajectory, one_layer_descent, one_layer_equation, one_layer_flow, one_layer_logits
+from .one_shot_memory import OneShotMemory, construct_one_shot
 from .optimum import TiedOptimum, centre_gram, centre_rows, tied_optimum
 from .readers import read_graph
+from .recall_bounds import packing_dimension, random_margin_dimension, recall_bits
+from .recall_margins import margin_bound, recall_margins, worst_facts
 from .reduced_flow import ReducedTrajectory, reduced_flow
 from .reduced_optimum import ReducedOptimum, reduced_tied_optimum
 from .reduced_untied import ReducedUntiedOptimum, reduced_untied_optimum
@@ -95,18 +106,22 @@ from .walks import SecondOrderChain, co_occurrence, directed_target, node2vec_ta
 from .words import parse
 
 __all__ = [
+    "AssociativeMemory",
     "BlockAlgebra",
     "CayleyTrajectory",
     "Certificate",
     "ClosedForm",
     "Colouring",
     "DecayThresholds",
+    "DeepMemory",
     "EarlyModes",
     "Eigenpairs",
     "Eigenspaces",
     "Event",
+    "FactMemory",
     "FactStorage",
     "Factors",
+    "Facts",
     "FlowEquation",
     "FlowPath",
     "Graph",
@@ -117,7 +132,9 @@ __all__ = [
     "MaxMargin",
     "MaxMarginLogits",
     "ModeTimes",
+    "MultiHopPlan",
     "OneLayerTrajectory",
+    "OneShotMemory",
     "ReducedOptimum",
     "ReducedTrajectory",
     "ReducedUntiedOptimum",
@@ -135,19 +152,28 @@ __all__ = [
     "WidthPrediction",
     "as_graph",
     "associative_bits",
+    "associative_dimension",
     "associative_matrix",
     "block_algebra",
     "cayley_flow",
     "centre_gram",
     "centre_rows",
     "centred_support",
+    "chain_answers",
+    "circle_codes",
     "closed_form_optimum",
     "closed_form_spectrum",
     "co_occurrence",
+    "code_coherence",
     "code_dimension",
     "coefficient_norms",
     "coherent_colouring",
     "compact_start",
+    "compose_facts",
+    "construct_associative",
+    "construct_deep",
+    "construct_memory",
+    "construct_one_shot",
     "cross_entropy",
     "cycle_optimum",
     "cycle_storage",
@@ -189,9 +215,13 @@ __all__ = [
     "laplacian_eigenspaces",
     "log_sum_exp",
     "loss_falls_below",
+    "margin_bound",
     "measured_mode_times",
+    "memory_from_codes",
     "mode_energy",
+    "multi_hop_bits",
     "multi_hop_dimension",
+    "multi_hop_plan",
     "multipartite_optimum",
     "netmf_logits",
     "node2vec_target",
@@ -201,8 +231,10 @@ __all__ = [
     "one_layer_equation",
     "one_layer_flow",
     "one_layer_logits",
+    "one_shot_dimension_bound",
     "one_way_arcs",
     "one_way_target",
+    "packing_dimension",
     "parse",
     "path_star_code",
     "path_star_gram",
@@ -215,8 +247,12 @@ __all__ = [
     "qwem_matrix",
     "qwem_mode_energy",
     "qwem_times",
+    "random_facts",
+    "random_margin_dimension",
     "reach_times",
     "read_graph",
+    "recall_bits",
+    "recall_margins",
     "reduced_flow",
     "reduced_tied_optimum",
     "reduced_untied_optimum",
@@ -225,6 +261,7 @@ __all__ = [
     "second_order_chain",
     "shifted_adjacency_code",
     "shifted_pmi",
+    "sign_codes",
     "singular_factors",
     "space_energies",
     "spectrum",
@@ -245,6 +282,7 @@ __all__ = [
     "tied_optimum",
     "tied_tangent",
     "torus_optimum",
+    "typical_coherence",
     "untied_cycle_max_margin",
     "untied_cycle_optimum",
     "untied_descent",
@@ -256,8 +294,10 @@ __all__ = [
     "untied_max_margin",
     "untied_optimum",
     "vector_energy",
+    "weight_bits_bound",
     "wide_tied_start",
     "wide_untied_start",
     "width_bands",
     "window_target",
+    "worst_facts",
 ]
