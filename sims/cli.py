@@ -1,4 +1,4 @@
-"""The command line: fiedler theory | compare | train | score | paths | headroom | sweep | profile.
+"""The command line: fiedler theory | compare | train | score | paths | recall | headroom | sweep | profile.
 
 Bad input ends in one line on standard error and exit code 2, a failed computation in one line and exit code 1.
 ``--json`` prints one JSON object on standard output and nothing else; progress goes to standard error, and only to a
@@ -17,6 +17,7 @@ import typer
 from .cli_headroom import headroom
 from .cli_paths import paths
 from .cli_profile import profile
+from .cli_recall import recall
 from .cli_runs import compare, train
 from .cli_score import score
 from .cli_sweep import sweep
@@ -37,7 +38,7 @@ app = typer.Typer(
 
 INTERRUPTED = 130
 
-for command in (theory, compare, train, score, paths, headroom, sweep, profile):
+for command in (theory, compare, train, score, paths, recall, headroom, sweep, profile):
     app.command()(command)
 
 

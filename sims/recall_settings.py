@@ -1,0 +1,109 @@
+"""What a run of factual recall is: the facts, the model and the training, in one frozen value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+MOST_QUESTIONS = 5_000_000  # rows of token ids; a whole vocabulary and relations^hops multiply fast
+
+
+@dataclass(frozen=True)
+class RecallSettings:
+    """Hyper-parameters of one run, the same on every seed.
+
+    Facts: R ``relations``, each a random bijection from N ``subjects`` to ``attributes`` (0: as many as subjects;
+    fewer: a bijection modulo their number, so that each is used equally often). ``shared``: all relations answer with
+    the same attributes; False gives each relation its own. ``hops`` K > 1: entities are subjects and attributes at once, and
+    questions s, r_1 ... r_h of every length h <= K are asked for g_{r_h}(... g_{r_1}(s)); ``chain_of_thought``: the
+    model writes the entities in between before the answer; ``held_out``: share of the K-hop questions that are never
+    shown.
+    Model: ``arch`` (a word or config file for ``build_causal_lm``) of ``layers`` blocks, ``heads``, embedding dimension
+    ``width``, ``neurons`` in each perceptron with ReLU; ``layer_norm``, ``attention``; ``frozen``: subject embeddings
+    stay as drawn (associative memory).
+    Training: AdamW on ``batch`` questions a step (0: all of them), linear warm-up over ``warmup`` steps, then a cosine
+    to ``floor`` times the ``learning_rate``; decoupled ``weight_decay`` of every weight. ``records``: how often the run
+    is measured, beside its start.
+
+    Raises ValueError for a value out of range.
+    """
+
+    subjects: int = 200
+    relations: int = 4
+    attributes: int = 0
+    shared: bool = True
+    hops: int = 1
+    chain_of_thought: bool = False
+    held_out: float = 0.0
+    arch: str = "gpt2"
+    layers: int = 1
+    heads: int = 1
+    width: int = 128
+    neurons: int = 256
+    layer_norm: bool = True
+    attention: bool = True
+    frozen: bool = False
+    init_std: float = 0.05
+    steps: int = 2000
+    batch: int = 0
+    learning_rate: float = 3e-3
+    weight_decay: float = 3.0
+    warmup: int = 100
+    floor: float = 0.05
+    records: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("subjects", "relations", "hops", "layers", "heads", "width", "neurons", "steps", "records"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        for name in ("attributes", "batch", "warmup"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be >= 0; got {getattr(self, name)}")
+        for name in ("learning_rate", "init_std"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a positive number; got {value}")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"weight_decay must be >= 0; got {self.weight_decay}")
+        if not 0 <= self.floor <= 1:
+            raise ValueError(f"floor must be a share of the learning rate in [0, 1]; got {self.floor}")
+        if not 0 <= self.held_out < 1:
+            raise ValueError(f"held_out must be a share in [0, 1); got {self.held_out}")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
+        if not (self.attributes == 0 or 2 <= self.attributes <= self.subjects) or self.subjects < 2:
+            raise ValueError(
+                f"attributes must be 2 ... {self.subjects} (one for each of at least two subjects), or 0 for as many; "
+                f"got {self.attributes} for {self.subjects} subjects"
+            )
+        self._check_hops()
+        if self.questions > MOST_QUESTIONS:
+            raise ValueError(f"{self.questions:.1e} questions are above {MOST_QUESTIONS:.0e}: fewer subjects or hops")
+
+    def _check_hops(self) -> None:
+        if self.hops == 1:
+            if self.chain_of_thought or self.held_out:
+                raise ValueError("chain_of_thought and held_out are for questions of two hops or more; raise hops")
+            return
+        if not self.shared or self.attributes not in (0, self.subjects):
+            raise ValueError("several hops need one set of entities: leave shared and attributes as they are")
+        if self.frozen:
+            raise ValueError("frozen subject embeddings are the control of one hop; leave frozen or hops out")
+
+    @property
+    def attribute_count(self) -> int:
+        """A, the attributes of one relation."""
+        return self.attributes or self.subjects
+
+    @property
+    def questions(self) -> int:
+        """All questions of 1 ... K hops."""
+        return self.subjects * sum(self.relations**h for h in range(1, self.hops + 1))
+
+    def rate(self, step: int) -> float:
+        """The learning rate of step ``step`` (from 0)."""
+        warmup = min(self.warmup, self.steps)
+        if step < warmup:
+            return self.learning_rate * (step + 1) / warmup
+        share = (step - warmup) / max(1, self.steps - warmup)
+        return self.learning_rate * (self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * share)))
