@@ -26,8 +26,10 @@ STRUCTURE = (
     ("R² shuffled", "superposition_r2_shuffled"),
     ("probe", "probe_accuracy"),
     ("probe, shuffled", "probe_accuracy_shuffled"),
-    ("overlap of maps", "subspace_overlap"),
+    ("overlap", "subspace_overlap"),
+    ("random", "subspace_overlap_chance"),
     ("gate selectivity", "gate_selectivity"),
+    ("shuffled", "gate_selectivity_shuffled"),
     ("silenced: own", "ablation_own"),
     ("silenced: others", "ablation_others"),
     ("swap: own", "intervention_success"),
@@ -39,9 +41,10 @@ most likely token; margin: of the worst fact. Transfer to new facts, with everyt
 closed form (regression of the learned embeddings on attribute codes), gradient on the embeddings alone, random
 embeddings. R²: variance of subject embeddings explained by codes of their attributes, on subjects left out of the fit,
 and with facts shuffled. Probe: attribute of a left-out subject from its embedding, by a linear map to its code, over
-relations. Overlap of maps: of the subspaces that different relations write to (0 orthogonal). Gate selectivity: share
-of the neurons' variance that the relation alone explains; silenced: accuracy on a relation, and on the others, without
-the neurons most selective for it. Swap: one attribute's code is replaced in an embedding: how often the answer to that
+relations. Overlap: mean cos² between the subspaces that two relations write to (0 orthogonal), and of random subspaces.
+Gate selectivity: (R f - 1) / (R - 1), f the largest share of a neuron's energy in one relation (1: the construction's
+gates), and with questions shuffled; silenced: accuracy on a relation, and on the others, without the H/R neurons most
+selective for it. Swap: one attribute's code is replaced in an embedding: how often the answer to that
 relation becomes the new one, how often the others stay, and the first for a random direction of the same length."""
 
 

@@ -139,8 +139,6 @@ def _work(job: Job[R], folder: Path, options: Mapping[str, Any], stop_file: str)
             return job, str(error)
 
 
-def _run(
-    job: Job[R], folder: Path, options: Mapping[str, Any], stop: StopRequest | None, report: Progress | None
-) -> R:
+def _run(job: Job[R], folder: Path, options: Mapping[str, Any], stop: StopRequest | None, report: Progress | None) -> R:
     with one_thread():
         return job.run(folder, on_progress=report, stop=stop, **options)
