@@ -54,7 +54,7 @@ def describe_construction(
     margin = min(one["margin"] for one in each)
     storage = fact_storage(subjects, relations)
     packing = None
-    if 0 < margin and count > 1:
+    if margin > 0 and count > 1:
         radius = relations**0.5 if dimension is None else float(relations)  # |e_s| of R unit vectors
         packing = packing_dimension(count, relations, margin=margin, radius=radius)
     return {

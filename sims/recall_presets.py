@@ -44,7 +44,12 @@ def hop_conditions(base: RecallSettings, hops: int = MOST_HOPS, layers: int = MO
 
 PRESETS: dict[str, RecallPreset] = {
     "structure": RecallPreset(
-        "trained and with frozen subject embeddings", {"trained": BASE, "frozen_embeddings": replace(BASE, frozen=True)}
+        "trained, with frozen subject embeddings, and with frozen codes too",
+        {
+            "trained": BASE,
+            "frozen_subjects": replace(BASE, frozen=True),
+            "frozen_embeddings": replace(BASE, frozen=True, frozen_codes=True),
+        },
     ),
     "parts": RecallPreset(
         "what the predicted structure depends on",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+CODE_SCALE = 6.0  # of frozen codes: short ones cannot grow, and all the training goes into the norm before them
 MOST_QUESTIONS = 5_000_000  # rows of token ids; a whole vocabulary and relations^hops multiply fast
 
 
@@ -14,13 +15,14 @@ class RecallSettings:
 
     Facts: R ``relations``, each a random bijection from N ``subjects`` to ``attributes`` (0: as many as subjects;
     fewer: a bijection modulo their number, so that each is used equally often). ``shared``: all relations answer with
-    the same attributes; False gives each relation its own. ``hops`` K > 1: entities are subjects and attributes at once, and
-    questions s, r_1 ... r_h of every length h <= K are asked for g_{r_h}(... g_{r_1}(s)); ``chain_of_thought``: the
-    model writes the entities in between before the answer; ``held_out``: share of the K-hop questions that are never
-    shown.
+    the same attributes; False gives each relation its own. ``hops`` K > 1: entities are subjects and attributes at
+    once, and questions s, r_1 ... r_h of every length h <= K are asked for g_{r_h}(... g_{r_1}(s));
+    ``chain_of_thought``: the model writes the entities in between before the answer; ``held_out``: share of the K-hop
+    questions that are never shown.
     Model: ``arch`` (a word or config file for ``build_causal_lm``) of ``layers`` blocks, ``heads``, embedding dimension
     ``width``, ``neurons`` in each perceptron with ReLU; ``layer_norm``, ``attention``; ``frozen``: subject embeddings
-    stay as drawn (associative memory).
+    stay as drawn; ``frozen_codes``: output embeddings too, each number CODE_SCALE times as large. With both, the facts
+    are left to the matrices in between: an associative memory.
     Training: AdamW on ``batch`` questions a step (0: all of them), linear warm-up over ``warmup`` steps, then a cosine
     to ``floor`` times the ``learning_rate``; decoupled ``weight_decay`` of every weight. ``records``: how often the run
     is measured, beside its start.
@@ -43,6 +45,7 @@ class RecallSettings:
     layer_norm: bool = True
     attention: bool = True
     frozen: bool = False
+    frozen_codes: bool = False
     init_std: float = 0.05
     steps: int = 2000
     batch: int = 0
@@ -87,8 +90,8 @@ class RecallSettings:
             return
         if not self.shared or self.attributes not in (0, self.subjects):
             raise ValueError("several hops need one set of entities: leave shared and attributes as they are")
-        if self.frozen:
-            raise ValueError("frozen subject embeddings are the control of one hop; leave frozen or hops out")
+        if self.frozen or self.frozen_codes:
+            raise ValueError("frozen embeddings are the control of one hop; leave frozen, frozen_codes or hops out")
 
     @property
     def attribute_count(self) -> int:

@@ -19,7 +19,7 @@ from .neural import learned_state, load_learned_state
 from .path_training import check_device
 from .recall_data import IGNORED, Questions, RecallVocabulary, make_recall_data
 from .recall_model import RecallModel
-from .recall_settings import RecallSettings
+from .recall_settings import CODE_SCALE, RecallSettings
 from .training import Diverged
 
 BATCH_STREAM = 8  # tells this use of a seed from the others
@@ -46,8 +46,13 @@ class RecallTraining:
         self._tokens, self._targets = tokens.to(self.device), targets.to(self.device)
         self.model.check(self._tokens[:2])
         self._weights: dict[str, Tensor] = dict(self.model.lm.named_parameters())
+        if settings.frozen_codes:
+            with torch.no_grad():
+                self.model.unembedding.mul_(CODE_SCALE)
+            self.model.unembedding.requires_grad_(False)
+        trained = [weight for weight in self._weights.values() if weight.requires_grad]
         self._optimiser = torch.optim.AdamW(
-            self.model.lm.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+            trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self._frozen = self.model.subjects.clone() if settings.frozen else None
         seeds = np.random.SeedSequence((seed, BATCH_STREAM)).generate_state(1)

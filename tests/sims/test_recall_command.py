@@ -27,7 +27,7 @@ def test_the_answer_holds_every_condition_seed_and_step(capsys: Capture) -> None
     found = answer(capsys, "recall", *TINY, "--out", "out")
     assert (found["subjects"], found["relations"], found["attributes"], found["dimension"]) == (8, 2, 8, 16)
     assert found["chance"] == 1 / 8
-    assert list(found["conditions"]) == ["trained", "frozen_embeddings"]
+    assert list(found["conditions"]) == ["trained", "frozen_subjects", "frozen_embeddings"]
     for name, one in found["conditions"].items():
         assert [run["seed"] for run in one["per_seed"]] == [0, 1]
         for key in ("accuracy", "transfer_accuracy", "random_control", "margin"):
@@ -92,7 +92,7 @@ def test_the_construction_recalls_everything(capsys: Capture) -> None:
 
 def test_a_dry_run_says_the_size_and_writes_nothing(capsys: Capture) -> None:
     found = answer(capsys, "recall", *TINY, "--dry-run")["estimates"]
-    assert [one["condition"] for one in found] == ["trained", "frozen_embeddings"]
+    assert [one["condition"] for one in found] == ["trained", "frozen_subjects", "frozen_embeddings"]
     assert found[0]["questions"] == 16
     assert found[0]["vocabulary"] == 8 + 2 + 8
     assert "16 questions" in table(capsys, "recall", *TINY, "--dry-run", "--only", "trained")

@@ -121,6 +121,11 @@ def test_frozen_subjects_stay_and_the_rest_learns() -> None:
     free = RecallTraining(TINY, 0)
     free.advance()
     assert not torch.equal(free.model.subjects, start)
+    codes = RecallTraining(replace(TINY, frozen_codes=True), 0)
+    drawn = codes.model.unembedding.detach().clone()
+    codes.advance()
+    assert torch.equal(codes.model.unembedding, drawn)
+    assert not torch.equal(codes.model.subjects, start)
 
 
 def test_replaced_embeddings_answer_as_tokens_do() -> None:
@@ -166,7 +171,9 @@ class StopAt(StopRequest):
         return self.looks > 6
 
 
-@pytest.mark.parametrize("settings", [TINY, TWO_HOPS, replace(TINY, frozen=True)], ids=["batch", "hops", "frozen"])
+@pytest.mark.parametrize(
+    "settings", [TINY, TWO_HOPS, replace(TINY, frozen=True, frozen_codes=True)], ids=["batch", "hops", "frozen"]
+)
 def test_a_resumed_run_ends_in_the_same_bytes(settings: RecallSettings, tmp_path: Path) -> None:
     whole = run_recall(settings, 1, False, tmp_path / "whole")
     with pytest.raises(Interrupted):
@@ -194,7 +201,7 @@ def test_divergence_is_said_with_its_step(tmp_path: Path) -> None:
         ({"attributes": 7}, "got 7 for 6 subjects"),
         ({"held_out": 0.5}, "raise hops"),
         ({"hops": 2, "shared": False}, "one set of entities"),
-        ({"hops": 2, "frozen": True}, "leave frozen or hops out"),
+        ({"hops": 2, "frozen": True}, "leave frozen, frozen_codes or hops out"),
         ({"hops": 40}, "fewer subjects or hops"),
         ({"heads": 3}, "multiple of heads 3"),
         ({"weight_decay": float("nan")}, "weight_decay must be >= 0"),
