@@ -29,8 +29,8 @@ def describe_hop_map(result: RecallResult) -> dict[str, Any]:
     """``cells``: hops, layers, chain_of_thought, mean accuracy on the longest questions, seeds' own, whether it is
     memorised (mean >= 0.95) and predicted to be (None on the models of one layer, which calibrate it), and the
     construction's dimension; ``one_layer_hops`` h; ``agree``, ``predicted``: cells predicted right, and predicted at
-    all; ``dimension_bound``: for each hop the least dimension of a subject's vector by counting, 32 bits a coordinate,
-    where no weight knows the facts."""
+    all; ``dimension_bound``: for each hop the least dimension of a subject's vector by counting, one bit a coordinate
+    as in the construction, where no weight knows the facts."""
     first = next(iter(result.runs.values()))[0].settings
     cells: list[dict[str, Any]] = []
     for runs in result.runs.values():
@@ -64,7 +64,7 @@ def describe_hop_map(result: RecallResult) -> dict[str, Any]:
         "agree": sum(cell["predicted"] == cell["memorised"] for cell in asked),
         "predicted": len(asked),
         "dimension_bound": {
-            str(k): one_shot_dimension_bound(first.subjects, first.relations, k, bits_per_coordinate=32) for k in hops
+            str(k): one_shot_dimension_bound(first.subjects, first.relations, k, bits_per_coordinate=1) for k in hops
         },
     }
 
@@ -93,7 +93,7 @@ def hop_figure(found: Mapping[str, Any]) -> Figure:
     """Left: accuracy of every depth (rows) on every number of hops, and the predicted boundary (black; right of it a
     cell should fail). Right: the dimension that the constructions need, against the width that was trained."""
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(10.5, 4.0), layout="constrained")
+        figure = plt.figure(figsize=(11.0, 4.0), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.0))
         _draw_map(left, found)
         _draw_dimensions(right, found)
@@ -112,19 +112,17 @@ def _draw_map(ax: Axes, found: Mapping[str, Any]) -> None:
                 values[i, j] = cell["accuracy"]
                 colour = "white" if cell["accuracy"] < 0.55 else "black"
                 ax.text(j, i, f"{cell['accuracy']:.2f}", ha="center", va="center", color=colour, fontsize=9)
-        reach = len(hops) if name == WRITTEN else sum(k <= found["one_layer_hops"] * int(name) for k in hops)
+    reaches = [len(hops) * (found["one_layer_hops"] > 0) if name == WRITTEN else
+               sum(k <= found["one_layer_hops"] * int(name) for k in hops) for name in names]  # fmt: skip
+    for i, reach in enumerate(reaches):
         ax.plot([reach - 0.5] * 2, [i - 0.5, i + 0.5], color="black", lw=2.2)
-        after = len(hops) if i + 1 < len(names) and names[i + 1] == WRITTEN else None
-        if i + 1 < len(names):
-            following = (
-                after if after is not None else sum(k <= found["one_layer_hops"] * int(names[i + 1]) for k in hops)
-            )
-            ax.plot([reach - 0.5, following - 0.5], [i + 0.5] * 2, color="black", lw=2.2)
+        if i > 0:
+            ax.plot([reaches[i - 1] - 0.5, reach - 0.5], [i - 0.5] * 2, color="black", lw=2.2)
     ax.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     ax.set_xticks(range(len(hops)), [str(k) for k in hops])
     ax.set_yticks(range(len(names)), names)
     ax.set(xlabel="hops", ylabel="layers", xlim=(-0.55, len(hops) - 0.45))
-    ax.set_title("accuracy; black: predicted boundary, calibrated on one layer", loc="left")
+    ax.set_title("accuracy; black: predicted boundary", loc="left")
     for spine in ax.spines.values():
         spine.set_visible(False)
 
@@ -144,7 +142,7 @@ def _draw_dimensions(ax: Axes, found: Mapping[str, Any]) -> None:
         )
     bound = {int(k): value for k, value in found["dimension_bound"].items()}
     ax.plot(
-        list(bound), list(bound.values()), color="black", lw=1.2, ls="--", label="counting bound, facts not in weights"
+        list(bound), list(bound.values()), color="black", lw=1.2, ls="--", label="counting bound, one bit a coordinate"
     )
     ax.axhline(found["width"], color="black", lw=1.0, ls=(0, (1, 2)), label="width trained")
     ax.set_yscale("log")

@@ -12,29 +12,29 @@ from .recall_scaling_report import scaling_rows
 
 Rows = list[list[str]]
 
-# Column title, key of a condition's means. Columns no condition has are left out.
+# Row title, key of a condition's means. Rows no condition has are left out.
 RECALL = (
     ("recall", "accuracy"),
     ("margin", "margin"),
     ("held out", "held_out_accuracy"),
-    ("closed form", "transfer_accuracy"),
-    ("by gradient", "gradient_transfer_accuracy"),
-    ("random", "random_control"),
+    ("transfer, closed form", "transfer_accuracy"),
+    ("transfer, by gradient", "gradient_transfer_accuracy"),
+    ("transfer, random embeddings", "random_control"),
 )
 STRUCTURE = (
-    ("R² held out", "superposition_r2_held_out"),
-    ("R² shuffled", "superposition_r2_shuffled"),
+    ("R², held out", "superposition_r2_held_out"),
+    ("R², facts shuffled", "superposition_r2_shuffled"),
     ("probe", "probe_accuracy"),
-    ("probe, shuffled", "probe_accuracy_shuffled"),
+    ("probe, facts shuffled", "probe_accuracy_shuffled"),
     ("overlap", "subspace_overlap"),
-    ("random", "subspace_overlap_chance"),
+    ("overlap, random subspaces", "subspace_overlap_chance"),
     ("gate selectivity", "gate_selectivity"),
-    ("shuffled", "gate_selectivity_shuffled"),
+    ("gate selectivity, questions shuffled", "gate_selectivity_shuffled"),
     ("silenced: own", "ablation_own"),
     ("silenced: others", "ablation_others"),
     ("swap: own", "intervention_success"),
     ("swap: others kept", "intervention_others_kept"),
-    ("swap: random", "intervention_random_success"),
+    ("swap: random direction", "intervention_random_success"),
 )
 LEGEND = """Means over seeds with 95 % intervals of the mean (Student's t). Recall: share of all facts answered by the
 most likely token; margin: of the worst fact. Transfer to new facts, with everything but subject embeddings frozen:
@@ -61,8 +61,8 @@ def recall_tables(answer: Mapping[str, Any]) -> list[tuple[str, list[str], Rows]
     for title, columns in ((f"{sizes}, chance {answer['chance']:.3g}", RECALL), ("predicted structure", STRUCTURE)):
         shown = [(name, key) for name, key in columns if any(_finite(one["mean"], key) for one in conditions.values())]
         if shown:
-            rows = [[_word(name), *(_cell(one, key) for _, key in shown)] for name, one in conditions.items()]
-            found.append((title, ["condition", *(name for name, _ in shown)], rows))
+            rows = [[name, *(_cell(one, key) for one in conditions.values())] for name, key in shown]
+            found.append((title, ["", *map(_word, conditions)], rows))
     return found
 
 

@@ -47,15 +47,10 @@ def test_the_answer_holds_every_condition_seed_and_step(capsys: Capture) -> None
     assert kept["transfer_accuracy"] == found["conditions"]["trained"]["per_seed"][1]["transfer_accuracy"]
 
 
-def test_a_resumed_folder_is_read_and_side_by_side_is_the_same(capsys: Capture) -> None:
-    options = (*TINY[:-2], "--only", "trained", "--steps", "4")
-    found = answer(capsys, "recall", *options, "--jobs", "1", "--out", "one")
-    assert answer(capsys, "recall", *options, "--jobs", "1", "--out", "one", "--resume") == found
-    beside = answer(capsys, "recall", *options, "--jobs", "2", "--out", "two")
-    for one in (found, beside):
-        for run in one["conditions"]["trained"]["per_seed"]:
-            del run["seconds"]
-    assert beside == found
+def test_a_resumed_folder_is_only_read(capsys: Capture) -> None:
+    options = (*TINY, "--only", "trained", "--out", "one")
+    found = answer(capsys, "recall", *options)
+    assert answer(capsys, "recall", *options, "--resume") == found
 
 
 def test_the_map_over_hops_prints_its_table(capsys: Capture) -> None:

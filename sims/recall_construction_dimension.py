@@ -1,0 +1,75 @@
+"""The smallest dimension at which a construction recalls every fact, measured by building it.
+
+blocks: the geometric memory with d = R k, one block of k coordinates a relation. rotations: the same memory with k = d,
+each relation's codes turned by a random rotation of the whole space. associative: random subject embeddings and one
+d x d matrix a relation. Codes are random signs, drawn anew for every dimension.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+
+from fiedler.theory import Facts, construct_associative, construct_memory, random_facts, recall_margins
+
+from .recall_dimension import SmallestWidth, Trial, search_width, width_grid
+
+CONSTRUCTIONS = ("blocks", "rotations", "associative")
+LARGEST = 1024  # dimension of rotations and associative memories that is tried
+LONGEST_CODE = 64  # of blocks: two of 10^9 codes agree with probability below 0.03
+MARGIN = 1e-9  # above the rounding of float64, below the least margin of different codes, 2/k
+CODE_STREAM = 9  # tells this use of a seed from the others
+
+
+def smallest_construction(name: str, subjects: int, relations: int, seed: int) -> SmallestWidth:
+    """The smallest dimension at which the construction ``name`` recalls all of ``random_facts(N, R)`` of ``seed``.
+
+    blocks: every k = 1, 2, ... in turn; else by bisection over ``width_grid``. Raises ValueError for another name.
+    """
+    if name not in CONSTRUCTIONS:
+        raise ValueError(f"unknown construction {name!r}; use one of {', '.join(CONSTRUCTIONS)}")
+    facts = random_facts(subjects, relations, seed=seed)
+    if name != "blocks":
+        return search_width(lambda width: _build(name, facts, width, seed), width_grid(2, LARGEST), 1.0)
+    began, tried = time.perf_counter(), []
+    for k in range(1, LONGEST_CODE + 1):
+        tried.append(_build(name, facts, k, seed))
+        if tried[-1].accuracy == 1.0:
+            return SmallestWidth(relations * k, tuple(tried), time.perf_counter() - began)
+    return SmallestWidth(None, tuple(tried), time.perf_counter() - began)
+
+
+def predicted_code_dimension(attributes: int) -> int:
+    """The median over draws of the smallest k at which blocks recall every fact.
+
+    Blocks recall exactly, so all they need is N = ``attributes`` different codes: of random signs in R^k with
+    probability p_k = prod_{i<N} (1 - i/2^k), and the first success is at most k with probability
+    1 - prod_{j<=k} (1 - p_j). Grows like 2 log2 N. Raises ValueError for fewer than two.
+    """
+    if attributes < 2:
+        raise ValueError(f"attributes must be at least 2; got {attributes}")
+    missed, k = 1.0, 0
+    while missed > 0.5:
+        k += 1
+        missed *= 1 - chance_of_different_codes(attributes, k)
+    return k
+
+
+def chance_of_different_codes(attributes: int, k: int) -> float:
+    """p_k above."""
+    if attributes > 2**k:
+        return 0.0
+    return math.exp(float(np.log1p(-np.arange(attributes) / 2.0**k).sum()))
+
+
+def _build(name: str, facts: Facts, width: int, seed: int) -> Trial:
+    """``width``: d, or k of blocks."""
+    drawn = int(np.random.SeedSequence((seed, width, CODE_STREAM)).generate_state(1)[0])
+    if name == "associative":
+        margins = construct_associative(facts, dimension=width, code_dimension=width, seed=drawn).margins(facts)
+        return Trial(width, float((margins > MARGIN).mean()), 0)
+    given = None if name == "blocks" else width
+    memory = construct_memory(facts.attributes, facts.relations, code_dimension=width, dimension=given, seed=drawn)
+    return Trial(memory.dimension, float((recall_margins(memory, facts) > MARGIN).mean()), 0)
