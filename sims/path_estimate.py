@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +10,12 @@ import torch
 
 from fiedler.theory import Graph
 
-from .checkpoints import KEPT
 from .estimate import duration
 from .guards import size
-from .neural import one_thread
 from .path_data import make_data
 from .path_settings import PathSettings
 from .path_training import PathTraining, build_path_model
-from .sweep_point import processes
-
-TIMED_STEPS = 4  # after the first, which also allocates
-STATE_BYTES = 12  # of a checkpoint for each weight: it and its two moments in float32
+from .task_estimate import disk_bytes, training_seconds
 
 
 @dataclass(frozen=True)
@@ -63,25 +57,14 @@ def _estimate(
         model = build_path_model(settings, data.vocabulary.size, data.longest)
     parameters = sum(weight.numel() for weight in model.parameters())
     here = device == "cpu" or torch.cuda.is_available()
-    seconds = _seconds(graph, settings, seeds, device, jobs) if here else None
-    disk = len(seeds) * (KEPT + 1) * STATE_BYTES * parameters
+    seconds = None
+    if here:
+        training = PathTraining(graph, settings, seeds[0], device=device)
+        seconds = training_seconds(training, settings.steps, len(seeds), device, jobs)
+    disk = disk_bytes(parameters, len(seeds))
     when = "time unknown, no CUDA GPU here" if seconds is None else f"about {duration(seconds)} of training"
     text = (
         f"{name} on {graph.name}, {parameters:,} weights, {data.vocabulary.size:,} tokens in the vocabulary, "
         f"{tokens:,} a step, {settings.steps:,} steps x {len(seeds)} seed(s): {when}, up to {size(disk)} in {folder}"
     )
     return PathEstimate(name, parameters, data.vocabulary.size, tokens, settings.steps, len(seeds), seconds, disk, text)
-
-
-def _seconds(graph: Graph, settings: PathSettings, seeds: Sequence[int], device: str, jobs: int | None) -> float:
-    with one_thread():
-        training = PathTraining(graph, settings, seeds[0], device=device)
-        training.advance()
-        began = time.perf_counter()
-        for _ in range(TIMED_STEPS):
-            training.advance()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        each = (time.perf_counter() - began) / TIMED_STEPS
-    rounds = len(seeds) if device == "cuda" else -(-len(seeds) // min(len(seeds), processes(jobs)))
-    return rounds * settings.steps * each

@@ -7,7 +7,6 @@ d x d matrix a relation. Codes are random signs, drawn anew for every dimension.
 
 from __future__ import annotations
 
-import math
 import time
 
 import numpy as np
@@ -39,29 +38,6 @@ def smallest_construction(name: str, subjects: int, relations: int, seed: int) -
         if tried[-1].accuracy == 1.0:
             return SmallestWidth(relations * k, tuple(tried), time.perf_counter() - began)
     return SmallestWidth(None, tuple(tried), time.perf_counter() - began)
-
-
-def predicted_code_dimension(attributes: int) -> int:
-    """The median over draws of the smallest k at which blocks recall every fact.
-
-    Blocks recall exactly, so all they need is N = ``attributes`` different codes: of random signs in R^k with
-    probability p_k = prod_{i<N} (1 - i/2^k), and the first success is at most k with probability
-    1 - prod_{j<=k} (1 - p_j). Grows like 2 log2 N. Raises ValueError for fewer than two.
-    """
-    if attributes < 2:
-        raise ValueError(f"attributes must be at least 2; got {attributes}")
-    missed, k = 1.0, 0
-    while missed > 0.5:
-        k += 1
-        missed *= 1 - chance_of_different_codes(attributes, k)
-    return k
-
-
-def chance_of_different_codes(attributes: int, k: int) -> float:
-    """p_k above."""
-    if attributes > 2**k:
-        return 0.0
-    return math.exp(float(np.log1p(-np.arange(attributes) / 2.0**k).sum()))
 
 
 def _build(name: str, facts: Facts, width: int, seed: int) -> Trial:

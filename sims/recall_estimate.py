@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
-from .checkpoints import KEPT
 from .estimate import duration
 from .guards import size
-from .neural import one_thread
 from .path_training import check_device
 from .recall_settings import RecallSettings
 from .recall_training import RecallTraining
-from .sweep_point import processes
-
-TIMED_STEPS = 4  # after the first, which also allocates
-STATE_BYTES = 12  # of a checkpoint for each weight: it and its two moments in float32
+from .task_estimate import disk_bytes, training_seconds
 
 
 @dataclass(frozen=True)
@@ -54,19 +46,10 @@ def estimate_recall(
 def _estimate(
     name: str, settings: RecallSettings, seeds: Sequence[int], folder: Path, device: str, jobs: int | None
 ) -> RecallEstimate:
-    with one_thread():
-        training = RecallTraining(settings, seeds[0], device=device)
-        training.advance()
-        began = time.perf_counter()
-        for _ in range(TIMED_STEPS):
-            training.advance()
-        if device == "cuda":
-            torch.cuda.synchronize()
-        each = (time.perf_counter() - began) / TIMED_STEPS
-    rounds = len(seeds) if device == "cuda" else -(-len(seeds) // min(len(seeds), processes(jobs)))
-    seconds = rounds * settings.steps * each
+    training = RecallTraining(settings, seeds[0], device=device)
     vocabulary, parameters = training.data.vocabulary.size, training.parameters
-    disk = len(seeds) * (KEPT + 1) * STATE_BYTES * parameters
+    seconds = training_seconds(training, settings.steps, len(seeds), device, jobs)
+    disk = disk_bytes(parameters, len(seeds))
     text = (
         f"{name}: {settings.questions:,} questions, {parameters:,} weights, {vocabulary:,} tokens in the vocabulary, "
         f"{settings.steps:,} steps x {len(seeds)} seed(s): about {duration(seconds)} of training, "

@@ -4,14 +4,12 @@ embeddings.safetensors holds every weight at the end, scores.json what the analy
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .recall_settings import RecallSettings
 from .recall_training import RecallTraining
-from .stopping import StopRequest
 from .task_run import run_task
 
 
@@ -29,22 +27,12 @@ class RecallRun:
 
 
 def run_recall(
-    settings: RecallSettings,
-    seed: int,
-    analyse: bool,
-    out: Path,
-    *,
-    device: str = "cpu",
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float | None = None,
-    on_progress: Callable[[float], None] | None = None,
-    stop: StopRequest | None = None,
+    settings: RecallSettings, seed: int, analyse: bool, out: Path, *, device: str = "cpu", **options: Any
 ) -> RecallRun:
-    """Train one seed in the folder ``out``, or go on with it, or read it where it is finished (``resume``).
-    ``analyse``: look for the predicted structure at the end (one hop); see ``recall_analysis``.
+    """Train one seed in the folder ``out``; ``options`` are those of ``run_task``: overwrite, resume, ...
 
-    Raises as ``run_task``, and ValueError for settings or a device that do not fit.
+    ``analyse``: look for the predicted structure at the end (one hop); see ``recall_analysis``. Raises as ``run_task``,
+    and ValueError for settings or a device that do not fit.
     """
     config = {
         "model": f"recall-{settings.arch}",
@@ -54,17 +42,7 @@ def run_recall(
         "analyse": analyse,
     }
     training = AnalysedTraining(settings, seed, device=device, analyse=analyse)
-    run = run_task(
-        training,
-        settings,
-        config,
-        out,
-        overwrite=overwrite,
-        resume=resume,
-        checkpoint_every=checkpoint_every,
-        on_progress=on_progress,
-        stop=stop,
-    )
+    run = run_task(training, settings, config, out, **options)
     return RecallRun(settings, seed, run.records, run.scores, run.seconds, training.parameters)
 
 

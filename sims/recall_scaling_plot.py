@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
+from fiedler.theory import distinct_code_dimension
+
 from .plots import COLOURS, MARKERS, REST_COLOUR, STYLE
-from .recall_construction_dimension import predicted_code_dimension
 from .recall_scaling import CONDITIONS, ScalingResult
 from .recall_scaling_fit import ScalingFit
 
@@ -96,8 +97,8 @@ def _statistics(result: ScalingResult, name: str, against: str) -> np.ndarray:
 
 def _predicted(result: ScalingResult, against: str, size: int) -> int:
     if against == "subjects":
-        return result.settings.relations * predicted_code_dimension(size)
-    return size * predicted_code_dimension(result.settings.subjects)
+        return result.settings.relations * distinct_code_dimension(size)
+    return size * distinct_code_dimension(result.settings.subjects)
 
 
 def _chosen(fit: ScalingFit) -> str:

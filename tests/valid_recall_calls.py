@@ -42,6 +42,7 @@ RECALL_CALLS: dict[str, Call] = {
     "compose_facts": call("compose_facts", {"facts": FACTS, "word": [0, 1, 1]}, loose={"word": FEWER_OR_MORE}),
     # Codes.
     "typical_coherence": call("typical_coherence", {"attributes": 4, "dimension": 8}),
+    "distinct_code_dimension": call("distinct_code_dimension", {"attributes": 4}),
     "sign_codes": call("sign_codes", {"attributes": 4, "dimension": 8, "coherence": 0.5, "seed": 1}),
     "circle_codes": call("circle_codes", {"attributes": 5}),
     "code_coherence": call(

@@ -33,6 +33,7 @@ from .decay_thresholds import DecayThresholds, decay_thresholds, target_decay_th
 from .deep_memory import DeepMemory, construct_deep
 from .descent import tied_descent, tied_gram_descent, untied_descent
 from .directions import one_way_arcs, one_way_target
+from .distinct_codes import distinct_code_dimension
 from .eigensolver import Eigenpairs, laplacian_eigenpairs
 from .fact_memory import FactMemory, construct_memory, memory_from_codes
 from .fact_storage import FactStorage, code_dimension, fact_storage, multi_hop_dimension
@@ -179,6 +180,7 @@ __all__ = [
     "cycle_storage",
     "decay_thresholds",
     "directed_target",
+    "distinct_code_dimension",
     "early_gram",
     "early_modes",
     "early_spaces",

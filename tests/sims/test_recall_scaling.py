@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 
 from fiedler.sims import recall_scaling
-from fiedler.sims.recall_construction_dimension import (
-    CONSTRUCTIONS,
-    chance_of_different_codes,
-    predicted_code_dimension,
-    smallest_construction,
-)
+from fiedler.sims.recall_construction_dimension import CONSTRUCTIONS, smallest_construction
 from fiedler.sims.recall_dimension import (
     FINENESS,
     SmallestWidth,
@@ -28,6 +23,7 @@ from fiedler.sims.recall_scaling_fit import fit_laws
 from fiedler.sims.recall_scaling_report import fit_curves, write_scaling
 from fiedler.sims.recall_settings import RecallSettings
 from fiedler.sims.stopping import Interrupted, StopRequest
+from fiedler.theory import distinct_code_dimension
 
 TINY = dataclasses.replace(SCALING, subjects=8, relations=2, learning_rate=3e-2, warmup=5, steps=80, records=5)
 NOISE = 0.05  # of log d in planted laws
@@ -121,13 +117,7 @@ def test_blocks_need_as_many_dimensions_as_random_signs_need_to_differ() -> None
     for n in (8, 32):
         found = [smallest_construction("blocks", n, 3, seed).width for seed in range(SEEDS)]
         assert all(width is not None and width % 3 == 0 for width in found)
-        assert abs(np.median(np.array(found, dtype=float)) / 3 - predicted_code_dimension(n)) <= 1
-
-
-def test_the_chance_of_different_codes_counts_them() -> None:
-    codes = [(a, b, c) for a in range(4) for b in range(4) for c in range(4)]  # three codes of two bits
-    assert chance_of_different_codes(3, 2) == pytest.approx(sum(len(set(c)) == 3 for c in codes) / len(codes))
-    assert chance_of_different_codes(5, 2) == 0.0
+        assert abs(np.median(np.array(found, dtype=float)) / 3 - distinct_code_dimension(n)) <= 1
 
 
 @pytest.mark.parametrize("name", CONSTRUCTIONS)
