@@ -29,7 +29,7 @@ from fiedler.sims.sharded_run import run_sharded
 from fiedler.sims.sharded_training import ShardedTraining, train_sharded
 from fiedler.sims.tasks import Task
 from fiedler.theory import one_hop_sparse, parse
-from sharded_runs import EARLY, RECORDED, RUN, RUNS, WORLDS
+from sharded_runs import EARLY, RECORDED, RUN, RUNS, WORLDS, cost_of
 
 SAME = 1e-9  # 200 steps of the same arithmetic in another order; found: 1e-13
 Capture = pytest.CaptureFixture[str]
@@ -55,6 +55,20 @@ def test_a_world_follows_one_process(world: int, name: str, tied: bool) -> None:
         assert relative(np.concatenate([part[k][1] for part in parts]), state.full_embedding()[0]) < SAME
         if not tied:
             assert relative(np.concatenate([part[k][2] for part in parts]), state.full_context()[0]) < SAME
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("world", WORLDS)
+def test_costs_are_those_counted_and_nearly_the_memory_measured(world: int, tied: bool) -> None:
+    cost = cost_of(tied, world)
+    found = [one[f"costs {tied}"] for one in sharded_runs.of_world(world)]
+    for rank, one in enumerate(found):
+        assert one["flops"] == cost.product_flops(rank)
+        assert one["bytes"] == cost.bytes_sent(rank)
+        assert one["state"] <= cost.checkpoint_bytes
+        assert 0.88 < one["peak"] / cost.peak_bytes < 1.02
+    assert sum(one["sparse"] for one in found) == world * cost.sparse_flops
+    assert found[0]["state"] == cost.checkpoint_bytes
 
 
 @pytest.mark.parametrize("tied", [True, False])
