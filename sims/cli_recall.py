@@ -30,8 +30,8 @@ def recall(
     construct: Annotated[
         bool, typer.Option("--construct", help="Build the explicit construction and ask it; train nothing.")
     ] = False,
-    subjects: Annotated[int | None, typer.Option("--subjects", "-n", min=2, help="N.")] = None,
-    relations: Annotated[int | None, typer.Option("--relations", "-r", min=1, help="R bijections.")] = None,
+    subjects: Annotated[int | None, typer.Option("--subjects", "-n", min=2, help="Number N of subjects.")] = None,
+    relations: Annotated[int | None, typer.Option("--relations", "-r", min=1, help="Number R of relations.")] = None,
     attributes: Annotated[
         int | None, typer.Option("--attributes", min=2, help="Attributes of a relation (default: as many as subjects).")
     ] = None,
@@ -172,7 +172,8 @@ def _choose(preset: str, given: dict[str, Any], only: list[str] | None) -> tuple
             raise ValueError(f"the preset has no condition {name!r}; {hint}it has {', '.join(chosen.conditions)}")
     names: dict[Any, str] = {}
     for name, settings in chosen.conditions.items():
-        if not only or name in only:
+        control = given.get("hops", 1) > 1 and (settings.frozen or settings.frozen_codes)  # is one of a single hop
+        if (not only and not control) or (only and name in only):
             names.setdefault(replace(settings, **given), name)  # conditions that become equal are one
     return {name: settings for settings, name in names.items()}, chosen
 

@@ -26,16 +26,18 @@ WRITTEN = "chain of thought"
 
 
 def describe_hop_map(result: RecallResult) -> dict[str, Any]:
-    """``cells``: hops, layers, chain_of_thought, mean accuracy on the longest questions, seeds' own, whether it is
-    memorised (mean >= 0.95) and predicted to be (None on the models of one layer, which calibrate it), and the
-    construction's dimension; ``one_layer_hops`` h; ``agree``, ``predicted``: cells predicted right, and predicted at
-    all; ``dimension_bound``: for each hop the least dimension of a subject's vector by counting, one bit a coordinate
-    as in the construction, where no weight knows the facts."""
+    """``cells``: hops, layers, chain_of_thought, mean accuracy on the longest questions and on those held out, seeds'
+    own, whether it is memorised (mean >= 0.95) and predicted to be (None on the models of one layer, which calibrate
+    it, and for all without the model of one hop and one layer), and the construction's dimension; ``one_layer_hops`` h;
+    ``agree``, ``predicted``: cells predicted right, and predicted at all; ``dimension_bound``: for each hop the least
+    dimension of a subject's vector by counting, one bit a coordinate as in the construction, where no weight knows the
+    facts."""
     first = next(iter(result.runs.values()))[0].settings
     cells: list[dict[str, Any]] = []
     for runs in result.runs.values():
         settings = runs[0].settings
         values = [run.records[-1]["accuracy"] for run in runs]
+        hidden = [run.records[-1]["held_out_accuracy"] for run in runs] if settings.held_out else None
         plan = multi_hop_plan(
             settings.subjects, settings.relations, settings.hops, settings.layers,
             chain_of_thought=settings.chain_of_thought,
@@ -47,14 +49,16 @@ def describe_hop_map(result: RecallResult) -> dict[str, Any]:
                 "chain_of_thought": settings.chain_of_thought,
                 "accuracy": float(np.mean(values)),
                 "per_seed": values,
+                "held_out_accuracy": None if hidden is None else float(np.mean(hidden)),
                 "memorised": float(np.mean(values)) >= MEMORISED,
                 "construction_dimension": plan.dimension,
             }
         )
     single = [c["hops"] for c in cells if c["layers"] == 1 and not c["chain_of_thought"] and c["memorised"]]
     longest = max(single, default=0)
+    calibrated = any(c["hops"] == c["layers"] == 1 for c in cells)
     for cell in cells:
-        cell["predicted"] = _predict(cell, longest)
+        cell["predicted"] = _predict(cell, longest) if calibrated else None
     asked = [cell for cell in cells if cell["predicted"] is not None]
     hops = sorted({cell["hops"] for cell in cells})
     return {
@@ -75,8 +79,9 @@ def _predict(cell: Mapping[str, Any], longest: int) -> bool | None:
     return None if cell["layers"] == 1 else bool(cell["hops"] <= longest * cell["layers"])
 
 
-def hop_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
-    """Header and a row for every depth, the accuracies by hops; * where the prediction is another."""
+def hop_rows(found: Mapping[str, Any], key: str = "accuracy") -> tuple[list[str], list[list[str]]]:
+    """Header and a row for every depth, the accuracies by hops; * where the prediction is another. ``key``: "accuracy"
+    or "held_out_accuracy"."""
     hops = sorted({cell["hops"] for cell in found["cells"]})
     rows = []
     for name in _rows(found):
@@ -84,7 +89,8 @@ def hop_rows(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         for k in hops:
             cell = _cell(found, name, k)
             wrong = cell is not None and cell["predicted"] not in (None, cell["memorised"])
-            row.append("–" if cell is None else f"{cell['accuracy']:.3f}{'*' if wrong else ''}")
+            value = None if cell is None else cell[key]
+            row.append("–" if value is None else f"{value:.3f}{'*' if wrong and key == 'accuracy' else ''}")
         rows.append(row)
     return ["layers", *(f"{k} hop{'s' if k > 1 else ''}" for k in hops)], rows
 

@@ -57,7 +57,10 @@ def recall_tables(answer: Mapping[str, Any]) -> list[tuple[str, list[str], Rows]
     found = []
     sizes = f"{answer['subjects']} subjects, {answer['relations']} relations, {answer['attributes']} attributes"
     if "hop_map" in answer:
-        return [(f"accuracy after training, {sizes}", *hop_rows(answer["hop_map"]))]
+        tables = [("accuracy", *hop_rows(answer["hop_map"]))]
+        if any(cell["held_out_accuracy"] is not None for cell in answer["hop_map"]["cells"]):
+            tables.append(("held out", *hop_rows(answer["hop_map"], "held_out_accuracy")))
+        return tables
     for title, columns in ((f"{sizes}, chance {answer['chance']:.3g}", RECALL), ("predicted structure", STRUCTURE)):
         shown = [(name, key) for name, key in columns if any(_finite(one["mean"], key) for one in conditions.values())]
         if shown:

@@ -193,5 +193,5 @@ def _finish(course: _Course) -> TaskRun:
 
 def _read(folder: RunDir) -> TaskRun:
     kept = folder.read_scores()
-    scores = {name: kept[name] for name in kept["results"]}
+    scores = {name: kept[name] for name in kept.get("results", ())}  # path runs of earlier versions have none
     return TaskRun(tuple(folder.read_metrics()), folder.read_embeddings(), scores, float(kept["seconds"]))

@@ -47,6 +47,15 @@ def test_the_answer_holds_every_condition_seed_and_step(capsys: Capture) -> None
     assert kept["transfer_accuracy"] == found["conditions"]["trained"]["per_seed"][1]["transfer_accuracy"]
 
 
+def test_controls_of_one_hop_are_left_out_for_more(capsys: Capture) -> None:
+    found = answer(capsys, "recall", *TINY, "--hops", "2", "--held-out", "0.25", "--out", "out")
+    assert list(found["conditions"]) == ["trained"]
+    one = found["conditions"]["trained"]
+    assert 0 <= one["mean"]["held_out_accuracy"] <= 1
+    assert "transfer_accuracy" not in one["mean"]
+    assert Path("out/figures/structure.png").exists()
+
+
 def test_a_resumed_folder_is_only_read(capsys: Capture) -> None:
     options = (*TINY, "--only", "trained", "--out", "one")
     found = answer(capsys, "recall", *options)

@@ -59,6 +59,15 @@ def test_a_layer_of_two_hops_predicts_four_for_two() -> None:
     assert cells[3, 2, False]["predicted"] is True
 
 
+def test_nothing_is_predicted_without_one_hop_in_one_layer() -> None:
+    whole = planted({})
+    rest = {name: runs for name, runs in whole.runs.items() if name != "hops_1_layers_1"}
+    found = describe_hop_map(RecallResult(rest, whole.folder))
+    assert found["predicted"] == found["agree"] == 0
+    assert "*" not in str(hop_rows(found))
+    assert hop_rows(found, "held_out_accuracy")[1][0] == ["1", "–", "–", "–"]
+
+
 @pytest.mark.parametrize("best", [0.2, 1.0])
 def test_every_map_is_drawn(best: float) -> None:
     figure = hop_figure(describe_hop_map(planted({key: [best] for key in CONDITIONS})))
