@@ -13,7 +13,6 @@ import numpy as np
 import psutil
 import pytest
 
-import sharded_runs
 from fiedler.sims import parallel_transformer
 from fiedler.sims.neural_settings import NeuralSettings
 from fiedler.sims.parallel_transformer import run_parallel, train_parallel_transformer
@@ -33,21 +32,6 @@ LOSS, WEIGHT = 2e-5, 2e-3
 
 def relative(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).max() / np.abs(b).max())
-
-
-def test_two_processes_follow_one() -> None:
-    parts = [one["transformer"] for one in sharded_runs.of_world(2)]
-    expected = list(train_alone(one_hop_sparse(parse("karate")), TRANSFORMER, 5, TRANSFORMER_STEPS))
-    assert relative(expected[-1].embedding, expected[0].embedding) > 0.1  # it went somewhere
-    for k, state in enumerate(expected):
-        (loss, embedding, _), (other_loss, other, _) = (part[k] for part in parts)
-        assert loss == other_loss
-        assert np.array_equal(embedding, other)
-        assert loss == pytest.approx(state.loss, rel=LOSS)
-        assert relative(embedding.numpy(), state.embedding) < WEIGHT
-        logits = np.concatenate([part[k][2] for part in parts])
-        assert relative(logits, state.logits) < WEIGHT
-    assert np.array_equal(parts[0][0][1], expected[0].embedding)  # the same initial weights
 
 
 def test_one_process_alone_follows_itself() -> None:

@@ -29,8 +29,12 @@ from fiedler.sims.sharded_run import run_sharded
 from fiedler.sims.sharded_training import ShardedTraining, train_sharded
 from fiedler.sims.tasks import Task
 from fiedler.theory import one_hop_sparse, parse
-from sharded_runs import EARLY, RECORDED, RUN, RUNS, WORLDS, cost_of
+from neural_runs import train_alone
+from sharded_runs import EARLY, RECORDED, RUN, RUNS, TRANSFORMER, TRANSFORMER_STEPS, WORLDS, cost_of
 
+# A gradient summed in two parts is off by some units in the seventh place. Adam divides it by its own size, so that an
+# entry that nearly cancels takes an error many times that, of at most its whole step of 0.01, into its weight.
+TRANSFORMER_LOSS, TRANSFORMER_WEIGHT = 2e-5, 2e-3
 SAME = 1e-9  # 200 steps of the same arithmetic in another order; found: 1e-13
 Capture = pytest.CaptureFixture[str]
 
@@ -55,6 +59,21 @@ def test_a_world_follows_one_process(world: int, name: str, tied: bool) -> None:
         assert relative(np.concatenate([part[k][1] for part in parts]), state.full_embedding()[0]) < SAME
         if not tied:
             assert relative(np.concatenate([part[k][2] for part in parts]), state.full_context()[0]) < SAME
+
+
+def test_a_transformer_on_two_processes_follows_one() -> None:
+    parts = [one["transformer"] for one in sharded_runs.of_world(2)]
+    expected = list(train_alone(one_hop_sparse(parse("karate")), TRANSFORMER, 5, TRANSFORMER_STEPS))
+    assert relative(expected[-1].embedding, expected[0].embedding) > 0.1  # it went somewhere
+    for k, state in enumerate(expected):
+        (loss, embedding, _), (other_loss, other, _) = (part[k] for part in parts)
+        assert loss == other_loss
+        assert np.array_equal(embedding, other)
+        assert loss == pytest.approx(state.loss, rel=TRANSFORMER_LOSS)
+        assert relative(embedding.numpy(), state.embedding) < TRANSFORMER_WEIGHT
+        logits = np.concatenate([part[k][2] for part in parts])
+        assert relative(logits, state.logits) < TRANSFORMER_WEIGHT
+    assert np.array_equal(parts[0][0][1], expected[0].embedding)  # the same initial weights
 
 
 @pytest.mark.parametrize("tied", [True, False])
