@@ -101,7 +101,7 @@ def recall(
         "init_std": init_std, "records": records,
     }  # fmt: skip
     if construct:
-        _refuse(training, "--construct trains nothing")
+        _refuse({**training, "only": only, "out": out, "jobs": jobs}, "--construct trains and writes nothing")
         _construct({**sizes, **construction, "dimension": width}, seeds or 1, json)
         return
     _refuse(construction, "codes are chosen by --construct, and learned without it")
@@ -113,6 +113,8 @@ def recall(
             raise ValueError(
                 "a search is not estimated and has no checkpoints: leave --dry-run and --checkpoint-every out"
             )
+        searched = {name: given.get(name) for name in ("width", "frozen", "frozen_codes")}
+        _refuse(searched, "the search tries widths and frozen embeddings itself")
         answer, written = _scaling(given, seeds or SCALING_SEEDS, folder, only, options)
     else:
         conditions, chosen = _choose(preset, given, only)
