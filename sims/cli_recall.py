@@ -160,18 +160,15 @@ def _construct(given: dict[str, Any], seeds: int, json: bool) -> None:
 
 
 def _choose(preset: str, given: dict[str, Any], only: list[str] | None) -> tuple[dict[str, Any], Any]:
-    from .recall_presets import PRESETS, get_recall_preset
-    from .suggest import did_you_mean
+    from .recall_presets import PRESETS
+    from .suggest import check_only, did_you_mean
 
     if preset not in PRESETS:
         known = (*PRESETS, SCALING_PRESET)
         hint = did_you_mean(preset, known, "{}")
         raise ValueError(f"unknown preset {preset!r}; {hint}choose {', '.join(known)}")
-    chosen = get_recall_preset(preset)
-    for name in only or ():
-        if name not in chosen.conditions:
-            hint = did_you_mean(name, chosen.conditions, "{}")
-            raise ValueError(f"the preset has no condition {name!r}; {hint}it has {', '.join(chosen.conditions)}")
+    chosen = PRESETS[preset]
+    check_only(only, chosen.conditions)
     names: dict[Any, str] = {}
     for name, settings in chosen.conditions.items():
         control = given.get("hops", 1) > 1 and (settings.frozen or settings.frozen_codes)  # is one of a single hop

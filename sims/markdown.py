@@ -15,6 +15,18 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list
     ]
 
 
+def settings_lines(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """One line of what all conditions share, and one of its own for each; ``settings`` by the condition's name."""
+    first = next(iter(settings.values()))
+    shared = [key for key in first if all(one[key] == first[key] for one in settings.values())]
+    lines = ["All: " + ", ".join(f"{key} {first[key]}" for key in shared) + "."]
+    for name, one in settings.items():
+        own = [f"{key} {one[key]}" for key in one if key not in shared]
+        if own:
+            lines += ["", f"{name}: {', '.join(own)}."]
+    return lines
+
+
 def environment_section(environment: Mapping[str, Any]) -> list[str]:
     """Lines of command, commit, machine and versions, as environment.json has them."""
     versions = ", ".join(f"{k} {v}" for k, v in environment.get("versions", {}).items() if v)

@@ -1,10 +1,11 @@
-"""Differences between two conditions over the same seeds, with Student's t interval."""
+"""Means over seeds, and differences between two conditions over the same seeds, with Student's t interval."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
 LEVEL = 0.95
@@ -24,11 +25,20 @@ def paired_difference(values: Sequence[float], base: Sequence[float]) -> dict[st
     gaps = pairs[0] - pairs[1]
     count = len(gaps)
     mean = float(gaps.mean()) if count else None
-    if mean is None or count < 2:
-        return {"pairs": count, "mean": mean, "sd": None, "low": None, "high": None}
-    deviation = float(gaps.std(ddof=1))
-    reach = float(student.ppf((1 + LEVEL) / 2, count - 1)) * deviation / count**0.5
-    return {"pairs": count, "mean": mean, "sd": deviation, "low": mean - reach, "high": mean + reach}
+    deviation = float(gaps.std(ddof=1)) if count > 1 else None
+    low, high = mean_interval(gaps) or (None, None)
+    return {"pairs": count, "mean": mean, "sd": deviation, "low": low, "high": high}
+
+
+def mean_interval(values: ArrayLike) -> list[float] | None:
+    """[low, high], mean +- t sd / sqrt(k) of ``values`` (k,) as above; None for fewer than two, or one that is not
+    finite."""
+    found = np.asarray(values, dtype=np.float64)
+    if len(found) < 2 or not np.isfinite(found).all():
+        return None
+    mean = float(found.mean())
+    reach = float(student.ppf((1 + LEVEL) / 2, len(found) - 1)) * float(found.std(ddof=1)) / len(found) ** 0.5
+    return [mean - reach, mean + reach]
 
 
 def summary(values: Sequence[float]) -> dict[str, float | int | None]:

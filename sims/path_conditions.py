@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .path_settings import PathSettings
-from .suggest import did_you_mean
+from .suggest import check_only
 
 
 def choose_conditions(
@@ -22,10 +22,7 @@ def choose_conditions(
 
     Raises ValueError for a name that is none, a value out of range, and where nothing is left.
     """
-    for name in only or ():
-        if name not in conditions:
-            hint = did_you_mean(name, conditions, "{}")
-            raise ValueError(f"the preset has no condition {name!r}; {hint}it has {', '.join(conditions)}")
+    check_only(only, conditions)
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     changes |= {"frozen": True} if frozen else {}
     names: dict[PathSettings, str] = {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .markdown import settings_lines
+
 # column title, key of a condition's summary
 COLUMNS = (
     ("first token", "first_token_accuracy"),
@@ -71,7 +73,7 @@ def path_markdown(answer: Mapping[str, Any], environment: Mapping[str, Any], fig
         "",
         "## Settings",
         "",
-        *_settings(answer),
+        *settings_lines({name: vars(answer[name]["settings"]) for name in answer["conditions"]}),
         "",
         f"Command: `{environment.get('command')}`. "
         + ", ".join(f"{name} {version}" for name, version in environment.get("versions", {}).items() if version)
@@ -90,19 +92,6 @@ def _mean(summary: Mapping[str, Any], key: str) -> str:
 
 def _positions(answer: Mapping[str, Any]) -> int:
     return max(len(answer[name]["per_position"]) for name in answer["conditions"])
-
-
-def _settings(answer: Mapping[str, Any]) -> list[str]:
-    """One line of what all conditions share, and one of its own for each."""
-    settings = {name: dict(vars(answer[name]["settings"])) for name in answer["conditions"]}
-    first = next(iter(settings.values()))
-    shared = [key for key in first if all(one[key] == first[key] for one in settings.values())]
-    lines = ["All: " + ", ".join(f"{key} {first[key]}" for key in shared) + "."]
-    for name, one in settings.items():
-        own = [f"{key} {one[key]}" for key in one if key not in shared]
-        if own:
-            lines += ["", f"{name}: {', '.join(own)}."]
-    return lines
 
 
 def _title(figure: str) -> str:

@@ -4,7 +4,6 @@ the node embeddings at the end."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from fiedler.theory import Graph
 
 from .path_settings import PathSettings
 from .path_training import PathTraining
-from .stopping import StopRequest
 from .task_run import run_task
 
 
@@ -48,33 +46,13 @@ def describe_path_run(graph: Graph, settings: PathSettings, seed: int, device: s
 
 
 def run_path(
-    graph: Graph,
-    settings: PathSettings,
-    seed: int,
-    out: Path,
-    *,
-    device: str = "cpu",
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float | None = None,
-    on_progress: Callable[[float], None] | None = None,
-    stop: StopRequest | None = None,
+    graph: Graph, settings: PathSettings, seed: int, out: Path, *, device: str = "cpu", **options: Any
 ) -> PathRun:
-    """Train one seed in the folder ``out``, or go on with it, or read it where it is finished (``resume``).
+    """Train one seed in the folder ``out``; ``options`` are those of ``run_task``: overwrite, resume, ...
 
     Raises as ``run_task``, and ValueError for a graph, settings or a device that do not fit.
     """
     training = PathTraining(graph, settings, seed, device=device)
-    run = run_task(
-        training,
-        settings,
-        describe_path_run(graph, settings, seed, device),
-        out,
-        overwrite=overwrite,
-        resume=resume,
-        checkpoint_every=checkpoint_every,
-        on_progress=on_progress,
-        stop=stop,
-    )
+    run = run_task(training, settings, describe_path_run(graph, settings, seed, device), out, **options)
     embedding = run.arrays["embedding"].astype(np.float32)
     return PathRun(settings, seed, run.records, embedding, run.seconds, training.parameters, training.data.chance)

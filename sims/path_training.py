@@ -21,6 +21,7 @@ from fiedler.kernels.causal_lm import output_head, trunk, verify_head
 from fiedler.theory import Graph
 
 from .architectures import build_causal_lm, mamba_sizes
+from .devices import check_device
 from .geometry_guidance import make_guidance
 from .neural import learned_state, load_learned_state
 from .path_data import make_data
@@ -168,11 +169,3 @@ def check_model(settings: PathSettings) -> None:
     """Raises ValueError for an architecture that is unknown or refuses the sizes, without memory for its weights."""
     with torch.device("meta"):
         build_path_model(settings, SMALL, SMALL)
-
-
-def check_device(device: str) -> None:
-    """Raises ValueError for a device that is none or not there."""
-    if device not in ("cpu", "cuda"):
-        raise ValueError(f"unknown device {device!r}; choose cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("this run needs a CUDA GPU and none is here; use --device cpu, or --dry-run for its size")

@@ -11,9 +11,10 @@ from typing import Any
 
 from fiedler.theory import Graph, parse
 
+from .devices import check_device
 from .path_run import PathRun, run_path
 from .path_settings import PathSettings
-from .path_training import check_device, check_model
+from .path_training import check_model
 from .rundir import RunDir
 from .star_paths import star_paths
 from .stopping import StopRequest

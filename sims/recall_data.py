@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fiedler.theory import Facts, compose_facts, random_facts
+from fiedler.theory import Facts, random_facts
 
 from .recall_settings import RecallSettings
 
@@ -143,6 +143,8 @@ def all_questions(facts: Facts, hops: int) -> Questions:
 
 def _path(facts: Facts, word: Sequence[int]) -> Ints:
     """(N, h): where every subject is after each hop of ``word``."""
-    if len(word) == 1:
-        return facts.table[word[0]][:, None]
-    return np.stack([compose_facts(facts, word[: k + 1]) for k in range(len(word))], axis=1)
+    at, path = np.arange(facts.subjects), []
+    for relation in word:
+        at = facts.table[relation, at]
+        path.append(at)
+    return np.stack(path, axis=1)

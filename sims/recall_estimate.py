@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .devices import check_device
 from .estimate import duration
 from .guards import size
-from .path_training import check_device
 from .recall_settings import RecallSettings
 from .recall_training import RecallTraining
 from .task_estimate import disk_bytes, training_seconds

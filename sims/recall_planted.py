@@ -15,6 +15,7 @@ import torch
 
 from fiedler.theory import FactMemory, Facts
 
+from .recall_answers import recall_accuracy
 from .recall_data import RecallVocabulary
 from .recall_model import RecallModel
 from .recall_settings import RecallSettings
@@ -57,12 +58,7 @@ def plant_construction(memory: FactMemory, facts: Facts) -> RecallModel:
 def planted_accuracy(memory: FactMemory, facts: Facts) -> float:
     """Share of ``facts`` that the planted model answers right, the most likely of all its tokens taken."""
     model = plant_construction(memory, facts)
-    subjects = torch.arange(facts.subjects).repeat(facts.relations)
-    relations = torch.arange(facts.relations).repeat_interleave(facts.subjects)
-    with torch.no_grad():
-        found = model.logits(torch.stack([subjects, facts.subjects + relations], dim=1)).argmax(dim=1)
-    wanted = facts.subjects + facts.relations + facts.table.ravel()
-    return float((found.numpy() == wanted).mean())
+    return recall_accuracy(model, model.subjects, facts.table)
 
 
 def _float(array: np.ndarray) -> torch.Tensor:

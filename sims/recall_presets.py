@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .recall_settings import RecallSettings
-from .suggest import did_you_mean
 
 BASE = RecallSettings()
 # Entities, relations and width at which the R^K blocks of a single layer fit two hops but not three.
@@ -75,10 +74,3 @@ PRESETS: dict[str, RecallPreset] = {
         "questions of several hops, by depth and with chain of thought", hop_conditions(HOPS), seeds=2, map=True
     ),
 }
-
-
-def get_recall_preset(name: str) -> RecallPreset:
-    """The preset called ``name``. Raises ValueError for another name, with the nearest."""
-    if name in PRESETS:
-        return PRESETS[name]
-    raise ValueError(f"unknown preset {name!r}; {did_you_mean(name, PRESETS, '{}')}choose {', '.join(PRESETS)}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from .markdown import environment_section, markdown_table
+from .markdown import environment_section, markdown_table, settings_lines
 from .recall_hop_map import hop_rows
 from .recall_scaling_report import scaling_rows
 
@@ -105,16 +105,9 @@ def recall_markdown(
 
 
 def _settings(conditions: Mapping[str, Any]) -> list[str]:
-    all_settings = {name: asdict(one["settings"]) for name, one in conditions.items()}
-    first = next(iter(all_settings.values()))
-    shared = {key: value for key, value in first.items() if all(one[key] == value for one in all_settings.values())}
-    lines = ["## Settings", "", ", ".join(f"{key} {value}" for key, value in shared.items()) + "."]
-    for name, one in all_settings.items():
-        own = [f"{key} {value}" for key, value in one.items() if key not in shared]
-        if own:
-            lines += ["", f"{_word(name)}: {', '.join(own)}."]
+    lines = settings_lines({_word(name): asdict(one["settings"]) for name, one in conditions.items()})
     seeds = len(next(iter(conditions.values()))["per_seed"])
-    return [*lines, "", f"Seeds 0 to {seeds - 1}." if seeds > 1 else "Seed 0."]
+    return ["## Settings", "", *lines, "", f"Seeds 0 to {seeds - 1}." if seeds > 1 else "Seed 0."]
 
 
 def _optional(value: float | None, digits: int) -> str:

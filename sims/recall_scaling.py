@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .devices import check_device
 from .jsonio import from_json, to_json
-from .path_training import check_device
 from .recall_construction_dimension import CONSTRUCTIONS, smallest_construction
 from .recall_dimension import THRESHOLD, SmallestWidth, Trial, smallest_width, width_grid
 from .recall_settings import RecallSettings

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
 
+from .paired import mean_interval
 from .recall_run import RecallRun
 from .recalls import RecallResult
 
-CONFIDENCE = 0.95
 # Of the last record: what a condition's summary averages beside the analysis.
 MEASURED = ("loss", "accuracy", "held_out_accuracy")
 
@@ -52,22 +51,13 @@ def summarise_recall(runs: Sequence[RecallRun]) -> dict[str, Any]:
     settings = runs[0].settings
     return {
         "mean": {name: float(np.mean(values)) for name, values in numbers.items()},
-        "interval": {name: interval(values) for name, values in numbers.items()},
+        "interval": {name: mean_interval(values) for name, values in numbers.items()},
         "chance": 1 / settings.attribute_count,
         "parameters": runs[0].parameters,
         "facts": settings.subjects * settings.relations,
         "settings": settings,
         "per_seed": per_seed,
     }
-
-
-def interval(values: Sequence[float]) -> list[float] | None:
-    """The 95 % confidence interval of the mean by Student's t; None for fewer than two values or one that is NaN."""
-    found = np.asarray(values, dtype=np.float64)
-    if len(found) < 2 or not np.isfinite(found).all():
-        return None
-    half = float(t.ppf((1 + CONFIDENCE) / 2, len(found) - 1) * found.std(ddof=1) / np.sqrt(len(found)))
-    return [float(found.mean()) - half, float(found.mean()) + half]
 
 
 def _describe(run: RecallRun) -> dict[str, Any]:

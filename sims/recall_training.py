@@ -15,8 +15,8 @@ from torch import Tensor
 
 from fiedler.kernels import linear_cross_entropy
 
+from .devices import check_device
 from .neural import learned_state, load_learned_state
-from .path_training import check_device
 from .recall_data import IGNORED, Questions, RecallVocabulary, make_recall_data
 from .recall_model import RecallModel
 from .recall_settings import CODE_SCALE, RecallSettings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from .path_training import check_device
+from .devices import check_device
 from .recall_run import RecallRun, run_recall
 from .recall_settings import RecallSettings
 from .recall_training import check_recall

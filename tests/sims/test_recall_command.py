@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from commands import Capture, answer, files_here, refusal, table
-from fiedler.sims.recall_summary import interval
+from fiedler.sims.paired import mean_interval
 
 TINY = ("--subjects", "8", "--relations", "2", "--width", "16", "--neurons", "24", "--steps", "6", "--records", "2",
         "--seeds", "2", "--jobs", "1")  # fmt: skip
@@ -33,7 +33,7 @@ def test_the_answer_holds_every_condition_seed_and_step(capsys: Capture) -> None
         for key in ("accuracy", "transfer_accuracy", "random_control", "margin"):
             values = [run[key] for run in one["per_seed"]]
             assert one["mean"][key] == pytest.approx(sum(values) / 2)
-            assert one["interval"][key] == pytest.approx(interval(values))
+            assert one["interval"][key] == pytest.approx(mean_interval(values))
         steps = [r["step"] for r in found["curve"] if r["condition"] == name and r["seed"] == 1]
         assert steps == [0, 3, 6]
     assert found["accuracy"] == found["conditions"]["trained"]["mean"]["accuracy"]
@@ -144,9 +144,9 @@ def test_other_settings_than_the_folders_are_refused(capsys: Capture) -> None:
 
 
 def test_intervals_are_students() -> None:
-    assert interval([1.0, 2.0, 3.0]) == pytest.approx(KNOWN_INTERVAL)
-    assert interval([1.0]) is None
-    assert interval([1.0, float("nan")]) is None
+    assert mean_interval([1.0, 2.0, 3.0]) == pytest.approx(KNOWN_INTERVAL)
+    assert mean_interval([1.0]) is None
+    assert mean_interval([1.0, float("nan")]) is None
 
 
 def test_help_explains(capsys: Capture) -> None:
