@@ -16,6 +16,7 @@ from fiedler.theory import TiedOptimum
 
 from .files import folder_name
 from .final_scores import score_final
+from .graph_arrays import graph_arrays
 from .lock import locked
 from .models import Model
 from .prediction import PredictedTrajectory, predict_trajectory
@@ -110,7 +111,7 @@ def compare(
     with ExitStack() as held:
         folder = None
         if out is not None:
-            run_folders = [_run_folder(out, model)(seed) for model, _ in models for seed in seeds]
+            run_folders = [run_folder(out, model)(seed) for model, _ in models for seed in seeds]
             for path in (out, *run_folders):
                 RunDir.check(path, overwrite=overwrite or resume)
             held.enter_context(locked(out))
@@ -145,14 +146,14 @@ def _compare(
         stage = f"{model.title} prediction"
         report(stage, 0.0)
         predicted = predict_trajectory(task, model, settings, log_spaced_steps(settings.steps))
-        own = _own_optimum(task, model, settings, optimum)
+        own = own_optimum(task, model, settings, optimum)
         report(stage, 1.0)
         runs = run_seeds(
             task,
             model,
             settings,
             seeds,
-            folder=None if folder is None else _run_folder(folder.path, model),
+            folder=None if folder is None else run_folder(folder.path, model),
             resume=resume,
             checkpoint_every=checkpoint_every,
             on_progress=lambda fraction, title=model.title: report(title, fraction),  # type: ignore[misc]
@@ -163,7 +164,7 @@ def _compare(
     if folder is not None:
         for one in done:
             for run, scores in zip(one.runs, scores_of_runs(one), strict=True):
-                of_seed = RunDir.open(_run_folder(folder.path, one.model)(run.seed))
+                of_seed = RunDir.open(run_folder(folder.path, one.model)(run.seed))
                 of_seed.write_scores(scores)
                 of_seed.seal()
         folder.write_modes(**_modes(comparison))
@@ -220,7 +221,7 @@ def mean_and_deviation(values: Floats) -> dict[str, float | None]:
     return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else None}
 
 
-def _own_optimum(task: Task, model: Model, settings: Any, optimum: TiedOptimum) -> TiedOptimum:
+def own_optimum(task: Task, model: Model, settings: Any, optimum: TiedOptimum) -> TiedOptimum:
     """The optimum of the objective a model is trained on: with its weight decay where that is the theory's."""
     if model.tied and model.time_per_step(settings) is not None and settings.weight_decay > 0:
         return reference_optimum(task, settings.weight_decay)
@@ -231,12 +232,7 @@ def _compare_model(
     task: Task, model: Model, settings: Any, optimum: TiedOptimum, predicted: PredictedTrajectory, runs: list[Run]
 ) -> ModelComparison:
     clock = model.time_per_step(settings)
-    mean = Modes(
-        runs[0].modes.steps,
-        _geometric_mean([run.modes.energy for run in runs]),
-        _geometric_mean([run.modes.centred_energy for run in runs]),
-        np.mean([run.modes.loss for run in runs], axis=0),
-    )
+    mean = mean_of_runs(runs)
     return ModelComparison(
         model,
         settings,
@@ -251,12 +247,23 @@ def _compare_model(
     )
 
 
+def mean_of_runs(runs: Sequence[Run]) -> Modes:
+    """The geometric mean over seeds of the energies, the mean of the losses."""
+    return Modes(
+        runs[0].modes.steps,
+        _geometric_mean([run.modes.energy for run in runs]),
+        _geometric_mean([run.modes.centred_energy for run in runs]),
+        np.mean([run.modes.loss for run in runs], axis=0),
+    )
+
+
 def _geometric_mean(arrays: list[Floats]) -> Floats:
     logs = np.log(np.maximum(np.array(arrays), np.finfo(np.float64).tiny))
     return np.asarray(np.exp(logs.mean(axis=0)))
 
 
-def _run_folder(root: Path, model: Model) -> Callable[[int], Path]:
+def run_folder(root: Path, model: Model) -> Callable[[int], Path]:
+    """Where a comparison in ``root`` keeps the run of ``model`` with each seed."""
     return lambda seed: root / "runs" / f"{folder_name(model.name)}-seed{seed}"
 
 
@@ -266,6 +273,7 @@ def _modes(comparison: Comparison) -> dict[str, NDArray[Any]]:
         "eigenvalues": spaces.eigenvalues,
         "multiplicities": spaces.multiplicities,
         "optimum_gram": comparison.optimum.gram,
+        **graph_arrays(comparison.task.graph),
     }
     for one in comparison.models:
         name = one.model.name
@@ -273,6 +281,9 @@ def _modes(comparison: Comparison) -> dict[str, NDArray[Any]]:
         arrays[f"{name}/predicted_energy"] = one.predicted.energy
         arrays[f"{name}/predicted_centred_energy"] = one.predicted.centred_energy
         arrays[f"{name}/predicted_loss_per_node"] = one.predicted.loss
+        arrays[f"{name}/predicted_gram"] = one.predicted.gram
+        arrays[f"{name}/position_times"] = one.predicted.position_times
+        arrays[f"{name}/positions"] = one.predicted.positions
         arrays[f"{name}/steps"] = one.mean_modes.steps
         arrays[f"{name}/seeds"] = np.array([run.seed for run in one.runs])
         arrays[f"{name}/centred_energy"] = np.array([run.modes.centred_energy for run in one.runs])

@@ -43,6 +43,7 @@ from .cli_options import (
     setting_overrides,
 )
 from .files import folder_name
+from .graph_arrays import graph_arrays
 from .guards import check_disk
 from .jsonio import to_json
 from .lock import locked
@@ -189,7 +190,9 @@ def run_parallel(
                     "loss_per_node": modes.loss,
                     "eigenvalues": spaces.eigenvalues,
                     "multiplicities": np.asarray(spaces.multiplicities),
+                    **graph_arrays(task.graph),
                 }
+                arrays |= recorder.snapshots()
                 files.finish(Final(state.embedding, None, state.logits), arrays)
 
         ring.together(finish, place)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ Floats = NDArray[np.float64]
 
 FIRST_TIME = 1e-2  # where the predicted line starts when the run's own clock is not known
 LAST_TIME = 3e2  # three times the end of the paper's Node2Vec run (10,000 steps of 0.01)
+POSITIONS = 60  # times whose positions are kept
+DIRECTIONS = 6  # of the final embedding, in which they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +28,8 @@ class PredictedTrajectory:
 
     ``times`` (k,) ascending, > 0; ``energy`` and ``centred_energy`` (k, number of eigenspaces); ``loss`` (k,) mean
     cross-entropy per node under the task's row weights; ``gram`` (n, n) the Gram matrix of V at the last time.
+    ``positions`` (p, n, DIRECTIONS or fewer) float32 at ``position_times`` (p,): V(t) W with the leading right singular
+    vectors W of the centred V at the last time, one fixed projection, so that nodes move as they do in the flow.
     """
 
     times: Floats
@@ -32,6 +37,8 @@ class PredictedTrajectory:
     centred_energy: Floats
     loss: Floats
     gram: Floats
+    position_times: Floats = field(default_factory=lambda: np.zeros(0))
+    positions: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0), dtype=np.float32))
 
 
 def predict_trajectory(task: Task, model: Model, settings: Any, steps: NDArray[np.int64]) -> PredictedTrajectory:
@@ -54,13 +61,22 @@ def predict_trajectory(task: Task, model: Model, settings: Any, steps: NDArray[n
         start, zero = scale * np.eye(n), np.zeros((n, n))
         untied = untied_flow(task.target, np.hstack([start, zero]), np.hstack([zero, start]), times, **options)
         embedding, loss = untied.embedding, untied.loss
+    kept = np.unique(np.round(np.linspace(0, len(times) - 1, min(POSITIONS, len(times)))).astype(int))
     return PredictedTrajectory(
         times,
         np.array([mode_energy(v, task.spaces) for v in embedding]),
         np.array([mode_energy(v, task.spaces, centred=True) for v in embedding]),
         loss / task.total_weight,
         embedding[-1] @ embedding[-1].T,
+        times[kept],
+        _positions([embedding[i] for i in kept], task),
     )
+
+
+def _positions(embeddings: Sequence[Floats], task: Task) -> NDArray[np.float32]:
+    components = task.graph.component_labels
+    directions = np.linalg.svd(centre_rows(embeddings[-1], components), full_matrices=False)[2][:DIRECTIONS].T
+    return np.array([centre_rows(v @ directions, components) for v in embeddings], dtype=np.float32)
 
 
 def predicted_gram(model: Model, optimum: TiedOptimum, trajectory: PredictedTrajectory) -> Floats:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .graph_arrays import graph_arrays
 from .guards import check_disk, out_of_memory, says_out_of_memory
 from .jsonio import from_json, to_json
 from .line_scores import line_scores
@@ -231,9 +232,14 @@ class _Engine:
         per_step = self.model.time_per_step(self.settings)
         times = {} if per_step is None else {"times": per_step * run.modes.steps}
         modes = run.modes
-        lines = {"edge_recall": modes.edge_recall, "geometric_level": modes.geometric_level}
+        found = {
+            "edge_recall": modes.edge_recall,
+            "geometric_level": modes.geometric_level,
+        }
         return {
-            **{name: values for name, values in lines.items() if values is not None},
+            **{name: values for name, values in found.items() if values is not None},
+            **self.recorders[run.seed].snapshots(),
+            **graph_arrays(self.task.graph),
             "steps": run.modes.steps,
             "energy": run.modes.energy,
             "centred_energy": run.modes.centred_energy,

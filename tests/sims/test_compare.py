@@ -14,6 +14,7 @@ import pytest
 
 import fiedler.sims.compare as module
 from fiedler.sims.compare import SUMMARISED, Comparison, compare, describe_comparison, summarise
+from fiedler.sims.graph_arrays import graph_arrays
 from fiedler.sims.jsonio import from_json, to_json
 from fiedler.sims.models import Model, get_model
 from fiedler.sims.prediction import predict_trajectory
@@ -21,7 +22,7 @@ from fiedler.sims.recorder import log_spaced_steps
 from fiedler.sims.rundir import RunDir
 from fiedler.sims.scores import fit_trajectory, score_embedding, score_logits
 from fiedler.sims.tasks import Task
-from fiedler.theory import as_graph, parse, tied_optimum
+from fiedler.theory import as_graph, centre_rows, parse, tied_optimum
 
 SAME = 1e-12  # means of the same numbers in another order
 
@@ -185,13 +186,19 @@ def test_modes_hold_prediction_and_runs(comparison: Comparison, folder: Path) ->
     assert np.array_equal(modes["optimum_gram"], comparison.optimum.gram)
     names = {"predicted_times", "predicted_energy", "predicted_centred_energy", "predicted_loss_per_node"}
     names |= {"steps", "seeds", "centred_energy", "energy", "loss_per_node"}
-    assert set(modes) == {"eigenvalues", "multiplicities", "optimum_gram"} | {f"{m}/{n}" for m in NAMES for n in names}
+    names |= {"predicted_gram", "position_times", "positions"}
+    once = {"eigenvalues", "multiplicities", "optimum_gram", *graph_arrays(TASK.graph)}
+    assert set(modes) == once | {f"{m}/{n}" for m in NAMES for n in names}
     for one in comparison.models:
         name = one.model.name
         assert modes[f"{name}/seeds"].tolist() == SEEDS
         for part in ("times", "energy", "centred_energy"):
             assert np.array_equal(modes[f"{name}/predicted_{part}"], getattr(one.predicted, part))
         assert np.array_equal(modes[f"{name}/predicted_loss_per_node"], one.predicted.loss)
+        assert np.array_equal(modes[f"{name}/predicted_gram"], one.predicted.gram)
+        last = modes[f"{name}/positions"][-1].astype(np.float64)  # leading directions of the flow's end
+        values = np.linalg.eigvalsh(centre_rows(centre_rows(one.predicted.gram).T))[::-1]
+        np.testing.assert_allclose((last**2).sum(axis=0), values[: last.shape[1]], rtol=1e-4, atol=1e-6)
         for i, seed in enumerate(SEEDS):
             run = RunDir.open(folder / "runs" / f"{name}-seed{seed}").read_modes()
             assert np.array_equal(modes[f"{name}/steps"], run["steps"])

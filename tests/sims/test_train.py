@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fiedler.sims.graph_arrays import graph_arrays
 from fiedler.sims.line_scores import edge_recall
 from fiedler.sims.models import Model, get_model
 from fiedler.sims.node2vec import train_node2vec
@@ -218,6 +219,10 @@ def check_folder(folder: RunDir, run: Run) -> None:
         "geometric_level": run.modes.geometric_level,
         "eigenvalues": TASK.spaces.eigenvalues,
         "multiplicities": TASK.spaces.multiplicities,
+        "snapshot_steps": run.modes.snapshot_steps,
+        "snapshots": run.modes.snapshots,
+        "snapshot_whole": run.modes.snapshot_whole,
+        **graph_arrays(TASK.graph),
     }
     assert set(modes) == set(expected)
     for name, array in expected.items():

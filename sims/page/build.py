@@ -1,0 +1,111 @@
+"""The page of a folder: which kind of folder it is, and the parts that tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..jsonio import from_json
+from ..rundir import FORMAT_KEY
+from .blocks import Part, Section
+from .conditions import conditions_part, curve_section
+from .embedding import embedding_section
+from .energies import energy_section, loss_section
+from .profiles import profile_part
+from .provenance import source_of
+from .scoring import score_section
+from .similarity import similarity_section
+from .spectra import spectrum_section
+from .sweeps import sweep_part
+from .views import TaskView, read_comparison, read_run
+
+Report = Callable[[str, float], None]
+
+
+def kind_of(folder: Path) -> str:
+    """ "comparison", "run" (of `fiedler train`), "conditions" (paths, recall, headroom, presets), "sweep" or "profile".
+
+    Raises ValueError for a folder of another kind, naming what it lacks.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder: give the --out of an earlier command")
+    if (folder / "results.csv").is_file():
+        return "sweep"
+    if (folder / "config.json").is_file():
+        config = _config(folder)
+        if FORMAT_KEY in config:
+            if not (folder / "scores.json").is_file() and not (folder / "modes.npz").is_file():
+                raise ValueError(f"{folder} holds a run that is not finished: go on with --resume, then report it")
+            if isinstance(config.get("models"), dict):
+                return "comparison"
+            graph_run = {"graph", "model", "settings", "window"} <= set(config)
+            return "run" if graph_run and (folder / "modes.npz").is_file() else "conditions"
+    if (folder / "profile.json").is_file():
+        return "profile"
+    raise ValueError(
+        f"{folder} holds no finished run, comparison, sweep or profile: give the --out of fiedler compare, train, "
+        "paths, recall, headroom, sweep or profile"
+    )
+
+
+def parts_of(folder: Path, report: Report = lambda stage, fraction: None) -> list[Part]:
+    """One part for the folder; of a preset, whose cells are comparisons in folders of their own, one for each as well.
+
+    ``report(stage, fraction)``: progress. Raises ValueError for a folder that cannot be reported.
+    """
+    kind = kind_of(folder)
+    report("reading", 0.0)
+    if kind == "sweep":
+        parts = [sweep_part(folder)]
+    elif kind == "profile":
+        parts = [profile_part(folder)]
+    elif kind == "comparison":
+        parts = [_task_part(read_comparison(folder))]
+    elif kind == "run":
+        parts = [_task_part(read_run(folder, report))]
+    else:
+        inside = [path.parent for path in sorted(folder.glob("*/config.json"))]
+        cells = [path for path in inside if isinstance(_config(path).get("models"), dict)]
+        views = [read_comparison(cell) for cell in cells]
+        parts = [conditions_part(folder), *(_task_part(view, 1 / len(views)) for view in views)]
+    report("reading", 1.0)
+    return parts
+
+
+def title_of(kind: str, parts: Sequence[Part]) -> str:
+    """What the page is called unless it is given a title."""
+    named = {"comparison": ": theory and runs", "run": ": one run"}
+    return parts[0].title + named.get(kind, "")
+
+
+def _task_part(view: TaskView, share: float = 1.0) -> Part:
+    seeds = [seed.seed for seed in view.models[0].seeds]
+    runs = [seed.folder for model in view.models for seed in model.seeds]
+    sections: list[Section | None] = [
+        embedding_section(view, share),
+        energy_section(view),
+        loss_section(view),
+        spectrum_section(view),
+        similarity_section(view, share),
+        score_section(view),
+        curve_section(runs, source_of(view.folder, seeds)),
+    ]
+    facts = [
+        ("nodes", str(view.graph.n)),
+        ("edges", str(view.graph.edge_count)),
+        ("models", ", ".join(one.model.title for one in view.models)),
+        ("seeds", str(len(seeds))),
+    ]
+    loss = view.optimum.get("loss_per_node")
+    if loss is not None:
+        facts += [("optimum, loss per node", f"{loss:.6g}"), ("optimum, rank", str(view.optimum["rank"]))]
+    return Part(view.task.title, [section for section in sections if section is not None], facts)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        config = from_json((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return config if isinstance(config, dict) else {}

@@ -1,0 +1,57 @@
+"""What the page's figures have in common. Colours are those of the light page; the dark one has a twin of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+# Okabe-Ito, in an order whose neighbours also differ in brightness; page.js names the dark twin of each.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#444444")
+SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
+DASHES = ("solid", "dash", "dot", "dashdot")
+THEORY = "#444444"
+
+
+def look(index: int) -> dict[str, str]:
+    """Colour, symbol and dash of the series ``index``: no two of the first 28 are alike in all three."""
+    return {
+        "colour": COLOURS[index % len(COLOURS)],
+        "symbol": SYMBOLS[index % len(SYMBOLS)],
+        "dash": DASHES[(index // len(COLOURS)) % len(DASHES)],
+    }
+
+
+def figure(traces: Sequence[Any], **layout: Any) -> go.Figure:
+    """A figure without a title, its legend above the plot, its axes named by ``layout``."""
+    base: dict[str, Any] = {
+        "template": "none",
+        "margin": {"l": 64, "r": 16, "t": 16, "b": 48},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        "hovermode": "closest",
+        "font": {"size": 13},
+    }
+    made = go.Figure(list(traces))
+    made.update_layout(**{**base, **layout})
+    return made
+
+
+def axis(title: str, *, log: bool = False, **more: Any) -> dict[str, Any]:
+    """An axis with its title; logarithmic ones show powers of ten."""
+    scale = {"type": "log", "exponentformat": "power", "dtick": 1} if log else {}
+    return {"title": {"text": title}, "automargin": True, **scale, **more}
+
+
+def interval(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Mean over the first axis (the seeds), and half of the 95 % t interval, None for one seed."""
+    from scipy.stats import t as student
+
+    found = np.asarray(values, dtype=np.float64)
+    count = len(found)
+    if count < 2:
+        return found.mean(axis=0), None
+    reach = student.ppf(0.975, count - 1) / np.sqrt(count)
+    return found.mean(axis=0), np.asarray(reach * found.std(axis=0, ddof=1))

@@ -1,0 +1,158 @@
+"""Scores of every model over its seeds: a table with intervals, and the seeds one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from .blocks import Block, Choice, Plot, Section, Table
+from .charts import THEORY, axis, figure, interval, look
+from .provenance import source_of
+from .views import TaskView
+
+# What comes first, with the value a perfect run would have; other numbers of scores.json follow in its order.
+FIRST = {
+    "loss_per_node": None,
+    "gram_error": 0.0,
+    "fiedler_score": 1.0,
+    "effective_rank": None,
+    "geometric_level": None,
+    "geometric_margin": None,
+    "edge_recall": 1.0,
+    "trajectory_error": 0.0,
+}
+Group = tuple[str, Sequence[int], Mapping[str, Sequence[float]]]  # a name, its seeds, for each score a value a seed
+
+
+def score_section(view: TaskView) -> Section | None:
+    """None where nothing was scored."""
+    groups: list[Group] = [
+        (one.model.title, [seed.seed for seed in one.seeds], _numbers(one.scores))
+        for one in view.models
+        if len(one.scores) == len(one.seeds)
+    ]
+    if not groups:
+        return None
+    perfect = {**FIRST, "loss_per_node": view.optimum.get("loss_per_node")}
+    source = source_of(view.folder, groups[0][1])
+    return Section("Scores", score_blocks(groups, perfect), [INTERVALS], source)
+
+
+INTERVALS = "Mean over seeds with its 95 % t interval where there are two seeds or more."
+
+
+def score_blocks(groups: Sequence[Group], reference: Mapping[str, float | None]) -> list[Block]:
+    """A figure with a menu of scores, a table of all of them, and a table of every seed."""
+    names = list(dict.fromkeys(name for _, _, found in groups for name in found))
+    names = [name for name in reference if name in names] + [name for name in names if name not in reference]
+    options = [(_words(name), _plot(name, groups, reference.get(name))) for name in names]
+    means = Table("scores", ["score", *(title for title, _, _ in groups)], [_row(name, groups) for name in names])
+    each = Table(
+        "scores-by-seed",
+        ["run", "seed", *map(_words, names)],
+        [
+            [title, seed, *(found[name][i] if name in found else None for name in names)]
+            for title, seeds, found in groups
+            for i, seed in enumerate(seeds)
+        ],
+        "Every seed",
+    )
+    return [Choice("Score", options), means, each]
+
+
+def _plot(name: str, groups: Sequence[Group], reference: float | None) -> Plot:
+    traces: list[Any] = []
+    present = [(place, *group) for place, group in enumerate(groups) if name in group[2]]
+    for place, title, seeds, found in present:
+        style, values = look(place), np.array(found[name], dtype=np.float64)
+        finite = np.isfinite(values)
+        offset = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
+        traces.append(
+            go.Scatter(
+                x=place + offset,
+                y=values,
+                mode="markers",
+                marker={"color": style["colour"], "symbol": f"{style['symbol']}-open", "size": 8},
+                customdata=list(seeds),
+                hovertemplate=f"{title}, seed %{{customdata}}: %{{y:.6g}}<extra></extra>",
+                showlegend=False,
+            )
+        )
+        if finite.sum() >= 2:
+            mean, reach = interval(values[finite])
+            traces.append(
+                go.Scatter(
+                    x=[place],
+                    y=[float(mean)],
+                    error_y={"type": "data", "array": [float(reach)] if reach is not None else [0.0], "width": 8},
+                    mode="markers",
+                    marker={"color": style["colour"], "symbol": "line-ew-open", "size": 22},
+                    hovertemplate=f"{title}: mean %{{y:.6g}}<extra></extra>",
+                    showlegend=False,
+                )
+            )
+    shapes = []
+    if reference is not None:
+        line = {"color": THEORY, "dash": "dot", "width": 1}
+        shapes.append(
+            {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": reference, "y1": reference, "line": line}
+        )
+    drawn = figure(
+        traces,
+        shapes=shapes,
+        xaxis={
+            "tickmode": "array",
+            "tickvals": list(range(len(groups))),
+            "ticktext": [_folded(title) for title, _, _ in groups],
+            "range": [-0.5, len(groups) - 0.5],
+            "automargin": True,
+        },
+        yaxis=axis(_words(name)),
+    )
+    note = "" if reference is None else f", dotted line at {reference:.4g}"
+    return Plot(f"score-{name}", f"{_words(name)} of every seed with 95 % intervals{note}", drawn, 380)
+
+
+def _row(name: str, groups: Sequence[Group]) -> list[str | float | None]:
+    return [_words(name), *(_cell(found.get(name)) for _, _, found in groups)]
+
+
+def _cell(values: Sequence[float] | None) -> str | float | None:
+    if values is None:
+        return None
+    known = np.array([value for value in values if np.isfinite(value)], dtype=np.float64)
+    if not len(known):
+        return "undefined"
+    mean, reach = interval(known)
+    missing = f", {len(values) - len(known)} undefined" if len(known) < len(values) else ""
+    if reach is None:
+        return f"{float(mean):.4g}{missing}" if missing else float(mean)
+    return f"{float(mean):.4g} [{float(mean - reach):.4g}, {float(mean + reach):.4g}]{missing}"
+
+
+def _numbers(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """The scores that are one number a run; the trajectory's error among them."""
+    found: dict[str, list[float]] = {}
+    for entry in entries:
+        fit = entry.get("trajectory_fit") or {}
+        for name, value in {**entry, "trajectory_error": fit.get("rms_log10")}.items():
+            if name in ("seed", "model") or isinstance(value, (str, bool, list, dict)):
+                continue
+            if value is None and name not in FIRST and name not in found:
+                continue
+            found.setdefault(name, []).append(float("nan") if value is None else float(value))
+    whole = {name: values for name, values in found.items() if len(values) == len(entries)}
+    return {name: values for name, values in whole.items() if not np.isnan(values).all()}
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _folded(title: str, width: int = 18) -> str:
+    import textwrap
+
+    return "<br>".join(textwrap.wrap(title, width)) or title

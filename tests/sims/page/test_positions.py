@@ -1,0 +1,82 @@
+"""Tests of theory and experiment in one orientation."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pages
+import pytest
+from scipy.stats import ortho_group
+
+from fiedler.sims.page.positions import motions
+from fiedler.sims.page.views import ModelView, SeedView, TaskView, read_comparison
+
+EXACT = 1e-4  # positions are kept in float32
+
+
+@pytest.fixture(scope="module")
+def view() -> TaskView:
+    return read_comparison(pages.comparison_folder())
+
+
+def follower(model: ModelView, turn: np.ndarray, factor: float = 1.0) -> ModelView:
+    """A model whose one run is the predicted flow itself, in other coordinates."""
+    assert model.predicted is not None
+    clock = model.time_scale
+    assert clock is not None
+    shots = factor * np.asarray(model.predicted.positions, dtype=np.float64) @ turn
+    steps = np.round(model.predicted.position_times / clock).astype(np.int64)
+    run = SeedView(0, model.seeds[0].folder, shots[-1], steps, shots.astype(np.float32), True)
+    return dataclasses.replace(model, seeds=[run])
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.3])
+def test_a_run_that_is_the_prediction_lies_on_it(view: TaskView, factor: float) -> None:
+    model = view.models[0]
+    assert model.predicted is not None
+    width = model.predicted.positions.shape[2]
+    turn = ortho_group.rvs(width + 3, random_state=0)[:width]  # into a wider space, in any orientation
+    (motion,) = motions(view, follower(model, turn, factor))
+    assert motion.predicted is not None
+    size = np.abs(motion.predicted).max()
+    np.testing.assert_allclose(motion.measured, motion.predicted, atol=EXACT * size)
+    assert motion.factor == pytest.approx(1 / factor, rel=EXACT)
+
+
+def test_orientation_does_not_change_what_is_drawn(view: TaskView) -> None:
+    for model in view.models:
+        turn = ortho_group.rvs(model.seeds[0].snapshots.shape[2], random_state=1)
+        turned = [
+            dataclasses.replace(seed, snapshots=(seed.snapshots @ turn).astype(np.float32)) for seed in model.seeds
+        ]
+        for one, two in zip(motions(view, model), motions(view, dataclasses.replace(model, seeds=turned)), strict=True):
+            np.testing.assert_allclose(two.measured, one.measured, atol=EXACT * np.abs(one.measured).max())
+
+
+def test_distances_are_kept_up_to_the_projection(view: TaskView) -> None:
+    """A turn and one factor: no node is farther from another than in the embedding."""
+    for model in view.models:
+        for seed, motion in zip(model.seeds, motions(view, model), strict=True):
+            last = view.centred(seed.snapshots[-1]) * motion.factor
+            drawn, true = motion.measured[-1], np.linalg.norm(last[:, None] - last[None], axis=2)
+            assert (np.linalg.norm(drawn[:, None] - drawn[None], axis=2) <= true + EXACT).all()
+
+
+def test_without_a_prediction_a_run_is_seen_from_its_own_directions(view: TaskView) -> None:
+    model = dataclasses.replace(view.models[0], predicted=None, fit=None)
+    motion = motions(view, model)[0]
+    assert motion.predicted is None
+    values = np.linalg.svd(view.centred(model.seeds[0].snapshots[-1]), compute_uv=False)
+    np.testing.assert_allclose((motion.measured[-1] ** 2).sum(axis=0), values[:3] ** 2, rtol=EXACT)
+
+
+def test_runs_without_snapshots_show_their_last_step(view: TaskView) -> None:
+    model = view.models[0]
+    bare = [
+        dataclasses.replace(seed, snapshot_steps=seed.snapshot_steps[:0], snapshots=seed.snapshots[:0])
+        for seed in model.seeds
+    ]
+    motion = motions(view, dataclasses.replace(model, seeds=bare))[0]
+    assert motion.steps.tolist() == [pages.STEPS["node2vec"]]
+    assert motion.measured.shape == (1, view.graph.n, 3)
