@@ -54,6 +54,13 @@ def gallery_caption(comparisons: Sequence[Comparison]) -> str:
 
 
 def _draw_row(axes: Sequence[Axes], comparison: Comparison) -> None:
+    draw_embeddings(axes, comparison)
+    axes[0].set_ylabel(row_label(comparison.task), fontsize=TITLE_SIZE)
+
+
+def draw_embeddings(axes: Sequence[Axes], comparison: Comparison, scale: float = 1.0) -> None:
+    """The predicted optimum, the Laplacian's eigenvectors and the first seed of every model, a panel each. ``scale``:
+    of the nodes' area."""
     graph, optimum = comparison.task.graph, comparison.optimum
     plane = predicted_plane(optimum)
     colours = node_colours(graph, plane)
@@ -66,13 +73,14 @@ def _draw_row(axes: Sequence[Axes], comparison: Comparison) -> None:
         if positions is None:
             ax.text(0.5, 0.5, f"rank {optimum.rank}:\nno plane", ha="center", va="center", transform=ax.transAxes)
         else:
-            _draw_nodes(ax, positions, ends, colours)
-    axes[0].set_ylabel(row_label(comparison.task), fontsize=TITLE_SIZE)
+            _draw_nodes(ax, positions, ends, colours, scale)
 
 
-def _draw_nodes(ax: Axes, positions: Floats, ends: NDArray[np.int64], colours: Sequence[str]) -> None:
+def _draw_nodes(
+    ax: Axes, positions: Floats, ends: NDArray[np.int64], colours: Sequence[str], scale: float = 1.0
+) -> None:
     ax.add_collection(LineCollection(list(positions[ends]), colors="#999999", linewidths=0.7, zorder=1))
-    size = float(np.clip(260 / len(positions), 2, 16))
+    size = scale * float(np.clip(260 / len(positions), 2, 16))
     ax.scatter(positions[:, 0], positions[:, 1], s=size, c=list(colours), linewidths=0, zorder=2)
     middle = (positions.max(axis=0) + positions.min(axis=0)) / 2
     reach = 0.57 * max(float(np.ptp(positions, axis=0).max()), 1e-12)

@@ -33,7 +33,7 @@ def _embeddings(graphs: Mapping[str, Any]) -> Figure:
         )  # fmt: skip
         for column, (name, one) in zip(axes.T, graphs.items(), strict=True):
             for ax, (key, label) in zip(column, DRAWN, strict=True):
-                _draw(ax, one["variants"], key, label)
+                draw_variants(ax, one["variants"], key, label)
                 optimum = one["optimum"]["least_gram_error" if key == "gram_error" else key]
                 ax.axvline(optimum, color="black", lw=0.9, ls="--")
                 ax.set_xlim(-0.04, 1.06)
@@ -47,7 +47,7 @@ def _paths(answer: Mapping[str, Any]) -> Figure:
         figure, (left, right) = plt.subplots(
             1, 2, figsize=(9.2, 3.1), layout="constrained", gridspec_kw={"width_ratios": (1, 1.5)}
         )
-        _draw(left, variants, "gram_error", DRAWN[0][1])
+        draw_variants(left, variants, "gram_error", DRAWN[0][1])
         left.axvline(answer["optimum"]["least_gram_error"], color="black", lw=0.9, ls="--")
         left.set_title("dashed: the least at this width", loc="left")
         left.set_xlim(-0.04, 1.06)
@@ -72,7 +72,8 @@ def _paths(answer: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _draw(ax: Axes, variants: Mapping[str, Any], key: str, label: str) -> None:
+def draw_variants(ax: Axes, variants: Mapping[str, Any], key: str, label: str) -> None:
+    """A row a variant: a bar the mean of ``key`` over seeds, a mark a seed."""
     for number, variant in enumerate(variants.values()):
         values = np.array([row[key] for row in variant["per_seed"]])
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]

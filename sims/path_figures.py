@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from fiedler.theory import Graph
@@ -30,7 +31,7 @@ SIDE = 10  # points between a heat map and its axis labels: room for the marks o
 
 
 @dataclass(frozen=True, eq=False)
-class _Map:
+class PathMap:
     """Distances, and which rows and columns are of paths seen in training."""
 
     values: NDArray[np.float64]
@@ -42,7 +43,7 @@ def heat_figure(graph: Graph, runs: Mapping[str, Sequence[PathRun]], title: str)
     """One row a condition, of its first seed: cosine distance of every leaf from every first hop, and mean distance of
     every path from every other. Paths seen in training come first; unseen ones are marked at the sides."""
     rows = {name: group[0] for name, group in runs.items() if not group[0].settings.in_context}
-    maps = [_maps(graph, run) for run in rows.values()]
+    maps = [path_maps(graph, run) for run in rows.values()]
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(9.4, 4.1 * len(rows) + 0.6), layout="constrained")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
@@ -76,7 +77,7 @@ def projection_figure(graph: Graph, runs: Mapping[str, Sequence[PathRun]], title
         for ax, (name, run) in zip(axes, shown.items(), strict=False):
             data = InWeightsData(graph, run.settings, run.seed)
             projection = project_paths(run.embedding, data.star, method, run.seed)
-            _project(ax, projection.points, data)
+            draw_projection(ax, projection.points, data)
             ax.set_title(f"{name.replace('_', ' ')}: {projection.label}", loc="left")
         for ax in axes[len(shown) :]:
             ax.set_visible(False)
@@ -96,7 +97,8 @@ def _shown(order: NDArray[np.integer]) -> NDArray[np.integer]:
     return order[np.linspace(0, len(order) - 1, DRAWN).round().astype(int)]
 
 
-def _maps(graph: Graph, run: PathRun) -> tuple[_Map, _Map]:
+def path_maps(graph: Graph, run: PathRun) -> tuple[PathMap, PathMap]:
+    """Leaf to first hop, and path to path; paths seen in training first."""
     data = InWeightsData(graph, run.settings, run.seed)
     order = _shown(np.concatenate([data.train, data.test]))
     seen = np.isin(order, data.train)
@@ -104,28 +106,35 @@ def _maps(graph: Graph, run: PathRun) -> tuple[_Map, _Map]:
     columns = arms[np.sort(np.unique(arms, return_index=True)[1])]
     hops = leaf_first_hop_distances(run.embedding, data.star)[np.ix_(order, columns)]
     between = path_distances(run.embedding, data.star)[np.ix_(order, order)]
-    return _Map(hops, seen, np.isin(columns, data.star.arms[data.train])), _Map(between, seen, seen)
+    return PathMap(hops, seen, np.isin(columns, data.star.arms[data.train])), PathMap(between, seen, seen)
 
 
-def _heat(ax: Axes, found: _Map, top: float) -> None:
-    height, width = found.values.shape
-    image = ax.imshow(found.values, cmap=HEAT_MAP, vmin=0.0, vmax=top, aspect="auto", interpolation="nearest")
+def _heat(ax: Axes, found: PathMap, top: float) -> None:
+    image = draw_heat(ax, found, top)
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.9, pad=0.02)
     bar.set_label("cosine distance")
     bar.outline.set_visible(False)
+
+
+def draw_heat(ax: Axes, found: PathMap, top: float, width_of_sides: float = 3) -> AxesImage:
+    """Distances from 0 to ``top`` as colours, and at the sides which rows and columns are of paths seen in training."""
+    height, width = found.values.shape
+    image = ax.imshow(found.values, cmap=HEAT_MAP, vmin=0.0, vmax=top, aspect="auto", interpolation="nearest")
     ax.set_xticks([])
     ax.set_yticks([])
     # Bars beside the axes: which rows and columns are of paths seen in training.
     sides = [([[-0.025, 1 - k / height], [-0.025, 1 - (k + 1) / height]], seen) for k, seen in enumerate(found.rows)]
     sides += [([[k / width, -0.025], [(k + 1) / width, -0.025]], seen) for k, seen in enumerate(found.columns)]
     colours = [SEEN_COLOUR if seen else UNSEEN_COLOUR for _, seen in sides]
-    lines = LineCollection([line for line, _ in sides], colors=colours, linewidths=3, capstyle="butt")
+    lines = LineCollection([line for line, _ in sides], colors=colours, linewidths=width_of_sides, capstyle="butt")
     lines.set_transform(ax.transAxes)
     lines.set_clip_on(False)
     ax.add_artist(lines)
+    return image
 
 
-def _project(ax: Axes, points: NDArray[np.float64], data: InWeightsData) -> None:
+def draw_projection(ax: Axes, points: NDArray[np.float64], data: InWeightsData, size: float = 34) -> None:
+    """Every node but the root, some paths in colour; ``size``: of their ends, in square points."""
     ax.scatter(points[:, 0], points[:, 1], s=4, color="#cccccc", zorder=1, linewidths=0)
     half = COLOURED // 2
     chosen = [(path, "o") for path in data.train[:half]] + [(path, "^") for path in data.test[:half]]
@@ -136,14 +145,14 @@ def _project(ax: Axes, points: NDArray[np.float64], data: InWeightsData) -> None
         ax.scatter(
             way[:1, 0],
             way[:1, 1],
-            s=34,
+            s=size,
             marker=marker,
             facecolors="white",
             edgecolors=[colour],
             linewidths=1.3,
             zorder=4,
         )
-        ax.scatter(way[-1:, 0], way[-1:, 1], s=34, marker=marker, color=[colour], zorder=3)
+        ax.scatter(way[-1:, 0], way[-1:, 1], s=size, marker=marker, color=[colour], zorder=3)
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():

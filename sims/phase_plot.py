@@ -66,10 +66,8 @@ def phase_figure(
     diagram = table if isinstance(table, PhaseDiagram) else phase_diagram(table, x, y, metric, **options)
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(7.6, 5.6), layout="constrained")
-        ax = figure.add_subplot()
-        handles = _draw_curve(ax, diagram) if diagram.grid.layout == "curve" else _draw_plane(figure, ax, diagram)
-        handles += _draw_deaths(ax, diagram)
-        figure.suptitle(_title(diagram.grid), x=0.02, ha="left", fontsize=10)
+        handles = draw_phase(figure, diagram)
+        figure.suptitle(phase_title(diagram.grid), x=0.02, ha="left", fontsize=10)
         notes = [textwrap.fill(f"{note[0].upper()}{note[1:]}.", CAPTION) for note in diagram.notes]
         if handles or notes:
             legend = figure.legend(
@@ -78,6 +76,14 @@ def phase_figure(
             legend.set_alignment("left")
             legend.get_title().set_fontsize(8)
     return figure
+
+
+def draw_phase(figure: Figure, diagram: PhaseDiagram, gap: float = LABEL_GAP) -> list[Any]:
+    """The diagram in a new panel of ``figure``; the handles of its legend. ``gap``: of the axes, between two labels of
+    lines."""
+    ax = figure.add_subplot()
+    handles = _draw_curve(ax, diagram) if diagram.grid.layout == "curve" else _draw_plane(figure, ax, diagram)
+    return handles + _draw_deaths(ax, diagram, gap)
 
 
 def _draw_plane(figure: Figure, ax: Axes, diagram: PhaseDiagram) -> list[Any]:
@@ -172,7 +178,7 @@ def _draw_curve(ax: Axes, diagram: PhaseDiagram) -> list[Any]:
     return handles
 
 
-def _draw_deaths(ax: Axes, diagram: PhaseDiagram) -> list[Any]:
+def _draw_deaths(ax: Axes, diagram: PhaseDiagram, gap: float) -> list[Any]:
     """Dotted lines across the plot with labels beside it, moved apart where they would touch."""
     names = [axis.name for axis in diagram.grid.axes]
     deaths = diagram.prediction.deaths[:DRAWN_DEATHS]
@@ -184,7 +190,7 @@ def _draw_deaths(ax: Axes, diagram: PhaseDiagram) -> list[Any]:
     ends[:, int(upright)] = (ax.get_ylim() if upright else ax.get_xlim())[0]
     places = (ax.transData - ax.transAxes).transform(ends)[:, 0 if upright else 1]
     look: dict[str, Any] = {"transform": ax.transAxes, "color": DEATH}
-    for death, place, label_at in zip(deaths, places, spread(places, LABEL_GAP), strict=True):
+    for death, place, label_at in zip(deaths, places, spread(places, gap), strict=True):
         (ax.axvline if upright else ax.axhline)(death.decay, color=DEATH, ls=":", lw=1.3, zorder=3)
         leader = (place, label_at), (1.0, 1.025)
         ax.plot(*(leader if upright else leader[::-1]), lw=0.7, clip_on=False, **look)
@@ -242,7 +248,8 @@ def _bar_label(diagram: PhaseDiagram) -> str:
     return f"{name}:  {low}  ←  {diagram.boundary:g}  →  {high}"
 
 
-def _title(grid: PhaseGrid) -> str:
+def phase_title(grid: PhaseGrid) -> str:
+    """The graph, the model, the number of seeds and what does not vary."""
     name = grid.graph if len(grid.graph) <= LONGEST_NAME else f"{grid.graph[: LONGEST_NAME - 1]}…"
     shown = {
         key: value

@@ -62,8 +62,12 @@ def plot_comparison(comparison: Comparison) -> Figure:
             grid = part.add_gridspec(2, 3, width_ratios=(1.45, 0.9, 1.0), height_ratios=(3.2, 1.0))
             energy = part.add_subplot(grid[0, 0])
             residual = part.add_subplot(grid[1, 0], sharex=energy)
-            _draw_energy(energy, residual, one, comparison.task.spaces)
-            _draw_spectrum(part.add_subplot(grid[:, 1]), one)
+            draw_energy(energy, residual, one, comparison.task.spaces)
+            energy.set_title("lines: theory    markers: runs (mean, range over seeds)", loc="left", fontsize=8.5)
+            energy.legend(loc="best", ncols=1, frameon=True, framealpha=0.85, edgecolor="none", handletextpad=0.4)
+            spectrum = part.add_subplot(grid[:, 1])
+            draw_spectrum(spectrum, one)
+            spectrum.set_title(_spectrum_title(one), loc="left")
             _draw_embedding(part.add_subplot(grid[:, 2]), comparison, one)
     return figure
 
@@ -96,7 +100,8 @@ def drawn_modes(one: ModelComparison) -> NDArray[np.int64]:
     return np.sort(np.argsort(-late.mean(axis=0), kind="stable")[:DRAWN_MODES])
 
 
-def _draw_energy(ax: Axes, below: Axes, one: ModelComparison, spaces: Eigenspaces) -> None:
+def draw_energy(ax: Axes, below: Axes, one: ModelComparison, spaces: Eigenspaces) -> None:
+    """Mode energies over flow time, lines the theory and markers the runs, and below them the ratio of the two."""
     fit, modes = one.mean_fit, one.mean_modes
     steps = modes.steps[1:]
     times = np.asarray(fit.time_scale * steps, dtype=np.float64)
@@ -130,8 +135,6 @@ def _draw_energy(ax: Axes, below: Axes, one: ModelComparison, spaces: Eigenspace
         widest = max(widest, float(np.abs(ratio).max(initial=0.0)))
     ax.set(xscale="log", yscale="log", ylim=(floor, 4 * top), ylabel=r"mode energy $\|\Pi_k V\|^2$")
     ax.tick_params(labelbottom=False)
-    ax.set_title("lines: theory    markers: runs (mean, range over seeds)", loc="left", fontsize=8.5)
-    ax.legend(loc="best", ncols=1, frameon=True, framealpha=0.85, edgecolor="none", handletextpad=0.4)
     below.axhline(0, color="black", lw=0.8)
     reach = next((limit for limit in RESIDUAL_REACHES if widest <= limit), float(np.ceil(widest)))
     below.set(ylabel="log$_{10}$ ratio", xlabel=_time_label(one), ylim=(-1.1 * reach, 1.1 * reach))
@@ -150,7 +153,8 @@ def _time_label(one: ModelComparison) -> str:
     return "flow time $t$ = learning rate × steps (nothing fitted)"
 
 
-def _draw_spectrum(ax: Axes, one: ModelComparison) -> None:
+def draw_spectrum(ax: Axes, one: ModelComparison) -> None:
+    """The largest eigenvalues of the centred Gram matrix, predicted and measured (mean and deviation over seeds)."""
     predicted = np.linalg.eigvalsh(predicted_gram(one.model, one.optimum, one.predicted))[::-1]
     measured = np.array([_centred_spectrum(run.final.embedding, one) for run in one.runs])
     count = min(SPECTRUM_SIZE, len(predicted) - 1)
@@ -166,11 +170,14 @@ def _draw_spectrum(ax: Axes, one: ModelComparison) -> None:
     ax.set(xlabel="index", ylabel="eigenvalue of centred Gram matrix", xticks=index[:: 1 if count <= 10 else 2])
     highest = max(float(predicted.max()), float((centre + spread).max()), 1e-12)
     ax.set_ylim(min(0.0, float(centre.min())) - 0.03 * highest, 1.25 * highest)  # the legend has the top to itself
+    ax.legend(loc="upper right", frameon=False)
+
+
+def _spectrum_title(one: ModelComparison) -> str:
     # gram_error is measured from the tied optimum; an untied model is drawn against its own flow.
     error = float(np.mean([scores["gram_error"] for scores in one.scores]))
     known = f", gram_error {error:.2g}" if np.isfinite(error) else ""
-    ax.set_title(f"Gram spectrum{known}" if one.model.tied else "Gram spectrum, last step", loc="left")
-    ax.legend(loc="upper right", frameon=False)
+    return f"Gram spectrum{known}" if one.model.tied else "Gram spectrum, last step"
 
 
 def _centred_spectrum(embedding: NDArray[np.floating], one: ModelComparison) -> Floats:

@@ -114,11 +114,11 @@ def run_preset(
         order = [one.name for one in cell.models]
         biases = [bias for part in parts for bias in spectral_biases(part)]  # each part against its own flows
         biases.sort(key=lambda bias: order.index(bias.one.model.name))
-        found.append(CellResult(cell, _merged(cell, parts), tuple(biases)))
+        found.append(CellResult(cell, merge_parts(cell, parts), tuple(biases)))
     return found
 
 
-def _merged(cell: Cell, parts: Sequence[Comparison]) -> Comparison:
+def merge_parts(cell: Cell, parts: Sequence[Comparison]) -> Comparison:
     """One comparison with the models in the cell's order; task and optimum are the first part's."""
     models = {one.model.name: one for part in parts for one in part.models}
     return dataclasses.replace(parts[0], models=tuple(models[one.name] for one in cell.models))

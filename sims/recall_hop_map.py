@@ -101,14 +101,16 @@ def hop_figure(found: Mapping[str, Any]) -> Figure:
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(11.0, 4.0), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(1.0, 1.0))
-        _draw_map(left, found)
-        _draw_dimensions(right, found)
+        draw_map(left, found)
+        draw_dimensions(right, found)
+        right.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
         title = f"Multi-hop recall, width {found['width']}: {found['agree']} of {found['predicted']} cells as predicted"
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
     return figure
 
 
-def _draw_map(ax: Axes, found: Mapping[str, Any]) -> None:
+def draw_map(ax: Axes, found: Mapping[str, Any]) -> None:
+    """Accuracy over hops and layers, and the predicted boundary."""
     names, hops = _rows(found), sorted({cell["hops"] for cell in found["cells"]})
     values = np.full((len(names), len(hops)), np.nan)
     for i, name in enumerate(names):
@@ -133,7 +135,8 @@ def _draw_map(ax: Axes, found: Mapping[str, Any]) -> None:
         spine.set_visible(False)
 
 
-def _draw_dimensions(ax: Axes, found: Mapping[str, Any]) -> None:
+def draw_dimensions(ax: Axes, found: Mapping[str, Any]) -> None:
+    """The dimensions that the constructions need over the hops."""
     for number, name in enumerate(_rows(found)):
         cells = sorted((c for c in found["cells"] if _name(c) == name), key=lambda c: c["hops"])
         label = f"construction, {name} layer{'s' if name not in ('1', WRITTEN) else ''}"
@@ -155,7 +158,6 @@ def _draw_dimensions(ax: Axes, found: Mapping[str, Any]) -> None:
     ax.set_xticks(list(bound))
     ax.set(xlabel="hops", ylabel="dimension")
     ax.set_title("dimension of a subject's vector", loc="left")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 
 def _rows(found: Mapping[str, Any]) -> list[str]:

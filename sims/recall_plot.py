@@ -35,14 +35,14 @@ def structure_figure(answer: Mapping[str, Any], about: str) -> Figure:
         figure = plt.figure(figsize=(11.5, 4.2), layout="constrained")
         left, middle, right = figure.subplots(1, 3, width_ratios=(1.0, 0.9, 1.25))
         for number, (name, one) in enumerate(conditions.items()):
-            _curve(left, answer["curve"], name, number)
+            draw_curve(left, answer["curve"], name, number)
             del one
         left.axhline(answer["chance"], color="black", lw=0.9, ls=(0, (1, 2)))
         left.set(xlabel="training steps", ylabel="facts recalled", ylim=(-0.03, 1.03))
         left.set_title("mean, range over seeds; dotted: chance", loc="left")
-        _bars(middle, conditions, TRANSFER)
+        draw_bars(middle, conditions, TRANSFER)
         middle.set_title("recall, and transfer to new facts", loc="left")
-        _bars(right, conditions, STRUCTURE)
+        draw_bars(right, conditions, STRUCTURE)
         right.set_title("predicted structure", loc="left")
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)), frameon=False)
@@ -51,18 +51,20 @@ def structure_figure(answer: Mapping[str, Any], about: str) -> Figure:
     return figure
 
 
-def _curve(ax: Axes, curve: list[dict[str, Any]], name: str, number: int) -> None:
+def draw_curve(ax: Axes, curve: list[dict[str, Any]], name: str, number: int, linestyle: Any = "-") -> None:
+    """Accuracy over the steps of one condition: mean and range over seeds."""
     seeds = sorted({one["seed"] for one in curve if one["condition"] == name})
     lines = [[one for one in curve if one["condition"] == name and one["seed"] == seed] for seed in seeds]
     steps = [one["step"] for one in lines[0]]
     values = np.array([[one["accuracy"] for one in line] for line in lines])
     colour = COLOURS[number % len(COLOURS)]
-    ax.plot(steps, values.mean(axis=0), color=colour, lw=1.6, label=name.replace("_", " "))
+    ax.plot(steps, values.mean(axis=0), color=colour, lw=1.6, ls=linestyle, label=name.replace("_", " "))
     if len(values) > 1:
         ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, lw=0)
 
 
-def _bars(ax: Axes, conditions: Mapping[str, Any], rows: tuple[tuple[str, str], ...]) -> None:
+def draw_bars(ax: Axes, conditions: Mapping[str, Any], rows: tuple[tuple[str, str], ...]) -> None:
+    """A row for each number that a condition has: a bar the mean of a condition, a mark a seed."""
     shown = [(label, key) for label, key in rows if any(key in one["mean"] for one in conditions.values())]
     each = HEIGHT / len(conditions)
     for row, (_, key) in enumerate(shown):

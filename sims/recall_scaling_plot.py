@@ -41,14 +41,24 @@ def scaling_figure(result: ScalingResult, fits: Mapping[str, Mapping[str, Scalin
         )
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)
         for ax, against in zip(axes[0], panels, strict=True):
-            _draw(ax, result, fits, against)
+            draw_scaling(ax, result, fits, against)
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False, ncols=1)
         axes[0, 0].set_ylabel("smallest embedding dimension $d$")
         about = f"{result.threshold:.0%} of the facts recalled, by constructions all; {ABOUT}"
         figure.suptitle(about, x=0.01, ha="left", fontsize=9)
     return figure
 
 
-def _draw(ax: Axes, result: ScalingResult, fits: Mapping[str, Mapping[str, ScalingFit | None]], against: str) -> None:
+def draw_scaling(
+    ax: Axes,
+    result: ScalingResult,
+    fits: Mapping[str, Mapping[str, ScalingFit | None]],
+    against: str,
+    titles: Mapping[str, str] = TITLES,
+    brief: bool = False,
+) -> None:
+    """The smallest dimensions of every condition ``against`` "subjects" or "relations" with both fitted laws. Labels
+    have the exponent with half its interval and, unless ``brief``, the law that fits better."""
     sizes = np.array(sorted({getattr(p, against) for name in result.conditions for p in result.curve(name, against)}))
     along = np.geomspace(sizes[0], sizes[-1], DRAWN)
     letter, fixed = LETTERS[against], "relations" if against == "subjects" else "subjects"
@@ -57,13 +67,14 @@ def _draw(ax: Axes, result: ScalingResult, fits: Mapping[str, Mapping[str, Scali
         colour = [*COLOURS, REST_COLOUR][index]
         drawn = _statistics(result, name, against)
         fit = fits[name][against]
-        label = TITLES[name]
+        label = titles[name]
         if fit is not None:
             better, other = (fit.log, fit.power) if fit.better == "log" else (fit.power, fit.log)
             ax.plot(along, better.predict(along), "-", color=colour, lw=1.3, zorder=2)
             ax.plot(along, other.predict(along), ":", color=colour, lw=1.3, zorder=2)
             half = (fit.power.high - fit.power.low) / 2
-            label += f": ${letter}^{{{fit.power.second:.2f} \\pm {half:.2f}}}$, {_chosen(fit)}"
+            exponent = f"{fit.power.second:.2f} \\pm {half:.2f}"
+            label += f": ${exponent}$" if brief else f": ${letter}^{{{exponent}}}$, {_chosen(fit)}"
         if len(drawn):
             at = drawn[:, 0] * (sizes[-1] / sizes[0]) ** (SPREAD * (number - (len(result.conditions) - 1) / 2))
             spread = np.abs(drawn[:, 2:].T - drawn[:, 1])
@@ -71,7 +82,7 @@ def _draw(ax: Axes, result: ScalingResult, fits: Mapping[str, Mapping[str, Scali
                         mew=1.1, elinewidth=0.9, label=label, zorder=3)  # fmt: skip
     if "blocks" in result.conditions:
         predicted = [_predicted(result, against, int(size)) for size in sizes]
-        label = "theory, blocks: median over codes"
+        label = "theory, blocks" if brief else "theory, blocks: median over codes"
         ax.plot(sizes, predicted, "--", color="black", lw=1.0, zorder=4, label=label)
     ax.set(xscale="log", yscale="log", xlabel=f"{against} ${letter}$")
     ax.set_xticks(sizes, [str(size) for size in sizes])
@@ -81,7 +92,6 @@ def _draw(ax: Axes, result: ScalingResult, fits: Mapping[str, Mapping[str, Scali
     ax.yaxis.set_minor_locator(NullLocator())
     ax.set_title(f"{fixed}: {getattr(result.settings, fixed)}", loc="left")
     ax.grid(axis="y", color="#dddddd", lw=0.6)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False, ncols=1)
 
 
 def _statistics(result: ScalingResult, name: str, against: str) -> np.ndarray:

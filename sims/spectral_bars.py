@@ -68,7 +68,7 @@ def plot_vector_bars(comparisons: Sequence[Comparison]) -> Figure:
         for column, comparison in zip(axes.T, comparisons, strict=True):
             spaces = comparison.task.spaces
             for ax, one in zip(column, comparison.models, strict=True):
-                handles |= _draw_vectors(ax, np.array(one.scores[0]["vector_energy"]), spaces)
+                handles |= draw_vectors(ax, np.array(one.scores[0]["vector_energy"]), spaces)
             _label_vectors(column[-1], spaces)
         figure.supylabel("$\\|V'e_i\\|$ / largest", fontsize=TITLE_SIZE)
         figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles), frameon=False)
@@ -134,7 +134,9 @@ def _draw_shares(ax: Axes, biases: Sequence[ModelBias], followed: NDArray[np.int
     return handles
 
 
-def _draw_vectors(ax: Axes, norms: Floats, spaces: Eigenspaces) -> dict[str, Any]:
+def draw_vectors(ax: Axes, norms: Floats, spaces: Eigenspaces) -> dict[str, Any]:
+    """One number a basis vector over their largest, the first left out; and what no basis changes, the root mean square
+    over each eigenspace. Returns handles for a legend."""
     labels, kept = spaces.labels[1:], norms[1:]
     largest = float(kept.max(initial=0.0)) or 1.0
     mean = np.sqrt(np.bincount(spaces.labels, weights=norms**2) / spaces.multiplicities)[labels]

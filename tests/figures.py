@@ -60,7 +60,7 @@ def legend(ax: Axes) -> list[str]:
 
 def texts(figure: Figure) -> list[Text]:
     """Every text that is seen: of an axis only the ticks inside its limits."""
-    seen: list[Text] = [part._suptitle for part in figure.subfigs]
+    seen: list[Text] = [part._suptitle for part in figure.subfigs if part._suptitle is not None]
     for ax in figure.axes:
         seen += [*ax.texts, ax.title, ax._left_title, ax._right_title, ax.xaxis.label, ax.yaxis.label]
         seen += ax.get_legend().get_texts() if ax.get_legend() else []
@@ -99,7 +99,8 @@ def lab(colour: str, simulate: np.ndarray) -> np.ndarray:
 def assert_legible(figure: Figure) -> None:
     """Every text of a figure of many panels is inside it, says no NaN, and lies neither on another nor on a panel."""
     figure.canvas.draw()
-    seen = texts(figure) + [text for legend in figure.legends for text in legend.get_texts()]
+    outside = [legend for part in (figure, *figure.subfigs) for legend in part.legends]
+    seen = texts(figure) + [text for legend in outside for text in legend.get_texts()]
     seen += [text for text in (figure._supxlabel, figure._supylabel) if text is not None]
     boxes = [(text.get_text(), text.get_window_extent()) for text in seen]
     assert len(boxes) >= 4
@@ -111,7 +112,7 @@ def assert_legible(figure: Figure) -> None:
         shared = Bbox.intersection(a, b)
         assert shared is None or min(shared.width, shared.height) <= TOUCH, f"{one!r} overlaps {two!r}"
     for ax in figure.axes:
-        own = [text.get_text() for text in ax.texts]
+        own = [text.get_text() for text in ax.texts] + legend(ax)
         for name, box in boxes:
             shared = Bbox.intersection(box, ax.bbox)
             clear = shared is None or min(shared.width, shared.height) <= TOUCH

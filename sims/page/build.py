@@ -80,8 +80,8 @@ def title_of(kind: str, parts: Sequence[Part]) -> str:
 
 
 def _task_part(view: TaskView, share: float = 1.0) -> Part:
-    seeds = [seed.seed for seed in view.models[0].seeds]
-    runs = [seed.folder for model in view.models for seed in model.seeds]
+    runs = [view.folder] if len(view.seeds) == len(view.models) == 1 else []
+    runs += [path for path in sorted((view.folder / "runs").glob("*")) if path.is_dir()]
     sections: list[Section | None] = [
         embedding_section(view, share),
         energy_section(view),
@@ -89,13 +89,13 @@ def _task_part(view: TaskView, share: float = 1.0) -> Part:
         spectrum_section(view),
         similarity_section(view, share),
         score_section(view),
-        curve_section(runs, source_of(view.folder, seeds)),
+        curve_section(runs, source_of(view.folder, view.seeds)),
     ]
     facts = [
         ("nodes", str(view.graph.n)),
         ("edges", str(view.graph.edge_count)),
         ("models", ", ".join(one.model.title for one in view.models)),
-        ("seeds", str(len(seeds))),
+        ("seeds", str(len(view.seeds))),
     ]
     loss = view.optimum.get("loss_per_node")
     if loss is not None:

@@ -28,7 +28,7 @@ def conditions_part(folder: Path) -> Part:
     seeds = [int(seed) for seed in config.get("seeds", [])]
     source = source_of(folder, seeds)
     sections = []
-    groups = _groups(scores)
+    groups = _groups(scores) or _groups_of_runs(folder)
     if groups:
         sections.append(Section("Scores", score_blocks(groups, {}), [INTERVALS], source))
     curves = curve_section(sorted((folder / "runs").glob("*")), source)
@@ -106,6 +106,22 @@ def _groups(scores: Mapping[str, Any]) -> list[Group]:
         found = {key: [float(entry[key]) for entry in entries] for key in keys}
         groups.append((name.replace("_", " "), [int(entry["seed"]) for entry in entries], found))
     return groups
+
+
+def _groups_of_runs(folder: Path) -> list[Group]:
+    """Conditions whose scores are only in the folders of their runs."""
+    found: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    for run in sorted((folder / "runs").glob("*-seed*")):
+        seed = run.name.rpartition("-seed")[2]
+        if seed.isdigit() and (run / "scores.json").is_file():
+            found.setdefault(_condition(run), []).append((int(seed), RunDir(run).read_scores()))
+    groups: list[Group] = []
+    for name, entries in found.items():
+        entries.sort(key=lambda entry: entry[0])
+        keys = [key for key in entries[0][1] if key != STEP and all(_is_number(one.get(key)) for _, one in entries)]
+        values = {key: [float(one[key]) for _, one in entries] for key in keys}
+        groups.append((name.replace("_", " "), [seed for seed, _ in entries], values))
+    return [group for group in groups if group[2]]
 
 
 def _pictures(folder: Path) -> list[Block]:

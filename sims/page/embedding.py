@@ -45,7 +45,7 @@ def embedding_section(view: TaskView, share: float = 1.0) -> Section | None:
         "Embedding",
         [Embedding("embedding", alt, content)],
         [*_explanation(kept, with_theory), *notes],
-        source_of(view.folder, [seed.seed for seed in view.models[0].seeds]),
+        source_of(view.folder, view.seeds),
     )
 
 

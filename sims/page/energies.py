@@ -32,8 +32,7 @@ def energy_section(view: TaskView) -> Section:
         "legend shows or hides a mode."
     ]
     notes += [f"{one.model.title}: {_fitted(one.fit)}." for one in view.models if one.fit is not None]
-    seeds = [seed.seed for seed in view.models[0].seeds]
-    return Section("Mode energies", [_chosen("Model", options)], notes, source_of(view.folder, seeds))
+    return Section("Mode energies", [_chosen("Model", options)], notes, source_of(view.folder, view.seeds))
 
 
 def loss_section(view: TaskView) -> Section:
@@ -43,7 +42,7 @@ def loss_section(view: TaskView) -> Section:
         style, used = look(index), one.steps > 0
         steps, losses = one.steps[used], one.loss[:, used]
         for seed, row in zip(one.seeds, losses, strict=True):
-            first = seed is one.seeds[0]
+            first = seed == one.seeds[0]
             traces.append(
                 go.Scatter(
                     x=steps,
@@ -53,7 +52,7 @@ def loss_section(view: TaskView) -> Section:
                     legendgroup=one.model.name,
                     showlegend=first,
                     line={"color": style["colour"], "width": 1.4},
-                    hovertemplate=f"{one.model.title}, seed {seed.seed}<br>step %{{x}}: %{{y:.5g}}<extra></extra>",
+                    hovertemplate=f"{one.model.title}, seed {seed}<br>step %{{x}}: %{{y:.5g}}<extra></extra>",
                 )
             )
         clock = one.model.time_per_step(one.settings)
@@ -82,7 +81,7 @@ def loss_section(view: TaskView) -> Section:
         )
     drawn = figure(traces, xaxis=axis("step", log=True), yaxis=axis("loss per node, nats", log=_wide(view)))
     plot = Plot("loss", f"Loss per node over the steps on {view.graph.name}", drawn)
-    return Section("Loss", [plot], source=source_of(view.folder, [seed.seed for seed in view.models[0].seeds]))
+    return Section("Loss", [plot], source=source_of(view.folder, view.seeds))
 
 
 def _wide(view: TaskView) -> bool:

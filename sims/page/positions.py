@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.linalg import svd
 
 from ..drawing import clear_view
-from .views import ModelView, SeedView, TaskView
+from ..train import Run
+from .views import ModelView, TaskView
 
 Floats = NDArray[np.float64]
 
@@ -41,19 +42,21 @@ class Motion:
 def motions(view: TaskView, model: ModelView) -> list[Motion]:
     """Every seed of a model, in the order of the seeds."""
     frame = _view_of(model)
-    return [_motion(view, model, seed, frame) for seed in model.seeds]
+    return [_motion(view, model, run, frame) for run in model.runs]
 
 
-def _motion(view: TaskView, model: ModelView, run: SeedView, frame: Floats | None) -> Motion:
-    steps, shots = run.snapshot_steps, [view.centred(shot) for shot in run.snapshots]
-    if not shots:
-        steps, shots = model.steps[-1:], [view.centred(run.embedding)]
+def _motion(view: TaskView, model: ModelView, run: Run, frame: Floats | None) -> Motion:
+    modes = run.modes
+    if modes.snapshots is None or modes.snapshot_steps is None:
+        steps, shots = modes.steps[-1:], [view.centred(run.final.embedding)]
+    else:
+        steps, shots = modes.snapshot_steps, [view.centred(shot) for shot in modes.snapshots]
     scale = model.time_scale
     times = None if scale is None else np.asarray(scale * steps, dtype=np.float64)
     if frame is None or times is None or model.predicted is None:
         return Motion(model.model.title, run.seed, steps, times, _own(shots), None, 1.0)
     wanted = _at(model, times) @ frame
-    measured = _aligned(shots, wanted, together=run.whole)
+    measured = _aligned(shots, wanted, together=bool(modes.snapshot_whole))
     size = float((measured[-1] ** 2).sum())
     factor = float((measured[-1] * wanted[-1]).sum()) / size if size > 0 else 1.0
     return Motion(

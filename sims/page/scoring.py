@@ -30,9 +30,7 @@ Group = tuple[str, Sequence[int], Mapping[str, Sequence[float]]]  # a name, its 
 def score_section(view: TaskView) -> Section | None:
     """None where nothing was scored."""
     groups: list[Group] = [
-        (one.model.title, [seed.seed for seed in one.seeds], _numbers(one.scores))
-        for one in view.models
-        if len(one.scores) == len(one.seeds)
+        (one.model.title, one.seeds, _numbers(one.scores)) for one in view.models if len(one.scores) == len(one.seeds)
     ]
     if not groups:
         return None
@@ -108,6 +106,7 @@ def _plot(name: str, groups: Sequence[Group], reference: float | None) -> Plot:
             "tickvals": list(range(len(groups))),
             "ticktext": [_folded(title) for title, _, _ in groups],
             "range": [-0.5, len(groups) - 0.5],
+            "zeroline": False,
             "automargin": True,
         },
         yaxis=axis(_words(name)),

@@ -34,8 +34,8 @@ def similarity_section(view: TaskView, share: float = 1.0) -> Section | None:
         half = centre_rows(view.optimum_gram, labels)
         maps.append(("Certified optimum", centre_rows(half.T, labels)))
     for one in view.models:
-        centred = view.centred(one.seeds[0].embedding)
-        maps.append((f"{one.model.title}, seed {one.seeds[0].seed}", centred @ centred.T))
+        centred = view.centred(one.runs[0].final.embedding)
+        maps.append((f"{one.model.title}, seed {one.seeds[0]}", centred @ centred.T))
     room = max(1, int(share * MOST_CELLS) // n**2)
     shown = maps[:room]
     options = [(name, _plot(view, name, gram)) for name, gram in shown]
@@ -43,7 +43,7 @@ def similarity_section(view: TaskView, share: float = 1.0) -> Section | None:
     if len(shown) < len(maps):
         notes.append(f"To keep the page small, {len(shown)} of {len(maps)} maps are shown.")
     block = options[0][1] if len(options) == 1 else Choice("Embedding", options)
-    return Section("Similarity", [block], notes, source_of(view.folder, [view.models[0].seeds[0].seed]))
+    return Section("Similarity", [block], notes, source_of(view.folder, view.seeds[:1]))
 
 
 def cosines(gram: Floats) -> NDArray[np.int8]:

@@ -30,14 +30,14 @@ def spectrum_section(view: TaskView) -> Section:
             f"{certificate['max_violation']:.1e}, duality gap {certificate['duality_gap']:.1e} nats "
             f"({view.optimum['method']})."
         )
-    return Section("Spectra", blocks, notes, source_of(view.folder, [seed.seed for seed in view.models[0].seeds]))
+    return Section("Spectra", blocks, notes, source_of(view.folder, view.seeds))
 
 
 def _gram(view: TaskView, one: ModelView) -> Plot:
-    measured = np.array([_gram_spectrum(view, seed.embedding) for seed in one.seeds])
+    measured = np.array([_gram_spectrum(view, run.final.embedding) for run in one.runs])
     count = min(SHOWN, measured.shape[1], max(1, view.graph.n - 1))
     predicted = np.zeros(measured.shape[1])
-    known = one.optimum_eigenvalues[: len(predicted)]
+    known = one.eigenvalues[: len(predicted)]
     predicted[: len(known)] = known
     factor = 1.0
     if one.fit is not None and one.fit.fitted and (measured > 0).any():
@@ -75,7 +75,7 @@ def _gram(view: TaskView, one: ModelView) -> Plot:
     return Plot(f"gram-spectrum-{one.model.name}", alt, drawn)
 
 
-def _gram_spectrum(view: TaskView, embedding: Floats) -> Floats:
+def _gram_spectrum(view: TaskView, embedding: NDArray[np.floating]) -> Floats:
     """Descending, padded with zeros to n."""
     values = np.linalg.svd(view.centred(embedding), compute_uv=False) ** 2
     return np.pad(values, (0, max(0, view.graph.n - len(values))))[: view.graph.n]

@@ -1,4 +1,4 @@
-"""A comparison or one training run as it lies in its folder, read for the page."""
+"""A comparison or one training run as it lies in its folder, in the form the page's sections share."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import Graph, centre_rows, parse
+from fiedler.theory import Graph, centre_rows
 
-from ..files import folder_name
-from ..graph_arrays import graph_of_arrays
+from ..compare import scores_of_runs
+from ..comparison_folder import read_comparison as read_comparison_folder
+from ..comparison_folder import read_finished_run, read_settings, read_task
 from ..models import Model, get_model
-from ..prediction import PredictedTrajectory, predict_trajectory
-from ..recorder import Modes
+from ..prediction import PredictedTrajectory, predict_trajectory, predicted_gram
+from ..predictions_json import describe_optimum
 from ..reference import reference_optimum
 from ..rundir import RunDir
 from ..scores import TrajectoryFit, fit_trajectory
 from ..tasks import Task
+from ..train import Run
 
 Floats = NDArray[np.float64]
 
@@ -28,33 +30,37 @@ PREDICTED_NODES = 400  # a single run's prediction, which its folder does not ho
 
 
 @dataclass(frozen=True, eq=False)
-class SeedView:
-    """One seed's run: its final embedding (n, m) and what was kept of it on the way."""
-
-    seed: int
-    folder: Path
-    embedding: Floats
-    snapshot_steps: NDArray[np.int64]
-    snapshots: NDArray[np.float32]
-    whole: bool  # whether snapshots are whole embeddings, all in one orientation
-
-
-@dataclass(frozen=True, eq=False)
 class ModelView:
-    """One model's runs beside its prediction. ``steps`` (k,); ``centred_energy`` (s, k, modes) and ``loss`` (s, k) of
-    the seeds; ``scores`` of each; ``optimum_eigenvalues`` of the centred Gram matrix the runs are compared with.
-    ``predicted``, ``fit``: None where there is no prediction."""
+    """One model's runs, in the order of the seeds, and the scores of each. ``predicted``, ``fit`` (of the mean over
+    seeds): None where there is no prediction. ``eigenvalues`` of the centred Gram matrix the runs are held against,
+    descending, empty where there is none."""
 
     model: Model
     settings: Any
-    steps: NDArray[np.int64]
-    centred_energy: Floats
-    loss: Floats
+    runs: tuple[Run, ...]
     scores: list[dict[str, Any]]
-    seeds: list[SeedView]
     predicted: PredictedTrajectory | None
     fit: TrajectoryFit | None
-    optimum_eigenvalues: Floats
+    eigenvalues: Floats
+
+    @property
+    def seeds(self) -> list[int]:
+        return [run.seed for run in self.runs]
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """The recorded steps (k,)."""
+        return self.runs[0].modes.steps
+
+    @property
+    def centred_energy(self) -> Floats:
+        """(seeds, k, modes)."""
+        return np.array([run.modes.centred_energy for run in self.runs])
+
+    @property
+    def loss(self) -> Floats:
+        """Per node, (seeds, k)."""
+        return np.array([run.modes.loss for run in self.runs])
 
     @property
     def time_scale(self) -> float | None:
@@ -73,12 +79,16 @@ class TaskView:
     multiplicities: NDArray[np.int64]
     optimum_gram: Floats | None
     optimum: Mapping[str, Any]
-    scores: Mapping[str, Any]
     models: list[ModelView]
 
     @property
     def graph(self) -> Graph:
         return self.task.graph
+
+    @property
+    def seeds(self) -> list[int]:
+        """Those of the first model; all have the same."""
+        return self.models[0].seeds
 
     def centred(self, embedding: NDArray[np.floating]) -> Floats:
         """The embedding less the mean row of each component."""
@@ -87,112 +97,48 @@ class TaskView:
 
 def read_comparison(folder: Path) -> TaskView:
     """A finished comparison. Raises ValueError naming the file that is missing or damaged."""
-    kept = RunDir.open(folder)
-    config, arrays, scores = kept.read_config(), kept.read_modes(), kept.read_scores()
-    task = _task(config, arrays)
-    gram = arrays["optimum_gram"]
-    models = []
-    for name, given in config["models"].items():
-        model = get_model(name)
-        settings = _settings(model, given)
-        entries = [entry for entry in scores["runs"] if entry["model"] == name]
-        predicted = PredictedTrajectory(
-            arrays[f"{name}/predicted_times"],
-            arrays[f"{name}/predicted_energy"],
-            arrays[f"{name}/predicted_centred_energy"],
-            arrays[f"{name}/predicted_loss_per_node"],
-            arrays.get(f"{name}/predicted_gram", np.zeros((0, 0))),
-            *(arrays[key] for key in (f"{name}/position_times", f"{name}/positions") if key in arrays),
+    found, _ = read_comparison_folder(folder)
+    arrays = RunDir.open(folder).read_modes()
+    models = [
+        ModelView(
+            one.model,
+            one.settings,
+            one.runs,
+            scores_of_runs(one),
+            one.predicted,
+            one.mean_fit,
+            _descending(predicted_gram(one.model, one.optimum, one.predicted)),
         )
-        energy, loss = arrays[f"{name}/centred_energy"], arrays[f"{name}/loss_per_node"]
-        seeds = [
-            _seed(folder / "runs" / f"{folder_name(name)}-seed{seed}", int(seed)) for seed in arrays[f"{name}/seeds"]
-        ]
-        steps = arrays[f"{name}/steps"]
-        models.append(
-            ModelView(
-                model,
-                settings,
-                steps,
-                energy,
-                loss,
-                entries,
-                seeds,
-                predicted,
-                _fit(predicted, steps, energy, loss, model.time_per_step(settings)),
-                _compared_with(model, scores["optimum_of_model"][name], predicted, task.graph),
-            )
-        )
-    return TaskView(
-        folder, task, arrays["eigenvalues"], arrays["multiplicities"], gram, scores["optimum"], scores, models
-    )
+        for one in found.models
+    ]
+    optimum = describe_optimum(found.optimum)
+    gram = found.optimum.gram
+    return TaskView(folder, found.task, arrays["eigenvalues"], arrays["multiplicities"], gram, optimum, models)
 
 
 def read_run(folder: Path, report: Callable[[str, float], None]) -> TaskView:
     """One run of `fiedler train`. Its prediction is made now, for graphs up to PREDICTED_NODES. Raises ValueError."""
     kept = RunDir.open(folder)
     config, arrays = kept.read_config(), kept.read_modes()
-    scores = kept.read_scores() if (folder / "scores.json").is_file() else {}
-    task = _task(config, arrays)
+    scores = [kept.read_scores()] if (folder / "scores.json").is_file() else []
+    task = read_task(config, arrays)
     model = get_model(config["model"])
-    settings = _settings(model, config["settings"])
-    steps, energy, loss = arrays["steps"], arrays["centred_energy"][None], arrays["loss_per_node"][None]
+    settings = read_settings(model, config["settings"])
+    run = read_finished_run(kept, model, settings, int(config["seed"]))
     predicted = fit = gram = None
     optimum: dict[str, Any] = {}
     eigenvalues = np.zeros(0)
     if task.graph.n <= PREDICTED_NODES:
-        from ..predictions_json import describe_optimum
-
         report("prediction", 0.0)
         found = reference_optimum(task)
-        predicted = predict_trajectory(task, model, settings, steps)
-        report("prediction", 1.0)
-        fit = _fit(predicted, steps, energy, loss, model.time_per_step(settings))
+        predicted = predict_trajectory(task, model, settings, run.modes.steps)
+        fit = fit_trajectory(predicted, run.modes, model.time_per_step(settings))
         gram, optimum = found.gram, describe_optimum(found)
-        eigenvalues = _compared_with(model, optimum, predicted, task.graph)
-    entries = [scores] if scores else []
-    seeds = [_seed(folder, int(config["seed"]))]
-    view = ModelView(model, settings, steps, energy, loss, entries, seeds, predicted, fit, eigenvalues)
-    return TaskView(folder, task, arrays["eigenvalues"], arrays["multiplicities"], gram, optimum, scores, [view])
+        eigenvalues = _descending(predicted_gram(model, found, predicted))
+        report("prediction", 1.0)
+    view = ModelView(model, settings, (run,), scores, predicted, fit, eigenvalues)
+    return TaskView(folder, task, arrays["eigenvalues"], arrays["multiplicities"], gram, optimum, [view])
 
 
-def _task(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Task:
-    name = config["graph"]
-    graph = graph_of_arrays(arrays, name) or parse(name)
-    if graph.n != config["n"]:
-        raise ValueError(f"{name} has {graph.n} nodes now and had {config['n']} when it was trained: restore the file")
-    options = {key: config[key] for key in ("self_edges", "label_smoothing", "window", "p", "q")}
-    return Task(graph, **options, edges=config.get("direction", "both"), weights=config.get("weights", "node"))
-
-
-def _settings(model: Model, given: Mapping[str, Any]) -> Any:
-    """The settings of config.json, less those that the model's name fixes."""
-    return model.make_settings(**{name: value for name, value in given.items() if name not in model.fixed})
-
-
-def _seed(folder: Path, seed: int) -> SeedView:
-    kept = RunDir.open(folder)
-    embedding = np.asarray(kept.read_embeddings()["embedding"], dtype=np.float64)
-    arrays = kept.read_modes()
-    steps = arrays.get("snapshot_steps", np.zeros(0, dtype=np.int64))
-    shots = arrays.get("snapshots", np.zeros((0, 0, 0), dtype=np.float32))
-    return SeedView(seed, folder, embedding, steps, shots, bool(arrays.get("snapshot_whole", False)))
-
-
-def _fit(
-    predicted: PredictedTrajectory, steps: NDArray[np.int64], energy: Floats, loss: Floats, clock: float | None
-) -> TrajectoryFit:
-    """As ``compare`` fits the geometric mean over seeds."""
-    mean = np.exp(np.log(np.maximum(energy, np.finfo(np.float64).tiny)).mean(axis=0))
-    return fit_trajectory(predicted, Modes(steps, mean, mean, loss.mean(axis=0)), clock)
-
-
-def _compared_with(model: Model, optimum: Mapping[str, Any], predicted: PredictedTrajectory, graph: Graph) -> Floats:
-    """Eigenvalues, descending, as ``prediction.predicted_gram`` has them: the optimum's, or of an untied model those of
-    its flow at the last time."""
-    if model.tied:
-        return np.asarray(optimum["eigenvalues"], dtype=np.float64)
-    if not predicted.gram.size:
-        return np.zeros(0)
-    half = centre_rows(predicted.gram, graph.component_labels)
-    return np.asarray(np.linalg.eigvalsh(centre_rows(half.T, graph.component_labels))[::-1])
+def _descending(gram: Floats) -> Floats:
+    return np.asarray(np.linalg.eigvalsh(gram)[::-1])

@@ -8,6 +8,7 @@
   const NUMBERS = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array,
     f4: Float32Array, f8: Float64Array };
   const PLAY_MS = 120;
+  const WIDEST = 2; // how much larger than the last step's the range may be
   const LABEL_PX = 13; // height of such a name
   const LABELLED = 60; // nodes whose names are written beside them
   const drawn = new Set(); // what has to be drawn again in the other theme
@@ -242,18 +243,28 @@
     };
     const sides = [side("theory", "Theory"), side("run", "Run")];
     const coordinates = (side) => current()[side.key];
-    // One range for both sides and all steps, so that what moves is the nodes.
+    // One range for both sides and all steps, so that what moves is the nodes: that of the last step, wider where
+    // earlier steps are, up to a limit.
+    const reaches = new Map();
     const reach = () => {
-      let most = 1e-12;
-      for (const side of sides) {
-        const found = coordinates(side);
-        if (!found) continue;
-        const last = found.frames - 1;
-        for (let node = 0; node < n; node++) {
-          for (let axis = 0; axis < (state.solid ? 3 : 2); axis++) most = Math.max(most, Math.abs(found.at(last, node, axis)));
+      const key = `${state.series} ${state.solid}`;
+      if (!reaches.has(key)) {
+        let last = 1e-12, all = 1e-12;
+        for (const side of sides) {
+          const found = coordinates(side);
+          for (let frame = 0; found && frame < found.frames; frame++) {
+            for (let node = 0; node < n; node++) {
+              for (let axis = 0; axis < (state.solid ? 3 : 2); axis++) {
+                const size = Math.abs(found.at(frame, node, axis));
+                all = Math.max(all, size);
+                if (frame === found.frames - 1) last = Math.max(last, size);
+              }
+            }
+          }
         }
+        reaches.set(key, 1.15 * Math.min(all, WIDEST * last));
       }
-      return 1.15 * most;
+      return reaches.get(key);
     };
     // Names that would lie on one another are left to the pointer.
     const apart = (nodes, limit) => {

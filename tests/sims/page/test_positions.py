@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import pages
 import pytest
 from scipy.stats import ortho_group
 
+import pages
 from fiedler.sims.page.positions import motions
-from fiedler.sims.page.views import ModelView, SeedView, TaskView, read_comparison
+from fiedler.sims.page.views import ModelView, TaskView, read_comparison
+from fiedler.sims.train import Run
 
 EXACT = 1e-4  # positions are kept in float32
 
@@ -27,8 +28,12 @@ def follower(model: ModelView, turn: np.ndarray, factor: float = 1.0) -> ModelVi
     assert clock is not None
     shots = factor * np.asarray(model.predicted.positions, dtype=np.float64) @ turn
     steps = np.round(model.predicted.position_times / clock).astype(np.int64)
-    run = SeedView(0, model.seeds[0].folder, shots[-1], steps, shots.astype(np.float32), True)
-    return dataclasses.replace(model, seeds=[run])
+    return dataclasses.replace(model, runs=(with_snapshots(model.runs[0], steps, shots),))
+
+
+def with_snapshots(run: Run, steps: np.ndarray, shots: np.ndarray) -> Run:
+    kept = {"snapshot_steps": steps, "snapshots": shots.astype(np.float32), "snapshot_whole": np.array(True)}
+    return dataclasses.replace(run, modes=dataclasses.replace(run.modes, **kept))
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.3])
@@ -46,19 +51,23 @@ def test_a_run_that_is_the_prediction_lies_on_it(view: TaskView, factor: float) 
 
 def test_orientation_does_not_change_what_is_drawn(view: TaskView) -> None:
     for model in view.models:
-        turn = ortho_group.rvs(model.seeds[0].snapshots.shape[2], random_state=1)
+        shots = [run.modes.snapshots for run in model.runs]
+        turn = ortho_group.rvs(shots[0].shape[2], random_state=1)
         turned = [
-            dataclasses.replace(seed, snapshots=(seed.snapshots @ turn).astype(np.float32)) for seed in model.seeds
+            with_snapshots(run, run.modes.snapshot_steps, shot @ turn)
+            for run, shot in zip(model.runs, shots, strict=True)
         ]
-        for one, two in zip(motions(view, model), motions(view, dataclasses.replace(model, seeds=turned)), strict=True):
+        for one, two in zip(
+            motions(view, model), motions(view, dataclasses.replace(model, runs=tuple(turned))), strict=True
+        ):
             np.testing.assert_allclose(two.measured, one.measured, atol=EXACT * np.abs(one.measured).max())
 
 
 def test_distances_are_kept_up_to_the_projection(view: TaskView) -> None:
     """A turn and one factor: no node is farther from another than in the embedding."""
     for model in view.models:
-        for seed, motion in zip(model.seeds, motions(view, model), strict=True):
-            last = view.centred(seed.snapshots[-1]) * motion.factor
+        for run, motion in zip(model.runs, motions(view, model), strict=True):
+            last = view.centred(run.modes.snapshots[-1]) * motion.factor
             drawn, true = motion.measured[-1], np.linalg.norm(last[:, None] - last[None], axis=2)
             assert (np.linalg.norm(drawn[:, None] - drawn[None], axis=2) <= true + EXACT).all()
 
@@ -67,16 +76,14 @@ def test_without_a_prediction_a_run_is_seen_from_its_own_directions(view: TaskVi
     model = dataclasses.replace(view.models[0], predicted=None, fit=None)
     motion = motions(view, model)[0]
     assert motion.predicted is None
-    values = np.linalg.svd(view.centred(model.seeds[0].snapshots[-1]), compute_uv=False)
+    values = np.linalg.svd(view.centred(model.runs[0].modes.snapshots[-1]), compute_uv=False)
     np.testing.assert_allclose((motion.measured[-1] ** 2).sum(axis=0), values[:3] ** 2, rtol=EXACT)
 
 
 def test_runs_without_snapshots_show_their_last_step(view: TaskView) -> None:
     model = view.models[0]
-    bare = [
-        dataclasses.replace(seed, snapshot_steps=seed.snapshot_steps[:0], snapshots=seed.snapshots[:0])
-        for seed in model.seeds
-    ]
-    motion = motions(view, dataclasses.replace(model, seeds=bare))[0]
+    bare = dataclasses.replace(model.runs[0].modes, snapshots=None, snapshot_steps=None)
+    runs = (dataclasses.replace(model.runs[0], modes=bare),)
+    motion = motions(view, dataclasses.replace(model, runs=runs))[0]
     assert motion.steps.tolist() == [pages.STEPS["node2vec"]]
     assert motion.measured.shape == (1, view.graph.n, 3)

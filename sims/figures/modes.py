@@ -1,0 +1,67 @@
+"""Theory against experiment: predicted mode energies through measured ones, and the ratio of the two below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.container import ErrorbarContainer
+from matplotlib.lines import Line2D
+
+from ..comparison_folder import COMPARISON, read_comparison
+from ..plots import draw_energy
+from .drawn import Drawn, only_one
+from .style import Column, look
+
+HEIGHT = 3.2  # inches a model
+
+
+def draw(folders: Sequence[Path], column: Column) -> Drawn:
+    """One part a model: beside each other in two columns, below each other in one."""
+    comparison, source = read_comparison(only_one(folders, COMPARISON))
+    models = comparison.models
+    columns = min(2, len(models)) if column.wide else 1
+    rows = -(-len(models) // columns)
+    figure = plt.figure(figsize=(column.width, HEIGHT * rows))
+    parts = figure.subfigures(rows, columns, squeeze=False).ravel()
+    for part, one in zip(parts, models, strict=False):
+        energy, residual = part.subplots(2, 1, sharex=True, height_ratios=(3.0, 1.0))
+        draw_energy(energy, residual, one, comparison.task.spaces)
+        energy.set_title(one.model.title)
+        fit = one.mean_fit
+        residual.set_xlabel("flow time $t$, time and size fitted" if fit.fitted else "flow time $t$, nothing fitted")
+        part.legend(handles=_tell_apart(energy), loc="outside lower center", ncols=3 if column.wide else 2)
+    seeds = len(models[0].runs)
+    caption = (
+        f"Energy of the embedding, less its mean, in the eigenspaces of (I - D⁻¹A) + (I - D⁻¹A)' of eigenvalue μ "
+        f"(×multiplicity) on {comparison.task.title}. Lines: the flow of infinite width from the models' own starting "
+        f"size. Markers: geometric mean over {seeds} seed(s), bars their range. Below: log10 of measured "
+        "over predicted "
+        "energy where a mode holds at least 1 % of the energy. "
+        + " ".join(
+            f"{one.model.title}: root mean square {one.mean_fit.rms_log10:.2g} decades, "
+            + (
+                f"fitted {' and '.join(one.mean_fit.fitted).replace('_', ' ')}."
+                if one.mean_fit.fitted
+                else "nothing fitted."
+            )
+            for one in models
+        )
+    )
+    return Drawn(figure, f"{comparison.task.title}: predicted and measured mode energies", caption, (source,))
+
+
+def _tell_apart(energy: Axes) -> list[Line2D]:
+    """Give the theory's lines styles of their own, for greyscale, and return handles with line and marker together."""
+    lines = {line.get_color(): line for line in energy.lines if line.get_marker() in ("None", "", None)}
+    handles = []
+    for number, (points, label) in enumerate(zip(*energy.get_legend_handles_labels(), strict=True)):
+        mark = cast(ErrorbarContainer, points).lines[0]
+        line = lines[mark.get_color()]
+        line.set_linestyle(look(number).linestyle)
+        handles.append(Line2D([], [], color=mark.get_color(), ls=line.get_linestyle(), lw=1.2, marker=mark.get_marker(),
+                              mfc=mark.get_markerfacecolor(), ms=4, label=label))  # fmt: skip
+    return handles
