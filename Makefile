@@ -1,19 +1,22 @@
 # make demo: install, then prediction beside real runs on three graphs (runs/demo/)
 # make test: lint, types, tests        make faults: the long fault tests (about half an hour)
+# make compile: every kernel for cards that are not here     make browser: the report's page in Chromium
+# make docs: the site, into site/      make docs-test: code blocks, links, notebooks of the documentation
 # make bench: measured speed           make clean
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
 DEMO := cycle:15 path-star:4x5 karate
-PACKAGES := theory kernels sims tests benchmarks
+PACKAGES := theory kernels sims tests benchmarks docs
 
-.PHONY: demo install test lint types unit faults bench format clean
+.PHONY: demo install test lint types unit compile browser docs docs-test faults bench format clean
 
 demo: install
 	@for graph in $(DEMO); do \
 	    echo "== $$graph"; \
-	    $(BIN)/fiedler compare $$graph --out runs/demo/$$(echo $$graph | tr ':' '-') --overwrite || exit; \
+	    folder=runs/demo/$$(echo $$graph | tr ':' '-'); \
+	    $(BIN)/fiedler compare $$graph --out $$folder --overwrite && $(BIN)/fiedler report $$folder || exit; \
 	done
 
 install: $(VENV)/.installed
@@ -23,7 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-test: lint types unit
+test: lint types unit compile browser docs docs-test
 
 lint: install
 	$(BIN)/ruff check $(PACKAGES)
@@ -37,6 +40,22 @@ types: install
 unit: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --durations=15 -n $(JOBS) --dist loadfile
 
+# Every kernel compiled for three generations of cards, none of which has to be here.
+compile: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/kernels -m compile --durations=5
+
+# The report's page in headless Chromium; skipped, with the reason, where there is none.
+browser: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser -m browser --durations=5
+
+# Strict: a broken link, anchor or image is an error; site_links.py looks at the built pages as well.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	$(BIN)/python tests/site_links.py site
+
+docs-test: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -m docs --durations=15 -n $(JOBS)
+
 # Hundreds of kills at random instants, thousands of bad inputs.
 faults: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m long -o timeout=3600 --durations=15
@@ -49,4 +68,4 @@ format: install
 	$(BIN)/ruff format $(PACKAGES)
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -6,6 +6,7 @@ Only what the host knows is looked at (types, shapes, dtypes, devices): no check
 from __future__ import annotations
 
 import math
+from difflib import get_close_matches
 from typing import Any
 
 import torch
@@ -78,7 +79,14 @@ def check_integer(value: Any, name: str, least: int, most: int = LARGEST_INTEGER
 def check_choice(value: Any, name: str, known: tuple[str, ...]) -> None:
     """ValueError unless ``value`` is one of the words ``known``."""
     if not (isinstance(value, str) and value in known):
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}; got {shown(value)}")
+        hint = did_you_mean(value, known)
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}; got {shown(value)}{hint}")
+
+
+def did_you_mean(value: Any, known: tuple[str, ...]) -> str:
+    """ "; did you mean ...?" with the nearest of ``known``, empty where none is near."""
+    near = get_close_matches(value[:SHOWN].lower(), known, n=1) if isinstance(value, str) else []
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def check_device(value: Any) -> None:

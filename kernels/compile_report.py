@@ -21,10 +21,12 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -163,13 +165,19 @@ def _number(usage: str, word: str) -> int:
 
 
 def compile_report(
-    *, architectures: Sequence[int] = ARCHITECTURES, names: Sequence[str] | None = None, workers: int = 1
+    *,
+    architectures: Sequence[int] = ARCHITECTURES,
+    names: Sequence[str] | None = None,
+    workers: int = 1,
+    on_report: Callable[[int, int], None] | None = None,
 ) -> tuple[KernelReport, ...]:
     """Every case (those of ``names`` if given) for every architecture, compiled in ``workers`` processes.
 
-    Triton's own cache (TRITON_CACHE_DIR) makes a second report quick. Raises ValueError for an unknown architecture or
-    name and RuntimeError if a worker cannot start.
+    ``on_report(done, of)`` is called after each compilation, from the workers' threads. Triton's own cache
+    (TRITON_CACHE_DIR) makes a second report quick. Raises ValueError for an unknown architecture or name and
+    RuntimeError if a worker cannot start.
     """
+    from .checks import did_you_mean
     from .compile_cases import compile_cases
 
     unknown = [architecture for architecture in architectures if architecture not in SHARED_LIMIT]
@@ -178,34 +186,56 @@ def compile_report(
     known = [case.name for case in compile_cases()]
     missing = [name for name in names or () if name not in known]
     if missing:
-        raise ValueError(f"unknown cases {missing}; the cases are {known}")
+        hint = did_you_mean(missing[0], tuple(known))
+        raise ValueError(f"unknown cases {missing}; the cases are {known}{hint}")
     jobs = [(name, architecture) for name in (names or known) for architecture in architectures]
     shares = [jobs[start::workers] for start in range(workers)]
+    finished, stopped = 0, Event()
+
+    def count() -> None:
+        nonlocal finished
+        finished += 1
+        if on_report is not None:
+            on_report(finished, len(jobs))
+
+    work = partial(_run_worker, on_report=count, stopped=stopped)
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        done = [report for reports in pool.map(_run_worker, shares) for report in reports]
+        try:
+            done = [report for reports in pool.map(work, shares) for report in reports]
+        except BaseException:  # Ctrl-C above all: the workers that it ended are not started again
+            stopped.set()
+            raise
     order = {job: place for place, job in enumerate(jobs)}
     return tuple(sorted(done, key=lambda report: order[(report.case, report.architecture)]))
 
 
-def _run_worker(jobs: Sequence[tuple[str, int]]) -> list[KernelReport]:
+def _run_worker(jobs: Sequence[tuple[str, int]], on_report: Callable[[], None], stopped: Event) -> list[KernelReport]:
     """The reports of ``jobs`` from worker processes: the next one carries on behind a job whose compiler crashed."""
     from .compile_cases import compile_cases
 
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     reports: list[KernelReport] = []
-    while len(reports) < len(jobs):
+    while len(reports) < len(jobs) and not stopped.is_set():
         left = jobs[len(reports) :]
         command = [sys.executable, "-m", __name__ if __name__ != "__main__" else "fiedler.kernels.compile_report"]
-        worker = subprocess.run(
-            [*command, "--worker"], input=json.dumps(left), capture_output=True, text=True, env=environment, check=False
-        )
         before = len(reports)
-        lines = [line[len(MARK) :] for line in worker.stdout.splitlines() if line.startswith(MARK)]
-        reports.extend(KernelReport(**json.loads(line)) for line in lines)
+        with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as errors:
+            given.write(json.dumps(left))
+            given.seek(0)
+            with subprocess.Popen(
+                [*command, "--worker"], stdin=given, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+            ) as worker:
+                assert worker.stdout is not None
+                for line in worker.stdout:
+                    if line.startswith(MARK):
+                        reports.append(KernelReport(**json.loads(line[len(MARK) :])))
+                        on_report()
+            errors.seek(0)
+            said = errors.read()
         if len(reports) == len(jobs):
             break
-        if len(reports) == before and "compiling" not in worker.stderr:
-            raise RuntimeError(f"the compile worker did not start: {worker.stderr[-2000:]}")
+        if len(reports) == before and "compiling" not in said:
+            raise RuntimeError(f"the compile worker did not start: {said[-2000:]}")
         name, architecture = jobs[len(reports)]
         launch = next(case for case in compile_cases() if case.name == name).launch(architecture)
         reports.append(
@@ -216,7 +246,7 @@ def _run_worker(jobs: Sequence[tuple[str, int]]) -> list[KernelReport]:
                 "",
                 launch.num_warps,
                 launch.num_stages,
-                failure=f"the compiler crashed with status {worker.returncode}: {worker.stderr[-300:]}",
+                failure=f"the compiler crashed with status {worker.returncode}: {said[-300:]}",
             )
         )
     return reports

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .checks import autocast_enabled, check_optional_tensor, check_tensor, shown
+from .checks import autocast_enabled, check_optional_tensor, check_tensor, did_you_mean, shown
 from .csr import CsrTarget
 from .graph_chunked import GraphLoss, graph_loss
 from .once import differentiable_once
@@ -94,7 +94,9 @@ def check(
     check_optional_tensor(bias, "bias"), check_optional_tensor(row_weight, "row_weight")
     for name, word, known in (("reduction", reduction, REDUCTIONS), ("path", path, paths)):
         if not (isinstance(word, str) and word in known):
-            raise ValueError(f"unknown {name} {shown(word)}; choose one of {', '.join(known)}")
+            raise ValueError(
+                f"unknown {name} {shown(word)}; choose one of {', '.join(known)}{did_you_mean(word, known)}"
+            )
     sums = torch.float32 if embedding.dtype in LOW_PRECISION else embedding.dtype
     for name, tensor, dtypes in (
         ("context", context, (embedding.dtype,)),

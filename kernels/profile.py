@@ -17,6 +17,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from .checks import did_you_mean
 from .csr import CsrTarget, csr_target
 from .graph_cross_entropy import graph_cross_entropy, resolve
 from .linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_plan
@@ -254,11 +255,14 @@ def _error(way: Callable[[], object], reference: list[Tensor] | None) -> float |
 
 def _check(shapes: Sequence[Shape], operation: str, dtype: str, device: str, rounds: int) -> None:
     if operation not in OPERATIONS:
-        raise ValueError(f"unknown operation {operation!r}; choose one of {', '.join(OPERATIONS)}")
+        hint = did_you_mean(operation, tuple(OPERATIONS))
+        raise ValueError(f"unknown operation {operation!r}; choose one of {', '.join(OPERATIONS)}{hint}")
     if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
+        raise ValueError(
+            f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}{did_you_mean(dtype, tuple(DTYPES))}"
+        )
     if device not in ("cpu", "cuda"):
-        raise ValueError(f"unknown device {device!r}; choose cpu or cuda")
+        raise ValueError(f"unknown device {device!r}; choose cpu or cuda{did_you_mean(device, ('cpu', 'cuda'))}")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("no CUDA device is available; use the device cpu")
     if rounds < 1:

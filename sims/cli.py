@@ -10,18 +10,25 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from .cli_doctor import doctor
+from .cli_export import export
+from .cli_figure import figure
 from .cli_headroom import headroom
 from .cli_paths import paths
 from .cli_profile import profile
 from .cli_recall import recall
+from .cli_report import report
 from .cli_runs import compare, train
 from .cli_score import score
 from .cli_sweep import sweep
 from .cli_theory import theory
+from .cli_usage import usage_message
+from .cli_welcome import print_welcome, version
+from .completion import bash_completion
 from .files import Damage
 from .stopping import Interrupted
 
@@ -38,8 +45,20 @@ app = typer.Typer(
 
 INTERRUPTED = 130
 
-for command in (theory, compare, train, score, paths, recall, headroom, sweep, profile):
+for command in (theory, compare, train, score, paths, recall, headroom, sweep, profile, report, figure, export, doctor):
     app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def begin(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if show_version:
+        print(f"fiedler {version()}")
+        raise typer.Exit
+    if context.invoked_subcommand is None and not context.resilient_parsing:
+        print_welcome(context.command.list_commands(context))  # type: ignore[attr-defined]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,7 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _main(given: list[str]) -> int:
     command = typer.main.get_command(app)
     try:
-        code = command.main(given or ["--help"], prog_name="fiedler", standalone_mode=False)
+        with bash_completion(os.environ):
+            code = command.main(given, prog_name="fiedler", standalone_mode=False)
         if code == INTERRUPTED:  # newer typers turn Ctrl-C into this exit code without a word
             return _say("interrupted", INTERRUPTED)
         return code if isinstance(code, int) else 0
@@ -65,7 +85,7 @@ def _main(given: list[str]) -> int:
     except Interrupted as error:
         return _say(str(error), INTERRUPTED)
     except UsageError as error:
-        return _say(f"{error.format_message().rstrip('.')}. See 'fiedler --help'.", 2)
+        return _say(usage_message(error), 2)
     except (ValueError, TypeError) as error:
         return _say(str(error), 2)
     except (RuntimeError, FloatingPointError, OSError, MemoryError) as error:

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from .cli_options import CheckpointEvery, Json, Overwrite, Rate, Resume, Steps, check_restart
+from .completion import complete_graph, complete_model
 from .progress import Stages
 from .rundir import RunDir
 
@@ -21,6 +22,7 @@ def headroom(
         typer.Argument(
             metavar="[GRAPH]...",
             help="Graph words (default: the four tiny graphs of arXiv 2510.26745; with --paths: path-star:100x5).",
+            autocompletion=complete_graph,
         ),
     ] = None,
     paths: Annotated[
@@ -28,7 +30,12 @@ def headroom(
     ] = False,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="The network that is guided, not with --paths (default: the Transformer)."),
+        typer.Option(
+            "--model",
+            "-m",
+            help="The network that is guided, not with --paths (default: the Transformer).",
+            autocompletion=complete_model,
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds: 0, 1, ...")] = 5,
     out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/headroom...).")] = None,
@@ -67,7 +74,10 @@ def headroom(
             raise ValueError("--jobs is for --paths; tiny graphs train their seeds together")
         answer, folder = _embeddings(graphs or [], model, given, seeds, out, options)
     folder.write_scores(answer)
-    figures = save_figure(headroom_figure(answer), folder.figures, "headroom")
+    with Stages(transient=True) as stages:
+        stages.update("figure", 0.0)
+        figures = save_figure(headroom_figure(answer), folder.figures, "headroom")
+        stages.update("figure", 1.0)
     relative = figures[0].relative_to(folder.path).as_posix()
     write_text(folder.path / "report.md", headroom_markdown(answer, folder.read_environment(), relative))
     folder.seal()

@@ -6,13 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
+from .completion import choices, complete_graph
+
 MAX_STEPS = 10**9  # far beyond what finishes; keeps step counts inside 64-bit integers
 
 GRAPH_HELP = (
     "A graph word (cycle:15, path-star:4x5, tree-star:4x5, grid:4x4, torus:6x6, hypercube:6, hamming:3,3, tree:3,4, "
     "irregular, petersen, karate, les-miserables, florentine, davis) or a file: edge list, .graphml, .gml, .mtx, .npz."
 )
-GraphWord = Annotated[str, typer.Argument(metavar="GRAPH", help=GRAPH_HELP)]
+GraphWord = Annotated[str, typer.Argument(metavar="GRAPH", help=GRAPH_HELP, autocompletion=complete_graph)]
 Symmetrize = Annotated[bool, typer.Option("--symmetrize", help="Read a directed file as undirected: A + A'.")]
 SelfEdges = Annotated[bool, typer.Option("--self-edges", help="Add each node to its own targets.")]
 Smoothing = Annotated[float, typer.Option("--label-smoothing", help="Mix the target with the uniform one, in [0, 1).")]
@@ -21,10 +23,19 @@ ReturnP = Annotated[float, typer.Option("--p", help="Return parameter of the nod
 InOutQ = Annotated[float, typer.Option("--q", help="In-out parameter of the node2vec walk.")]
 Edges = Annotated[
     str,
-    typer.Option("--edges", help="Training lines: both directions, only forward (away from the root), or backward."),
+    typer.Option(
+        "--edges",
+        help="Training lines: both directions, only forward (away from the root), or backward.",
+        autocompletion=choices("both", "forward", "backward"),
+    ),
 ]
 Weights = Annotated[
-    str, typer.Option("--weights", help="What counts the same in the loss: every node, or every training line.")
+    str,
+    typer.Option(
+        "--weights",
+        help="What counts the same in the loss: every node, or every training line.",
+        autocompletion=choices("node", "line"),
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the output folder.")]

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .cli_options import MAX_STEPS, CheckpointEvery, DryRun, Json, Overwrite, Resume, check_restart
+from .completion import choices, complete_paths_condition, complete_paths_preset
 from .progress import Stages
 
 FILE_WIDTH = 190  # columns of the table where standard output is no terminal
@@ -25,19 +26,31 @@ def paths(
     graph: Annotated[
         str | None,
         typer.Argument(
-            metavar="[GRAPH]", help="path-star:ARMSxLENGTH or tree-star:ARMSxLENGTH (default: the preset's)."
+            metavar="[GRAPH]",
+            help="path-star:ARMSxLENGTH or tree-star:ARMSxLENGTH (default: the preset's).",
+            autocompletion=choices("path-star:100x5", "tree-star:32x4"),
         ),
     ] = None,
-    preset: Annotated[str, typer.Option("--preset", help=PRESET_HELP)] = "cpu",
+    preset: Annotated[str, typer.Option("--preset", help=PRESET_HELP, autocompletion=complete_paths_preset)] = "cpu",
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Run this condition of the preset alone. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--only",
+            help="Run this condition of the preset alone. Repeatable.",
+            autocompletion=complete_paths_condition,
+        ),
     ] = None,
     seeds: Annotated[
         int | None, typer.Option("--seeds", min=1, help="Seeds 0, 1, ... (default: the preset's).")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/paths-PRESET-GRAPH).")] = None,
     arch: Annotated[
-        str | None, typer.Option("--arch", help="gpt2, gpt-neox, llama, mamba, ... or a config file of transformers.")
+        str | None,
+        typer.Option(
+            "--arch",
+            help="gpt2, gpt-neox, llama, mamba, ... or a config file of transformers.",
+            autocompletion=choices("gpt2", "gpt-neox", "llama", "mamba"),
+        ),
     ] = None,
     layers: Annotated[int | None, typer.Option("--layers", min=1, help="Blocks.")] = None,
     width: Annotated[int | None, typer.Option("--width", min=1, help="Embedding dimension.")] = None,
@@ -46,17 +59,40 @@ def paths(
         int | None, typer.Option("--pause", min=0, help="[PAUSE] tokens between the leaf and its path.")
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="mixed (edges and paths), staged (edges first) or edges.")
+        str | None,
+        typer.Option(
+            "--recipe",
+            help="mixed (edges and paths), staged (edges first) or edges.",
+            autocompletion=choices("mixed", "staged", "edges"),
+        ),
     ] = None,
     objective: Annotated[
-        str | None, typer.Option("--objective", help="full path, or hardest: the first node after the root alone.")
+        str | None,
+        typer.Option(
+            "--objective",
+            help="full path, or hardest: the first node after the root alone.",
+            autocompletion=choices("full", "hardest"),
+        ),
     ] = None,
     edges: Annotated[
-        str | None, typer.Option("--edges", help="both, forward (away from the root) or backward.")
+        str | None,
+        typer.Option(
+            "--edges",
+            help="both, forward (away from the root) or backward.",
+            autocompletion=choices("both", "forward", "backward"),
+        ),
     ] = None,
-    task: Annotated[str | None, typer.Option("--task", help="forward (root to leaf) or reverse.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="forward (root to leaf) or reverse.", autocompletion=choices("forward", "reverse")),
+    ] = None,
     split: Annotated[
-        str | None, typer.Option("--split", help="Hold out by leaf, or whole arms: first-token (tree-stars).")
+        str | None,
+        typer.Option(
+            "--split",
+            help="Hold out by leaf, or whole arms: first-token (tree-stars).",
+            autocompletion=choices("leaf", "first-token"),
+        ),
     ] = None,
     teacherless: Annotated[
         bool, typer.Option("--teacherless", help="Hide the targets from the model: '$' in their place.")
@@ -74,8 +110,14 @@ def paths(
     weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Weight decay of AdamW.")] = None,
     init_std: Annotated[float | None, typer.Option("--init-std", help="Standard deviation of initial weights.")] = None,
     records: Annotated[int | None, typer.Option("--records", min=1, help="How often a run is measured.")] = None,
-    projection: Annotated[str, typer.Option("--projection", help="Of the paths' figure: pca or umap.")] = "pca",
-    device: Annotated[str | None, typer.Option("--device", help="cpu or cuda (default: the preset's).")] = None,
+    projection: Annotated[
+        str,
+        typer.Option("--projection", help="Of the paths' figure: pca or umap.", autocompletion=choices("pca", "umap")),
+    ] = "pca",
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="cpu or cuda (default: the preset's).", autocompletion=choices("cpu", "cuda")),
+    ] = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Runs side by side, a thread each (default: all CPUs).")
     ] = None,

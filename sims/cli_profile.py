@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from .completion import choices
 from .progress import Stages
+from .suggest import choose
 
 FILE_WIDTH = 132  # columns of the table where standard output is no terminal
 COMPILERS = 2  # processes of the compile report
@@ -17,23 +19,43 @@ CPU_SHAPES = ("256,256,8000", "1024,256,32000", "1024,1024,8000")
 CUDA_SHAPES = ("4096,768,50257", "8192,2048,128256", "8192,4096,128256")
 GRAPH_SHAPES = {"cpu": ("1000,64", "4000,64", "4000,128"), "cuda": ("10000,128", "100000,64", "100000,128")}
 
+# Of the linear operation; the others have some of them.
+PATHS = ("auto", "chunked", "exponential", "recompute", "flash", "reference")
+
 
 def profile(
     shape: Annotated[
         list[str] | None,
         typer.Option("--shape", help="N,D,V (graph operations: N,D). Repeatable. Default: three of the device's."),
     ] = None,
-    op: Annotated[str, typer.Option("--op", help="linear, graph or tied-graph.")] = "linear",
+    op: Annotated[
+        str,
+        typer.Option(
+            "--op", help="linear, graph or tied-graph.", autocompletion=choices("linear", "graph", "tied-graph")
+        ),
+    ] = "linear",
     dtype: Annotated[
-        str | None, typer.Option("--dtype", help="float32, bfloat16, float16 or float64 (default: bfloat16 on CUDA).")
+        str | None,
+        typer.Option(
+            "--dtype",
+            help="float32, bfloat16, float16 or float64 (default: bfloat16 on CUDA).",
+            autocompletion=choices("float32", "bfloat16", "float16", "float64"),
+        ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="cpu or cuda (default: cuda where there is one).")
+        str | None,
+        typer.Option(
+            "--device",
+            help="cpu or cuda (default: cuda where there is one).",
+            autocompletion=choices("cpu", "cuda"),
+        ),
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Timed rounds of every way, in turns.")] = 7,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
     peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Also time every peer that is installed.")] = True,
-    path: Annotated[str, typer.Option("--path", help="Which way the operation goes; see the guide.")] = "auto",
+    path: Annotated[
+        str, typer.Option("--path", help="Which way the operation goes; see the guide.", autocompletion=choices(*PATHS))
+    ] = "auto",
     out: Annotated[
         Path | None, typer.Option("--out", help="Write profile.json, .png and .svg into this folder.")
     ] = None,
@@ -94,7 +116,7 @@ def _shapes(given: list[str] | None, operation: str, device: str) -> list[Any]:
     from fiedler.kernels.profile import OPERATIONS, Shape
 
     if operation not in OPERATIONS:
-        raise ValueError(f"unknown operation {operation!r}; choose one of {', '.join(OPERATIONS)}")
+        raise ValueError(f"unknown operation {operation!r}; {choose(operation, OPERATIONS)}")
     square = operation != "linear"
     defaults = GRAPH_SHAPES.get(device, ()) if square else CUDA_SHAPES if device == "cuda" else CPU_SHAPES
     form, count = ("N,D", 2) if square else ("N,D,V", 3)
@@ -113,7 +135,9 @@ def _compile_report(json: bool) -> None:
 
     from .jsonio import to_json
 
-    reports = compile_report(workers=COMPILERS)
+    with Stages() as stages:
+        stages.update("compiling", 0.0)
+        reports = compile_report(workers=COMPILERS, on_report=lambda done, of: stages.update("compiling", done / of))
     if json:
         print(to_json([{**vars(report), "problems": report.problems} for report in reports]))
     else:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from .cli_options import MAX_STEPS, CheckpointEvery, DryRun, Json, Overwrite, Resume, check_restart
+from .completion import choices, complete_recall_condition, complete_recall_preset
 from .progress import Stages
 
 FILE_WIDTH = 170  # columns of the table where standard output is no terminal
@@ -23,9 +24,16 @@ SCALING_PRESET, SCALING_SEEDS = "scaling", 3
 
 
 def recall(
-    preset: Annotated[str, typer.Option("--preset", help=PRESET_HELP)] = "structure",
+    preset: Annotated[
+        str, typer.Option("--preset", help=PRESET_HELP, autocompletion=complete_recall_preset)
+    ] = "structure",
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Run this condition of the preset alone. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--only",
+            help="Run this condition of the preset alone. Repeatable.",
+            autocompletion=complete_recall_condition,
+        ),
     ] = None,
     construct: Annotated[
         bool, typer.Option("--construct", help="Build the explicit construction and ask it; train nothing.")
@@ -48,7 +56,12 @@ def recall(
     ] = False,
     frozen_codes: Annotated[bool, typer.Option("--frozen-codes", help="Keep output embeddings as drawn.")] = False,
     arch: Annotated[
-        str | None, typer.Option("--arch", help="gpt2, gpt-neox, llama, ... or a config file of transformers.")
+        str | None,
+        typer.Option(
+            "--arch",
+            help="gpt2, gpt-neox, llama, ... or a config file of transformers.",
+            autocompletion=choices("gpt2", "gpt-neox", "llama"),
+        ),
     ] = None,
     layers: Annotated[int | None, typer.Option("--layers", min=1, help="Blocks.")] = None,
     heads: Annotated[int | None, typer.Option("--heads", min=1, help="Attention heads.")] = None,
@@ -72,7 +85,9 @@ def recall(
         int | None, typer.Option("--seeds", min=1, help="Seeds 0, 1, ... (default: the preset's).")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/recall-PRESET).")] = None,
-    device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
+    device: Annotated[
+        str, typer.Option("--device", help="cpu or cuda.", autocompletion=choices("cpu", "cuda"))
+    ] = "cpu",
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Runs side by side, a thread each (default: all CPUs).")
     ] = None,
@@ -147,7 +162,11 @@ def _construct(given: dict[str, Any], seeds: int, json: bool) -> None:
 
     sizes = {"subjects": BASE.subjects, "relations": BASE.relations}
     chosen = {**sizes, **{name: value for name, value in given.items() if value is not None}}
-    answer = describe_construction(**chosen, seeds=seeds)
+    with Stages(transient=True) as stages:
+        stages.update("construction", 0.0)
+        answer = describe_construction(
+            **chosen, seeds=seeds, on_progress=lambda fraction: stages.update("construction", fraction)
+        )
     if json:
         print(to_json(answer))
         return
@@ -161,12 +180,11 @@ def _construct(given: dict[str, Any], seeds: int, json: bool) -> None:
 
 def _choose(preset: str, given: dict[str, Any], only: list[str] | None) -> tuple[dict[str, Any], Any]:
     from .recall_presets import PRESETS
-    from .suggest import check_only, did_you_mean
+    from .suggest import check_only, choose
 
     if preset not in PRESETS:
         known = (*PRESETS, SCALING_PRESET)
-        hint = did_you_mean(preset, known, "{}")
-        raise ValueError(f"unknown preset {preset!r}; {hint}choose {', '.join(known)}")
+        raise ValueError(f"unknown preset {preset!r}; {choose(preset, known)}")
     chosen = PRESETS[preset]
     check_only(only, chosen.conditions)
     names: dict[Any, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,21 +35,28 @@ from .cli_options import (
     make_task,
     setting_overrides,
 )
+from .completion import choices, complete_compare_preset, complete_graph, complete_model
 from .files import folder_name
 from .progress import Stages
 
 
 def compare(
-    graph: Annotated[str | None, typer.Argument(metavar="[GRAPH]", help=f"{GRAPH_HELP} None with --preset.")] = None,
+    graph: Annotated[
+        str | None,
+        typer.Argument(metavar="[GRAPH]", help=f"{GRAPH_HELP} None with --preset.", autocompletion=complete_graph),
+    ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             "--preset",
             help="A figure or table of arXiv 2510.26745 on its four tiny graphs, with its hyper-parameters: fig1, "
             "fig7, fig12 to fig15, fig21, self-edges, lookup, parts, knobs.",
+            autocompletion=complete_compare_preset,
         ),
     ] = None,
-    model: Annotated[list[str] | None, typer.Option("--model", "-m", help=f"{MODEL_HELP} Repeatable.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help=f"{MODEL_HELP} Repeatable.", autocompletion=complete_model)
+    ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds: 0, 1, ...")] = 5,
     out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/GRAPH).")] = None,
     steps: Steps = None,
@@ -135,7 +143,7 @@ def compare(
 
 def train(
     graph: GraphWord,
-    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)] = "node2vec",
+    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, autocompletion=complete_model)] = "node2vec",
     steps: Steps = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the initial weights.")] = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder (default runs/GRAPH-MODEL-seedS).")] = None,
@@ -155,6 +163,15 @@ def train(
     resume: Resume = False,
     checkpoint_every: CheckpointEvery = None,
     dry_run: DryRun = False,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            help="Also log the run while it goes on, into --log-dir: tensorboard or wandb.",
+            autocompletion=choices("tensorboard", "wandb"),
+        ),
+    ] = None,
+    log_dir: Annotated[Path, typer.Option("--log-dir", help="Where --log writes.")] = Path("runs/logs"),
     json: Json = False,
 ) -> None:
     """One training run of one model into one run folder.
@@ -176,7 +193,7 @@ def train(
     if dry_run:
         print_estimates([estimate_runs(task, chosen, settings, [seed])], folder, json)
         return
-    with Stages() as stages, stop_on_signals() as stop:
+    with _logged(folder, log, log_dir), Stages() as stages, stop_on_signals() as stop:
         (scores,) = run_and_score(
             task,
             chosen,
@@ -197,6 +214,18 @@ def train(
         f"gram_error {_number(scores['gram_error'])}, fiedler_score {_number(scores['fiedler_score'])}\n"
         f"run folder: {folder}"
     )
+
+
+def _logged(folder: Path, kind: str | None, out: Path) -> AbstractContextManager[None]:
+    if kind is None:
+        return nullcontext()
+    from .interop.run_logs import check_kind, follow_logs
+
+    try:
+        check_kind(kind)  # at once, before anything is trained
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+    return follow_logs(folder, kind, out)
 
 
 def _number(value: float | None) -> str:

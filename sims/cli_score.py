@@ -21,12 +21,18 @@ from .cli_options import (
     Window,
     make_task,
 )
+from .progress import Stages
 
 
 def score(
     graph: GraphWord,
     embedding_file: Annotated[
-        Path, typer.Argument(metavar="EMBEDDING_FILE", help="A .npy, .npz, .safetensors or .pt file (tensors only).")
+        Path,
+        typer.Argument(
+            metavar="EMBEDDING_FILE",
+            help="A .npy, .npz, .safetensors or .pt file (tensors only), or word2vec text (.w2v, .vec, .txt), whose "
+            "rows are matched to nodes by name.",
+        ),
     ],
     rows: Annotated[
         str | None,
@@ -51,7 +57,8 @@ def score(
     """Alignment of any embedding, trained by anyone, with the predictions for GRAPH."""
     from fiedler.theory import tied_optimum
 
-    from .embedding_files import read_embedding
+    from .embedding_files import read_embedding, read_named_embedding
+    from .interop.word_vectors import rows_of_nodes
     from .jsonio import to_json
     from .node_rows import node_rows, select_rows
     from .scores import score_embedding
@@ -61,16 +68,25 @@ def score(
     task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
     if (wrong := wrong_sum(embedding_file.parent, embedding_file.name, read_sums(embedding_file.parent))) is not None:
         raise ValueError(f"{wrong}: make the run's results again with `fiedler train --resume`, or copy the file")
-    stored = read_embedding(embedding_file, key=key)
-    chosen = None if rows is None else node_rows(rows, task.graph.nodes)
+    names = None
+    if key is None:
+        names, stored = read_named_embedding(embedding_file)
+    else:
+        stored = read_embedding(embedding_file, key=key)
+    chosen = None
+    if rows is not None:
+        chosen = node_rows(rows, task.graph.nodes)
+    elif names is not None:
+        chosen = rows_of_nodes(names, task.graph.nodes, str(embedding_file))
     embedding = select_rows(stored, chosen, task.graph.n)
-    optimum = tied_optimum(task.target, weight_decay=weight_decay, row_weight=task.row_weight)
-    answer = {
-        **task.describe(),
-        "file": str(embedding_file),
-        "dimension": embedding.shape[1],
-        **score_embedding(embedding, task, optimum),
-    }
+    with Stages(transient=True) as stages:
+        stages.update("optimum", 0.0)
+        optimum = tied_optimum(task.target, weight_decay=weight_decay, row_weight=task.row_weight)
+        stages.update("optimum", 1.0)
+        stages.update("scores", 0.0)
+        scores = score_embedding(embedding, task, optimum)
+        stages.update("scores", 1.0)
+    answer = {**task.describe(), "file": str(embedding_file), "dimension": embedding.shape[1], **scores}
     if json:
         print(to_json(answer))
         return

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 
 from .cli_options import CheckpointEvery, Json
+from .completion import choices
+from .progress import Stages
 
 WORST = 5  # failures that are printed
 
@@ -20,7 +22,12 @@ def sweep(
         int | None, typer.Option("--jobs", "-j", min=1, help="Processes, or workers (default: one for each CPU).")
     ] = None,
     backend: Annotated[
-        str, typer.Option("--backend", help="loky (this machine), dask or ray: joblib's back ends.")
+        str,
+        typer.Option(
+            "--backend",
+            help="loky (this machine), dask or ray: joblib's back ends.",
+            autocompletion=choices("loky", "dask", "ray"),
+        ),
     ] = "loky",
     address: Annotated[
         str | None, typer.Option("--address", help="Of a running Dask scheduler or Ray cluster (default: a local one).")
@@ -68,7 +75,10 @@ def sweep(
     except Interrupted:
         report_sweep(plan, folder, draw=False)  # the table of what there is, at once
         raise
-    answer = report_sweep(plan, folder)
+    with Stages(transient=True) as stages:
+        stages.update("table and figures", 0.0)
+        answer = report_sweep(plan, folder)
+        stages.update("table and figures", 1.0)
     if json:
         print(to_json(answer))
     else:

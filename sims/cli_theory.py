@@ -20,6 +20,8 @@ from .cli_options import (
     Window,
     make_task,
 )
+from .completion import choices
+from .progress import Stages
 
 
 def theory(
@@ -34,7 +36,9 @@ def theory(
     laplacian: Annotated[
         str,
         typer.Option(
-            "--laplacian", help="combinatorial, symmetric, random-walk or symmetrized-random-walk (the theory's modes)."
+            "--laplacian",
+            help="combinatorial, symmetric, random-walk or symmetrized-random-walk (the theory's modes).",
+            autocompletion=choices("combinatorial", "symmetric", "random-walk", "symmetrized-random-walk"),
         ),
     ] = "symmetrized-random-walk",
     until: Annotated[
@@ -75,20 +79,22 @@ def theory(
     task = make_task(
         graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights, dense=False
     )
-    answer = describe_theory(
-        task,
-        tied=tied,
-        weight_decay=weight_decay,
-        init_scale=init_scale,
-        laplacian=laplacian,
-        until=until,
-        modes=modes,
-        top=top,
-        optimum=optimum,
-        width=width,
-        rivals=rivals,
-        storage=storage,
-    )
+    with Stages(transient=True) as stages:
+        answer = describe_theory(
+            task,
+            tied=tied,
+            weight_decay=weight_decay,
+            init_scale=init_scale,
+            laplacian=laplacian,
+            until=until,
+            modes=modes,
+            top=top,
+            optimum=optimum,
+            width=width,
+            rivals=rivals,
+            storage=storage,
+            on_progress=stages.update,
+        )
     if json:
         print(to_json(answer))
         return

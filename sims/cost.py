@@ -16,6 +16,7 @@ import math
 from dataclasses import dataclass
 
 from .row_shards import row_sizes
+from .suggest import choose
 
 ITEM_BYTES = {"float64": 8, "float32": 4}
 INDEX_BYTES = 8
@@ -47,7 +48,7 @@ class ShardedCost:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
         for name, known in (("dtype", ITEM_BYTES), ("device", TILE_BYTES)):
             if getattr(self, name) not in known:
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(known)}")
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}; {choose(getattr(self, name), known)}")
 
     @property
     def item(self) -> int:

@@ -6,7 +6,6 @@ truncated, corrupt, a forged header, the wrong kind of numbers) is one ValueErro
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import os
@@ -20,6 +19,10 @@ from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .interop.word_vectors import SUFFIXES as WORD_SUFFIXES
+from .interop.word_vectors import read_word_vectors
+from .suggest import choose, nearest
 
 T = TypeVar("T")
 
@@ -48,8 +51,9 @@ class _Stored:
 def read_embedding(path: str | os.PathLike[str], *, key: str | None = None) -> NDArray[np.float64]:
     """The embedding in a file: float64, shape (rows, m), C-contiguous, every entry finite.
 
-    Reads .npy, .npz, .safetensors and PyTorch's .pt, .pth, .bin (a tensor, or nested dicts of
-    tensors, whose keys are joined with dots). Where a file holds several arrays `key` names
+    Reads .npy, .npz, .safetensors, PyTorch's .pt, .pth, .bin (a tensor, or nested dicts of
+    tensors, whose keys are joined with dots) and word2vec's text, .w2v, .vec, .txt (its rows in the
+    file's order; `read_named_embedding` has their names). Where a file holds several arrays `key` names
     one; without it the file's only 2-D array is taken. Real floats (float16 and bfloat16 too) and
     integers are converted, booleans, complex numbers and 8-bit floats refused, and Python objects
     never loaded.
@@ -72,7 +76,32 @@ def read_embedding(path: str | os.PathLike[str], *, key: str | None = None) -> N
     return loaded
 
 
+def read_named_embedding(path: str | os.PathLike[str]) -> tuple[tuple[str, ...] | None, NDArray[np.float64]]:
+    """The names of the rows of word2vec's text, None of other files, and the embedding; as `read_embedding`."""
+    path = Path(path)
+    if path.suffix.lower() not in WORD_SUFFIXES:
+        return None, read_embedding(path)
+    try:
+        _check_file(path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    names, found = read_word_vectors(path)
+    try:
+        _check_numbers(found, "the file")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return names, found
+
+
 # What a file holds, by suffix.
+
+
+def _read_words(path: Path) -> dict[str, _Stored]:
+    try:
+        _, found = read_word_vectors(path)
+    except ValueError as error:
+        raise _Refused(str(error).removeprefix(str(path)).lstrip(", ")) from error
+    return {"": _Stored(found.shape, "float64", lambda: found)}
 
 
 def _read_npy(path: Path) -> dict[str, _Stored]:
@@ -197,6 +226,7 @@ _READERS: dict[str, Callable[[Path], dict[str, _Stored]]] = {
     ".pt": _read_torch,
     ".pth": _read_torch,
     ".bin": _read_torch,
+    **dict.fromkeys(WORD_SUFFIXES, _read_words),
 }
 
 
@@ -237,7 +267,9 @@ def _check_file(path: Path) -> None:
     if not path.is_file():
         raise ValueError("is not an ordinary file: copy the embedding to one")
     if path.suffix.lower() not in _READERS:
-        raise ValueError(f"unknown suffix {path.suffix!r}: save it as one of {', '.join(SUFFIXES)}")
+        raise ValueError(
+            f"unknown suffix {path.suffix!r}: {choose(path.suffix, (*SUFFIXES, *WORD_SUFFIXES), 'save it as one of')}"
+        )
 
 
 def _choose(arrays: dict[str, _Stored], key: str | None) -> str:
@@ -247,8 +279,8 @@ def _choose(arrays: dict[str, _Stored], key: str | None) -> str:
         if list(arrays) == [""]:
             raise ValueError(f"holds one array without a name, so there is no {key!r}: leave out --key")
         if key not in arrays:
-            near = difflib.get_close_matches(key, arrays, n=1)
-            hint = f"did you mean {near[0]!r}? It holds" if near else "give --key one of"
+            near = nearest(key, arrays)
+            hint = "give --key one of" if near is None else f"did you mean {near!r}? It holds"
             raise ValueError(f"holds no array {key!r}: {hint} {listed(arrays)}")
         return key
     tables = [name for name, stored in arrays.items() if len(stored.shape) == 2]

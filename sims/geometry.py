@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from .suggest import choose
+
 PENALTIES = ("align", "node2vec")  # terms of the loss
 GEOMETRIES = ("none", "init", *PENALTIES)
 
@@ -11,7 +13,7 @@ GEOMETRIES = ("none", "init", *PENALTIES)
 def check_geometry(geometry: str, strength: float, *, frozen: bool) -> None:
     """Raises ValueError for an unknown way, a strength that is none and a penalty on ``frozen`` embeddings."""
     if geometry not in GEOMETRIES:
-        raise ValueError(f"unknown geometry {geometry!r}; choose {', '.join(GEOMETRIES)}")
+        raise ValueError(f"unknown geometry {geometry!r}; {choose(geometry, GEOMETRIES)}")
     if not (math.isfinite(strength) and strength >= 0):
         raise ValueError(f"geometry_strength must be a number >= 0; got {strength}")
     if geometry in PENALTIES and frozen:

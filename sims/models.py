@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from .node2vec import Node2VecSettings, Node2VecTraining
-from .suggest import did_you_mean
+from .suggest import choose, did_you_mean
 from .tasks import Task
 from .training import Training
 
@@ -52,7 +52,8 @@ class Model:
         known = self.setting_types()
         for name in given:
             if name not in known:
-                raise ValueError(f"the {self.name} model has no setting {name!r}; it has {', '.join(sorted(known))}")
+                hint = choose(name, sorted(known), "it has")
+                raise ValueError(f"the {self.name} model has no setting {name!r}; {hint}")
         return self.settings(**given)
 
     def groups(self, task: Task, settings: Any, seeds: Sequence[int]) -> list[tuple[int, ...]]:
@@ -171,7 +172,7 @@ def _read_settings(model: Model, text: str) -> dict[str, Any]:
     for part in text.split(","):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals or name not in types:
-            raise ValueError(f"the {model.name} model has no setting {name!r}; it has {', '.join(sorted(types))}")
+            raise ValueError(f"the {model.name} model has no setting {name!r}; {choose(name, sorted(types), 'it has')}")
         if name in found:
             raise ValueError(f"setting {name!r} is given twice in {text!r}; give it once")
         found[name] = _read(value, types[name], name)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .geometry import check_geometry
+from .suggest import choose
 from .switches import Switches
 
 OPTIMISERS = ("adamw", "sgd")
@@ -78,9 +79,9 @@ class NeuralSettings:
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1); got {self.dropout}")
         if self.optimiser not in OPTIMISERS:
-            raise ValueError(f"unknown optimiser {self.optimiser!r}; choose one of {', '.join(OPTIMISERS)}")
+            raise ValueError(f"unknown optimiser {self.optimiser!r}; {choose(self.optimiser, OPTIMISERS)}")
         if self.schedule not in SCHEDULES:
-            raise ValueError(f"unknown schedule {self.schedule!r}; choose one of {', '.join(SCHEDULES)}")
+            raise ValueError(f"unknown schedule {self.schedule!r}; {choose(self.schedule, SCHEDULES)}")
         if min(self.state_size, self.expand) < 1:
             raise ValueError("state_size and expand must be at least 1")
         if self.other_tokens < (0 if self.is_net else 1):

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from .line_scores import MOST_NODES
+from .suggest import choose
 from .training import Diverged, Final, Snapshot
 
 Floats = NDArray[np.float64]
@@ -57,7 +58,7 @@ class Node2VecSettings:
         if not (np.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay must be >= 0; got {self.weight_decay}")
         if self.init not in INITS:
-            raise ValueError(f"unknown init {self.init!r}; choose one of {', '.join(INITS)}")
+            raise ValueError(f"unknown init {self.init!r}; {choose(self.init, INITS)}")
 
 
 @dataclass(frozen=True, eq=False)

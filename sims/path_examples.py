@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .path_tokens import Vocabulary
 from .star_paths import StarPaths
+from .suggest import choose
 
 EDGE_DIRECTIONS = ("both", "forward", "backward")
 TASKS = ("forward", "reverse")
@@ -59,7 +60,7 @@ def edge_examples(star: StarPaths, vocabulary: Vocabulary, directions: str = "bo
     Raises ValueError for unknown directions.
     """
     if directions not in EDGE_DIRECTIONS:
-        raise ValueError(f"unknown edges {directions!r}; choose {', '.join(EDGE_DIRECTIONS)}")
+        raise ValueError(f"unknown edges {directions!r}; {choose(directions, EDGE_DIRECTIONS)}")
     parts = {"forward": [star.edges], "backward": [star.edges[:, ::-1]], "both": [star.edges, star.edges[:, ::-1]]}
     pairs = vocabulary.encode(np.concatenate(parts[directions]))
     edge = np.full(len(pairs), vocabulary.special("[EDGE]"))
@@ -72,7 +73,7 @@ def path_examples(
 ) -> Examples:
     """One row for each path, in their order. Raises ValueError for an unknown task or fewer than no pause tokens."""
     if task not in TASKS:
-        raise ValueError(f"unknown task {task!r}; choose {' or '.join(TASKS)}")
+        raise ValueError(f"unknown task {task!r}; {choose(task, TASKS)}")
     if pause < 0:
         raise ValueError(f"pause must be a number of tokens >= 0; got {pause}")
     nodes = vocabulary.encode(star.paths)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .star_paths import StarPaths
+from .suggest import choose
 
 Floats = NDArray[np.float64]
 
@@ -110,6 +111,6 @@ def project_paths(embedding: NDArray[np.floating], star: StarPaths, method: str 
 def check_projection(method: str) -> None:
     """Raises ValueError for a projection that is none, and for UMAP where it is not installed."""
     if method not in PROJECTIONS:
-        raise ValueError(f"unknown projection {method!r}; choose {' or '.join(PROJECTIONS)}")
+        raise ValueError(f"unknown projection {method!r}; {choose(method, PROJECTIONS)}")
     if method == "umap" and find_spec("umap") is None:
         raise ValueError('the projection umap needs umap-learn: pip install "fiedler[umap]", or choose pca')

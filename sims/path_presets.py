@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .path_settings import PathSettings
-from .suggest import did_you_mean
+from .suggest import choose
 
 BASE = PathSettings(steps=600)
 MAMBA = replace(BASE, arch="mamba", layers=2, width=64, edge_batch=128, path_batch=32, learning_rate=4e-3)
@@ -119,4 +119,4 @@ def get_preset(name: str) -> PathPreset:
     """The preset called ``name``. Raises ValueError for another name, with the nearest."""
     if name in PRESETS:
         return PRESETS[name]
-    raise ValueError(f"unknown preset {name!r}; {did_you_mean(name, PRESETS, '{}')}choose {', '.join(PRESETS)}")
+    raise ValueError(f"unknown preset {name!r}; {choose(name, PRESETS)}")

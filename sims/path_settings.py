@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .geometry import check_geometry
 from .path_examples import EDGE_DIRECTIONS, TASKS
 from .star_paths import SPLITS
+from .suggest import choose
 
 RECIPES = ("mixed", "staged", "edges")
 OBJECTIVES = ("full", "hardest")
@@ -86,7 +87,7 @@ class PathSettings:
         words = {"recipe": RECIPES, "objective": OBJECTIVES, "edges": EDGE_DIRECTIONS, "task": TASKS, "split": SPLITS}
         for name, known in words.items():
             if getattr(self, name) not in known:
-                raise ValueError(f"unknown {name} {getattr(self, name)!r}; choose {', '.join(known)}")
+                raise ValueError(f"unknown {name} {getattr(self, name)!r}; {choose(getattr(self, name), known)}")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
         if self.recipe == "staged" and self.edge_steps in (0, self.steps):

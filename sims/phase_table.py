@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .models import Model, get_model
 from .phase_axes import TASK_OPTIONS, Axis
+from .suggest import choose
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,8 @@ def phase_grid(
     names = [x] if y is None else [x, y]
     for name in (*names, metric, "graph", "model", "seed", "status", *chosen):
         if name not in table.columns:
-            raise ValueError(f"the table has no column {name!r}; it has {', '.join(map(str, table.columns))}")
+            hint = choose(name, tuple(map(str, table.columns)), "it has")
+            raise ValueError(f"the table has no column {name!r}; {hint}")
     if x == y or set(names) & set(chosen):
         raise ValueError(f"{x} and {y or 'no y'} with {sorted(chosen)} fixed: x, y and what is fixed must differ")
     rows = table
@@ -94,7 +96,7 @@ def phase_grid(
     known = [name for name in (*OPTIONS, *model.setting_types()) if name in table.columns]
     for name in names:
         if name not in known or name == "graph":
-            raise ValueError(f"{name!r} is no setting of {model.name} to draw over; choose from {', '.join(known[1:])}")
+            raise ValueError(f"{name!r} is no setting of {model.name} to draw over; {choose(name, known[1:])}")
     ranges = [name for name, value in chosen.items() if isinstance(value, tuple)]
     settings = _one_value(rows, known, [*names, *ranges])
     settings.update({name: chosen[name] for name in ranges})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from fiedler.theory import (
 )
 from fiedler.theory.max_margin import NODE_LIMIT
 from fiedler.theory.optimum import check_size
+from fiedler.theory.progress import listening
 
 from .rivals import describe_rivals
 from .spectrum_json import describe_modes, describe_spectrum
@@ -120,6 +123,7 @@ def describe_theory(
     width: int | None = None,
     rivals: bool = False,
     storage: bool = False,
+    on_progress: Callable[[str, float], None] | None = None,
 ) -> dict[str, Any]:
     """Spectrum, optimum with certificate and early-phase mode times of Node2Vec on ``task``, whose size only matters
     where the graph has neither closed forms nor symmetry.
@@ -130,8 +134,10 @@ def describe_theory(
     that time, see ``describe_flow``, and with ``width`` the scatter of tied runs that wide. ``modes``: only so many
     eigenvalues from the bottom (or ``top``), counted, see ``describe_modes``. ``optimum=False`` leaves out the optimum
     and the early phase, which limit the size. ``rivals``, ``storage``: see ``describe_rivals``, ``describe_storage``.
+    ``on_progress(stage, fraction)``: told of each part; a fraction inside a part is known of flows alone.
     Raises ValueError for options that do not go together.
     """
+    report = on_progress or (lambda stage, fraction: None)
     if not 0.0 < init_scale < 1.0:
         raise ValueError(f"init_scale must lie in (0, 1) for an early phase to exist; got {init_scale}")
     if width is not None and (until is None or not tied):
@@ -151,21 +157,36 @@ def describe_theory(
         "weight_decay": weight_decay,
         "laplacian": laplacian,
     }
-    if modes is None:
-        answer["spectrum"] = describe_spectrum(*spectrum(task.graph, laplacian))
-    else:
-        answer |= describe_modes(task.graph, modes, laplacian, top=top)
+    with _part("spectrum", report):
+        if modes is None:
+            answer["spectrum"] = describe_spectrum(*spectrum(task.graph, laplacian))
+        else:
+            answer |= describe_modes(task.graph, modes, laplacian, top=top)
     if optimum:
-        answer |= _optimum_and_early_phase(task, tied, weight_decay, init_scale)
+        with _part("optimum", report):
+            answer |= _optimum_and_early_phase(task, tied, weight_decay, init_scale)
     if until is not None:
-        answer["flow"] = describe_flow(task, until, init_scale=init_scale, tied=tied, weight_decay=weight_decay)
+        with _part("flow", report):
+            answer["flow"] = describe_flow(task, until, init_scale=init_scale, tied=tied, weight_decay=weight_decay)
     if until is not None and width is not None:
-        answer["width"] = describe_width(task, width, until, init_scale=init_scale, weight_decay=weight_decay)
+        with _part("finite width", report):
+            answer["width"] = describe_width(task, width, until, init_scale=init_scale, weight_decay=weight_decay)
     if rivals:
-        answer["rivals"] = describe_rivals(task, _dense_optimum(task, weight_decay))
+        with _part("rivals", report):
+            answer["rivals"] = describe_rivals(task, _dense_optimum(task, weight_decay))
     if storage:
-        answer["storage"] = describe_storage(task.graph, tied=tied)
+        with _part("storage", report):
+            answer["storage"] = describe_storage(task.graph, tied=tied)
     return answer
+
+
+@contextmanager
+def _part(stage: str, report: Callable[[str, float], None]) -> Iterator[None]:
+    """One part of the answer: its beginning, how far an integration in it has come, and its end."""
+    report(stage, 0.0)
+    with listening(lambda fraction: report(stage, fraction)):
+        yield
+    report(stage, 1.0)
 
 
 def _optimum_and_early_phase(task: Task, tied: bool, weight_decay: float, init_scale: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from fiedler.theory import parse
 
 from .models import Model, get_model
 from .published import GRAPHS
-from .suggest import did_you_mean
+from .suggest import choose
 from .tasks import Task
 
 STAR, GRID, CYCLE, IRREGULAR = GRAPHS
@@ -265,5 +265,5 @@ PRESETS = {
 def get_preset(name: str) -> Preset:
     """The preset called ``name``. Raises ValueError, suggesting the nearest, for any other name."""
     if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}; {did_you_mean(name, PRESETS)}choose from {', '.join(PRESETS)}")
+        raise ValueError(f"unknown preset {name!r}; {choose(name, PRESETS)}")
     return PRESETS[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ def describe_construction(
     dimension: int | None = None,
     coherence: float | None = None,
     seeds: int = 1,
+    on_progress: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
     """Build the memory for every seed and recall all its facts, new facts with the same perceptron, and, as control,
     with random subject vectors of the same length; ``transformer_accuracy``: of the same weights in the Transformer
@@ -42,14 +44,18 @@ def describe_construction(
 
     ``code_dimension`` None: the least for which a union bound gives codes of ``coherence`` (None: 0.5). ``coherence``
     None for a ``code_dimension``: what random signs of that length reach. ``dimension`` None: one block a relation,
-    R k. Means over seeds, the smallest margin, and every seed's own numbers; JSON-able. Raises ValueError for sizes out
-    of range and for codes that cannot be found.
+    R k. Means over seeds, the smallest margin, and every seed's own numbers; JSON-able. ``on_progress`` is told the
+    fraction of seeds done. Raises ValueError for sizes out of range and for codes that cannot be found.
     """
     count = subjects if attributes is None else attributes
     if coherence is None:
         coherence = COHERENCE if code_dimension is None else typical_coherence(count, code_dimension)
     k = least_code_dimension(count, coherence) if code_dimension is None else code_dimension
-    each = [_one(subjects, relations, count, k, dimension, coherence, seed) for seed in range(seeds)]
+    each = []
+    for seed in range(seeds):
+        each.append(_one(subjects, relations, count, k, dimension, coherence, seed))
+        if on_progress is not None:
+            on_progress((seed + 1) / seeds)
     d, neurons = relations * k if dimension is None else dimension, 2 * relations * k
     margin = min(one["margin"] for one in each)
     storage = fact_storage(subjects, relations)

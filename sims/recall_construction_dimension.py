@@ -14,6 +14,7 @@ import numpy as np
 from fiedler.theory import Facts, construct_associative, construct_memory, random_facts, recall_margins
 
 from .recall_dimension import SmallestWidth, Trial, search_width, width_grid
+from .suggest import choose
 
 CONSTRUCTIONS = ("blocks", "rotations", "associative")
 LARGEST = 1024  # dimension of rotations and associative memories that is tried
@@ -28,7 +29,7 @@ def smallest_construction(name: str, subjects: int, relations: int, seed: int) -
     blocks: every k = 1, 2, ... in turn; else by bisection over ``width_grid``. Raises ValueError for another name.
     """
     if name not in CONSTRUCTIONS:
-        raise ValueError(f"unknown construction {name!r}; use one of {', '.join(CONSTRUCTIONS)}")
+        raise ValueError(f"unknown construction {name!r}; {choose(name, CONSTRUCTIONS)}")
     facts = random_facts(subjects, relations, seed=seed)
     if name != "blocks":
         return search_width(lambda width: _build(name, facts, width, seed), width_grid(2, LARGEST), 1.0)

@@ -18,6 +18,7 @@ from .recall_settings import RecallSettings
 from .recall_training import check_recall
 from .rundir import RunDir
 from .stopping import Interrupted, StopRequest
+from .suggest import choose
 from .task_runs import Job, run_all
 from .train import check_seeds
 
@@ -140,7 +141,7 @@ def _check(
 ) -> None:  # fmt: skip
     for name in conditions:
         if name not in CONDITIONS:
-            raise ValueError(f"unknown condition {name!r}; use some of {', '.join(CONDITIONS)}")
+            raise ValueError(f"unknown condition {name!r}; {choose(name, CONDITIONS)}")
     for what, values in (("conditions", conditions), ("subjects", subjects), ("relations", relations)):
         if not values or len(set(values)) < len(values):
             raise ValueError(f"{what} must be one or more different values; got {', '.join(map(str, values))}")

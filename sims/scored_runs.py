@@ -39,6 +39,13 @@ def run_and_score(
     found = [_kept_scores(run, describe_run(task, model, settings, seed, seeds)) if resume else None
              for seed, run in zip(seeds, kept, strict=True)]  # fmt: skip
     done = {seed: scores for seed, scores in zip(seeds, found, strict=True) if scores}
+
+    def scored(run: Run) -> dict[str, Any]:
+        report("scores", 0.0)
+        scores = score_run(task, run)
+        report("scores", 1.0)
+        return scores
+
     # Seeds that shared a training share it again, finished or not: alone they would end in other last bits.
     groups = [(seed,) for seed in seeds] if model.exact_together else model.groups(task, settings, seeds)
     left = [seed for group in groups if not all(seed in done for seed in group) for seed in group]
@@ -52,7 +59,7 @@ def run_and_score(
             overwrite=overwrite,
             resume=resume,
             checkpoint_every=checkpoint_every,
-            score=lambda run: score_run(task, run),
+            score=scored,
             on_progress=lambda fraction: report(model.title, fraction),
             stop=stop,
         ):

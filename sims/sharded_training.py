@@ -27,6 +27,7 @@ from fiedler.kernels.sharded_target import sharded_target
 from .node2vec import Node2VecSettings
 from .recorder import log_spaced_steps
 from .row_shards import initial_rows
+from .suggest import choose
 from .training import Diverged
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32}
@@ -62,7 +63,7 @@ class ShardedTraining:
     ) -> None:
         ring, error = Ring.of(process_group), None
         if dtype not in DTYPES:
-            error = ValueError(f"unknown dtype {dtype!r}; choose one of {', '.join(DTYPES)}")
+            error = ValueError(f"unknown dtype {dtype!r}; {choose(dtype, DTYPES)}")
         elif settings.init != "gaussian":
             error = ValueError(f"init {settings.init!r} needs the whole matrix on one process; use gaussian for shards")
         facts = {"settings": repr(settings), "seed": seed}

@@ -14,6 +14,8 @@ from scipy.sparse.csgraph import breadth_first_order
 
 from fiedler.theory import Graph
 
+from .suggest import choose
+
 Ints = NDArray[np.int64]
 
 FAMILIES = ("path-star", "tree-star")
@@ -85,7 +87,7 @@ def split_paths(star: StarPaths, seed: int, by: str = "leaf") -> tuple[Ints, Int
     path-star). Raises ValueError for another word.
     """
     if by not in SPLITS:
-        raise ValueError(f"unknown split {by!r}; choose {' or '.join(SPLITS)}")
+        raise ValueError(f"unknown split {by!r}; {choose(by, SPLITS)}")
     units = star.arms if by == "first-token" else np.arange(len(star.paths))
     count = int(units.max()) + 1
     order = np.random.default_rng((seed, SPLIT_STREAM)).permutation(count)

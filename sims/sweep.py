@@ -21,6 +21,7 @@ from .jsonio import from_json, to_json
 from .jsonlog import JsonLog
 from .lock import LOCK_FILE, locked
 from .stopping import Interrupted, StopRequest, announced
+from .suggest import choose
 from .sweep_backend import BACKENDS, dead_workers, parallel_backend
 from .sweep_file import SweepPlan
 from .sweep_point import STOP_FILE, Outcome, Point, processes, read_failure, read_scores, run_point, write_failure
@@ -75,7 +76,7 @@ def run_sweep(
     ``stop`` asks or a signal comes: points in work are saved, and the same call goes on.
     """
     if backend not in BACKENDS:
-        raise ValueError(f"unknown backend {backend!r}; choose from {', '.join(BACKENDS)}")
+        raise ValueError(f"unknown backend {backend!r}; {choose(backend, BACKENDS)}")
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be at least 1; got {jobs}")
     report = on_outcome or (lambda counts, outcome: None)

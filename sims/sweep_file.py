@@ -21,7 +21,6 @@ metric = "geometric_margin"
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 import tomllib
@@ -32,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from .suggest import choose, nearest
 from .sweep_point import OPTIONS, Point
 
 TABLES = {
@@ -92,7 +92,7 @@ def plan_sweep(content: Mapping[str, Any], name: str) -> SweepPlan:
     sweep = content.get("sweep", {})
     kind = sweep.get("kind", "grid")
     if kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r} of [sweep]: choose from {', '.join(KINDS)}")
+        raise ValueError(f"unknown kind {kind!r} of [sweep]: {choose(kind, KINDS)}")
     draws = sweep.get("points")
     if kind == "random":
         rows = _random(axes, draws, sweep.get("seed", 0))
@@ -159,7 +159,7 @@ def _range(name: str, axis: Mapping[str, Any], allowed: Sequence[str]) -> tuple[
         raise ValueError(f"axis {name} needs numbers from and to; got {ends[0]!r} and {ends[1]!r}")
     scale = axis.get("scale", "linear")
     if scale not in SCALES:
-        raise ValueError(f"unknown scale {scale!r} of axis {name}: choose from {', '.join(SCALES)}")
+        raise ValueError(f"unknown scale {scale!r} of axis {name}: {choose(scale, SCALES)}")
     if scale == "log" and min(ends) <= 0:
         raise ValueError(f'axis {name} with scale = "log" must be above zero; got {ends[0]!r} to {ends[1]!r}')
     return float(ends[0]), float(ends[1]), scale, OPTIONS.get(name) is int
@@ -179,7 +179,11 @@ def _phase(given: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, str]:
             raise ValueError(f"{key} of [phase] must be a name in quotes; got {value!r}")
     for key in ("x", "y"):
         if key in given and given[key] not in axes:
-            raise ValueError(f"{key} = {given[key]!r} of [phase] is not one of the axes, {', '.join(axes) or 'none'}")
+            near = nearest(given[key], axes)
+            hint = "" if near is None else f": did you mean {near!r}?"
+            raise ValueError(
+                f"{key} = {given[key]!r} of [phase] is not one of the axes, {', '.join(axes) or 'none'}{hint}"
+            )
     return dict(given)
 
 
@@ -189,6 +193,6 @@ def _is_count(value: Any) -> bool:
 
 def _known(name: str, names: Any, what: str) -> None:
     if name not in names:
-        near = difflib.get_close_matches(name, list(names), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}"
+        near = nearest(name, names)
+        hint = f"known are {', '.join(names)}" if near is None else f"did you mean {near!r}?"
         raise ValueError(f"unknown {what} {name!r}: {hint}")

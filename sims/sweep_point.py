@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import sys
@@ -19,6 +18,7 @@ from .jsonio import from_json, to_json
 from .lock import Locked
 from .rundir import RunDir
 from .stopping import Interrupted, stop_on_signals
+from .suggest import nearest
 from .tasks import Task
 
 # What a point may say beside its model's settings, and the type each has.
@@ -72,8 +72,8 @@ class Point:
         known = model.setting_types()
         for name, value in given.items():
             if name not in known:
-                near = difflib.get_close_matches(name, [*known, *TASK_OPTIONS], n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(known))}"
+                near = nearest(name, [*known, *TASK_OPTIONS])
+                hint = f"did you mean {near!r}?" if near is not None else f"it has {', '.join(sorted(known))}"
                 raise ValueError(f"the {model.name} model has no setting {name!r}: {hint}")
             given[name] = _typed(name, value, known[name])
         return model.make_settings(**given)

@@ -22,6 +22,8 @@ from fiedler.theory import (
 )
 from fiedler.theory.directions import DIRECTIONS, LINE_WEIGHTS, line_weights
 
+from .suggest import choose
+
 Floats = NDArray[np.float64]
 
 
@@ -51,7 +53,7 @@ class Task:
     def __post_init__(self) -> None:
         for name, value, known in (("edges", self.edges, DIRECTIONS), ("weights", self.weights, LINE_WEIGHTS)):
             if value not in known:
-                raise ValueError(f"unknown {name} {value!r}; choose from {', '.join(known)}")
+                raise ValueError(f"unknown {name} {value!r}; {choose(value, known)}")
         if self.one_hop:
             return
         if self.directed:

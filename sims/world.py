@@ -21,6 +21,7 @@ from fiedler.kernels.ring import ALIKE
 
 from .files import Damage
 from .stopping import Interrupted
+from .suggest import choose
 
 # click's base class of bad options and arguments; newer typers carry their own copy of click, so it is asked for here.
 UsageError: type[Any] = typer.BadParameter.__mro__[1]
@@ -56,7 +57,7 @@ def joined(device: str) -> Iterator[torch.device]:
 
 def _device(name: str) -> torch.device:
     if name not in ("cpu", "cuda"):
-        raise ValueError(f"unknown device {name!r}; choose cpu or cuda")
+        raise ValueError(f"unknown device {name!r}; {choose(name, ('cpu', 'cuda'))}")
     if name == "cpu":
         return torch.device("cpu")
     local = int(os.environ.get("LOCAL_RANK", "0"))

@@ -7,6 +7,7 @@ one out of range. Every check costs at most one pass over its array, so doors ca
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from math import isfinite
 from numbers import Real
 from operator import index
@@ -70,8 +71,16 @@ def check_text(value: object, name: str) -> str:
 def check_choice(value: object, name: str, known: Sequence[str]) -> str:
     """``value`` if it is one of the words ``known``; ValueError naming them otherwise, TypeError for no string."""
     if check_text(value, name) not in known:
-        raise ValueError(f"unknown {name} {shown(value)}; use one of {', '.join(known)}")
+        raise ValueError(
+            f"unknown {name} {shown(value)}; {did_you_mean(str(value), known)}use one of {', '.join(known)}"
+        )
     return str(value)
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """ "did you mean ...? " with the nearest of ``known``, empty where none is near."""
+    near = get_close_matches(word[:SHOWN].lower(), known, n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def check_flag(value: object, name: str) -> bool:

@@ -39,6 +39,7 @@ from .checks import (
     check_whole_number,
     shown,
 )
+from .progress import tell
 
 RELATIVE_TOLERANCE = 1e-10  # one digit below the 1e-9 the predictions are compared at
 ABSOLUTE_TOLERANCE = 1e-12  # of the largest entry at t = 0, or of one when all are zero
@@ -176,6 +177,7 @@ def integrate(
                 raise RuntimeError(f"the flow could not be integrated to t = {end:g}: {message}")
             steps += 1
             tau, state = float(solver.t), solver.y.reshape(start.shape)
+            tell(tau / tau_end)  # of the logarithm of time, in which steps are about even
             crossed = [event for event in pending if event.measure(state) >= 0]
             due = filled < len(wanted) and tau_wanted[filled] <= tau
             piece = solver.dense_output() if dense_output or crossed or due else _Constant(solver.y)

@@ -24,6 +24,7 @@ FIRST = {
     "edge_recall": 1.0,
     "trajectory_error": 0.0,
 }
+LAST = ("seconds",)
 Group = tuple[str, Sequence[int], Mapping[str, Sequence[float]]]  # a name, its seeds, for each score a value a seed
 
 
@@ -46,6 +47,7 @@ def score_blocks(groups: Sequence[Group], reference: Mapping[str, float | None])
     """A figure with a menu of scores, a table of all of them, and a table of every seed."""
     names = list(dict.fromkeys(name for _, _, found in groups for name in found))
     names = [name for name in reference if name in names] + [name for name in names if name not in reference]
+    names.sort(key=lambda name: name in LAST)
     options = [(_words(name), _plot(name, groups, reference.get(name))) for name in names]
     means = Table("scores", ["score", *(title for title, _, _ in groups)], [_row(name, groups) for name in names])
     each = Table(

@@ -23,7 +23,8 @@ from fiedler.kernels.compile_cases import CompileCase
 from fiedler.kernels.compile_report import ARCHITECTURES, KernelReport, inspect_case, report_table
 from fiedler.kernels.triton_exponential import Tile
 
-pytestmark = pytest.mark.timeout(900)  # about 180 compilations on two cores, when the cache is empty
+# about 180 compilations on two cores, when the cache is empty
+pytestmark = [pytest.mark.compile, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ OPTIONS = {
     "--resume --checkpoint-every --dry-run --json --help",
     "train": "--model --steps --seed --out --learning-rate --width --init-std --weight-decay --self-edges "
     "--label-smoothing --window --p --q --edges --weights --symmetrize --overwrite "
-    "--resume --checkpoint-every --dry-run --json --help",
+    "--resume --checkpoint-every --dry-run --log --log-dir --json --help",
     "score": "--rows --key --weight-decay --self-edges --label-smoothing --window --p --q --edges --weights "
     "--symmetrize --json --help",
 }
@@ -228,12 +228,6 @@ def test_help_lists_every_option(capsys: Capture, command: str) -> None:
     assert set(OPTIONS[command].split()) == set(re.findall(r"--[a-z][a-z-]*", shown))
     assert "GRAPH" in shown
     assert table(capsys, command, "-h") == shown
-
-
-def test_no_arguments_show_help(capsys: Capture) -> None:
-    shown = table(capsys)
-    assert all(command in shown for command in OPTIONS)
-    assert shown == table(capsys, "--help")
 
 
 def test_the_installed_script(tmp_path: Path) -> None:

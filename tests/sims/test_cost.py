@@ -44,8 +44,8 @@ def test_constants_are_those_of_the_kernels() -> None:
     [
         ({"n": 0}, "n must be at least 1; got 0"),
         ({"processes": 0}, "processes must be at least 1; got 0"),
-        ({"dtype": "bfloat16"}, "unknown dtype 'bfloat16'; choose one of float64, float32"),
-        ({"device": "tpu"}, "unknown device 'tpu'; choose one of cpu, cuda"),
+        ({"dtype": "bfloat16"}, "unknown dtype 'bfloat16'; did you mean 'float64'[?] choose from float64, float32"),
+        ({"device": "tpu"}, "unknown device 'tpu'; did you mean 'cpu'[?] choose from cpu, cuda"),
     ],
 )
 def test_sizes_that_cannot_be(change: dict[str, Any], message: str) -> None:

@@ -224,7 +224,7 @@ def test_path_embeddings_are_moved_in_the_order_of_the_nodes() -> None:
 
 def test_bad_settings_are_refused() -> None:
     for settings, message in (
-        ({"geometry": "ring"}, "unknown geometry 'ring'; choose none, init, align, node2vec"),
+        ({"geometry": "ring"}, "unknown geometry 'ring'; choose from none, init, align, node2vec"),
         ({"geometry": "align", "geometry_strength": -1.0}, "geometry_strength must be a number >= 0; got -1.0"),
         ({"geometry": "align", "geometry_strength": float("nan")}, "geometry_strength must be"),
         ({"geometry": "align", "frozen": True}, "cannot move frozen embeddings"),

@@ -282,7 +282,7 @@ def test_divergence_is_one_error_that_names_the_remedy(tied: bool, record: Any) 
         ({"init_std": float("inf")}, "init_std must be a positive number"),
         ({"weight_decay": -0.1}, "weight_decay must be >= 0; got -0.1"),
         ({"weight_decay": float("inf")}, "weight_decay must be >= 0"),
-        ({"init": "zeros"}, "unknown init 'zeros'; choose one of gaussian, orthogonal"),
+        ({"init": "zeros"}, "unknown init 'zeros'; choose from gaussian, orthogonal"),
     ],
 )
 def test_bad_settings(change: dict[str, Any], message: str) -> None:

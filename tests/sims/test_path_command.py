@@ -109,7 +109,7 @@ def test_a_dry_run_says_the_size_and_writes_nothing(capsys: Capture) -> None:
     (("cycle:15",), "cycle:15 has no root-to-leaf paths to learn"),
     (("path-star:1x5",), "leaves nothing to find"),
     (("--preset", "fig99"), "unknown preset 'fig99'"),
-    (("--only", "in_weight"), "no condition 'in_weight'; did you mean in_weights?"),
+    (("--only", "in_weight"), "no condition 'in_weight'; did you mean 'in_weights'?"),
     (("--recipe", "stage"), "unknown recipe 'stage'"),
     (("--objective", "easy"), "unknown objective 'easy'"),
     (("--task", "both"), "unknown task 'both'"),

@@ -220,7 +220,7 @@ def test_the_choice_is_measured_where_there_is_one(options: dict[str, object], t
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"steps": 0}, "steps must be at least 1; got 0"), ({"pause": -1}, "pause must be >= 0; got -1"),
-    ({"recipe": "stages"}, "unknown recipe 'stages'; choose mixed, staged, edges"),
+    ({"recipe": "stages"}, "unknown recipe 'stages'; did you mean 'staged'[?] choose from mixed, staged, edges"),
     ({"edges": "up"}, "unknown edges 'up'"), ({"width": 30}, "width 30 must be a multiple of heads 4"),
     ({"learning_rate": float("nan")}, "learning_rate must be a positive number; got nan"),
     ({"weight_decay": -1.0}, "weight_decay must be >= 0"), ({"floor": 2.0}, "floor must be a share"),

@@ -229,7 +229,7 @@ def test_the_projection_keeps_distances_of_a_plane() -> None:
 
 
 def test_projections_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="unknown projection 'tsne'; choose pca or umap"):
+    with pytest.raises(ValueError, match="unknown projection 'tsne'; choose from pca, umap"):
         check_projection("tsne")
     monkeypatch.setattr("fiedler.sims.path_geometry.find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r'needs umap-learn: pip install "fiedler\[umap\]"'):

@@ -82,3 +82,20 @@ def test_the_screen_is_given_back_after_an_exception(monkeypatch: pytest.MonkeyP
     assert "\x1b[?25l" in screen.getvalue()  # the cursor was hidden,
     assert screen.getvalue().rindex("\x1b[?25h") > screen.getvalue().rindex("\x1b[?25l")  # and is back
     assert sys.stderr is screen
+
+
+def test_a_stage_of_unknown_length_has_no_percentage(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with Stages() as stages:
+        stages.update("optimum", 0.0)
+    (line,) = shown(screen.getvalue()).splitlines()[-1:]
+    assert re.fullmatch(r"optimum +\S+ +0:00:0\d *", line)
+
+
+def test_transient_bars_leave_an_empty_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with Stages(transient=True) as stages:
+        stages.update("optimum", 1.0)
+    assert screen.getvalue().endswith("\x1b[1A\x1b[2K")

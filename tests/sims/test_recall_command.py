@@ -106,8 +106,8 @@ def test_a_dry_run_says_the_size_and_writes_nothing(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--preset", "structur"), "did you mean structure"),
-        (("--only", "traind"), "did you mean trained"),
+        (("--preset", "structur"), "did you mean 'structure'"),
+        (("--only", "traind"), "did you mean 'trained'"),
         (("--subjects", "1"), "greater than or equal to 2"),
         (("--attributes", "300"), "got 300 for 200 subjects"),
         (("--hops", "2", "--disjoint"), "one set of entities"),

@@ -344,8 +344,8 @@ def test_shards_that_are_not_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["cycle:6", "--dtype", "float16"], "unknown dtype 'float16'; choose one of float64, float32"),
-        (["cycle:6", "--device", "tpu"], "unknown device 'tpu'; choose cpu or cuda"),
+        (["cycle:6", "--dtype", "float16"], "unknown dtype 'float16'; did you mean 'float64'? choose from"),
+        (["cycle:6", "--device", "tpu"], "unknown device 'tpu'; did you mean 'cpu'? choose from cpu, cuda"),
         (["cycle:6", "--device", "cuda"], "process 0 of this machine has no card: it has 0"),
         (["cycle:6", "--processes", "4"], "--processes is for --dry-run; torchrun --nproc-per-node says how many"),
         (["cycle:6", "--checkpoint-every", "-1"], "checkpoint_every must be a number of seconds >= 0; got -1.0"),

@@ -172,6 +172,42 @@ def test_profiles_show_every_way(tmp_path: Path) -> None:
     assert [line[4] for line in table["rows"]] == ["fiedler (chunked)", "eager", "matrix products (floor)"]
 
 
+def conditions_folder(folder: Path, per_seed: bool) -> Path:
+    """As `fiedler paths` (scores of every seed in scores.json) and `fiedler recall` (in the runs alone) leave one."""
+    values = {"trained": [0.9, 0.7], "frozen": [0.1, 0.3]}
+    kept = RunDir.create(folder, {"conditions": {name: {} for name in values}, "seeds": [0, 1]})
+    answer: dict[str, Any] = {"chance": 0.05}
+    for name, accuracies in values.items():
+        for seed, accuracy in enumerate(accuracies):
+            run = RunDir.create(folder / f"runs/{name}-seed{seed}", {"seed": seed})
+            run.append_metrics({"step": 0, "loss": 2.0})
+            run.append_metrics({"step": 10, "loss": 1.0 - accuracy})
+            run.write_scores({"accuracy": accuracy, "seconds": 1.0})
+        if per_seed:
+            entries = [{"seed": seed, "accuracy": accuracy} for seed, accuracy in enumerate(accuracies)]
+            answer |= {"conditions": list(values), name: {"per_seed": entries}}
+    kept.write_scores(answer)
+    return folder
+
+
+@pytest.mark.parametrize("per_seed", [True, False])
+def test_conditions_show_their_scores_and_curves(tmp_path: Path, per_seed: bool) -> None:
+    folder = conditions_folder(tmp_path / "c", per_seed)
+    assert kind_of(folder) == "conditions"
+    found = pages.content_of(render_page("conditions", parts_of(folder)))
+    means = next(block for block in pages.blocks_of(found, "Scores") if block.get("name") == "scores")
+    row = dict(zip(means["columns"], means["rows"][0], strict=True))
+    assert row["score"] == "accuracy"
+    # mean +- t(0.975, 1) sd / sqrt(2) of 0.9 and 0.7
+    assert row["trained"] == f"0.8 [{0.8 - 12.70620474 * 0.1:.4g}, {0.8 + 12.70620474 * 0.1:.4g}]"
+    (curves,) = [block for block in pages.blocks_of(found, "Training") if block["name"] == "curve-loss"]
+    ends = {
+        trace["hovertemplate"].partition("<")[0]: pages.numbers(trace["y"])[-1] for trace in curves["figure"]["data"]
+    }
+    assert ends["trained-seed0"] == pytest.approx(0.1)
+    assert len(ends) == 4
+
+
 def test_the_command_writes_beside_the_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     out = tmp_path / "new" / "page.html"
     said = answer(capsys, "report", str(pages.comparison_folder()), "--out", str(out))
