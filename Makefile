@@ -1,6 +1,6 @@
 # make demo: install, then prediction beside real runs on three graphs (runs/demo/)
 # make test: lint, types, tests        make faults: the long fault tests (about half an hour)
-# make compile: every kernel for cards that are not here     make browser: the report's page in Chromium
+# make triton: kernels interpreted and compiled, no card needed   make browser: the report's page in Chromium
 # make docs: the site, into site/      make docs-test: code blocks, links, notebooks of the documentation
 # make bench: measured speed           make clean
 PYTHON ?= python3
@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 DEMO := cycle:15 path-star:4x5 karate
 PACKAGES := theory kernels sims tests benchmarks docs
 
-.PHONY: demo install test lint types unit compile browser docs docs-test faults bench format clean
+.PHONY: demo install test lint types unit triton browser docs docs-test faults bench format clean
 
 demo: install
 	@for graph in $(DEMO); do \
@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-test: lint types unit compile browser docs docs-test
+test: lint types unit triton browser docs docs-test
 
 lint: install
 	$(BIN)/ruff check $(PACKAGES)
@@ -40,9 +40,9 @@ types: install
 unit: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --durations=15 -n $(JOBS) --dist loadfile
 
-# Every kernel compiled for three generations of cards, none of which has to be here.
-compile: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/kernels -m compile --durations=5
+# Every kernel in Triton's interpreter, and compiled for three generations of cards, none of which has to be here.
+triton: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/kernels -m triton --durations=5 -n $(JOBS) --dist loadfile
 
 # The report's page in headless Chromium; skipped, with the reason, where there is none.
 browser: install

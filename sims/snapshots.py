@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 FRAMES = 40
 SNAPSHOT_BYTES = 4 * 2**20  # a run, in float32
+LARGEST = float(np.finfo(np.float32).max)
 FEWEST_COLUMNS = 4  # three to draw, and one for the mean row, which is often the largest direction
 
 
@@ -44,6 +45,7 @@ class SnapshotPlan:
     def keep(self, embedding: NDArray[np.floating]) -> NDArray[np.float32]:
         """(n, columns): V itself, or U_r S_r of its singular value decomposition V = U S W', the best such matrix up to
         a rotation."""
+        embedding = np.clip(embedding, -LARGEST, LARGEST)  # of runs on their way to divergence
         if self.whole and embedding.shape[1] == self.width:
             return np.array(embedding, dtype=np.float32)
         left, values, _ = np.linalg.svd(np.asarray(embedding, dtype=np.float64), full_matrices=False)

@@ -24,7 +24,7 @@ from fiedler.kernels.compile_report import ARCHITECTURES, KernelReport, inspect_
 from fiedler.kernels.triton_exponential import Tile
 
 # about 180 compilations on two cores, when the cache is empty
-pytestmark = [pytest.mark.compile, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.triton, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from linear_cases import IGNORE, Case, leaves, make_case, reference_rows, relati
 
 if not INTERPRETED:
 
+    @pytest.mark.triton
     def test_in_the_interpreter() -> None:
         run_interpreted(__file__)
 

@@ -11,6 +11,7 @@ from linear_cases import relative_error
 
 if not INTERPRETED:
 
+    @pytest.mark.triton
     def test_in_the_interpreter() -> None:
         run_interpreted(__file__)
 

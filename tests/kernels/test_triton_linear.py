@@ -10,6 +10,7 @@ from linear_cases import Case, leaves, make_case, option_pairs, reference_rows, 
 
 if not INTERPRETED:
 
+    @pytest.mark.triton
     def test_in_the_interpreter() -> None:
         run_interpreted(__file__)
 

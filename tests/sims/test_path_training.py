@@ -200,5 +200,5 @@ def test_presets_are_settings_that_build() -> None:
     full = get_preset("full").conditions["in_weights"]
     assert (full.layers, full.width, full.heads, full.pause) == (12, 384, 8, 5)  # the paper's
     assert (get_preset("full").graph, get_preset("full").device) == ("path-star:5000x5", "cuda")
-    with pytest.raises(ValueError, match="unknown preset 'fig44'; did you mean fig4"):
+    with pytest.raises(ValueError, match="unknown preset 'fig44'; did you mean 'fig4'"):
         get_preset("fig44")

@@ -14,6 +14,8 @@
   const drawn = new Set(); // what has to be drawn again in the other theme
 
   const root = document.documentElement;
+  let loaded; // called when plotly.js is there
+  const library = new Promise((resolve) => { loaded = resolve; });
   const make = (tag, attributes = {}, ...children) => {
     const element = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
@@ -165,7 +167,7 @@
     const watch = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       watch.disconnect();
-      draw();
+      library.then(draw);
     }, { rootMargin: "400px" });
     watch.observe(element);
   };
@@ -420,7 +422,7 @@
     for (const side of sides) side.holder.append(make("div", { class: "bar" }, ...saved(side)));
     block.element = make("div", { class: "embedding" }, bar, time,
       make("div", { class: series.some((one) => one.theory) ? "twin" : "" }, ...sides.map((side) => side.holder)));
-    whenSeen(block.element, () => { say(); draw(); link(); drawn.add(draw); block.element.dataset.drawn = "yes"; });
+    whenSeen(block.element, () => { say(); draw(); link(); drawn.add(draw); block.element.dataset.drawn = "yes"; performance.mark("embedding"); });
     return block.element;
   };
 
@@ -467,6 +469,10 @@
     document.getElementById("made").append(
       `Page made by `, make("code", { text: made.command || "" }), ` on ${made.time}; ${made.versions}.`);
   };
+  const painted = () => new Promise((resolve) => {
+    setTimeout(resolve, 200); // where nothing is painted, as in a tab in the background
+    requestAnimationFrame(() => requestAnimationFrame(resolve));
+  });
   const start = async () => {
     setTheme(matchMedia("(prefers-color-scheme: dark)").matches);
     document.getElementById("theme").addEventListener("click", () => {
@@ -475,10 +481,14 @@
     });
     try {
       if (!("DecompressionStream" in window)) throw new Error("this browser cannot unpack it: use one from 2023 or later");
-      const [library, data] = await Promise.all([unpack("plotly-gz"), unpack("data-gz")]);
-      document.head.append(make("script", { text: library }));
-      build(JSON.parse(data));
+      build(JSON.parse(await unpack("data-gz")));
+      performance.mark("text");
+      // Text and tables are painted before plotly.js is run, which takes most of the time of opening the page.
+      const [source] = await Promise.all([unpack("plotly-gz"), painted()]);
+      document.head.append(make("script", { text: source }));
+      performance.mark("library");
       root.dataset.ready = "yes";
+      loaded();
     } catch (error) {
       document.getElementById("main").append(make("p", { class: "error", role: "alert", text: `The page could not be drawn: ${error.message}` }));
       throw error;
