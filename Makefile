@@ -1,8 +1,9 @@
 # make demo: install, then prediction beside real runs on three graphs (runs/demo/)
-# make test: lint, types, tests        make faults: the long fault tests (about half an hour)
-# make triton: kernels interpreted and compiled, no card needed   make browser: the report's page in Chromium
-# make docs: the site, into site/      make docs-test: code blocks, links, notebooks of the documentation
-# make bench: measured speed           make clean
+# make test: lint, types, unit, processes, triton, browser, docs and docs-test, one after the other:
+#   unit       everything in one process     processes  several processes, and runs that are killed
+#   triton     kernels in the interpreter and compiled for cards, none of which has to be here
+#   browser    the report's page in Chromium  docs       the site, into site/     docs-test  its code blocks, notebooks
+# make faults: the long fault tests (about half an hour)     make bench: measured speed     make clean
 PYTHON ?= python3
 VENV ?= .venv
 JOBS ?= 2
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 DEMO := cycle:15 path-star:4x5 karate
 PACKAGES := theory kernels sims tests benchmarks docs
 
-.PHONY: demo install test lint types unit triton browser docs docs-test faults bench format clean
+.PHONY: demo install test lint types unit processes triton browser docs docs-test faults bench format clean
 
 demo: install
 	@for graph in $(DEMO); do \
@@ -26,7 +27,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-test: lint types unit triton browser docs docs-test
+test: lint types unit processes triton browser docs docs-test
 
 lint: install
 	$(BIN)/ruff check $(PACKAGES)
@@ -40,9 +41,13 @@ types: install
 unit: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --durations=15 -n $(JOBS) --dist loadfile
 
+# Training in several processes, and runs that are killed and taken up again.
+processes: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m "processes and not long" --durations=5 -n $(JOBS) --dist loadfile
+
 # Every kernel in Triton's interpreter, and compiled for three generations of cards, none of which has to be here.
 triton: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/kernels -m triton --durations=5 -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/kernels -m "triton and not long" --durations=5 -n $(JOBS) --dist loadfile
 
 # The report's page in headless Chromium; skipped, with the reason, where there is none.
 browser: install

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fiedler.theory import Graph
 
 from .checkpoints import KEPT
+from .snapshots import FRAMES, SNAPSHOT_BYTES
 
 # A state at step 0 may lack the optimiser's two moments for each weight.
 GROWTH = 3
@@ -24,7 +25,9 @@ LOGS = 1 << 20  # a run's logs, config and figures
 def disk_bytes(states: Sequence[Mapping[str, NDArray[Any]]], groups: int) -> int:
     """An upper estimate of what runs write: ``states`` of one group of seeds at step 0, ``groups`` of the same size."""
     one = sum(array.nbytes for state in states for array in state.values())
-    return groups * (GROWTH * COPIES * one + LOGS * len(states))
+    largest = max((array.nbytes for state in states for array in state.values()), default=0)
+    snapshots = min(SNAPSHOT_BYTES, FRAMES * largest)  # of the embedding, which is one of them
+    return groups * (GROWTH * COPIES * one + (COPIES * snapshots + LOGS) * len(states))
 
 
 def check_disk(folder: Path, states: Sequence[Mapping[str, NDArray[Any]]], groups: int) -> None:

@@ -26,6 +26,8 @@ from fiedler.kernels import (
 from graph_targets import TARGETS
 from sharded_processes import CASES, PROCESSES, TILE, Case, D
 
+pytestmark = pytest.mark.processes  # of several processes, or killed ones: make processes
+
 # Norm of the error over the norm. bfloat16 inputs are compared with themselves in float32, and their gradients rounded.
 CLOSE = {torch.float64: 1e-12, torch.float32: 2e-6, torch.bfloat16: 4e-3}
 TWELVE = 1e-12

@@ -18,6 +18,8 @@ from fiedler.kernels.vocab_layout import VocabLayout, even_layout
 from fiedler.kernels.vocab_parallel import vocab_parallel_linear_cross_entropy
 from vocab_processes import CASES, CHUNK_ROWS, PROCESSES, SIZES, D, N, V
 
+pytestmark = pytest.mark.processes  # of several processes, or killed ones: make processes
+
 # Norm of the error over the norm: sums of some tens of terms, and one rounding of the result for bfloat16.
 CLOSE = {torch.float64: 1e-13, torch.float32: 2e-6, torch.bfloat16: 4e-3}
 ALONE = VocabLayout(SIZES, (4,), 0)

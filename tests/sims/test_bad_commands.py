@@ -134,7 +134,22 @@ OPTIONS: dict[str, dict[str, list[str] | None]] = {
         "--no-peers": None,
         "--json": None,
     },
+    "report": {"--out": OUTS, "--title": ["", "x", "<b>"], "--json": None},
+    "export": {
+        "--to": ["word2vec", "npy", "npz", "graphml", "pyg", "x", ""],
+        "--out": OUTS,
+        "--key": ["embedding", "context", "x", ""],
+        "--json": None,
+    },
+    "figure": {
+        "--width": ["single", "double", "x", ""],
+        "--format": ["pdf", "png", "x", ""],
+        "--out": OUTS,
+        "--overwrite": None,
+        "--list": None,
+    },
 }
+NAMES = ["fig1", "modes", "certificate", "roofline", "fig0", ""]  # of figures
 SWEEPS = ["good.toml", "bad.toml", "text.npz", "binary.npz", "absent.toml", "pipe", "folder", "huge.toml", "empty.toml"]
 
 
@@ -178,8 +193,12 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     """A command with some of its options, good and bad values mixed."""
     name = draw(st.sampled_from(list(OPTIONS)))
     words = [name]
+    if name == "figure":
+        words.append(draw(st.sampled_from(NAMES)))
     if name == "sweep":
         words.append(draw(st.sampled_from(SWEEPS)))
+    elif name in ("report", "export", "figure"):
+        words.append(draw(st.sampled_from(FILES)))
     elif name != "profile":
         words.append(draw(st.sampled_from(GRAPHS + BAD_GRAPHS)))
     if name == "score":
@@ -226,7 +245,7 @@ def check(words: list[str]) -> None:
 LAX: Any = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 
 
-@settings(max_examples=150, derandomize=True, **LAX)
+@settings(max_examples=90, derandomize=True, **LAX)
 @given(words=command_lines())
 def test_some_command_lines(place: Path, words: list[str]) -> None:
     check(words)

@@ -18,6 +18,8 @@ from fiedler.sims.tasks import Task
 from fiedler.theory import parse
 from killed_runs import assert_same_run, kill_until_done, wait_for
 
+pytestmark = pytest.mark.processes  # of several processes, or killed ones: make processes
+
 Work = Callable[[Path], Callable[[], object]]
 
 

@@ -25,6 +25,8 @@ from killed_runs import assert_same_run
 from neural_runs import train_alone
 from sharded_runs import TRANSFORMER, TRANSFORMER_STEPS
 
+pytestmark = pytest.mark.processes  # of several processes, or killed ones: make processes
+
 # A gradient summed in two parts is off by some units in the seventh place. Adam divides it by its own size, so that an
 # entry that nearly cancels takes an error many times that, of at most its whole step of 0.01, into its weight.
 LOSS, WEIGHT = 2e-5, 2e-3

@@ -32,6 +32,8 @@ from fiedler.theory import one_hop_sparse, parse
 from neural_runs import train_alone
 from sharded_runs import EARLY, RECORDED, RUN, RUNS, TRANSFORMER, TRANSFORMER_STEPS, WORLDS, cost_of
 
+pytestmark = pytest.mark.processes  # of several processes, or killed ones: make processes
+
 # A gradient summed in two parts is off by some units in the seventh place. Adam divides it by its own size, so that an
 # entry that nearly cancels takes an error many times that, of at most its whole step of 0.01, into its weight.
 TRANSFORMER_LOSS, TRANSFORMER_WEIGHT = 2e-5, 2e-3
