@@ -75,6 +75,7 @@ def _curves(logs: Sequence[tuple[Path, list[dict[str, Any]]]], name: str) -> Plo
                 y=[point[1] for point in points],
                 mode="lines",
                 name=condition.replace("_", " "),
+                meta=run.name,
                 legendgroup=condition,
                 showlegend=condition not in shown,
                 line={"color": style["colour"], "dash": style["dash"], "width": 1.5},

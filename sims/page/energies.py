@@ -51,6 +51,7 @@ def loss_section(view: TaskView) -> Section:
                     name=one.model.title,
                     legendgroup=one.model.name,
                     showlegend=first,
+                    meta=f"seed {seed}",
                     line={"color": style["colour"], "width": 1.4},
                     hovertemplate=f"{one.model.title}, seed {seed}<br>step %{{x}}: %{{y:.5g}}<extra></extra>",
                 )
@@ -128,6 +129,7 @@ def _plot(view: TaskView, one: ModelView) -> Plot:
                     x=one.predicted.times,
                     y=one.predicted.centred_energy[:, k],
                     mode="lines",
+                    meta="theory",
                     line={"color": style["colour"], "dash": style["dash"], "width": 2},
                     showlegend=False,
                     hovertemplate=f"{name}, theory<br>t = %{{x:.4g}}: %{{y:.4g}}<extra></extra>",
@@ -140,6 +142,7 @@ def _plot(view: TaskView, one: ModelView) -> Plot:
                 x=times[dots],
                 y=centre[dots, k],
                 mode="markers",
+                meta="runs",
                 marker={"color": style["colour"], "symbol": f"{style['symbol']}-open", "size": 7},
                 error_y={
                     "type": "data",
@@ -163,6 +166,7 @@ def _plot(view: TaskView, one: ModelView) -> Plot:
                     y=np.log10(centre[visible, k] / expected[visible, k]),
                     yaxis="y2",
                     mode="markers",
+                    meta="log10(run / theory)",
                     marker={"color": style["colour"], "symbol": f"{style['symbol']}-open", "size": 6},
                     showlegend=False,
                     hovertemplate=f"{name}<br>log10(run / theory) = %{{y:.3f}}<extra></extra>",

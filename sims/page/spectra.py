@@ -98,6 +98,7 @@ def _laplacian(view: TaskView) -> Plot:
                     "width": 0,
                     "thickness": 1,
                 },
+                name="multiplicity",
                 hovertemplate="μ = %{x:.5g}: multiplicity %{y}<extra></extra>",
                 showlegend=False,
             )

@@ -99,6 +99,7 @@ def _cells(phase: dict[str, Any], x: str, y: str) -> go.Scatter:
     return go.Scatter(
         x=[cell[x] for cell in cells],
         y=[cell[y] for cell in cells],
+        name=_words(phase["metric"]),
         mode="markers",
         showlegend=False,
         marker={
@@ -126,6 +127,7 @@ def _curve(cells: Sequence[dict[str, Any]], x: str) -> go.Scatter:
         y=mean,
         error_y={"type": "data", "symmetric": False, "array": high - mean, "arrayminus": mean - low},
         mode="lines+markers",
+        name="runs",
         line={"color": COLOURS[0]},
         showlegend=False,
         hovertemplate=f"{_words(x)} %{{x:.4g}}: %{{y:.5g}}<extra>mean and range over seeds</extra>",

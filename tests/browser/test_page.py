@@ -25,6 +25,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 SHOTS = os.environ.get("FIEDLER_SHOTS")  # a folder: screenshots are kept there
+ENERGIES = "Download the data of mode-energies-node2vec as CSV"
 HINTS = ("GPU stall", "GL Driver", "Canvas2D:")  # of the browser to who wrote the drawing library
 MOVED = 1e-6
 
@@ -204,7 +205,10 @@ def test_downloads_are_what_they_say(opened: Opened) -> None:
     assert [float(row["x"]) for row in last] == pytest.approx(drawn[0], rel=1e-3, abs=1e-6)
     opened.see("text=Loss")
     loss = list(csv.DictReader(io.StringIO(opened.download("Download the data of loss as CSV").decode())))
-    assert {"Node2Vec", "Node2Vec, theory", "Transformer"} <= {row["series"] for row in loss}
+    assert {"Node2Vec, seed 0", "Node2Vec, theory", "Transformer, seed 1"} <= {row["series"] for row in loss}
+    energies = list(csv.DictReader(io.StringIO(opened.download(ENERGIES).decode())))
+    kinds = {row["series"].partition(", ")[2] for row in energies}
+    assert kinds == {"theory", "runs", "log10(run / theory)"}
     scores = opened.download("Download the table scores-by-seed as CSV").decode()
     assert len(list(csv.reader(io.StringIO(scores)))) == 1 + 2 * len(pages.SEEDS)
 

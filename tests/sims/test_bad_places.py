@@ -57,6 +57,7 @@ def test_a_disk_that_fills_up(
     """The run stops in one line; with room again it goes on to the same bytes."""
     monkeypatch.setattr(guards, "LOGS", 0)
     monkeypatch.setattr(guards, "GROWTH", 0)
+    monkeypatch.setattr(guards, "FRAMES", 0)
     with small_disk(tmp_path / "disk", 400) as disk:
         (disk / "others").write_bytes(bytes(370_000))
         out = disk / "run"

@@ -130,17 +130,16 @@
       array(trace.z).forEach((line, i) => Array.from(line).forEach((v, j) => rows.push([lines[i], columns[j], v])));
       return rows;
     }
-    const rows = [["series", "x", "y", "error_minus", "error_plus", "value"]];
+    const rows = [["series", "point", "x", "y", "error_minus", "error_plus", "value"]];
     for (const trace of figure.data) {
-      const hover = plain(trace.hovertemplate).split(/\s*%|:|\s{2,}/)[0].trim();
-      const kind = /theory/.test(trace.hovertemplate || "") ? " (theory)" : "";
-      const name = trace.name ? plain(trace.name) + (kind && !/theory/.test(trace.name) ? kind : "") : hover;
+      const name = [trace.name, trace.meta].filter(Boolean).map(plain).join(", ");
+      const points = array(trace.customdata), named = (i) => (typeof points[i] === "object" ? "" : points[i] ?? "");
       const x = array(trace.x), y = array(trace.y), colour = array(trace.marker && trace.marker.color);
       const error = trace.error_y || {}, plus = array(error.array);
       const minus = error.symmetric === false ? array(error.arrayminus) : plus;
       for (let i = 0; i < y.length; i++) {
         const value = colour.length === y.length && y.length > 1 ? colour[i] : "";
-        rows.push([name, plain(x[i]), y[i], minus[i] ?? "", plus[i] ?? "", value]);
+        rows.push([name, named(i), plain(x[i]), y[i], minus[i] ?? "", plus[i] ?? "", value]);
       }
     }
     return rows;
