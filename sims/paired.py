@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student
 
 LEVEL = 0.95
@@ -36,9 +36,14 @@ def mean_interval(values: ArrayLike) -> list[float] | None:
     found = np.asarray(values, dtype=np.float64)
     if len(found) < 2 or not np.isfinite(found).all():
         return None
-    mean = float(found.mean())
-    reach = float(student.ppf((1 + LEVEL) / 2, len(found) - 1)) * float(found.std(ddof=1)) / len(found) ** 0.5
+    mean, reach = float(found.mean()), float(interval_reach(found))
     return [mean - reach, mean + reach]
+
+
+def interval_reach(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """t sd / sqrt(k) over the first axis of ``values`` (k, ...), k >= 2."""
+    count = len(values)
+    return np.asarray(student.ppf((1 + LEVEL) / 2, count - 1) * values.std(axis=0, ddof=1) / count**0.5)
 
 
 def summary(values: Sequence[float]) -> dict[str, float | int | None]:

@@ -1,7 +1,7 @@
 """One recorder for every model: mode energies of the embedding over log-spaced steps.
 
-The energy of eigenspace k is ||Pi_k V||_F^2, Pi_k the projector on the k-th eigenspace of the graph's Laplacian. k
-numbers a recorded step instead of n x m; of some steps the embedding is kept as well (``snapshots``).
+The energy of eigenspace k is ||Pi_k V||_F^2, Pi_k the projector on the k-th eigenspace of the graph's Laplacian. Of
+most steps only energies are kept, k numbers instead of n x m; of some the embedding as well (``snapshots``).
 """
 
 from __future__ import annotations

@@ -232,12 +232,9 @@ class _Engine:
         per_step = self.model.time_per_step(self.settings)
         times = {} if per_step is None else {"times": per_step * run.modes.steps}
         modes = run.modes
-        found = {
-            "edge_recall": modes.edge_recall,
-            "geometric_level": modes.geometric_level,
-        }
+        lines = {"edge_recall": modes.edge_recall, "geometric_level": modes.geometric_level}
         return {
-            **{name: values for name, values in found.items() if values is not None},
+            **{name: values for name, values in lines.items() if values is not None},
             **self.recorders[run.seed].snapshots(),
             **graph_arrays(self.task.graph),
             "steps": run.modes.steps,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import tempfile
 from base64 import b64decode
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fiedler.sims.compare import compare
+import figure_runs
+from comparisons import STEPS as STEPS
 from fiedler.sims.files import write_text
 from fiedler.sims.jsonio import to_json
 from fiedler.sims.models import get_model
@@ -24,23 +24,18 @@ from fiedler.sims.train import run_seeds
 from fiedler.theory import parse
 
 GRAPH = "path-star:3x3"
-STEPS = {"node2vec": 200, "transformer": 30}
 SEEDS = (0, 1)
 
 
-@lru_cache
 def comparison_folder() -> Path:
     """GRAPH compared: Node2Vec and a Transformer, two seeds."""
-    folder = Path(tempfile.mkdtemp()) / "compared"
-    models = [(get_model(name), get_model(name).make_settings(steps=steps)) for name, steps in STEPS.items()]
-    compare(Task(parse(GRAPH)), models, SEEDS, out=folder)
-    return folder
+    return figure_runs.comparison_folder(GRAPH)
 
 
 @lru_cache
 def large_folder(nodes: int = 2000) -> Path:
     """One run of Node2Vec on a cycle of that many nodes."""
-    folder = Path(tempfile.mkdtemp()) / "large"
+    folder = figure_runs.root() / f"large-{nodes}"
     model = get_model("node2vec")
     run_seeds(
         Task(parse(f"cycle:{nodes}")), model, model.make_settings(steps=12, width=8), [0], folder=lambda _: folder

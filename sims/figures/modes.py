@@ -38,9 +38,8 @@ def draw(folders: Sequence[Path], column: Column) -> Drawn:
     caption = (
         f"Energy of the embedding, less its mean, in the eigenspaces of (I - D⁻¹A) + (I - D⁻¹A)' of eigenvalue μ "
         f"(×multiplicity) on {comparison.task.title}. Lines: the flow of infinite width from the models' own starting "
-        f"size. Markers: geometric mean over {seeds} seed(s), bars their range. Below: log10 of measured "
-        "over predicted "
-        "energy where a mode holds at least 1 % of the energy. "
+        f"size. Markers: geometric mean over {seeds} seed(s), bars their range. Below: log10 of measured over "
+        "predicted energy where a mode holds at least 1 % of the energy. "
         + " ".join(
             f"{one.model.title}: root mean square {one.mean_fit.rms_log10:.2g} decades, "
             + (

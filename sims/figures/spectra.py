@@ -34,8 +34,7 @@ def draw(folders: Sequence[Path], column: Column) -> Drawn:
     caption = (
         f"Eigenvalues of the centred Gram matrix VV' on {comparison.task.title}, largest first. Squares: the certified "
         "optimum (for untied models the flow at its last time). Dots: mean and standard deviation over "
-        f"{len(models[0].runs)} seed(s) at the last step; × a number: the one factor, fitted by least "
-        "squares, of models "
-        "without a scale of their own."
+        f"{len(models[0].runs)} seed(s) at the last step; × a number: the one factor, fitted by least squares, of "
+        "models without a scale of their own."
     )
     return Drawn(figure, f"{comparison.task.title}: Gram spectra", caption, (source,))

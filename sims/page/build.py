@@ -13,12 +13,11 @@ from .conditions import conditions_part, curve_section
 from .embedding import embedding_section
 from .energies import energy_section, loss_section
 from .profiles import profile_part
-from .provenance import source_of
 from .scoring import score_section
 from .similarity import similarity_section
 from .spectra import spectrum_section
 from .sweeps import sweep_part
-from .views import TaskView, read_comparison, read_run
+from .views import TaskView, read_comparison, read_preset, read_run
 
 Report = Callable[[str, float], None]
 
@@ -65,9 +64,7 @@ def parts_of(folder: Path, report: Report = lambda stage, fraction: None) -> lis
     elif kind == "run":
         parts = [_task_part(read_run(folder, report))]
     else:
-        inside = [path.parent for path in sorted(folder.glob("*/config.json"))]
-        cells = [path for path in inside if isinstance(_config(path).get("models"), dict)]
-        views = [read_comparison(cell) for cell in cells]
+        views = read_preset(folder) if "preset" in _config(folder) else []
         parts = [conditions_part(folder), *(_task_part(view, 1 / len(views)) for view in views)]
     report("reading", 1.0)
     return parts
@@ -89,7 +86,7 @@ def _task_part(view: TaskView, share: float = 1.0) -> Part:
         spectrum_section(view),
         similarity_section(view, share),
         score_section(view),
-        curve_section(runs, source_of(view.folder, view.seeds)),
+        curve_section(runs, view.source),
     ]
     facts = [
         ("nodes", str(view.graph.n)),

@@ -9,6 +9,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from ..paired import interval_reach
+
 # Okabe-Ito, in an order whose neighbours also differ in brightness; page.js names the dark twin of each.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#444444")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "x")
@@ -47,11 +49,10 @@ def axis(title: str, *, log: bool = False, **more: Any) -> dict[str, Any]:
 
 def interval(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Mean over the first axis (the seeds), and half of the 95 % t interval, None for one seed."""
-    from scipy.stats import t as student
-
     found = np.asarray(values, dtype=np.float64)
-    count = len(found)
-    if count < 2:
-        return found.mean(axis=0), None
-    reach = student.ppf(0.975, count - 1) / np.sqrt(count)
-    return found.mean(axis=0), np.asarray(reach * found.std(axis=0, ddof=1))
+    return found.mean(axis=0), interval_reach(found) if len(found) > 1 else None
+
+
+def words(name: str) -> str:
+    """The name of a score or setting as people read it."""
+    return name.replace("_", " ")

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..jsonio import from_json
 from ..rundir import RunDir
 from .blocks import Block, Choice, Part, Picture, Plot, Section, Table
-from .charts import axis, figure, look
+from .charts import axis, figure, look, words
 from .provenance import source_of
 from .scoring import INTERVALS, Group, score_blocks
 
@@ -54,7 +53,7 @@ def curve_section(runs: Sequence[Path], source: Mapping[str, Any]) -> Section | 
     names = [name for name in names if name not in (STEP, "time", "seed")]
     if not logs or not names:
         return None
-    options = [(name.replace("_", " "), _curves(logs, name)) for name in names]
+    options = [(words(name), _curves(logs, name)) for name in names]
     note = "What the runs recorded on the way (metrics.jsonl), a line a run; a click on the legend hides a condition."
     return Section("Training", [Choice("Measure", options)], [note], source)
 
@@ -74,7 +73,7 @@ def _curves(logs: Sequence[tuple[Path, list[dict[str, Any]]]], name: str) -> Plo
                 x=[point[0] for point in points],
                 y=[point[1] for point in points],
                 mode="lines",
-                name=condition.replace("_", " "),
+                name=words(condition),
                 meta=run.name,
                 legendgroup=condition,
                 showlegend=condition not in shown,
@@ -83,8 +82,8 @@ def _curves(logs: Sequence[tuple[Path, list[dict[str, Any]]]], name: str) -> Plo
             )
         )
         shown.add(condition)
-    drawn = figure(traces, xaxis=axis("step"), yaxis=axis(name.replace("_", " ")))
-    return Plot(f"curve-{name.replace('_', '-')}", f"{name.replace('_', ' ')} over the steps of every run", drawn)
+    drawn = figure(traces, xaxis=axis("step"), yaxis=axis(words(name)))
+    return Plot(f"curve-{name.replace('_', '-')}", f"{words(name)} over the steps of every run", drawn)
 
 
 def _condition(run: Path) -> str:
@@ -105,7 +104,7 @@ def _groups(scores: Mapping[str, Any]) -> list[Group]:
             continue
         keys = [key for key in entries[0] if key not in ("seed", STEP) and all(_is_number(e.get(key)) for e in entries)]
         found = {key: [float(entry[key]) for entry in entries] for key in keys}
-        groups.append((name.replace("_", " "), [int(entry["seed"]) for entry in entries], found))
+        groups.append((words(name), [int(entry["seed"]) for entry in entries], found))
     return groups
 
 
@@ -121,7 +120,7 @@ def _groups_of_runs(folder: Path) -> list[Group]:
         entries.sort(key=lambda entry: entry[0])
         keys = [key for key in entries[0][1] if key != STEP and all(_is_number(one.get(key)) for _, one in entries)]
         values = {key: [float(one[key]) for _, one in entries] for key in keys}
-        groups.append((name.replace("_", " "), [seed for seed, _ in entries], values))
+        groups.append((words(name), [seed for seed, _ in entries], values))
     return [group for group in groups if group[2]]
 
 
@@ -142,19 +141,11 @@ def _flat(scores: Mapping[str, Any], prefix: str = "") -> list[list[Any]]:
     rows: list[list[Any]] = []
     for name, value in scores.items():
         if isinstance(value, Mapping):
-            rows += _flat(value, f"{prefix}{name} / ".replace("_", " "))
+            rows += _flat(value, f"{prefix}{words(name)} / ")
         elif _is_number(value):
-            rows.append([f"{prefix}{name}".replace("_", " "), value])
+            rows.append([f"{prefix}{words(name)}", value])
     return rows
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and bool(np.isfinite(value))
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file. Raises ValueError naming it where it is none."""
-    try:
-        return from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ..principal_plane import node_colours
 from .blocks import Embedding, Section
 from .positions import Motion, motions
-from .provenance import source_of
 from .views import TaskView
 
 Floats = NDArray[np.float64]
@@ -45,7 +44,7 @@ def embedding_section(view: TaskView, share: float = 1.0) -> Section | None:
         "Embedding",
         [Embedding("embedding", alt, content)],
         [*_explanation(kept, with_theory), *notes],
-        source_of(view.folder, view.seeds),
+        view.source,
     )
 
 

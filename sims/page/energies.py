@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ..scores import VISIBLE_SHARE, TrajectoryFit, interpolate_energy
 from .blocks import Choice, Plot, Section
 from .charts import THEORY, axis, figure, look
-from .provenance import source_of
 from .views import ModelView, TaskView
 
 Floats = NDArray[np.float64]
@@ -32,7 +31,7 @@ def energy_section(view: TaskView) -> Section:
         "legend shows or hides a mode."
     ]
     notes += [f"{one.model.title}: {_fitted(one.fit)}." for one in view.models if one.fit is not None]
-    return Section("Mode energies", [_chosen("Model", options)], notes, source_of(view.folder, view.seeds))
+    return Section("Mode energies", [_chosen("Model", options)], notes, view.source)
 
 
 def loss_section(view: TaskView) -> Section:
@@ -82,7 +81,7 @@ def loss_section(view: TaskView) -> Section:
         )
     drawn = figure(traces, xaxis=axis("step", log=True), yaxis=axis("loss per node, nats", log=_wide(view)))
     plot = Plot("loss", f"Loss per node over the steps on {view.graph.name}", drawn)
-    return Section("Loss", [plot], source=source_of(view.folder, view.seeds))
+    return Section("Loss", [plot], source=view.source)
 
 
 def _wide(view: TaskView) -> bool:

@@ -9,15 +9,15 @@ from typing import Any
 from ..jsonio import from_json
 
 
-def source_of(folder: Path, seeds: Sequence[int] = (), **more: Any) -> dict[str, Any]:
-    """What environment.json of ``folder`` says, where there is one, with the seeds and whatever else is given."""
+def source_of(folder: Path, seeds: Sequence[int] = ()) -> dict[str, Any]:
+    """What environment.json of ``folder`` says, where there is one, with the seeds."""
     found: dict[str, Any] = {"folder": str(folder)}
     path = folder / "environment.json"
     if path.is_file():
         found |= source_of_environment(from_json(path.read_text(encoding="utf-8")))
     if len(seeds):
         found["seeds"] = ", ".join(map(str, seeds))
-    return {**found, **{name: str(value) for name, value in more.items()}}
+    return found
 
 
 def source_of_environment(environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from .blocks import Block, Choice, Plot, Section, Table
-from .charts import THEORY, axis, figure, interval, look
-from .provenance import source_of
+from .charts import THEORY, axis, figure, interval, look, words
 from .views import TaskView
 
 # What comes first, with the value a perfect run would have; other numbers of scores.json follow in its order.
@@ -36,8 +35,7 @@ def score_section(view: TaskView) -> Section | None:
     if not groups:
         return None
     perfect = {**FIRST, "loss_per_node": view.optimum.get("loss_per_node")}
-    source = source_of(view.folder, groups[0][1])
-    return Section("Scores", score_blocks(groups, perfect), [INTERVALS], source)
+    return Section("Scores", score_blocks(groups, perfect), [INTERVALS], view.source)
 
 
 INTERVALS = "Mean over seeds with its 95 % t interval where there are two seeds or more."
@@ -48,11 +46,11 @@ def score_blocks(groups: Sequence[Group], reference: Mapping[str, float | None])
     names = list(dict.fromkeys(name for _, _, found in groups for name in found))
     names = [name for name in reference if name in names] + [name for name in names if name not in reference]
     names.sort(key=lambda name: name in LAST)
-    options = [(_words(name), _plot(name, groups, reference.get(name))) for name in names]
+    options = [(words(name), _plot(name, groups, reference.get(name))) for name in names]
     means = Table("scores", ["score", *(title for title, _, _ in groups)], [_row(name, groups) for name in names])
     each = Table(
         "scores-by-seed",
-        ["run", "seed", *map(_words, names)],
+        ["run", "seed", *map(words, names)],
         [
             [title, seed, *(found[name][i] if name in found else None for name in names)]
             for title, seeds, found in groups
@@ -115,14 +113,14 @@ def _plot(name: str, groups: Sequence[Group], reference: float | None) -> Plot:
             "zeroline": False,
             "automargin": True,
         },
-        yaxis=axis(_words(name)),
+        yaxis=axis(words(name)),
     )
     note = "" if reference is None else f", dotted line at {reference:.4g}"
-    return Plot(f"score-{name}", f"{_words(name)} of every seed with 95 % intervals{note}", drawn, 380)
+    return Plot(f"score-{name}", f"{words(name)} of every seed with 95 % intervals{note}", drawn, 380)
 
 
 def _row(name: str, groups: Sequence[Group]) -> list[str | float | None]:
-    return [_words(name), *(_cell(found.get(name)) for _, _, found in groups)]
+    return [words(name), *(_cell(found.get(name)) for _, _, found in groups)]
 
 
 def _cell(values: Sequence[float] | None) -> str | float | None:
@@ -151,10 +149,6 @@ def _numbers(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
             found.setdefault(name, []).append(float("nan") if value is None else float(value))
     whole = {name: values for name, values in found.items() if len(values) == len(entries)}
     return {name: values for name, values in whole.items() if not np.isnan(values).all()}
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _folded(title: str, width: int = 18) -> str:

@@ -12,7 +12,6 @@ from fiedler.theory import centre_rows
 
 from .blocks import Choice, Plot, Section
 from .charts import axis, figure
-from .provenance import source_of
 from .views import TaskView
 
 Floats = NDArray[np.float64]
@@ -43,7 +42,7 @@ def similarity_section(view: TaskView, share: float = 1.0) -> Section | None:
     if len(shown) < len(maps):
         notes.append(f"To keep the page small, {len(shown)} of {len(maps)} maps are shown.")
     block = options[0][1] if len(options) == 1 else Choice("Embedding", options)
-    return Section("Similarity", [block], notes, source_of(view.folder, view.seeds[:1]))
+    return Section("Similarity", [block], notes, {**view.source, "seeds": str(view.seeds[0])})
 
 
 def cosines(gram: Floats) -> NDArray[np.int8]:

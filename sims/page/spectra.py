@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from .blocks import Choice, Plot, Section
 from .charts import THEORY, axis, figure, interval, look
-from .provenance import source_of
 from .views import ModelView, TaskView
 
 Floats = NDArray[np.float64]
@@ -30,7 +29,7 @@ def spectrum_section(view: TaskView) -> Section:
             f"{certificate['max_violation']:.1e}, duality gap {certificate['duality_gap']:.1e} nats "
             f"({view.optimum['method']})."
         )
-    return Section("Spectra", blocks, notes, source_of(view.folder, view.seeds))
+    return Section("Spectra", blocks, notes, view.source)
 
 
 def _gram(view: TaskView, one: ModelView) -> Plot:

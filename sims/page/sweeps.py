@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from ..jsonio import from_json
 from .blocks import Block, Choice, Part, Plot, Section, Table
-from .charts import COLOURS, axis, figure, interval, look
+from .charts import COLOURS, axis, figure, interval, look, words
 from .provenance import source_of
 
 if TYPE_CHECKING:
@@ -79,10 +79,10 @@ def _phase(phase: dict[str, Any], source: dict[str, Any]) -> Section:
     scales = {name: _log(np.array([cell[name] for cell in cells], dtype=np.float64)) for name in (x, y) if name}
     drawn = figure(
         traces,
-        xaxis=axis(_words(x), log=scales[x]),
-        yaxis=axis(_words(y) if y else _words(phase["metric"]), log=scales[y] if y else False),
+        xaxis=axis(words(x), log=scales[x]),
+        yaxis=axis(words(y) if y else words(phase["metric"]), log=scales[y] if y else False),
     )
-    alt = f"Phase diagram of {_words(phase['metric'])} over {_words(x)}" + (f" and {_words(y)}" if y else "")
+    alt = f"Phase diagram of {words(phase['metric'])} over {words(x)}" + (f" and {words(y)}" if y else "")
     settings = ", ".join(f"{name} {value}" for name, value in phase["settings"].items())
     notes = [f"{phase['model']} on {phase['graph']}; {settings}.", *(_sentence(note) for note in phase["notes"])]
     return Section("Phase diagram", [Plot("phase", alt, drawn, 520)], notes, source)
@@ -99,7 +99,7 @@ def _cells(phase: dict[str, Any], x: str, y: str) -> go.Scatter:
     return go.Scatter(
         x=[cell[x] for cell in cells],
         y=[cell[y] for cell in cells],
-        name=_words(phase["metric"]),
+        name=words(phase["metric"]),
         mode="markers",
         showlegend=False,
         marker={
@@ -109,11 +109,11 @@ def _cells(phase: dict[str, Any], x: str, y: str) -> go.Scatter:
             "color": values,
             "colorscale": "RdBu" if boundary is not None else "Viridis",
             "reversescale": boundary is not None,
-            "colorbar": {"title": {"text": _words(phase["metric"])}, "thickness": 14},
+            "colorbar": {"title": {"text": words(phase["metric"])}, "thickness": 14},
             **scale,
         },
         customdata=[[cell["mean"], cell["std"], cell.get("done"), cell.get("failed")] for cell in cells],
-        hovertemplate=f"{_words(x)} %{{x:.4g}}, {_words(y)} %{{y:.4g}}<br>mean %{{customdata[0]:.5g}}, standard "
+        hovertemplate=f"{words(x)} %{{x:.4g}}, {words(y)} %{{y:.4g}}<br>mean %{{customdata[0]:.5g}}, standard "
         "deviation %{customdata[1]:.3g}<br>%{customdata[2]} seeds, %{customdata[3]} failed<extra></extra>",
     )
 
@@ -130,7 +130,7 @@ def _curve(cells: Sequence[dict[str, Any]], x: str) -> go.Scatter:
         name="runs",
         line={"color": COLOURS[0]},
         showlegend=False,
-        hovertemplate=f"{_words(x)} %{{x:.4g}}: %{{y:.5g}}<extra>mean and range over seeds</extra>",
+        hovertemplate=f"{words(x)} %{{x:.4g}}: %{{y:.5g}}<extra>mean and range over seeds</extra>",
     )
 
 
@@ -172,7 +172,7 @@ def _score_section(table: pd.DataFrame, source: dict[str, Any]) -> Section | Non
         return None
     x = max(numbers, key=lambda name: len(set(table[name])))
     others = [name for name in varying if name != x]
-    options: list[tuple[str, Plot | Table]] = [(_words(name), _lines(done, x, others, name)) for name in scores]
+    options: list[tuple[str, Plot | Table]] = [(words(name), _lines(done, x, others, name)) for name in scores]
     blocks: list[Block] = [Choice("Score", options)]
     return Section("Scores over settings", blocks, ["Mean over seeds with its 95 % t interval."], source)
 
@@ -186,9 +186,7 @@ def _lines(done: pd.DataFrame, x: str, others: list[str], score: str) -> Plot:
         points = [(at, *interval(found[np.isfinite(found)])) for at, found in cells if np.isfinite(found).any()]
         if not points:
             continue
-        label = (
-            ", ".join(f"{_words(name)} {_short(value)}" for name, value in zip(others, values, strict=True)) or score
-        )
+        label = ", ".join(f"{words(name)} {_short(value)}" for name, value in zip(others, values, strict=True)) or score
         traces.append(
             go.Scatter(
                 x=[point[0] for point in points],
@@ -198,12 +196,12 @@ def _lines(done: pd.DataFrame, x: str, others: list[str], score: str) -> Plot:
                 name=label,
                 line={"color": style["colour"], "dash": style["dash"]},
                 marker={"symbol": style["symbol"]},
-                hovertemplate=f"{label}<br>{_words(x)} %{{x:.4g}}: %{{y:.5g}}<extra></extra>",
+                hovertemplate=f"{label}<br>{words(x)} %{{x:.4g}}: %{{y:.5g}}<extra></extra>",
             )
         )
     log = _log(done[x].to_numpy(dtype=np.float64))
-    drawn = figure(traces, xaxis=axis(_words(x), log=log), yaxis=axis(_words(score)), showlegend=bool(others))
-    return Plot(f"sweep-{score}", f"{_words(score)} over {_words(x)}", drawn, 440)
+    drawn = figure(traces, xaxis=axis(words(x), log=log), yaxis=axis(words(score)), showlegend=bool(others))
+    return Plot(f"sweep-{score}", f"{words(score)} over {words(x)}", drawn, 440)
 
 
 def _log(values: Any) -> bool:
@@ -221,10 +219,6 @@ def _plain(cell: Any) -> Any:
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else str(value)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _sentence(note: str) -> str:

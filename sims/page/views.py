@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from numpy.typing import NDArray
 
 from fiedler.theory import Graph, centre_rows
 
-from ..compare import scores_of_runs
+from ..compare import Comparison, scores_of_runs
 from ..comparison_folder import read_comparison as read_comparison_folder
-from ..comparison_folder import read_finished_run, read_settings, read_task
+from ..comparison_folder import read_finished_run, read_preset_parts, read_settings, read_task
 from ..models import Model, get_model
 from ..prediction import PredictedTrajectory, predict_trajectory, predicted_gram
 from ..predictions_json import describe_optimum
@@ -23,6 +24,7 @@ from ..rundir import RunDir
 from ..scores import TrajectoryFit, fit_trajectory
 from ..tasks import Task
 from ..train import Run
+from .provenance import source_of
 
 Floats = NDArray[np.float64]
 
@@ -90,6 +92,11 @@ class TaskView:
         """Those of the first model; all have the same."""
         return self.models[0].seeds
 
+    @cached_property
+    def source(self) -> dict[str, Any]:
+        """Where the numbers come from."""
+        return source_of(self.folder, self.seeds)
+
     def centred(self, embedding: NDArray[np.floating]) -> Floats:
         """The embedding less the mean row of each component."""
         return centre_rows(np.asarray(embedding, dtype=np.float64), self.graph.component_labels)
@@ -97,8 +104,18 @@ class TaskView:
 
 def read_comparison(folder: Path) -> TaskView:
     """A finished comparison. Raises ValueError naming the file that is missing or damaged."""
-    found, _ = read_comparison_folder(folder)
-    arrays = RunDir.open(folder).read_modes()
+    return view_of(read_comparison_folder(folder)[0])
+
+
+def read_preset(folder: Path) -> list[TaskView]:
+    """The comparisons of a finished preset, whose models have names of their own. Raises as ``read_comparison``."""
+    return [view_of(part) for _, parts in read_preset_parts(folder)[1] for part in parts]
+
+
+def view_of(found: Comparison) -> TaskView:
+    """A comparison that was read from its folder."""
+    assert found.folder is not None
+    arrays = found.folder.read_modes()
     models = [
         ModelView(
             one.model,
@@ -113,7 +130,9 @@ def read_comparison(folder: Path) -> TaskView:
     ]
     optimum = describe_optimum(found.optimum)
     gram = found.optimum.gram
-    return TaskView(folder, found.task, arrays["eigenvalues"], arrays["multiplicities"], gram, optimum, models)
+    return TaskView(
+        found.folder.path, found.task, arrays["eigenvalues"], arrays["multiplicities"], gram, optimum, models
+    )
 
 
 def read_run(folder: Path, report: Callable[[str, float], None]) -> TaskView:

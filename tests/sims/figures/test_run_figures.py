@@ -10,6 +10,7 @@ import pytest
 
 from fiedler.sims import presets
 from fiedler.sims.comparison_folder import read_preset
+from fiedler.sims.page import parts_of
 from fiedler.sims.presets import Cell, PresetModel
 from fiedler.sims.rundir import RunDir
 from figure_runs import draw, paths_folder
@@ -17,7 +18,7 @@ from figures import assert_legible
 
 MODELS = (
     PresetModel("node2vec:steps=60", "node2vec", "Node2Vec", weights="node"),
-    PresetModel("transformer:steps=5,width=16", "transformer", "Transformer"),
+    PresetModel("transformer:steps=5,width=16", "small-net", "Transformer"),  # a name that is no word for a model
 )
 
 
@@ -53,6 +54,16 @@ def test_every_panel_of_a_gallery_has_every_node(preset_folder: Path) -> None:
     _, figure = draw("fig1", preset_folder, width="double")
     points = [len(ax.collections[-1].get_offsets()) for ax in figure.axes]
     assert sorted(points) == [5] * 4 + [7] * 4
+
+
+def test_the_page_of_a_preset_has_a_part_for_every_comparison(preset_folder: Path) -> None:
+    whole, *parts = parts_of(preset_folder)
+    assert whole.title == "fig1"
+    lines = "weighted by line"
+    assert [part.title for part in parts] == [
+        f"{graph}{weights}" for graph in ("path-star:3x3", "cycle:5") for weights in ("", f", {lines}")
+    ]
+    assert all(part.sections[0].title == "Embedding" for part in parts)
 
 
 def test_vector_bars_are_the_kept_norms(preset_folder: Path) -> None:
