@@ -23,6 +23,7 @@ FIRST = {
     "edge_recall": 1.0,
     "trajectory_error": 0.0,
 }
+MOST_BESIDE = 8  # names that stand beside each other; more are turned
 LAST = ("seconds",)
 Group = tuple[str, Sequence[int], Mapping[str, Sequence[float]]]  # a name, its seeds, for each score a value a seed
 
@@ -102,13 +103,16 @@ def _plot(name: str, groups: Sequence[Group], reference: float | None) -> Plot:
         shapes.append(
             {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": reference, "y1": reference, "line": line}
         )
+    crowded = len(groups) > MOST_BESIDE
     drawn = figure(
         traces,
         shapes=shapes,
         xaxis={
             "tickmode": "array",
             "tickvals": list(range(len(groups))),
-            "ticktext": [_folded(title) for title, _, _ in groups],
+            "ticktext": [title if crowded else _folded(title) for title, _, _ in groups],
+            "tickangle": 90 if crowded else 0,
+            "tickfont": {"size": 9} if crowded else {},
             "range": [-0.5, len(groups) - 0.5],
             "zeroline": False,
             "automargin": True,
