@@ -55,11 +55,11 @@ def headroom(
     Trains a network as it is, started at the geometry, pulled toward it, and with Node2Vec's loss added; and Node2Vec
     itself. The variants use the prediction, so they are no test of it: that is `fiedler compare`.
     """
+    from .draw.style import save_figure
     from .files import write_text
     from .headroom_plot import headroom_figure
     from .headroom_report import headroom_markdown, headroom_rendering
     from .jsonio import to_json
-    from .plots import save_figure
 
     check_restart(overwrite, resume)
     changes = {"steps": steps, "learning_rate": learning_rate, "width": width}

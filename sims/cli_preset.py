@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from .cli_estimates import print_estimates
 from .progress import Stages
 
 
@@ -34,8 +35,6 @@ def compare_preset(
     preset = get_preset(name)
     folder = out or Path("runs") / name
     if dry_run:
-        from .cli_runs import print_estimates
-
         runs = [(task, one.model()) for cell in preset.cells for task, models in cell.tasks() for one in models]
         estimates = [estimate_runs(task, model, model.make_settings(), range(seeds)) for task, model in runs]
         print_estimates(estimates, folder, json)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from .cli_estimates import print_estimates
 from .cli_options import (
     GRAPH_HELP,
     MODEL_HELP,
@@ -84,11 +85,12 @@ def compare(
     """
     from .compare import compare as run_comparison
     from .compare import describe_comparison
+    from .draw.style import save_figure
     from .estimate import estimate_runs
     from .files import write_text
     from .jsonio import to_json
     from .models import get_model
-    from .plots import plot_comparison, save_figure
+    from .plots import plot_comparison
     from .report import comparison_markdown
     from .stopping import stop_on_signals
     from .tables import comparison_table
@@ -230,16 +232,3 @@ def _logged(folder: Path, kind: str | None, out: Path) -> AbstractContextManager
 
 def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.6g}"
-
-
-def print_estimates(estimates: list[Any], folder: Path, json: bool) -> None:
-    """What --dry-run says: one line or object for each model."""
-    from .estimate import describe_estimate
-    from .jsonio import to_json
-
-    answers = [describe_estimate(estimate, folder) for estimate in estimates]
-    if json:
-        print(to_json({"estimates": answers}))
-        return
-    for answer in answers:
-        print(answer["text"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,66 +13,23 @@ from numpy.typing import NDArray
 
 from fiedler.theory import TiedOptimum
 
-from .files import folder_name
+from .comparison import Comparison, ModelComparison, mean_of_runs, own_optimum, run_folder, scores_of_runs, summarise
 from .final_scores import score_final
 from .graph_arrays import graph_arrays
 from .lock import locked
 from .models import Model
 from .prediction import PredictedTrajectory, predict_trajectory
 from .predictions_json import describe_optimum
-from .recorder import Modes, log_spaced_steps
+from .recorder import log_spaced_steps
 from .reference import reference_optimum
 from .rivals import describe_rivals
 from .run_files import take_up
 from .rundir import RunDir
-from .scores import TrajectoryFit, fit_trajectory
+from .scores import fit_trajectory
 from .spectral_bias import ModelBias, describe_spectral_bias, spectral_biases
 from .stopping import StopRequest
 from .tasks import Task
 from .train import Run, check_seeds, run_seeds
-
-Floats = NDArray[np.float64]
-
-# What a summary averages over seeds; the rest of a run's scores are lists.
-SUMMARISED = (
-    "loss_per_node",
-    "gram_error",
-    "gram_scale",
-    "fiedler_score",
-    "effective_rank",
-    "geometric_level",
-    "geometric_level_centred",
-    "edge_recall",
-    "trajectory_rms_log10",
-)
-
-
-@dataclass(frozen=True, eq=False)
-class ModelComparison:
-    """One model's prediction, its runs, and per run the scores and the trajectory fit, in the order of the seeds.
-    ``mean_modes`` and ``mean_fit``: the same for the geometric mean over seeds, which figures draw. ``rivals``: what
-    ``describe_rivals`` says of the final embeddings, in the order of the seeds."""
-
-    model: Model
-    settings: Any
-    optimum: TiedOptimum
-    predicted: PredictedTrajectory
-    runs: tuple[Run, ...]
-    scores: tuple[dict[str, Any], ...]
-    fits: tuple[TrajectoryFit, ...]
-    mean_modes: Modes
-    mean_fit: TrajectoryFit
-    rivals: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """A finished comparison of one task; ``folder`` is None when nothing was kept."""
-
-    task: Task
-    optimum: TiedOptimum
-    models: tuple[ModelComparison, ...]
-    folder: RunDir | None
 
 
 def compare(
@@ -173,20 +129,6 @@ def _compare(
     return comparison
 
 
-def scores_of_runs(one: ModelComparison) -> list[dict[str, Any]]:
-    """Per run: model, seed, loss, every score and the trajectory fit, as scores.json holds them."""
-    return [
-        {
-            "model": one.model.name,
-            "seed": run.seed,
-            "loss_per_node": float(run.modes.loss[-1]),
-            **scores,
-            "trajectory_fit": dataclasses.asdict(fit),
-        }
-        for run, scores, fit in zip(one.runs, one.scores, one.fits, strict=True)
-    ]
-
-
 def describe_comparison(comparison: Comparison, biases: Sequence[ModelBias] | None = None) -> dict[str, Any]:
     """scores.json of a comparison: the task, the optimum without weight decay (for a task that has none with the little
     that ``optimum_weight_decay`` says, see ``reference``) and the one each model is scored against, every run, per
@@ -203,29 +145,6 @@ def describe_comparison(comparison: Comparison, biases: Sequence[ModelBias] | No
         "rivals": {one.model.name: one.rivals for one in comparison.models},
         "spectral_bias": describe_spectral_bias(spectral_biases(comparison) if biases is None else biases),
     }
-
-
-def summarise(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Mean and standard deviation over seeds of the scalar scores."""
-    summary: dict[str, dict[str, float | None]] = {}
-    for name in SUMMARISED:
-        values = np.array(
-            [e["trajectory_fit"]["rms_log10"] if name == "trajectory_rms_log10" else e[name] for e in entries]
-        )
-        summary[name] = mean_and_deviation(values)
-    return summary
-
-
-def mean_and_deviation(values: Floats) -> dict[str, float | None]:
-    """ "mean" and "std" of (k,) values, n - 1 in the denominator; "std" is None for one value."""
-    return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else None}
-
-
-def own_optimum(task: Task, model: Model, settings: Any, optimum: TiedOptimum) -> TiedOptimum:
-    """The optimum of the objective a model is trained on: with its weight decay where that is the theory's."""
-    if model.tied and model.time_per_step(settings) is not None and settings.weight_decay > 0:
-        return reference_optimum(task, settings.weight_decay)
-    return optimum
 
 
 def _compare_model(
@@ -245,26 +164,6 @@ def _compare_model(
         fit_trajectory(predicted, mean, clock),
         describe_rivals(task, optimum, [np.asarray(run.final.embedding, dtype=np.float64) for run in runs]),
     )
-
-
-def mean_of_runs(runs: Sequence[Run]) -> Modes:
-    """The geometric mean over seeds of the energies, the mean of the losses."""
-    return Modes(
-        runs[0].modes.steps,
-        _geometric_mean([run.modes.energy for run in runs]),
-        _geometric_mean([run.modes.centred_energy for run in runs]),
-        np.mean([run.modes.loss for run in runs], axis=0),
-    )
-
-
-def _geometric_mean(arrays: list[Floats]) -> Floats:
-    logs = np.log(np.maximum(np.array(arrays), np.finfo(np.float64).tiny))
-    return np.asarray(np.exp(logs.mean(axis=0)))
-
-
-def run_folder(root: Path, model: Model) -> Callable[[int], Path]:
-    """Where a comparison in ``root`` keeps the run of ``model`` with each seed."""
-    return lambda seed: root / "runs" / f"{folder_name(model.name)}-seed{seed}"
 
 
 def _modes(comparison: Comparison) -> dict[str, NDArray[Any]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fiedler.theory import Certificate, TiedOptimum, parse
 
-from .compare import Comparison, ModelComparison, mean_of_runs, own_optimum, run_folder
+from .comparison import Comparison, ModelComparison, mean_of_runs, own_optimum, run_folder
 from .files import folder_name
 from .graph_arrays import graph_of_arrays
 from .models import Model, get_model

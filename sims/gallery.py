@@ -11,9 +11,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from .compare import Comparison
+from .comparison import Comparison
+from .draw.style import STYLE
 from .panels import bare, row_label, shared_models, short_name
-from .plots import STYLE
 from .principal_plane import directions, laplacian_positions, node_colours, predicted_plane, principal_positions
 
 Floats = NDArray[np.float64]

@@ -15,7 +15,8 @@ import numpy as np
 
 from fiedler.theory import TiedOptimum, geometric_margin, gram_distance
 
-from .compare import Comparison, compare, scores_of_runs
+from .compare import compare
+from .comparison import Comparison, scores_of_runs
 from .files import folder_name
 from .headroom_conditions import BASE, REFERENCE, TITLES
 from .lock import locked

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .plots import COLOURS, MARKERS, STYLE
+from .draw.style import COLOURS, MARKERS, STYLE
 
 ROW = 0.34  # inches a variant
 PANEL = 2.5  # inches a graph

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from fiedler.theory import TiedOptimum, centre_rows
 
-from .compare import Comparison
+from .comparison import Comparison
+from .draw.style import STYLE
 from .panels import bare, row_label, shared_models, short_name
-from .plots import STYLE
 
 Floats = NDArray[np.float64]
 

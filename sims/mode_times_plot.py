@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
-from .compare import Comparison
+from .comparison import Comparison
+from .draw.style import COLOURS, MARKERS, STYLE
 from .mode_events import ModeEvents
 from .panels import shared_models, short_name
-from .plots import COLOURS, MARKERS, STYLE
 from .spectral_bias import ModelBias, spectral_biases
 
 Floats = NDArray[np.float64]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from .compare import Comparison
+from .comparison import Comparison
 from .tasks import Task
 
 LONGEST_LABEL = 18  # characters of a name that the side of a panel has room for

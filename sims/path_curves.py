@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .draw.style import COLOURS, STYLE
 from .path_run import PathRun
-from .plots import COLOURS, STYLE
 
 POSITION_MAP = "viridis"
 COLUMNS = 3  # panels of positions in a row

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from fiedler.theory import Graph
 
+from .draw.style import COLOURS, STYLE
 from .path_data import InWeightsData
 from .path_geometry import leaf_first_hop_distances, path_distances, project_paths
 from .path_run import PathRun
-from .plots import COLOURS, STYLE
 
 HEAT_MAP = "magma"
 SEEN_COLOUR, UNSEEN_COLOUR = COLOURS[0], COLOURS[1]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .draw.style import save_figure
 from .files import write_text
 from .path_curves import learning_figure
 from .path_figures import heat_figure, projection_figure
 from .path_report import path_markdown
 from .path_summary import describe_paths
 from .paths import PathResult
-from .plots import save_figure
 
 
 def write_paths(result: PathResult, about: str, projection: str = "pca") -> tuple[dict[str, Any], list[Path]]:

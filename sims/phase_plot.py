@@ -11,9 +11,6 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # files only: nothing here ever opens a window
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,11 +20,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
+from .draw.style import COLOURS, LONGEST_NAME, STYLE
 from .phase import PhaseDiagram, phase_diagram
 from .phase_drawing import cell_edges, set_axis, shown_at, spread
 from .phase_prediction import ModeDeath, Surface
 from .phase_table import METRIC, PhaseGrid
-from .plots import COLOURS, LONGEST_NAME, STYLE
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # files only: nothing here ever opens a window
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,38 +13,20 @@ from numpy.typing import NDArray
 
 from fiedler.theory import Eigenspaces, centre_rows
 
-from .compare import Comparison, ModelComparison
+from .comparison import Comparison, ModelComparison
+from .draw.style import COLOURS, LONGEST_NAME, MARKERS, REST_COLOUR, STYLE
 from .drawing import plane_coordinates
-from .files import atomic_write
 from .prediction import predicted_gram
 from .scores import VISIBLE_SHARE, interpolate_energy
 
 Floats = NDArray[np.float64]
 
-# Okabe-Ito colours in an order that also falls apart in greyscale, each with its own marker.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v")
-REST_COLOUR = "#444444"
 DRAWN_MODES = 4  # eigenspaces with a line of their own; the others are summed
-LONGEST_NAME = 60  # characters of a graph's name that a row's title has room for
 DOTS = 26  # measured points drawn along the time axis
 SPECTRUM_SIZE = 10
 RESIDUAL_REACHES = (0.2, 0.5, 1.0, 2.0, 5.0)  # decades shown of the residuals: the first that holds every dot
 FLOORS = 1e-4, 1e-8  # the energy axis ends at these fractions of the predicted final and of the largest energy
 ROUNDING = 1e-9  # eigenvalues below it are zero but for rounding, and are labelled so
-
-STYLE = {
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.labelsize": 9,
-    "legend.fontsize": 7.5,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "savefig.dpi": 160,
-    "svg.fonttype": "none",
-}
 
 
 def plot_comparison(comparison: Comparison) -> Figure:
@@ -70,18 +48,6 @@ def plot_comparison(comparison: Comparison) -> Figure:
             spectrum.set_title(_spectrum_title(one), loc="left")
             _draw_embedding(part.add_subplot(grid[:, 2]), comparison, one)
     return figure
-
-
-def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write ``name``.png and ``name``.svg into ``folder``; returns the paths."""
-    paths = []
-    for suffix in ("png", "svg"):
-        path = folder / f"{name}.{suffix}"
-        with plt.rc_context(STYLE):
-            atomic_write(path, lambda stream, suffix=suffix: figure.savefig(stream, format=suffix))  # type: ignore[misc]
-        paths.append(path)
-    plt.close(figure)
-    return paths
 
 
 def _row_title(comparison: Comparison, one: ModelComparison) -> str:

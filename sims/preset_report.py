@@ -13,11 +13,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from .draw.style import save_figure
 from .gallery import gallery_caption, plot_gallery
 from .heat_maps import heat_maps_caption, plot_heat_maps
 from .markdown import environment_section, markdown_table
 from .mode_times_plot import mode_times_caption, plot_mode_times
-from .plots import save_figure
 from .preset_runs import STABLE, CellResult, Measured, measured
 from .presets import Preset
 from .spectral_bars import plot_spectral_bars, plot_vector_bars, spectral_bars_caption, vector_bars_caption

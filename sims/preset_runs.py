@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .compare import Comparison, ModelComparison, compare, describe_comparison, scores_of_runs
+from .compare import compare, describe_comparison
+from .comparison import Comparison, ModelComparison, scores_of_runs
 from .files import folder_name
 from .presets import Cell, Preset, PresetModel
 from .published import published_numbers

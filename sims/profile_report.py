@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # files only: nothing here ever opens a window
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from .plots import COLOURS, MARKERS, STYLE
+from .draw.style import COLOURS, MARKERS, STYLE
 
 OURS = "fiedler"
 SIDESTEP = 0.04  # between the markers of one shape, in shapes
@@ -77,9 +74,9 @@ def benchmark_json(rows: Sequence[Mapping[str, Any]], environment: Mapping[str, 
 
 def write_profile(folder: Path, rows: Sequence[Mapping[str, Any]], environment: Mapping[str, Any]) -> list[Path]:
     """profile.json, profile.png and profile.svg in ``folder``, made if it is missing."""
+    from .draw.style import save_figure
     from .files import write_text
     from .jsonio import to_json
-    from .plots import save_figure
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "profile.json"

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from fiedler.theory import multi_hop_plan, one_shot_dimension_bound
 
-from .plots import COLOURS, MARKERS, STYLE
+from .draw.style import COLOURS, MARKERS, STYLE
 from .recalls import RecallResult
 
 MEMORISED = 0.95  # accuracy from which a cell counts as memorised

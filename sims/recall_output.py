@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .draw.style import save_figure
 from .files import write_text
-from .plots import save_figure
 from .recall_hop_map import describe_hop_map, hop_figure
 from .recall_plot import structure_figure
 from .recall_report import recall_markdown

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .plots import COLOURS, MARKERS, STYLE
+from .draw.style import COLOURS, MARKERS, STYLE
 
 TRANSFER = (("recall", "accuracy"), ("closed form", "transfer_accuracy"),
             ("by gradient", "gradient_transfer_accuracy"), ("random", "random_control"))  # fmt: skip

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullLocator, ScalarFormatter
 
 from fiedler.theory import distinct_code_dimension
 
-from .plots import COLOURS, MARKERS, REST_COLOUR, STYLE
+from .draw.style import COLOURS, MARKERS, REST_COLOUR, STYLE
 from .recall_scaling import CONDITIONS, ScalingResult
 from .recall_scaling_fit import ScalingFit
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .draw.style import save_figure
 from .files import write_text
 from .markdown import environment_section, markdown_table
-from .plots import save_figure
 from .recall_scaling import ScalingResult
 from .recall_scaling_fit import FEWEST_SIZES, ScalingFit, fit_laws
 from .recall_scaling_plot import LETTERS, TITLES, scaling_figure

@@ -9,7 +9,7 @@ import numpy as np
 
 from fiedler.theory import TiedOptimum, effective_rank
 
-from .compare import Comparison, mean_and_deviation, scores_of_runs, summarise
+from .comparison import Comparison, mean_and_deviation, scores_of_runs, summarise
 from .markdown import environment_section, markdown_table
 from .spectral_bias import spectral_bias_notes, spectral_bias_rows, spectral_biases
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from fiedler.theory import Eigenspaces
 
-from .compare import Comparison
+from .comparison import Comparison
+from .draw.style import COLOURS, STYLE
 from .mode_events import followed_spaces
 from .panels import shared_models, short_name
-from .plots import COLOURS, STYLE
 from .spectral_bias import ModelBias, spectral_biases
 
 Floats = NDArray[np.float64]

@@ -11,17 +11,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
+from .comparison import Comparison, ModelComparison
 from .mode_events import FACTOR
 from .mode_order import CONFIDENCE, OrderScore, OverSeeds, SpectralBias, spectral_bias
 from .node2vec import Node2VecSettings
 from .prediction import PredictedTrajectory, predict_trajectory
 from .recorder import log_spaced_steps
-
-if TYPE_CHECKING:  # compare writes these scores too
-    from .compare import Comparison, ModelComparison
 
 MOST_NODES = 100  # up to here the flow that is not the model's own is followed too: eight seconds there
 EXACT = "exact as width grows"

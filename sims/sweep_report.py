@@ -42,9 +42,9 @@ def report_sweep(plan: SweepPlan, out: Path, *, draw: bool = True) -> dict[str, 
 
 
 def _phase(plan: SweepPlan, table: pd.DataFrame, out: Path) -> tuple[Path | None, str]:
+    from .draw.style import save_figure
     from .phase import describe_phase, phase_diagram
     from .phase_plot import phase_figure
-    from .plots import save_figure
 
     axes = [name for name in plan.axes if table[name].dtype.kind in "if" and table[name].nunique() > 1]
     x = plan.phase.get("x", axes[0] if axes else None)

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .compare import Comparison
+from .comparison import Comparison
 from .report import comparison_rows
 from .spectral_bias import spectral_bias_rows, spectral_biases
 

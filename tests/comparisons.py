@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from fiedler.sims.compare import Comparison, compare
+from fiedler.sims.compare import compare
+from fiedler.sims.comparison import Comparison
 from fiedler.sims.models import get_model
 from fiedler.sims.tasks import Task
 from fiedler.theory import parse

@@ -15,8 +15,9 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from comparisons import BOTH, small_comparison
-from fiedler.sims.compare import Comparison, ModelComparison
-from fiedler.sims.plots import COLOURS, REST_COLOUR, drawn_modes, plot_comparison
+from fiedler.sims.comparison import Comparison, ModelComparison
+from fiedler.sims.draw.style import COLOURS, REST_COLOUR
+from fiedler.sims.plots import drawn_modes, plot_comparison
 
 TOUCH = 1.0  # pixels two text boxes may share: a box is the font's line height, not the ink
 

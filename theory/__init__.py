@@ -29,6 +29,7 @@ from .closed_forms_base import ClosedForm
 from .closed_forms_multipartite import multipartite_optimum
 from .closed_forms_untied_cycle import MaxMargin, untied_cycle_max_margin, untied_cycle_optimum
 from .coherent import Colouring, coherent_colouring
+from .convert import as_graph
 from .decay_thresholds import DecayThresholds, decay_thresholds, target_decay_thresholds
 from .deep_memory import DeepMemory, construct_deep
 from .descent import tied_descent, tied_gram_descent, untied_descent
@@ -52,7 +53,7 @@ from .flow_integrator import Event, Integration, integrate
 from .flow_path import FlowPath, energy_reaches, follow, loss_falls_below, space_energies, stationary
 from .graph_flow import GraphFlow, graph_flow, target_flow
 from .graph_optimum import GraphOptimum, graph_optimum, target_optimum
-from .graphs import Graph, as_graph, from_networkx, from_sparse
+from .graphs import Graph, from_networkx, from_sparse
 from .growth import growth_rates, target_growth_rates
 from .inertia import inertia
 from .laplacian import Eigenspaces, eigenspaces, laplacian, laplacian_eigenspaces, spectrum

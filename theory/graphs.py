@@ -16,7 +16,6 @@ Conventions, the same for every way of making a graph:
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -171,6 +170,13 @@ def from_sparse(
     return Graph(adjacency, labels, name)
 
 
+def from_dense(matrix: NDArray[Any], name: str = "matrix", *, symmetrize: bool = False) -> Graph:
+    """The graph whose adjacency is a real (n, n) array; nodes 0 .. n-1. Raises ValueError as ``from_sparse``."""
+    if matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
+        raise ValueError(f"an adjacency must be a real square matrix; got shape {matrix.shape}, dtype {matrix.dtype}")
+    return from_sparse(sp.coo_array(matrix.astype(np.float64)), name, symmetrize=symmetrize)
+
+
 def from_networkx(
     graph: nx.Graph, name: str | None = None, weight: str | None = "weight", symmetrize: bool = False
 ) -> Graph:
@@ -200,39 +206,6 @@ def from_networkx(
         weights += [_to_float(value)] * (2 if both_ways else 1)
     matrix = sp.coo_array((np.array(weights, dtype=np.float64), (rows, columns)), shape=(len(index), len(index)))
     return from_sparse(matrix, title, tuple(graph.nodes), symmetrize)
-
-
-def as_graph(obj: Any, *, symmetrize: bool = False) -> Graph:
-    """Return ``obj`` as a Graph.
-
-    Accepted: a Graph (returned unchanged), a graph word or the path of a file (``words.parse``), a path
-    object (``readers.read_graph``), a NetworkX graph, a SciPy sparse matrix or array, a dense square NumPy
-    array. Raises TypeError for anything else, ValueError for data that is no graph (see the conventions
-    above).
-    """
-    check_flag(symmetrize, "symmetrize")
-    if isinstance(obj, Graph):
-        return obj
-    if isinstance(obj, str):
-        from .words import parse  # words imports this module
-
-        return parse(obj, symmetrize=symmetrize)
-    if isinstance(obj, os.PathLike):
-        from .readers import read_graph
-
-        return read_graph(obj, symmetrize=symmetrize)
-    if isinstance(obj, nx.Graph):
-        return from_networkx(obj, symmetrize=symmetrize)
-    if sp.issparse(obj):
-        return from_sparse(obj, symmetrize=symmetrize)
-    if isinstance(obj, np.ndarray) and not isinstance(obj, np.ma.MaskedArray):  # the mask would be lost
-        if obj.ndim != 2 or obj.dtype.kind not in "biuf":
-            raise ValueError(f"an adjacency must be a real square matrix; got shape {obj.shape}, dtype {obj.dtype}")
-        return from_sparse(sp.coo_array(obj.astype(np.float64)), symmetrize=symmetrize)
-    raise TypeError(
-        f"cannot make a graph from {type(obj).__name__}; "
-        "give a graph word, a path, a NetworkX graph, or a SciPy sparse or dense square matrix"
-    )
 
 
 def check_graph(graph: object) -> Graph:

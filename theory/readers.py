@@ -18,7 +18,7 @@ import scipy.io
 import scipy.sparse as sp
 
 from .checks import brief, check_flag, shown
-from .graphs import Graph, as_graph, from_networkx, from_sparse
+from .graphs import Graph, from_dense, from_networkx, from_sparse
 
 # First lines of .csv and .tsv files that name columns rather than an edge.
 _HEADERS = {("source", "target"), ("from", "to"), ("src", "dst")}
@@ -246,8 +246,7 @@ def _read_npz(file: Path, symmetrize: bool) -> Graph:
 def _renamed(matrix: Any, name: str, symmetrize: bool) -> Graph:
     if sp.issparse(matrix):
         return from_sparse(matrix, name, symmetrize=symmetrize)
-    dense = as_graph(np.asarray(matrix), symmetrize=symmetrize)
-    return Graph(dense.adjacency, dense.nodes, name)
+    return from_dense(np.asarray(matrix), name, symmetrize=symmetrize)
 
 
 def _named(file: Path, build: Callable[[], Graph]) -> Graph:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh, null_space
 from scipy.special import log_softmax, softmax
 
-from ..compare import Comparison, ModelComparison
+from ..comparison import Comparison, ModelComparison
 from ..comparison_folder import COMPARISON, read_comparison
 from ..sources import Unsuitable
 from .drawn import Drawn, letter_panels, only_one

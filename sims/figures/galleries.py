@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..compare import Comparison
+from ..comparison import Comparison
 from ..comparison_folder import PRESET, read_preset
 from ..gallery import PANEL, THEORY, draw_embeddings, gallery_caption
 from ..panels import shared_models

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ..plots import COLOURS, MARKERS
+from ..draw.style import COLOURS, MARKERS
 from ..recall_dimension import SmallestWidth, Trial
 from ..recall_hop_map import draw_dimensions, draw_map
 from ..recall_plot import STRUCTURE, TRANSFER, draw_bars, draw_curve

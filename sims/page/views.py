@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fiedler.theory import Graph, centre_rows
 
-from ..compare import Comparison, scores_of_runs
+from ..comparison import Comparison, scores_of_runs
 from ..comparison_folder import read_comparison as read_comparison_folder
 from ..comparison_folder import read_finished_run, read_preset_parts, read_settings, read_task
 from ..models import Model, get_model

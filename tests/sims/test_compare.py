@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import fiedler.sims.compare as module
-from fiedler.sims.compare import SUMMARISED, Comparison, compare, describe_comparison, summarise
+from fiedler.sims.compare import compare, describe_comparison
+from fiedler.sims.comparison import SUMMARISED, Comparison, summarise
 from fiedler.sims.graph_arrays import graph_arrays
 from fiedler.sims.jsonio import from_json, to_json
 from fiedler.sims.models import Model, get_model

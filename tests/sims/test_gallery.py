@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from comparisons import small_comparison
-from fiedler.sims.compare import Comparison
+from fiedler.sims.comparison import Comparison
 from fiedler.sims.gallery import THEORY, gallery_caption, plot_gallery
 from fiedler.sims.principal_plane import laplacian_positions, node_colours, predicted_plane, principal_positions
 from figures import assert_legible

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from comparisons import small_comparison
-from fiedler.sims.compare import Comparison
+from fiedler.sims.comparison import Comparison
 from fiedler.sims.heat_maps import THEORY, cosines, heat_maps_caption, plot_heat_maps
 from fiedler.theory import TiedOptimum
 from figures import assert_legible

@@ -13,9 +13,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from comparisons import small_comparison
-from fiedler.sims.compare import Comparison
+from fiedler.sims.comparison import Comparison
+from fiedler.sims.draw.style import COLOURS, MARKERS
 from fiedler.sims.mode_times_plot import mode_times_caption, plot_mode_times
-from fiedler.sims.plots import COLOURS, MARKERS
 from fiedler.sims.spectral_bias import spectral_biases
 from figures import assert_legible, legend
 

@@ -19,11 +19,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from fiedler.sims.draw.style import save_figure
 from fiedler.sims.phase import PhaseDiagram, phase_diagram
 from fiedler.sims.phase_drawing import log_ticks, spread
 from fiedler.sims.phase_plot import DEATH, FINITE, LIMIT, MEASURED, phase_figure
 from fiedler.sims.phase_prediction import ModeDeath
-from fiedler.sims.plots import save_figure
 from phase_tables import fail, swept
 
 EXACT = 1e-12

@@ -15,8 +15,9 @@ from matplotlib.colors import to_hex
 from matplotlib.transforms import Bbox
 
 from comparisons import BOTH, small_comparison
+from fiedler.sims.draw.style import COLOURS, MARKERS, REST_COLOUR, save_figure
 from fiedler.sims.drawing import plane_coordinates
-from fiedler.sims.plots import COLOURS, DRAWN_MODES, MARKERS, REST_COLOUR, drawn_modes, plot_comparison, save_figure
+from fiedler.sims.plots import DRAWN_MODES, drawn_modes, plot_comparison
 from fiedler.theory import centre_rows
 from figures import DEUTERANOPIA, PROTANOPIA, drawn, drawn_energies, lab, legend, markers, only_line, panels, texts
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from comparisons import small_comparison
-from fiedler.sims.compare import Comparison, scores_of_runs
+from fiedler.sims.comparison import Comparison, scores_of_runs
 from fiedler.sims.report import COLUMNS, comparison_markdown, comparison_rows
 from fiedler.sims.rivals import rival_predictions
 from fiedler.theory import effective_rank, gram_distance

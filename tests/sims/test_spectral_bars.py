@@ -13,7 +13,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from comparisons import small_comparison
-from fiedler.sims.compare import Comparison
+from fiedler.sims.comparison import Comparison
 from fiedler.sims.mode_times_plot import plot_mode_times
 from fiedler.sims.spectral_bars import (
     plot_spectral_bars,

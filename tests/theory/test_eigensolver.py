@@ -11,8 +11,8 @@ from scipy.sparse.linalg import ArpackError
 
 from cases import ALL
 from fiedler.theory import eigensolver, eigensolver_inverse, eigensolver_lanczos
+from fiedler.theory.convert import as_graph
 from fiedler.theory.eigensolver import laplacian_eigenpairs
-from fiedler.theory.graphs import as_graph
 from fiedler.theory.inertia import inertia
 from fiedler.theory.laplacian import KINDS, laplacian
 from fiedler.theory.spectra import closed_form_spectrum

@@ -6,7 +6,8 @@ import pytest
 import scipy.sparse as sp
 
 from cases import ALL, DISCONNECTED
-from fiedler.theory.graphs import Graph, as_graph, from_networkx, from_sparse
+from fiedler.theory.convert import as_graph
+from fiedler.theory.graphs import Graph, from_networkx, from_sparse
 from fiedler.theory.words import parse
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cases import ALL
-from fiedler.theory.graphs import as_graph
+from fiedler.theory.convert import as_graph
 from fiedler.theory.inertia import front_width, inertia, shifted_factor
 from fiedler.theory.laplacian import KINDS, laplacian
 from fiedler.theory.words import parse

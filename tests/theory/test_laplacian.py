@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 
 from cases import ALL, BIPARTITE
-from fiedler.theory.graphs import as_graph
+from fiedler.theory.convert import as_graph
 from fiedler.theory.laplacian import (
     DENSE_LIMIT,
     KINDS,

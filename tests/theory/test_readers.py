@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 import scipy.sparse as sp
 
-from fiedler.theory.graphs import as_graph
+from fiedler.theory.convert import as_graph
 from fiedler.theory.readers import read_graph
 from fiedler.theory.words import parse
 

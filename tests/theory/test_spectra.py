@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cases import ALL
-from fiedler.theory.graphs import Graph, as_graph
+from fiedler.theory.convert import as_graph
+from fiedler.theory.graphs import Graph
 from fiedler.theory.laplacian import KINDS, laplacian
 from fiedler.theory.spectra import closed_form_spectrum, merge_eigenvalues
 from fiedler.theory.words import parse

@@ -1,0 +1,46 @@
+"""One look for every figure of the runs: colours, markers, fonts; and writing a figure, whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")  # files only: nothing here ever opens a window
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from ..files import atomic_write
+
+# Okabe-Ito colours in an order that also falls apart in greyscale, each with its own marker.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v")
+REST_COLOUR = "#444444"
+
+LONGEST_NAME = 60  # characters of a graph's name that a row's title has room for
+
+
+STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "legend.fontsize": 7.5,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "savefig.dpi": 160,
+    "svg.fonttype": "none",
+}
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write ``name``.png and ``name``.svg into ``folder``; returns the paths."""
+    paths = []
+    for suffix in ("png", "svg"):
+        path = folder / f"{name}.{suffix}"
+        with plt.rc_context(STYLE):
+            atomic_write(path, lambda stream, suffix=suffix: figure.savefig(stream, format=suffix))  # type: ignore[misc]
+        paths.append(path)
+    plt.close(figure)
+    return paths
