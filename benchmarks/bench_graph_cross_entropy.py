@@ -17,7 +17,7 @@ from interleave import interleave, row, write_results
 from torch import Tensor
 
 from fiedler.kernels import csr_target, graph_cross_entropy
-from fiedler.kernels.tied_graph_cross_entropy import tied_graph_cross_entropy
+from fiedler.kernels.graph.tied_cross_entropy import tied_graph_cross_entropy
 
 NODES = (500, 1000, 2000, 4000, 8000)
 WIDTHS = (16, 64, 128)

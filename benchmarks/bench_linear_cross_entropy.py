@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from interleave import interleave, ratios, row, write_results
 from torch import Tensor
 
-from fiedler.kernels.linear_cross_entropy import linear_cross_entropy, linear_cross_entropy_plan
+from fiedler.kernels.linear.cross_entropy import linear_cross_entropy, linear_cross_entropy_plan
 
 SHAPES = (  # N, D, V, rounds
     (1024, 256, 32_000, 3),

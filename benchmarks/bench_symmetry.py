@@ -12,7 +12,7 @@ from interleave import Timing, interleave, row, write_results
 from threadpoolctl import threadpool_limits
 
 from fiedler.theory import graph_flow, graph_optimum, parse, target_flow, target_optimum
-from fiedler.theory.targets import one_hop_target
+from fiedler.theory.targets.one_hop import one_hop_target
 
 # Word, weight decay, tied, rounds, whether the dense route is run beside it.
 OPTIMA: tuple[tuple[str, float, bool, int, bool], ...] = (

@@ -12,7 +12,7 @@ from interleave import interleave, row, write_results
 from threadpoolctl import threadpool_limits
 
 from fiedler.theory import node2vec_target, parse, second_order_chain
-from fiedler.theory.walks import SecondOrderChain
+from fiedler.theory.targets.walks import SecondOrderChain
 
 P, Q, WINDOW, LENGTH, WALKS = 0.5, 2.0, 5, 80, 200
 GRAPHS = ("cycle:15", "karate", "les-miserables", "grid:30x30")

@@ -101,3 +101,11 @@ def check_device(value: Any) -> None:
         raise ValueError(f"unknown device {shown(value)}; use 'cpu' or 'cuda'") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {shown(value)} needs CUDA, which is not available here; use 'cpu'")
+
+
+def check_chunk_rows(value: int | None) -> None:
+    if value is None:
+        return
+    if isinstance(value, int) and value < 1:
+        raise ValueError(f"chunk_rows must be at least 1, or None to choose by shape; got {shown(value)}")
+    check_integer(value, "chunk_rows", 1)

@@ -2,10 +2,10 @@
 
     python -m fiedler.kernels.compile_report [--architectures 80,90,100] [--json FILE] [--workers 2]
 
-compiles each launch of ``compile_cases`` for each architecture with Triton's own compiler and assembler, which need no
-GPU and no driver, and reads the machine code with the ``cuobjdump`` that comes with Triton. A kernel has a problem if
-it spills registers, asks for more shared memory than the card has (Triton does not check that without a card) or
-multiplies matrices without matrix instructions. The exit status is 1 if any has.
+compiles each launch of ``profiling.compile_cases`` for each architecture with Triton's own compiler and assembler,
+which need no GPU and no driver, and reads the machine code with the ``cuobjdump`` that comes with Triton. A kernel has
+a problem if it spills registers, asks for more shared memory than the card has (Triton does not check that without a
+card) or multiplies matrices without matrix instructions. The exit status is 1 if any has.
 
 Compilation runs in worker processes, for a failed assertion in the compiler ends the process: such a case is reported
 as failed and the worker started again after it. Wants Linux and Triton 3.6 or 3.7; nothing else in the package imports
@@ -30,7 +30,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .compile_cases import CompileCase
+    from .profiling.compile_cases import CompileCase
 
 ARCHITECTURES = (80, 90, 100)
 # Largest dynamic shared memory of one block, in bytes (CUDA programming guide, compute capabilities).
@@ -178,7 +178,7 @@ def compile_report(
     RuntimeError if a worker cannot start.
     """
     from .checks import did_you_mean
-    from .compile_cases import compile_cases
+    from .profiling.compile_cases import compile_cases
 
     unknown = [architecture for architecture in architectures if architecture not in SHARED_LIMIT]
     if unknown:
@@ -211,7 +211,7 @@ def compile_report(
 
 def _run_worker(jobs: Sequence[tuple[str, int]], on_report: Callable[[], None], stopped: Event) -> list[KernelReport]:
     """The reports of ``jobs`` from worker processes: the next one carries on behind a job whose compiler crashed."""
-    from .compile_cases import compile_cases
+    from .profiling.compile_cases import compile_cases
 
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
     reports: list[KernelReport] = []
@@ -256,7 +256,7 @@ MARK = "report: "
 
 
 def _work() -> None:
-    from .compile_cases import compile_cases
+    from .profiling.compile_cases import compile_cases
 
     cases = {case.name: case for case in compile_cases()}
     for name, architecture in json.loads(sys.stdin.read()):

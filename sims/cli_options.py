@@ -78,7 +78,7 @@ def make_task(
 ) -> Any:
     """The task of a command; with ``dense`` its target is built, which says at once whether it can be."""
     from fiedler.theory import parse
-    from fiedler.theory.optimum import check_size
+    from fiedler.theory.optimum.tied import check_size
 
     from .tasks import Task
 

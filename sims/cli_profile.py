@@ -70,7 +70,7 @@ def profile(
         return
     import torch
 
-    from fiedler.kernels.profile import profile as measure
+    from fiedler.kernels.profiling.rows import profile as measure
 
     from .environment import describe_environment
     from .jsonio import to_json
@@ -113,7 +113,7 @@ def profile(
 
 def _shapes(given: list[str] | None, operation: str, device: str) -> list[Any]:
     """Raises ValueError for a shape that is not N,D,V (graph operations: N,D) in whole numbers."""
-    from fiedler.kernels.profile import OPERATIONS, Shape
+    from fiedler.kernels.profiling.rows import OPERATIONS, Shape
 
     if operation not in OPERATIONS:
         raise ValueError(f"unknown operation {operation!r}; {choose(operation, OPERATIONS)}")

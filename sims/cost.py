@@ -20,7 +20,7 @@ from .suggest import choose
 
 ITEM_BYTES = {"float64": 8, "float32": 4}
 INDEX_BYTES = 8
-# As in kernels/sharded_tiles.py and kernels/sharded_target.py, which cannot be imported without torch.
+# As in kernels/sharded/tiles.py and kernels/sharded/target.py, which cannot be imported without torch.
 TILE_BYTES = {"cpu": 8 << 20, "cuda": 256 << 20}
 PRODUCT_ROWS = 4096
 ROW_NUMBERS = 16  # numbers kept or at hand for each row: sums, slopes, shares

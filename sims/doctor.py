@@ -156,8 +156,8 @@ def _triton() -> str:
 
 
 def _compiles() -> str:
-    from fiedler.kernels.compile_cases import compile_cases
     from fiedler.kernels.compile_report import compile_report
+    from fiedler.kernels.profiling.compile_cases import compile_cases
 
     name = compile_cases()[0].name
     began = time.perf_counter()
@@ -195,8 +195,8 @@ def _linear_path() -> str:
 def _graph_path(*, tied: bool) -> str:
     import torch
 
-    from fiedler.kernels.graph_cross_entropy import resolve
-    from fiedler.kernels.tied_graph_cross_entropy import tied_path
+    from fiedler.kernels.graph.cross_entropy import resolve
+    from fiedler.kernels.graph.tied_cross_entropy import tied_path
 
     device, dtype = _place()
     x = torch.empty(4000, 128, device=device, dtype=dtype)

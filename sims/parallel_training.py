@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from fiedler.kernels import csr_target, graph_cross_entropy
-from fiedler.kernels.ring import ALIKE, Ring
+from fiedler.kernels.sharded.ring import ALIKE, Ring
 
 from .nets import Network, build_network, edge_inputs
 from .neural import learned_state, load_learned_state

@@ -22,7 +22,7 @@ import torch.distributed as dist
 import typer
 from numpy.typing import NDArray
 
-from fiedler.kernels.ring import ALIKE, Ring
+from fiedler.kernels.sharded.ring import ALIKE, Ring
 
 from .cli_options import (
     CheckpointEvery,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fiedler.kernels import linear_cross_entropy
-from fiedler.kernels.causal_lm import output_head, trunk, verify_head
+from fiedler.kernels.linear.causal_lm import output_head, trunk, verify_head
 from fiedler.theory import Graph
 
 from .architectures import build_causal_lm, mamba_sizes

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiedler.theory import decay_thresholds, early_modes, target_decay_thresholds
-from fiedler.theory.graph_optimum import useful_symmetry
+from fiedler.theory.routes.optimum import useful_symmetry
 
 from .models import Model
 from .phase_axes import TASK_OPTIONS, WHOLE, Axis

@@ -23,9 +23,9 @@ from fiedler.theory import (
     untied_max_margin,
     width_bands,
 )
-from fiedler.theory.max_margin import NODE_LIMIT
-from fiedler.theory.optimum import check_size
-from fiedler.theory.progress import listening
+from fiedler.theory.flow.progress import listening
+from fiedler.theory.optimum.max_margin import NODE_LIMIT
+from fiedler.theory.optimum.tied import check_size
 
 from .rivals import describe_rivals
 from .spectrum_json import describe_modes, describe_spectrum

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig
 
-from fiedler.kernels.causal_lm import output_head, trunk, verify_head
+from fiedler.kernels.linear.causal_lm import output_head, trunk, verify_head
 
 from .architectures import ACTIVATIONS, build_causal_lm, read_config
 from .recall_data import RecallVocabulary

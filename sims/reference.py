@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fiedler.theory import TiedOptimum, tied_optimum
-from fiedler.theory.optimum import arcs_on_cycles
+from fiedler.theory.optimum.tied import arcs_on_cycles
 
 from .tasks import Task
 

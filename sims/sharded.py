@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fiedler.kernels.ring import Ring
+from fiedler.kernels.sharded.ring import Ring
 
 from .cli_options import (
     CheckpointEvery,

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.kernels.ring import ALIKE, Ring
+from fiedler.kernels.sharded.ring import ALIKE, Ring
 
 from .checkpoints import Checkpoint, clear_checkpoints, read_checkpoint, usable_steps, write_checkpoint
 from .files import atomic_write, guarded, sha256_of

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fiedler.kernels.ring import ALIKE, Ring
+from fiedler.kernels.sharded.ring import ALIKE, Ring
 from fiedler.theory import one_hop_sparse
 
 from .checkpoints import KEPT

@@ -20,9 +20,9 @@ import scipy.sparse as sp
 import torch
 from numpy.typing import NDArray
 
-from fiedler.kernels.ring import ALIKE, Ring
-from fiedler.kernels.sharded_graph_cross_entropy import ShardedLoss, sharded_loss
-from fiedler.kernels.sharded_target import sharded_target
+from fiedler.kernels.sharded.cross_entropy import ShardedLoss, sharded_loss
+from fiedler.kernels.sharded.ring import ALIKE, Ring
+from fiedler.kernels.sharded.target import sharded_target
 
 from .node2vec import Node2VecSettings
 from .recorder import log_spaced_steps

@@ -193,7 +193,7 @@ def _train(point: Point, seeds: Sequence[int], out: Path, checkpoint_every: floa
 @lru_cache(maxsize=64)
 def _task(options: tuple[tuple[str, Any], ...]) -> Task:
     from fiedler.theory import parse
-    from fiedler.theory.optimum import check_size
+    from fiedler.theory.optimum.tied import check_size
 
     given = dict(options)
     task = Task(parse(given.pop("graph"), symmetrize=given.pop("symmetrize", False)), **given)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from fiedler.theory import TiedOptimum, graph_symmetry, reduced_tied_optimum
-from fiedler.theory.coherent import COLOURING_LIMIT
-from fiedler.theory.graph_optimum import useful_symmetry
-from fiedler.theory.optimum import OPTIMUM_LIMIT, centre_gram
+from fiedler.theory.optimum.tied import OPTIMUM_LIMIT, centre_gram
+from fiedler.theory.routes.optimum import useful_symmetry
+from fiedler.theory.symmetry.coherent import COLOURING_LIMIT
 
 from .reference import reference_optimum
 from .tasks import Task

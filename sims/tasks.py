@@ -20,7 +20,7 @@ from fiedler.theory import (
     target_entropy,
     window_target,
 )
-from fiedler.theory.directions import DIRECTIONS, LINE_WEIGHTS, line_weights
+from fiedler.theory.targets.directions import DIRECTIONS, LINE_WEIGHTS, line_weights
 
 from .suggest import choose
 

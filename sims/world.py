@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 import typer
 
-from fiedler.kernels.ring import ALIKE
+from fiedler.kernels.sharded.ring import ALIKE
 
 from .files import Damage
 from .stopping import Interrupted

@@ -1,4 +1,4 @@
-"""The one zoo of small graphs that tests are parametrised over: graph words for ``fiedler.theory.words.parse``, and
+"""The one zoo of small graphs that tests are parametrised over: graph words for ``fiedler.theory.parse``, and
 graphs that have no word, by name, for ``zoo_graph``."""
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fiedler.kernels.linear_cross_entropy import LinearCrossEntropyOutput, linear_cross_entropy
+from fiedler.kernels.linear.cross_entropy import LinearCrossEntropyOutput, linear_cross_entropy
 
 
 @dataclass

@@ -15,13 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from fiedler.kernels import (
-    ShardedTarget,
-    sharded_graph_cross_entropy,
-    sharded_target,
-    tied_sharded_graph_cross_entropy,
-)
-from fiedler.kernels.ring import Ring
+from fiedler.kernels import ShardedTarget, sharded_graph_cross_entropy, sharded_target, tied_sharded_graph_cross_entropy
+from fiedler.kernels.sharded.ring import Ring
 from graph_targets import TARGETS
 from worlds import run_world
 

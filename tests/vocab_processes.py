@@ -12,9 +12,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from fiedler.kernels.linear_cross_entropy import linear_cross_entropy
-from fiedler.kernels.vocab_layout import VocabLayout
-from fiedler.kernels.vocab_parallel import vocab_parallel_linear_cross_entropy
+from fiedler.kernels.linear.cross_entropy import linear_cross_entropy
+from fiedler.kernels.linear.vocab_layout import VocabLayout
+from fiedler.kernels.linear.vocab_parallel import vocab_parallel_linear_cross_entropy
 
 PROCESSES = 4
 SIZES = (7, 5, 8, 3)  # classes of the four shards, ragged

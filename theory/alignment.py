@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike
 from scipy.linalg import subspace_angles
 
 from .checks import Array, check_flag, check_matrix, check_type
-from .cross_entropy import check_row_weight, check_target, residual
-from .directions import one_way_arcs
-from .graphs import Graph, check_graph
-from .laplacian import Eigenspaces, check_spaces
-from .optimum import TiedOptimum, centre_gram, centre_rows
+from .graphs.graph import Graph, check_graph
+from .optimum.tied import TiedOptimum, centre_gram, centre_rows
+from .softmax import check_row_weight, check_target, residual
+from .spectra.laplacians import Eigenspaces, check_spaces
+from .targets.directions import one_way_arcs
 
 # Energy left after centring below this fraction of the whole is rounding (float32 entries leave 1e-14 of it).
 ZERO_ENERGY = 1e-12
@@ -140,9 +140,9 @@ def geometric_level(
 ) -> float:
     """Mean cosine of v_u and v_v over the directed edges (u, v) of the graph; ``self_edges`` adds every (u, u).
 
-    ``direction``: the edges of one direction only (``directions``), which changes nothing but the share of the (u, u).
-    Source: the public release of arXiv 2510.26745 (not centred there; the constant mode then inflates it). Unweighted;
-    self-loops of the graph count as edges. NaN when an end of an edge has a zero vector.
+    ``direction``: the edges of one direction only (``targets.directions``), which changes nothing but the share of the
+    (u, u). Source: the public release of arXiv 2510.26745 (not centred there; the constant mode then inflates it).
+    Unweighted; self-loops of the graph count as edges. NaN when an end of an edge has a zero vector.
     """
     v = _embedding(embedding, check_graph(graph).n)
     if check_flag(centred, "centred"):
@@ -167,8 +167,9 @@ def geometric_margin(
     With E = U S Vh and inner weight W (identity when None; a tied model), keep W' = Vh' diag(Vh W Vh') Vh and logits
     E W' E'. Margin: mean over nodes of (largest logit of a neighbour - largest logit of a non-neighbour), the node
     itself excluded from both. Accuracy: fraction of nodes whose largest logit among all others is a neighbour's.
-    ``direction``: a node's neighbours are its targets in that direction (``directions``), all others non-neighbours.
-    NaN when no node has both a neighbour and a non-neighbour. Source: the public release of arXiv 2510.26745.
+    ``direction``: a node's neighbours are its targets in that direction (``targets.directions``), all others
+    non-neighbours. NaN when no node has both a neighbour and a non-neighbour. Source: the public release of arXiv
+    2510.26745.
     """
     e = _embedding(embedding, check_graph(graph).n)
     if inner is None:

@@ -1,4 +1,4 @@
-"""The functions of ``cross_entropy`` with their arguments checked: what the package exports."""
+"""The functions of ``softmax`` with their arguments checked: what the package exports."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .checks import Array, check_array, check_reals
-from .cross_entropy import check_row_weight, check_target
-from .cross_entropy import cross_entropy as _cross_entropy
-from .cross_entropy import log_sum_exp as _log_sum_exp
-from .cross_entropy import residual as _residual
-from .cross_entropy import row_softmax as _row_softmax
-from .cross_entropy import target_entropy as _target_entropy
+from .softmax import check_row_weight, check_target
+from .softmax import cross_entropy as _cross_entropy
+from .softmax import log_sum_exp as _log_sum_exp
+from .softmax import residual as _residual
+from .softmax import row_softmax as _row_softmax
+from .softmax import target_entropy as _target_entropy
 
 
 def log_sum_exp(logits: ArrayLike) -> Array:
@@ -34,13 +34,13 @@ def cross_entropy(logits: ArrayLike, target: ArrayLike, row_weight: ArrayLike) -
 
 
 def residual(logits: ArrayLike, target: ArrayLike, row_weight: ArrayLike) -> Array:
-    """R = diag(w) (T - P), the negative gradient of the loss in the logits; arguments as ``cross_entropy``."""
+    """R = diag(w) (T - P), the negative gradient of the loss in the logits; arguments as ``softmax``."""
     z, t, w = _problem(logits, target, row_weight)
     return _residual(z, t, w)
 
 
 def target_entropy(target: ArrayLike, row_weight: ArrayLike) -> float:
-    """sum_i w_i H(T_i), the floor of the loss over all logits (natural logarithm), for T and w of ``cross_entropy``."""
+    """sum_i w_i H(T_i), the floor of the loss over all logits (natural logarithm), for T and w of ``softmax``."""
     t = check_target(target)
     return _target_entropy(t, _weights(row_weight, len(t)))
 

@@ -35,10 +35,10 @@ from .checks import (
     check_whole_number,
     shown,
 )
-from .cross_entropy import check_target
-from .graphs import Graph, check_graph
-from .laplacian import EIGENVALUE_TOLERANCE, laplacian_eigenspaces
-from .walks import window_target
+from .graphs.graph import Graph, check_graph
+from .softmax import check_target
+from .spectra.laplacians import EIGENVALUE_TOLERANCE, laplacian_eigenspaces
+from .targets.walks import window_target
 
 Truncation = Literal["none", "positive", "zero"]
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from fiedler.theory import predict_from_tangent, tied_tangent
-from fiedler.theory.tangent import TANGENT_LIMIT
+from fiedler.theory.width.tangent import TANGENT_LIMIT
 
 from ..prediction import PredictedTrajectory, predict_trajectory
 from .drawn import Drawn, letter_panels

@@ -17,11 +17,11 @@ pytest.importorskip("triton", reason="Triton, whose compiler this drives, is mad
 if os.environ.get("TRITON_INTERPRET") == "1":
     pytest.skip("the interpreter replaces the compiler", allow_module_level=True)
 
-from fiedler.kernels import compile_cases
 from fiedler.kernels import compile_report as module
-from fiedler.kernels.compile_cases import CompileCase
 from fiedler.kernels.compile_report import ARCHITECTURES, KernelReport, inspect_case, report_table
-from fiedler.kernels.triton_exponential import Tile
+from fiedler.kernels.gpu.exponential import Tile
+from fiedler.kernels.profiling import compile_cases
+from fiedler.kernels.profiling.compile_cases import CompileCase
 
 # about 180 compilations on two cores, when the cache is empty
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(900)]
@@ -66,7 +66,7 @@ def test_hopper_uses_its_own_matrix_instructions(tmp_path: Path) -> None:
 )
 def test_a_bad_tile_is_found(tile: Tile, problem: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half the warps do not hold the accumulator, a fifth stage does not fit; the shipped tile has neither problem."""
-    monkeypatch.setattr("fiedler.kernels.triton_exponential.exponential_tile", lambda *_, **__: tile)
+    monkeypatch.setattr("fiedler.kernels.gpu.exponential.exponential_tile", lambda *_, **__: tile)
     case = next(case for case in compile_cases.compile_cases() if case.name == "exponential bf16")
     found = inspect_case(case, 90).problems
     assert (problem is None and not found) or (problem is not None and any(problem in text for text in found))

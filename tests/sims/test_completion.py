@@ -14,7 +14,7 @@ from commands import Capture
 from fiedler.sims.cli import main
 from fiedler.sims.completion import GRAPH_WORDS, MODEL_WORDS, choices, join_words
 from fiedler.sims.models import MODELS
-from fiedler.theory.words import FAMILIES
+from fiedler.theory.graphs.words import FAMILIES
 
 Offered = Callable[..., list[str]]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from fiedler.kernels.sharded_target import PRODUCT_ROWS
-from fiedler.kernels.sharded_tiles import CARD_TILE_BYTES, CPU_TILE_BYTES
+from fiedler.kernels.sharded.target import PRODUCT_ROWS
+from fiedler.kernels.sharded.tiles import CARD_TILE_BYTES, CPU_TILE_BYTES
 from fiedler.sims import cost as module
 from fiedler.sims.cost import ShardedCost
 

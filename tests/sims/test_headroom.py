@@ -26,7 +26,7 @@ from fiedler.sims.paired import paired_difference, summary
 from fiedler.sims.path_settings import PathSettings
 from fiedler.sims.rundir import RunDir
 from fiedler.theory import gram_distance, gram_error, parse, tied_optimum
-from fiedler.theory.targets import one_hop_target
+from fiedler.theory.targets.one_hop import one_hop_target
 
 TINY = ("cycle:6", "--seeds", "2", "--steps", "12", "--width", "8")
 SHORT_PATHS = ("path-star:5x3", "--paths", "--seeds", "2", "--steps", "6", "--width", "8", "--jobs", "1")

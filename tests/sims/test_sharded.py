@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import sharded_runs
-from fiedler.kernels.ring import Ring
+from fiedler.kernels.sharded.ring import Ring
 from fiedler.sims import sharded
 from fiedler.sims.checkpoints import Checkpoint, write_checkpoint
 from fiedler.sims.files import Damage

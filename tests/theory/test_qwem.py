@@ -7,7 +7,7 @@ from scipy.integrate import solve_ivp
 
 from fiedler.theory import from_networkx, parse
 from fiedler.theory.rivals import positive_factors, qwem_matrix, qwem_mode_energy, qwem_times, shifted_pmi
-from fiedler.theory.walks import node2vec_target, second_order_chain, window_target
+from fiedler.theory.targets.walks import node2vec_target, second_order_chain, window_target
 
 EXACT = 1e-12
 

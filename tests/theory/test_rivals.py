@@ -29,7 +29,7 @@ from fiedler.theory.rivals import (
     shifted_pmi,
     singular_factors,
 )
-from fiedler.theory.walks import directed_target, window_target
+from fiedler.theory.targets.walks import directed_target, window_target
 
 EXACT = 1e-12
 SYMMETRIC_KINDS = ("combinatorial", "symmetric", "symmetrized-random-walk")

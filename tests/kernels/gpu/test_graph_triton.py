@@ -9,12 +9,7 @@ from torch import Tensor
 if not torch.cuda.is_available():
     pytest.skip("needs a CUDA card", allow_module_level=True)
 
-from fiedler.kernels.graph_triton import (
-    softmax_average,
-    softmax_lse,
-    softmax_transpose_average,
-    tied_softmax_average,
-)
+from fiedler.kernels.graph.cuda import softmax_average, softmax_lse, softmax_transpose_average, tied_softmax_average
 
 # Errors in the norm against float64 formulas of the same operands: probabilities rounded to the operands' dtype before
 # the second product (2^-9 and 2^-12 each, averaged over many), fp32 sums otherwise.

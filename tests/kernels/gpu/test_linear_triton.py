@@ -16,10 +16,10 @@ from linear_cases import Case, leaves, make_case, option_pairs, reference_rows
 if not torch.cuda.is_available():
     pytest.skip("needs a CUDA card", allow_module_level=True)
 
-from fiedler.kernels import linear_triton
-from fiedler.kernels.linear_triton import plan
-from fiedler.kernels.options import Options
-from fiedler.kernels.row_terms import ForwardResult, RowTerms, row_terms
+from fiedler.kernels.linear import cuda as linear_triton
+from fiedler.kernels.linear.cuda import plan
+from fiedler.kernels.linear.options import Options
+from fiedler.kernels.linear.row_terms import ForwardResult, RowTerms, row_terms
 
 PATHS = ("chunked", "recompute", "exponential", "flash")
 # At most this many times the error of PyTorch's eager formula in the same dtype, both against float64. Products of

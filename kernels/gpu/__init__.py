@@ -1,0 +1,1 @@
+"""Triton programs and their launches; nothing here knows a loss's options."""

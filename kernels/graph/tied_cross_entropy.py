@@ -1,0 +1,176 @@
+"""Cross-entropy of every node against a sparse target over all nodes, with one embedding for both sides.
+
+    loss_i = w_i ( r_i lse_i - sum_j T_ij z_ij ),   z_ij = x_i . x_j,   lse_i = log sum_j exp(z_ij):
+
+``graph_cross_entropy`` with the embedding as its own context, and the gradients of both roles added. The logits are
+symmetric, so each pair of blocks of nodes is computed once for both: two matrix products of n x n x D where the general
+form takes three (tied_graph_tiles.py). No n x n matrix is ever made.
+
+    target = csr_target(adjacency / adjacency.sum(axis=1)[:, None])
+    embedding = torch.randn(n, 64, requires_grad=True)
+    tied_graph_cross_entropy(embedding, target, reduction="mean").backward()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checks import autocast_enabled, check_chunk_rows, check_tensor
+from ..once import differentiable_once
+from .cross_entropy import check, dense_rows, graph_cross_entropy, no_gradient, reduce_rows, resolve
+from .csr import CsrTarget
+from .tied_tiles import TiedSums, tied_gradient, tied_loss, tied_sums
+
+PATHS = ("auto", "symmetric", "chunked", "flash", "reference")
+# Fewer nodes than this finish sooner in three plain products than in strips.
+SYMMETRIC_FROM = 1024
+
+
+def tied_graph_cross_entropy(
+    embedding: Tensor,
+    target: CsrTarget,
+    *,
+    row_weight: Tensor | None = None,
+    reduction: str = "sum",
+    path: str = "auto",
+    chunk_rows: int | None = None,
+) -> Tensor:
+    """The loss above: its sum, its mean (divided by sum_i w_i), or every row's with ``reduction="none"``.
+
+    ``embedding`` (n, D), float32, float64, bfloat16 or float16; ``target`` (n, n) from ``csr_target``, float32 (float64
+    for a float64 embedding), which is also the dtype of the loss and of every sum; ``row_weight`` w (n,) in that dtype.
+    Differentiable in both, once. Rows of an empty target have a loss of zero. There is no bias, which would spoil the
+    symmetry: pass the embedding twice to ``graph_cross_entropy`` for that.
+
+    ``path``: "symmetric" (any device) goes through strips of ``chunk_rows`` rows of the upper triangle, its gradient
+    computed in the backward pass; "chunked" is ``graph_cross_entropy`` of both roles, three products but fewer steps;
+    "flash" (CUDA, not float64) keeps no logits and takes three products; "reference" makes the n x n logits. "auto"
+    chooses flash on CUDA, elsewhere chunked below SYMMETRIC_FROM nodes and symmetric from there. All but the reference
+    give the same bits every time.
+
+    Raises TypeError for a target that is not a CsrTarget and for tensors of dtypes or devices that do not go together,
+    ValueError for shapes that do not fit and for an unknown reduction or path.
+    """
+    check_tensor(embedding, "embedding")
+    if autocast_enabled(embedding):
+        embedding = embedding.to(torch.get_autocast_dtype(embedding.device.type))
+    check(embedding, embedding, target, None, row_weight, reduction, path, PATHS)
+    check_chunk_rows(chunk_rows)
+    if path == "reference":
+        return reduce_rows(dense_rows(embedding, embedding, target, None), row_weight, reduction)
+    path = tied_path(path, embedding)
+    if path == "chunked":
+        return graph_cross_entropy(
+            embedding,
+            embedding,
+            target,
+            row_weight=row_weight,
+            reduction=reduction,
+            path=path,
+            chunk_rows=chunk_rows,
+        )
+    rows = chunk_rows or 0
+    if torch.compiler.is_compiling():
+        found = tied_graph_rows(embedding, target.tensors(), path, rows)[0]
+    else:
+        found = _Rows.apply(embedding, target, path, rows)[0]
+    return reduce_rows(found, row_weight, reduction)
+
+
+def tied_path(asked: str, embedding: Tensor) -> str:
+    """The path that runs for ``path=asked``."""
+    if asked == "symmetric":
+        return asked
+    found = resolve(asked, embedding)
+    return "symmetric" if asked == "auto" and found == "chunked" and len(embedding) >= SYMMETRIC_FROM else found
+
+
+def _rows(embedding: Tensor, target: CsrTarget, path: str, rows: int) -> tuple[Tensor, Tensor]:
+    """loss_i of every row before its weight, and the numbers of each row (4 or 1, n) that the gradient will need."""
+    with torch.autocast(embedding.device.type, enabled=False):
+        x = embedding.detach().to(target.dtype)
+        if path == "flash":
+            from .cuda import softmax_lse
+
+            lse = softmax_lse(embedding.detach(), embedding.detach(), None)
+            return target.row_sum * lse - torch.linalg.vecdot(x, target.matmul(x)), lse[None]
+        sums = tied_sums(x, target, rows or None)
+        kept = torch.stack([sums.others, sums.own, sums.at_pivot, sums.offset])
+        return tied_loss(x, target, sums), kept
+
+
+def _gradient(embedding: Tensor, target: CsrTarget, kept: Tensor, weight: Tensor, path: str, rows: int) -> Tensor:
+    """The gradient of sum_i weight_i loss_i in the dtype of ``embedding``."""
+    with torch.autocast(embedding.device.type, enabled=False):
+        x = embedding.detach().to(target.dtype)
+        if path == "flash":
+            from .cuda import tied_softmax_average
+
+            grad = tied_softmax_average(embedding.detach(), None, kept[0], weight * target.row_sum)[0]
+            grad.addcmul_(target.matmul(x), weight[:, None], value=-1)
+            grad -= target.transposed_matmul(x * weight[:, None])
+        else:
+            grad = tied_gradient(x, target, TiedSums(*kept), weight, rows or None)
+        return grad.to(embedding.dtype)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    embedding, target, ctx.path, ctx.rows = inputs
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(output[1])
+    ctx.no_target = no_gradient(target)
+    tensors = target.tensors() if isinstance(target, CsrTarget) else target
+    ctx.save_for_backward(embedding, output[1], *tensors)
+
+
+def _backward(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> Any:
+    embedding, kept, *target = ctx.saved_tensors
+    if upstream is None:
+        return None, ctx.no_target, None, None
+    rest = (kept, upstream.contiguous(), ctx.path, ctx.rows)
+    with torch.no_grad():
+        if ctx.no_target is None:
+            gradient = _gradient(embedding, CsrTarget(*target), *rest)
+        else:
+            gradient = tied_graph_gradient(embedding, target, *rest)
+    return *differentiable_once((gradient,), (embedding, upstream)), ctx.no_target, None, None
+
+
+class _Rows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
+        output = _rows(*inputs)
+        _keep(ctx, inputs, output)
+        return output
+
+    backward = staticmethod(_backward)
+
+
+@torch.library.custom_op("fiedler::tied_graph_rows", mutates_args=())
+def tied_graph_rows(embedding: Tensor, target: Sequence[Tensor], path: str, rows: int) -> tuple[Tensor, Tensor]:
+    return _rows(embedding, CsrTarget(*target), path, rows)
+
+
+@torch.library.custom_op("fiedler::tied_graph_gradient", mutates_args=())
+def tied_graph_gradient(
+    embedding: Tensor, target: Sequence[Tensor], kept: Tensor, weight: Tensor, path: str, rows: int
+) -> Tensor:
+    return _gradient(embedding, CsrTarget(*target), kept, weight, path, rows)
+
+
+@tied_graph_rows.register_fake
+def _(embedding: Tensor, target: Sequence[Tensor], path: str, rows: int) -> tuple[Tensor, Tensor]:
+    n = embedding.shape[0]
+    return target[-1].new_empty(n), target[-1].new_empty(1 if path == "flash" else 4, n)
+
+
+@tied_graph_gradient.register_fake
+def _(embedding: Tensor, target: Sequence[Tensor], kept: Tensor, weight: Tensor, path: str, rows: int) -> Tensor:
+    return torch.empty_like(embedding)
+
+
+tied_graph_rows.register_autograd(_backward, setup_context=_keep)

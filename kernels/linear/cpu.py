@@ -1,0 +1,201 @@
+"""Linear cross-entropy on the CPU: chunks of rows, the gradients in the same pass, no N x V array.
+
+Of each chunk the logits are computed into one reused buffer, turned into their gradient in place, and multiplied into
+the gradients of input and weight while they are still in cache: three matrix products in all, four when the gradient
+is asked for only afterwards (``backward``). The weight's gradient is accumulated in float32 over all chunks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ..plain_arithmetic import plain_arithmetic
+from .cpu_products import ChunkProducts
+from .cpu_rows import GeneralRows, QuickRows, RowGradient
+from .options import Options
+from .row_terms import ForwardResult, RowTerms, accumulation_dtype
+
+# A chunk of logits takes no more than this part of the gradients' memory, which a call needs anyway; chunks of more
+# rows than MOST_ROWS bring nothing, of fewer than LEAST_ROWS the matrix products run slow. Buffers of LEAST_ELEMENTS
+# are always allowed.
+PART_OF_GRADIENTS = 0.7
+LEAST_ROWS, MOST_ROWS, LEAST_ELEMENTS = 64, 512, 3 << 16
+# From this width on a factor per row is applied to the logits, one pass more over them, rather than to copies of rows
+# of the input.
+WIDE = 512
+
+
+def default_chunk_rows(rows: int, width: int, classes: int) -> int:
+    """Rows of a chunk of logits for N = ``rows``, D = ``width``, V = ``classes``, chunks of about one size."""
+    allowed = PART_OF_GRADIENTS * (width + rows * width / classes)
+    most = max(1, min(rows, MOST_ROWS, max(int(allowed), LEAST_ELEMENTS // classes, LEAST_ROWS)))
+    chunks = math.ceil(rows / most)
+    return most if chunks <= 1 else min(most, 8 * math.ceil(rows / chunks / 8))
+
+
+def workspace_bytes(rows: int, width: int, classes: int, dtype: torch.dtype, chunk_rows: int | None) -> int:
+    """Bytes of a call beyond inputs, outputs and gradients: the chunk of logits and what half precision widens."""
+    accumulate = accumulation_dtype(dtype)
+    chunk = min(chunk_rows or default_chunk_rows(rows, width, classes), max(rows, 1))
+    elements = chunk * classes
+    if accumulate != dtype:
+        elements += classes * width + 2 * chunk * width
+    return elements * accumulate.itemsize
+
+
+def forward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    terms: RowTerms,
+    options: Options,
+    *,
+    need_input: bool,
+    need_weight: bool,
+    need_bias: bool,
+    chunk_rows: int | None = None,
+    path: str = "chunked",
+) -> ForwardResult:
+    """Losses of the rows of ``input`` (N, D) under ``weight`` (V, D), and the gradients asked for (``ForwardResult``).
+
+    ``path`` is "chunked"; "recompute" is this function with no gradient needed, then ``backward``.
+    """
+    if terms.divisor is None:
+        scale = terms.scale.double()
+    else:  # float64, as all that costs N numbers: its rounding would be common to every gradient
+        scale = torch.where(terms.divisor == 0, 0.0, terms.divisor.double().reciprocal())
+    scale = scale.expand(input.shape[0])
+    need = (need_input, need_weight, need_bias)
+    with plain_arithmetic():
+        return _all_chunks(input, weight, bias, terms, options, RowGradient(scale, None, None), need, chunk_rows)
+
+
+def backward(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    terms: RowTerms,
+    options: Options,
+    lse: Tensor,
+    grad_loss_rows: Tensor | None,
+    grad_lse: Tensor | None,
+    grad_entropy: Tensor | None,
+    *,
+    need_input: bool,
+    need_weight: bool,
+    need_bias: bool,
+    chunk_rows: int | None = None,
+    path: str = "recompute",
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Gradients of input, weight and bias for upstream gradients (N,) of l_i, lse_i and entropy_i; the logits are
+    computed anew (``lse`` is not needed for that here)."""
+    del lse, path
+    options = replace(options, return_entropy=grad_entropy is not None, return_accuracy=False, return_lse=False)
+    upstream = RowGradient(grad_loss_rows, grad_lse, grad_entropy)
+    need = (need_input, need_weight, need_bias)
+    with plain_arithmetic():
+        result = _all_chunks(input, weight, bias, terms, options, upstream, need, chunk_rows)
+    return result.grad_input, result.grad_weight, result.grad_bias
+
+
+def _all_chunks(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    terms: RowTerms,
+    options: Options,
+    upstream: RowGradient,
+    need: tuple[bool, bool, bool],
+    chunk_rows: int | None,
+) -> ForwardResult:
+    kept = _rows_that_count(terms, options, upstream)
+    if kept is not None:
+        return _some_rows(kept, input, weight, bias, terms, options, upstream, need, chunk_rows)
+    n, width = input.shape
+    classes = weight.shape[0]
+    dtype = accumulation_dtype(input.dtype)
+    step = chunk_rows or default_chunk_rows(n, width, classes)
+    rows: QuickRows | GeneralRows
+    if QuickRows.serves(options, terms, upstream):
+        scaled = need[2] or width >= WIDE
+        rows = QuickRows(options, terms, upstream.loss if any(need) else None, scaled=scaled, classes=classes)
+    else:
+        rows = GeneralRows(options, terms, upstream, gradient=any(need), classes=classes)
+    products = ChunkProducts(weight, bias, dtype)
+    buffer = torch.empty((min(step, n), classes), dtype=dtype)
+    grad_input = torch.empty((n, width), dtype=input.dtype) if need[0] else None
+    make = torch.empty_like if n else torch.zeros_like
+    grad_weight = make(weight, dtype=dtype) if need[1] else None
+    grad_bias = torch.zeros(classes, dtype=dtype) if need[2] else None
+    for start in range(0, n, step):
+        chunk = slice(start, min(start + step, n))
+        x = input[chunk].to(dtype)
+        logits = buffer[: x.shape[0]]
+        products.logits(x, logits)
+        scale = rows(chunk, logits)
+        if grad_input is not None:
+            out = grad_input[chunk] if input.dtype == dtype else torch.empty_like(x)
+            products.input_gradient(logits, out)
+            if scale is not None:
+                out.mul_(scale)
+            if input.dtype != dtype:
+                grad_input[chunk] = out
+        if grad_bias is not None:
+            grad_bias.add_(logits.sum(dim=0))
+        if grad_weight is not None:
+            products.add_weight_gradient(logits, x if scale is None else x * scale, grad_weight, first=start == 0)
+    found = rows.statistics()
+    return ForwardResult(
+        found.loss,
+        found.lse,
+        found.entropy,
+        found.correct,
+        grad_input,
+        None if grad_weight is None else grad_weight.to(weight.dtype),
+        None if grad_bias is None or bias is None else grad_bias.to(bias.dtype),
+    )
+
+
+def _rows_that_count(terms: RowTerms, options: Options, upstream: RowGradient) -> Tensor | None:
+    """Indices of the rows with a weight if some have none and nothing is asked of those; None to take all rows."""
+    asked = options.returns_statistics or upstream.lse is not None or upstream.entropy is not None
+    if asked or terms.uniform or not bool((terms.row_weight == 0).any()):
+        return None
+    return terms.row_weight.nonzero().squeeze(1)
+
+
+def _some_rows(
+    kept: Tensor,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    terms: RowTerms,
+    options: Options,
+    upstream: RowGradient,
+    need: tuple[bool, bool, bool],
+    chunk_rows: int | None,
+) -> ForwardResult:
+    """The result for all rows from the rows ``kept``; the others have loss, lse and gradient 0."""
+    part = replace(
+        terms,
+        target=terms.target[kept],
+        lse_coefficient=terms.lse_coefficient[kept],
+        target_coefficient=terms.target_coefficient[kept],
+        row_weight=terms.row_weight[kept],
+    )
+    loss = None if upstream.loss is None else upstream.loss[kept]
+    found = _all_chunks(input[kept], weight, bias, part, options, RowGradient(loss, None, None), need, chunk_rows)
+
+    def spread(values: Tensor) -> Tensor:
+        return values.new_zeros((input.shape[0], *values.shape[1:])).index_copy_(0, kept, values)
+
+    return replace(
+        found,
+        loss_rows=spread(found.loss_rows),
+        lse=spread(found.lse),
+        grad_input=None if found.grad_input is None else spread(found.grad_input),
+    )

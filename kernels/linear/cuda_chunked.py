@@ -1,0 +1,164 @@
+"""Linear cross-entropy from blocks of logits made by cuBLAS and turned into their gradient in place.
+
+``chunked`` takes blocks of rows: logits, one kernel that reads them twice and writes the gradient over them, two more
+products; three in all. ``recompute`` takes blocks of classes: a sweep for the log-sum-exp of every row, then each block
+again for its gradient, of which the weight's is complete at once; four products, and no fp32 copy of the weight.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..gpu.launch import padded_logits
+from ..gpu.products import add_product, product
+from ..gpu.row_cross_entropy import row_cross_entropy, row_state
+from ..gpu.row_sum import row_sum
+from .cuda_task import RowResults, Task, finished, row_results, row_slice, target_logits
+from .row_terms import ForwardResult
+
+
+def chunked(task: Task, chunk_rows: int) -> ForwardResult:
+    """All results from blocks of ``chunk_rows`` rows of logits, (chunk_rows, V) in the input's dtype."""
+    n, classes, options, terms, gradient = task.rows, task.classes, task.options, task.terms, task.gradient
+    dtype = task.input.dtype
+    results, exact = row_results(task), target_logits(task)
+    rows = max(1, min(chunk_rows, n))
+    buffer = padded_logits(rows, classes, task.input)
+    once = rows >= n and gradient.factor is None
+    grad_input = torch.empty_like(task.input) if task.need_input else None
+    grad_weight: Tensor | None = None
+    grad_bias: Tensor | None = None
+    for start in range(0, n, rows):
+        stop = min(start + rows, n)
+        x = task.input[start:stop]
+        logits = buffer[: stop - start]
+        torch.mm(x, task.weight.T, out=logits)
+        row_cross_entropy(
+            logits, terms.target[start:stop], exact[start:stop], terms.lse_coefficient[start:stop],
+            terms.target_coefficient[start:stop], terms.row_weight[start:stop], bias=task.bias,
+            class_term=terms.class_term, cap=options.logit_softcap, z_loss=options.z_loss,
+            loss=results.loss[start:stop], lse=results.lse[start:stop], entropy=row_slice(results.entropy, start, stop),
+            correct=row_slice(results.correct, start, stop), gradient=task.need_gradient,
+            gradient_weight=row_slice(gradient.weight, start, stop), grad_lse=row_slice(gradient.lse, start, stop),
+            grad_entropy=row_slice(gradient.entropy, start, stop), track_entropy=_tracks_entropy(task),
+            track_accuracy=options.return_accuracy, skip_weightless=_skips_weightless(task),
+        ).run()  # fmt: skip
+        if grad_input is not None:
+            if gradient.factor is None:
+                torch.mm(logits, task.weight, out=grad_input[start:stop])
+            else:
+                torch.mul(product(logits, task.weight, torch.float32), gradient.factor, out=grad_input[start:stop])
+        if task.need_weight:
+            if grad_weight is None:
+                grad_weight = product(logits.T, x, dtype if once else torch.float32)
+            else:
+                add_product(grad_weight, logits.T, x)
+        if task.need_bias:
+            part = row_sum(logits)
+            grad_bias = part if grad_bias is None else grad_bias.add_(part)
+    return _finish(task, results, grad_input, grad_weight, grad_bias)
+
+
+def recompute(task: Task, chunk_classes: int, lse: Tensor | None = None) -> ForwardResult:
+    """All results from blocks of ``chunk_classes`` classes of logits, (N, chunk_classes) in the input's dtype.
+
+    A given ``lse`` (N,) spares 16-bit inputs the first sweep when no entropy is wanted and only gradients are: its fp32
+    rounding, about 1e-6, is then the error of 1 - p at the target, below that of 16-bit logits. fp32 inputs take the
+    sweep, for which the others' sum is exact.
+    """
+    n, classes, options, terms, gradient = task.rows, task.classes, task.options, task.terms, task.gradient
+    results, exact = row_results(task), target_logits(task)
+    step = max(1, min(chunk_classes, classes))
+    buffer = padded_logits(n, step, task.input)
+    starts = range(0, classes, step)
+    state = row_state(exact)
+
+    def block(start: int) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        stop = min(start + step, classes)
+        bias, term = row_slice(task.bias, start, stop), row_slice(terms.class_term, start, stop)
+        return buffer[:, : stop - start], task.weight[start:stop], bias, term
+
+    swept = lse is None or not task.low_precision or gradient.entropy is not None
+    if swept:
+        for start in starts:
+            logits, weight, bias, term = block(start)
+            torch.mm(task.input, weight.T, out=logits)
+            last = start == starts[-1]
+            row_cross_entropy(
+                logits, terms.target, exact, terms.lse_coefficient, terms.target_coefficient, terms.row_weight,
+                bias=bias, class_term=term, cap=options.logit_softcap, z_loss=options.z_loss, first=start, state=state,
+                loss=results.loss if last else None, lse=results.lse if last else None,
+                entropy=results.entropy if last else None, correct=results.correct if last else None,
+                track_entropy=_tracks_entropy(task), track_accuracy=options.return_accuracy,
+                skip_weightless=_skips_weightless(task),
+            ).run()  # fmt: skip
+    else:
+        assert lse is not None
+        state[0] = lse
+        state[1] = -torch.expm1(exact - lse)
+    if not task.need_gradient:
+        return results.result()
+    grad_input = torch.empty((n, task.input.shape[1]), dtype=torch.float32, device=task.input.device)
+    grad_weight = torch.empty_like(task.weight) if task.need_weight else None
+    grad_bias = task.weight.new_empty(classes, dtype=torch.float32) if task.need_bias else None
+    for start in reversed(starts):  # the last block's logits are still there
+        logits, weight, bias, term = block(start)
+        if not (swept and start == starts[-1]):
+            torch.mm(task.input, weight.T, out=logits)
+        row_cross_entropy(
+            logits, terms.target, exact, terms.lse_coefficient, terms.target_coefficient, terms.row_weight,
+            bias=bias, class_term=term, cap=options.logit_softcap, z_loss=options.z_loss, first=start, state=state,
+            sums=False, gradient=True, gradient_weight=gradient.weight, grad_lse=gradient.lse,
+            grad_entropy=gradient.entropy, track_entropy=gradient.entropy is not None,
+            skip_weightless=_skips_weightless(task),
+        ).run()  # fmt: skip
+        if task.need_input:
+            if start == starts[-1]:
+                product(logits, weight, torch.float32, out=grad_input)
+            else:
+                add_product(grad_input, logits, weight)
+        if grad_weight is not None:
+            part = grad_weight[start : start + step]
+            if gradient.factor is None:
+                torch.mm(logits.T, task.input, out=part)
+            else:
+                torch.mul(product(logits.T, task.input, torch.float32), gradient.factor, out=part)
+        if grad_bias is not None:
+            grad_bias[start : start + step] = row_sum(logits)
+    result = finished(grad_input, task.input.dtype, gradient.factor) if task.need_input else None
+    bias_result = finished(grad_bias, _bias_dtype(task), gradient.factor)
+    return results.result(result, grad_weight, bias_result)
+
+
+def _tracks_entropy(task: Task) -> bool:
+    return task.options.return_entropy or task.gradient.entropy is not None
+
+
+def _skips_weightless(task: Task) -> bool:
+    """Rows of weight 0 need not be read unless their log-sum-exp or entropy is used."""
+    options, gradient = task.options, task.gradient
+    return not (
+        options.return_lse or options.return_entropy or gradient.lse is not None or gradient.entropy is not None
+    )
+
+
+def _bias_dtype(task: Task) -> torch.dtype:
+    return task.weight.dtype if task.bias is None else task.bias.dtype
+
+
+def _finish(
+    task: Task,
+    results: RowResults,
+    grad_input: Tensor | None,
+    grad_weight: Tensor | None,
+    grad_bias: Tensor | None,
+) -> ForwardResult:
+    if task.need_weight and grad_weight is None:
+        grad_weight = torch.zeros_like(task.weight)
+    if task.need_bias and grad_bias is None:
+        grad_bias = task.weight.new_zeros(task.classes, dtype=torch.float32)
+    factor = task.gradient.factor
+    return results.result(
+        grad_input, finished(grad_weight, task.weight.dtype, factor), finished(grad_bias, _bias_dtype(task), factor)
+    )

@@ -1,0 +1,406 @@
+"""Cross-entropy of a linear layer whose classes are spread over the processes of a group.
+
+The loss of ``linear_cross_entropy`` (same formula, same options) where each process holds some rows of the weight and
+all hold the same inputs and targets. Of each chunk of rows a process computes the logits of its own classes; what it
+tells the others of them is four numbers a row and shard: the largest logit, the sum of exponentials, the target's logit
+and the smoothing sum. The gradient of the input is summed over the shards, that of the weight stays where it is.
+
+    group = torch.distributed.group.WORLD
+    loss = vocab_parallel_linear_cross_entropy(hidden, my_rows_of_the_weight, target, process_group=group)
+    loss = vocab_parallel_linear_cross_entropy(hidden, weight_dtensor, target)      # DTensor, Shard(0)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from ..checks import autocast_enabled, check_chunk_rows, check_optional_tensor, check_tensor, shown
+from ..once import differentiable_once
+from .cpu_products import ChunkProducts
+from .options import Options
+from .row_terms import RowTerms, accumulation_dtype, check_targets, row_terms
+from .vocab_layout import VocabLayout, even_layout, gather_shards, gathered_layout, reduce_shards, sum_shards
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+LOG2_E = math.log2(math.e)
+CHUNK_BYTES = 256 << 20  # of logits in the dtype of accumulation, for the largest shard
+MIN_ROWS = 128
+
+
+def vocab_parallel_linear_cross_entropy(
+    input: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    *,
+    process_group: Any = None,
+    layout: VocabLayout | None = None,
+    bias: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+    logit_softcap: float | None = None,
+    z_loss: float = 0.0,
+    class_weight: Tensor | None = None,
+    token_weight: Tensor | None = None,
+    chunk_rows: int | None = None,
+) -> Tensor:
+    """Mean, sum or rows of the loss, the same on every process.
+
+    ``input`` (..., D) and ``target`` (...) int64, counted over all V classes, alike on every process; ``weight``
+    (classes here, D) and ``bias`` (classes here,), in rank order and of any sizes, or DTensors in ``Shard(0)`` over a
+    one-dimensional mesh, which bring their group along; ``class_weight`` (V,) and ``token_weight`` (...) whole on every
+    process. ``process_group``: the default group when None, this process alone if there is none. ``layout`` says how
+    the classes are cut into shards, one for each process when None; without it sizes are exchanged at every call.
+    ``chunk_rows``: rows of logits at a time, N x (classes here) in float32, chosen from the layout when None.
+
+    float32, float64, bfloat16, float16; sums in float32 (float64 for float64). Differentiable once in input, weight and
+    bias; the same of them must want gradients on every process. Results depend on the shards, not on who holds them,
+    and are the same bits every time. Every process must make the same calls: one that raises leaves the others waiting.
+
+    Raises TypeError for dtypes and ValueError for shapes, devices, targets, options or a layout that do not fit.
+    """
+    options = Options(label_smoothing, logit_softcap, z_loss, ignore_index, reduction)
+    check_chunk_rows(chunk_rows)
+    for name, tensor in (("input", input), ("weight", weight), ("target", target)):
+        check_tensor(tensor, name)
+    for name, extra in (("bias", bias), ("class_weight", class_weight), ("token_weight", token_weight)):
+        check_optional_tensor(extra, name)
+    _check_group(process_group, layout)
+    if weight.dim() != 2:
+        raise ValueError(f"weight must be (classes here, D); got shape {tuple(weight.shape)}")
+    weight, bias, input, process_group, layout = _localize(weight, bias, input, process_group, layout)
+    if process_group is None and dist.is_available() and dist.is_initialized():
+        process_group = dist.group.WORLD
+    if autocast_enabled(input):
+        low = torch.get_autocast_dtype(input.device.type)
+        input, weight, bias = input.to(low), weight.to(low), None if bias is None else bias.to(low)
+    if layout is None:
+        layout = gathered_layout([weight.shape[0]], process_group, input.device)
+    _check(input, weight, target, bias, class_weight, token_weight, layout, process_group)
+    rows, kept = input.reshape(-1, input.shape[-1]), target.reshape(-1)
+    check_targets(kept, options, layout.classes)
+    dtype = accumulation_dtype(input.dtype)
+    with torch.no_grad():
+        terms = row_terms(
+            kept,
+            options,
+            classes=layout.classes,
+            dtype=dtype,
+            class_weight=class_weight,
+            token_weight=None if token_weight is None else token_weight.reshape(-1),
+        )
+    # The same on every process, and for every number of processes that share the layout.
+    chunk = chunk_rows or max(MIN_ROWS, CHUNK_BYTES // (max(layout.sizes) * torch.finfo(dtype).bits // 8))
+    grad = torch.is_grad_enabled()
+    need = tuple(grad and tensor is not None and tensor.requires_grad for tensor in (rows, weight, bias))
+    call = _Call(options, layout, process_group, min(chunk, max(1, len(rows))), need)
+    losses = _Loss.apply(call, terms, rows, weight, bias)
+    return losses.view(target.shape) if reduction == "none" else losses
+
+
+def _check_group(group: Any, layout: VocabLayout | None) -> None:
+    if layout is not None and not isinstance(layout, VocabLayout):
+        raise TypeError(f"layout must be a VocabLayout; got {shown(layout)}; make one with even_layout")
+    if group is not None and not (dist.is_available() and isinstance(group, dist.ProcessGroup)):
+        raise TypeError(f"process_group must be a group of torch.distributed; got {shown(group)}")
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What a call asks for besides its tensors; ``need``: gradients of input, weight, bias."""
+
+    options: Options
+    layout: VocabLayout
+    group: Any
+    chunk_rows: int
+    need: tuple[bool, ...]
+
+
+def _localize(
+    weight: Tensor, bias: Tensor | None, input: Tensor, group: Any, layout: VocabLayout | None
+) -> tuple[Tensor, Tensor | None, Tensor, Any, VocabLayout | None]:
+    """The parts of DTensors that lie here, with the group of their mesh and the layout of their shards."""
+    if not dist.is_available():
+        return weight, bias, input, group, layout
+    from torch.distributed.tensor import DTensor, Replicate, Shard
+
+    if isinstance(input, DTensor):
+        if any(not isinstance(placement, Replicate) for placement in input.placements):
+            raise ValueError(f"input must be replicated, got placements {input.placements}; redistribute it")
+        input = input.to_local(grad_placements=input.placements)
+    if isinstance(bias, DTensor) and not isinstance(weight, DTensor):
+        raise TypeError("bias is a DTensor and weight is not; shard both or neither")
+    if not isinstance(weight, DTensor):
+        return weight, bias, input, group, layout
+    mesh = weight.device_mesh
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is None:
+            continue
+        if not isinstance(tensor, DTensor) or tensor.device_mesh != mesh or tuple(tensor.placements) != (Shard(0),):
+            raise ValueError(
+                f"{name} must be a DTensor in Shard(0) over the one-dimensional mesh of weight, got "
+                f"{getattr(tensor, 'placements', 'a plain tensor')}: redistribute or distribute it"
+            )
+    if group is not None and group is not mesh.get_group():
+        raise ValueError("a DTensor brings the process group of its mesh; leave process_group out")
+    if layout is None:
+        layout = even_layout(weight.shape[0], processes=mesh.size(), rank=mesh.get_local_rank())
+    here = None if bias is None else bias.to_local()  # type: ignore[attr-defined]
+    return weight.to_local(), here, input, mesh.get_group(), layout
+
+
+def _check(
+    input: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    bias: Tensor | None,
+    class_weight: Tensor | None,
+    token_weight: Tensor | None,
+    layout: VocabLayout,
+    group: Any,
+) -> None:
+    if input.dtype not in DTYPES:
+        raise TypeError(f"input must be float32, bfloat16, float16 or float64, got {input.dtype}")
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is not None and tensor.dtype != input.dtype:
+            raise TypeError(f"{name} is {tensor.dtype}, input {input.dtype}; convert one of them, or use autocast")
+    if target.dtype != torch.int64:
+        raise TypeError(f"target must be int64 class indices, got {target.dtype}; use target.long()")
+    if weight.dim() != 2 or input.dim() == 0 or weight.shape[1] != input.shape[-1] or weight.shape[1] == 0:
+        raise ValueError(
+            f"input {tuple(input.shape)} and weight {tuple(weight.shape)} do not fit: want (..., D), (classes here, D)"
+        )
+    if input.device.type not in ("cpu", "cuda"):
+        raise ValueError(f"the loss runs on cpu and cuda, not on {input.device.type}; move the tensors")
+    processes = 1 if group is None else dist.get_world_size(group)
+    rank = 0 if group is None else dist.get_rank(group)
+    if (len(layout.counts), layout.rank) != (processes, rank) or layout.local_classes != weight.shape[0]:
+        raise ValueError(
+            f"the layout has {layout.local_classes} classes on process {layout.rank} of {len(layout.counts)}; here is "
+            f"process {rank} of {processes} with {weight.shape[0]} rows of weight"
+        )
+    for name, tensor, shape in (
+        ("target", target, input.shape[:-1]),
+        ("bias", bias, weight.shape[:1]),
+        ("class_weight", class_weight, (layout.classes,)),
+        ("token_weight", token_weight, target.shape),
+    ):
+        if tensor is not None and tuple(tensor.shape) != tuple(shape):
+            raise ValueError(f"{name} must have shape {tuple(shape)}, got {tuple(tensor.shape)}")
+    for name, tensor in (
+        ("weight", weight),
+        ("target", target),
+        ("bias", bias),
+        ("class_weight", class_weight),
+        ("token_weight", token_weight),
+    ):
+        if tensor is not None and tensor.device != input.device:
+            raise ValueError(f"{name} is on {tensor.device}, input on {input.device}; move one of them")
+    for name, tensor in (("class_weight", class_weight), ("token_weight", token_weight)):
+        if tensor is not None and not tensor.is_floating_point():
+            raise TypeError(f"{name} must be floating point, got {tensor.dtype}")
+        if tensor is not None and tensor.requires_grad and torch.is_grad_enabled():
+            raise ValueError(f"{name} is a constant of the loss; pass {name}.detach()")
+
+
+class _Loss(torch.autograd.Function):
+    """A mean or a sum brings its gradients along; single rows compute them in backward, at weights known by then."""
+
+    @staticmethod
+    def forward(ctx: Any, call: _Call, terms: RowTerms, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        late = call.options.reduction == "none"
+        need = (False,) * 3 if late else call.need
+        losses, *gradients = _run(call, terms, input, weight, bias, terms.scale.expand(len(input)), need)
+        ctx.call, ctx.terms, ctx.gradients = call, terms, gradients
+        ctx.save_for_backward(input, weight, bias)
+        if late:
+            return losses
+        return losses.sum() if terms.divisor is None else losses.sum() / terms.divisor
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Any:
+        call, sources = ctx.call, ctx.saved_tensors
+        with torch.no_grad():
+            if call.options.reduction == "none":
+                x, weight, bias = sources
+                gradients = _run(call, ctx.terms, x, weight, bias, upstream.contiguous(), call.need)[1:]
+            else:
+                x, weight, bias = (None if g is None else g * upstream.to(g.dtype) for g in ctx.gradients)
+                gradients = x, weight, bias
+        return None, None, *differentiable_once(gradients, (*sources, upstream))
+
+
+def _run(
+    call: _Call,
+    terms: RowTerms,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    upstream: Tensor,
+    need: tuple[bool, ...],
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+    """The loss of every row, and the gradients of sum_i upstream_i l_i that are needed."""
+    with torch.autocast(input.device.type, enabled=False):
+        layout, dtype = call.layout, upstream.dtype
+        losses = torch.empty(len(input), dtype=dtype, device=input.device)
+        shards, first = [], 0
+        for index in layout.local:
+            rows = slice(first, first + layout.sizes[index])
+            shards.append(_Shard(call, terms, weight[rows], None if bias is None else bias[rows], index, need))
+            first = rows.stop
+        grad_input = torch.empty_like(input) if need[0] else None
+        for start in range(0, len(input), call.chunk_rows):
+            chunk = slice(start, start + call.chunk_rows)
+            x = input[chunk].contiguous()
+            told = x.new_empty(len(shards), 4, len(x), dtype=dtype)
+            for shard, numbers in zip(shards, told, strict=True):
+                shard.exponentials(x, chunk, numbers)
+            row = _Rows.of(gather_shards(told, layout, call.group), terms, call.options, chunk)
+            losses[chunk] = row.loss
+            if not any(need):
+                continue
+            parts = x.new_empty(len(shards), *x.shape, dtype=dtype)
+            for shard, part in zip(shards, parts, strict=True):
+                shard.add_gradients(x, chunk, row, upstream[chunk], part)
+            if grad_input is not None:
+                grad_input[chunk] = reduce_shards(parts, layout, call.group)
+        made = []
+        for wanted, like, name in ((need[1], weight, "grad_weight"), (need[2], bias, "grad_bias")):
+            found = [getattr(shard, name) for shard in shards]
+            made.append(None if not wanted or like is None else torch.cat([like[:0].to(dtype), *found]).to(like.dtype))
+        return losses, grad_input, made[0], made[1]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What all processes know of a chunk of rows: the loss, the largest logit, the sums of exp(z - largest) over the
+    target and over all other classes, and 2 z_loss lse."""
+
+    loss: Tensor
+    largest: Tensor
+    own: Tensor
+    others: Tensor
+    z_slope: Tensor
+
+    @staticmethod
+    def of(told: Tensor, terms: RowTerms, options: Options, chunk: slice) -> _Rows:
+        """From the numbers (S, 4, rows) of all shards: largest logit, sum, target's logit, smoothing sum."""
+        largest = told[:, 0].amax(dim=0)
+        others = sum_shards(told[:, 1] * torch.exp(told[:, 0] - largest))
+        at_target, smoothing = sum_shards(told[:, 2]), sum_shards(told[:, 3])
+        own = torch.exp(at_target - largest)
+        log_sum = torch.log(own + others)
+        # lse - z_y, without cancellation where the target is the largest logit.
+        relative = torch.where(at_target == largest, torch.log1p(others), log_sum + (largest - at_target))
+        lse = largest + log_sum
+        a, b = terms.lse_coefficient[chunk], terms.target_coefficient[chunk]
+        loss = b * relative + options.z_loss * lse.square()
+        if terms.class_term is not None:
+            loss += (a - b) * lse - smoothing
+        return _Rows(loss * terms.row_weight[chunk], largest, own, others, 2 * options.z_loss * lse)
+
+
+class _Shard:
+    """One shard of classes: its exponentials of the chunk at hand and its gradients so far."""
+
+    def __init__(
+        self, call: _Call, terms: RowTerms, weight: Tensor, bias: Tensor | None, shard: int, need: tuple[bool, ...]
+    ) -> None:
+        self.terms, self.cap, self.need = terms, call.options.logit_softcap, need
+        self.start, self.size = call.layout.starts[shard], call.layout.sizes[shard]
+        self.dtype = terms.scale.dtype
+        self.products = (ChunkProducts if weight.device.type == "cpu" else _CardProducts)(weight, bias, self.dtype)
+        self.term = None if terms.class_term is None else terms.class_term[self.start : self.start + self.size]
+        made: Any = {"dtype": self.dtype, "device": weight.device}
+        self.buffer = torch.empty(call.chunk_rows, self.size, **made)
+        self.cap_slope = torch.empty_like(self.buffer) if self.cap is not None and any(need) else None
+        self.grad_weight = torch.zeros(weight.shape, **made) if need[1] else None
+        self.grad_bias = torch.zeros(self.size, **made) if need[2] else None
+
+    def _targets(self, chunk: slice) -> tuple[Tensor, Tensor]:
+        """The rows of the chunk whose target is here, and where in the flattened logits."""
+        column = self.terms.target[chunk] - self.start
+        rows = torch.nonzero((column >= 0) & (column < self.size))[:, 0]
+        return rows, rows * self.size + column[rows]
+
+    def exponentials(self, x: Tensor, chunk: slice, told: Tensor) -> None:
+        """Fill the buffer with exp(z - largest here), zero at the targets, and ``told`` (4, rows)."""
+        told[0], told[1:] = -math.inf, 0.0
+        if self.size == 0:
+            return
+        z = self.buffer[: len(x)]
+        self.products.logits(x.to(self.dtype) if x.device.type == "cpu" else x, z)
+        if self.cap is not None:
+            z.div_(self.cap).tanh_()
+            if self.cap_slope is not None:
+                torch.mul(z, z, out=self.cap_slope[: len(x)]).neg_().add_(1.0)
+            z.mul_(self.cap)
+        rows, places = self._targets(chunk)
+        flat = z.view(-1)
+        told[2].index_copy_(0, rows, flat[places])
+        if self.term is not None:
+            torch.mv(z, self.term, out=told[3])
+        torch.amax(z, dim=1, out=told[0])
+        # exp2: on the CPU three times as fast as exp, and no slower where it underflows.
+        z.sub_(told[0, :, None]).mul_(LOG2_E).exp2_()
+        flat.index_fill_(0, places, 0.0)
+        torch.sum(z, dim=1, out=told[1])
+        self.largest = told[0]
+
+    def add_gradients(self, x: Tensor, chunk: slice, row: _Rows, upstream: Tensor, part: Tensor) -> None:
+        """Turn the exponentials into slopes, add their products to the gradients, and write the input's to ``part``."""
+        if self.size == 0:
+            part.zero_()
+            return
+        terms, slope = self.terms, self.buffer[: len(x)]
+        scale = upstream * terms.row_weight[chunk]
+        a, b = terms.lse_coefficient[chunk] + row.z_slope, terms.target_coefficient[chunk]
+        total = row.own + row.others
+        slope.mul_((scale * a * torch.exp(self.largest - row.largest) / total)[:, None])
+        at_target = scale * ((a - b) * row.own - b * row.others) / total
+        rows, places = self._targets(chunk)
+        slope.view(-1).index_copy_(0, places, at_target[rows])
+        if self.term is not None:
+            slope.addr_(scale, self.term, alpha=-1)
+        if self.cap_slope is not None:
+            slope.mul_(self.cap_slope[: len(x)])
+        wide = x.to(self.dtype) if x.device.type == "cpu" else x
+        if self.need[0]:
+            self.products.input_gradient(slope, part)
+        if self.grad_weight is not None:
+            self.products.add_weight_gradient(slope, wide, self.grad_weight, first=False)
+        if self.grad_bias is not None:
+            self.grad_bias += slope.sum(dim=0)
+
+
+class _CardProducts:
+    """The three products on a GPU: operands in the dtype of the weight, sums and results in ``dtype``."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
+        self.weight, self.bias, self.wide = weight, bias, weight.dtype == dtype
+
+    def _mm(self, a: Tensor, b: Tensor, out: Tensor) -> None:
+        if self.wide:
+            torch.mm(a, b, out=out)
+        else:
+            out.copy_(torch.mm(a.to(self.weight.dtype), b, out_dtype=out.dtype))
+
+    def logits(self, x: Tensor, out: Tensor) -> None:
+        self._mm(x, self.weight.t(), out)
+        if self.bias is not None:
+            out += self.bias
+
+    def input_gradient(self, gradient: Tensor, out: Tensor) -> None:
+        self._mm(gradient, self.weight, out)
+
+    def add_weight_gradient(self, gradient: Tensor, x: Tensor, out: Tensor, *, first: bool) -> None:
+        if self.wide:
+            out.addmm_(gradient.t(), x)
+        else:
+            out += torch.mm(gradient.to(x.dtype).t(), x, out_dtype=out.dtype)

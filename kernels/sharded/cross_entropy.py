@@ -1,0 +1,280 @@
+"""Cross-entropy of every node against a sparse target, rows and contexts spread over the processes of a group.
+
+    loss = sum_i w_i ( r_i lse_i - sum_j T_ij z_ij ),   z_ij = x_i . c_j,   lse_i = log sum_j exp(z_ij),
+
+the loss of ``graph_cross_entropy`` where process r holds the embedding rows X_r, the contexts C_r and the rows T_r of
+the target. Blocks of contexts go round a ring of the processes twice, the next one on its way while the present one is
+computed with: first for every row's lse, one product of n_r x m x D on every process, then for the gradients.
+
+    untied: logits, A C and A' X, where the gradient of a block travels along and comes home: 4 products in all
+    tied:   a block of rows brings its lse, and as z_ij = z_ji a tile of logits serves both roles; no gradient travels,
+            and (A + A') X is one product: 3 in all
+
+No process holds more than its own rows, two blocks on their way (tied; five untied) and tiles of logits. Plain matrix
+products and elementwise passes on every device: the fused CUDA kernels of ``graph_cross_entropy`` take whole targets.
+
+    target = sharded_target(rows_of_T, tied=True)                      # every process its own rows
+    loss = tied_sharded_graph_cross_entropy(rows_of_X, target)         # the same number everywhere
+    loss.backward()                                                    # the gradient of the rows here
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checks import autocast_enabled, check_choice, check_integer, check_optional_tensor, check_tensor, shown
+from ..once import differentiable_once
+from .ring import RingSum
+from .target import ShardedTarget, SparseBlock
+from .tiles import LN_2, RowSlopes, RowSums, Tiles, add_gradients, add_tied_gradient, tile_side
+
+REDUCTIONS = ("sum", "mean")
+LOW_PRECISION = (torch.bfloat16, torch.float16)
+
+
+def sharded_graph_cross_entropy(
+    embedding: Tensor,
+    context: Tensor,
+    target: ShardedTarget,
+    *,
+    row_weight: Tensor | None = None,
+    reduction: str = "sum",
+    tile: int | None = None,
+) -> Tensor:
+    """The loss above over the rows of all processes, the same on each: its sum, or its mean (divided by sum_i w_i).
+
+    ``embedding`` (n_r, D) and ``context`` (m_r, D), the rows here, float32, float64, bfloat16 or float16; blocks travel
+    in that dtype. ``target`` from ``sharded_target(tied=False)``, float32 (float64 for float64 embeddings), which is
+    also the dtype of the loss and of every sum; ``row_weight`` w (n_r,) in it, constant, ones when None. ``tile``: rows
+    and columns of the logits at hand, by device when None. Shards may differ in size and be empty. Rows of an empty
+    target have loss and gradients of zero. Under autocast embedding and context are cast as for a linear layer.
+
+    Differentiable in the rows here, once; call backward on every process, with the same upstream gradient. The same
+    world gives the same bits every time. Every process must call; gradients are computed with the loss, where the
+    embedding or the context requires them.
+
+    Raises, on every process alike, TypeError for tensors of dtypes or devices that do not go together and ValueError
+    for shapes that do not fit, for an unknown reduction, and for processes that differ in dtype, width, reduction, in
+    whether there are row weights or in what requires gradients.
+    """
+    return _loss(_Arguments(embedding, context, target, row_weight, reduction, tile))
+
+
+def tied_sharded_graph_cross_entropy(
+    embedding: Tensor,
+    target: ShardedTarget,
+    *,
+    row_weight: Tensor | None = None,
+    reduction: str = "sum",
+    tile: int | None = None,
+) -> Tensor:
+    """The same with the embedding as its own context, for a ``target`` made with ``tied=True``; 3 products for 4."""
+    return _loss(_Arguments(embedding, None, target, row_weight, reduction, tile))
+
+
+@dataclass(frozen=True)
+class ShardedLoss:
+    """``total``: sum_i w_i loss_i over all processes; ``weight``: sum_i w_i over all, both float64; ``embedding``,
+    ``context``: the gradients of the total for the rows here that were asked for, in the dtype of the target."""
+
+    total: Tensor
+    weight: Tensor
+    embedding: Tensor | None
+    context: Tensor | None
+
+
+def sharded_loss(
+    embedding: Tensor,
+    context: Tensor | None,
+    target: ShardedTarget,
+    row_weight: Tensor | None = None,
+    *,
+    need: tuple[bool, bool],
+    tile: int | None = None,
+) -> ShardedLoss:
+    """Loss and the gradients that ``need`` names (embedding, context) without autograd and without a check of what it
+    is given; tied where ``context`` is None, whose one gradient is the embedding's."""
+    ring, dtype = target.ring, target.dtype
+    x, own = embedding.detach().to(dtype), (embedding if context is None else context).detach()
+    tiles = Tiles(x, target.pivot, tile or tile_side(x), max(target.column_sizes))
+    grad = torch.zeros_like(x) if need[0] else None
+    sums, others = _row_sums(tiles, own, target, row_weight, grad)
+    relative = sums.relative()
+    loss = target.row_sum * (relative + target.rest_share * sums.at_pivot * LN_2) - others
+    weight = torch.ones_like(loss) if row_weight is None else row_weight
+    # Added up in rank order, which an all-reduce would leave open.
+    total, divisor = ring.gather(torch.stack([(loss.double() * weight).sum(), weight.double().sum()])).sum(dim=0)
+    found = None
+    if any(need):
+        mass = weight * target.row_sum
+        slopes = RowSlopes.of(relative, sums.at_pivot, mass, target.pivot_share, target.rest_share)
+        if context is None:
+            assert grad is not None
+            _tied_gradient(tiles, slopes, own, target, row_weight, grad)
+        else:
+            found = _gradients(tiles, slopes, own, target, row_weight, grad, need_context=need[1])
+    return ShardedLoss(total, divisor, grad, found)
+
+
+# In functions of their own, whose last block and products are gone when the next pass begins.
+
+
+def _row_sums(
+    tiles: Tiles, own: Tensor, target: ShardedTarget, row_weight: Tensor | None, grad: Tensor | None
+) -> tuple[RowSums, Tensor]:
+    """The sums over all contexts, and x_i . (U C)_i, U the target without its pivots; grad -= diag(w) U C."""
+    sums, others = RowSums(tiles), tiles.x.new_zeros(len(tiles.x))
+    for owner, (block,) in target.ring.blocks([own], target.column_sizes):
+        c = block.to(tiles.x.dtype)
+        sums.add(c, target.column_starts[owner])
+        _add_others(others, tiles.x, target.forward[owner], c, row_weight, grad)
+    return sums, others
+
+
+def _add_others(
+    others: Tensor, x: Tensor, entries: SparseBlock, c: Tensor, row_weight: Tensor | None, grad: Tensor | None
+) -> None:
+    for rows, product in entries.products(c):
+        # As a batch of products: vecdot makes x * product first.
+        others[rows] += torch.bmm(x[rows, None], product[:, :, None])[:, 0, 0]
+        if grad is not None:
+            grad.index_add_(0, rows, product if row_weight is None else product * row_weight[rows, None], alpha=-1)
+
+
+def _tied_gradient(
+    tiles: Tiles, slopes: RowSlopes, own: Tensor, target: ShardedTarget, row_weight: Tensor | None, grad: Tensor
+) -> None:
+    """grad += (A + A') X - U' diag(w) X, for the rows here."""
+    starts = target.column_starts
+    numbers = [slopes.offset, slopes.slope, *([] if row_weight is None else [row_weight])]
+    brought = [own, torch.stack(numbers, dim=1), target.pivot]
+    for owner, (block, row_numbers, pivot) in target.ring.blocks(brought, target.row_sizes):
+        v = block.to(grad.dtype)
+        offset, slope, *weight = row_numbers.unbind(1)
+        place = starts[owner], starts[target.ring.rank]
+        add_tied_gradient(tiles, slopes, v, RowSlopes(offset, slope), pivot, place, grad)
+        target.backward[owner].subtract(grad, v, *weight)
+
+
+def _gradients(
+    tiles: Tiles,
+    slopes: RowSlopes,
+    own: Tensor,
+    target: ShardedTarget,
+    row_weight: Tensor | None,
+    grad: Tensor | None,
+    *,
+    need_context: bool,
+) -> Tensor | None:
+    """grad += A C for the rows here; A' X - U' diag(w) X for the contexts here, if they need it."""
+    total = RingSum(target.ring, target.column_sizes, own.shape[1], tiles.x) if need_context else None
+    for owner, (block,) in target.ring.blocks([own], target.column_sizes):
+        part = None if total is None else total.part(owner)
+        add_gradients(tiles, slopes, block.to(tiles.x.dtype), target.column_starts[owner], grad, part)
+        if total is not None and part is not None:
+            target.backward[owner].subtract(part, tiles.x, row_weight)
+            total.add(owner, part)
+    return None if total is None else total.home()
+
+
+@dataclass(frozen=True)
+class _Arguments:
+    """A call; ``context`` is None in a tied one."""
+
+    embedding: Tensor
+    context: Tensor | None
+    target: ShardedTarget
+    row_weight: Tensor | None
+    reduction: str
+    tile: int | None
+
+    def need(self) -> tuple[bool, bool]:
+        grad, context = torch.is_grad_enabled(), self.context
+        return grad and self.embedding.requires_grad, grad and context is not None and context.requires_grad
+
+    def check(self) -> dict[str, Any]:
+        """What all processes have to agree on. Raises for arguments that do not go together here."""
+        x, target = self.embedding, self.target
+        if not check_tensor(x, "embedding").is_floating_point() or x.dim() != 2:
+            raise TypeError(f"embedding must be floating point of shape (rows here, D); got {shown(x)}")
+        check_optional_tensor(self.context, "context")
+        check_optional_tensor(self.row_weight, "row_weight")
+        check_choice(self.reduction, "reduction", REDUCTIONS)
+        if self.tile is not None:
+            check_integer(self.tile, "tile", 1)
+        tied = self.context is None
+        if target.tied != tied:
+            raise ValueError(f"the target was made with tied={target.tied}; make one with sharded_target(tied={tied})")
+        sums = torch.float32 if x.dtype in LOW_PRECISION else x.dtype
+        width = x.shape[1]
+        for name, tensor, dtype, shape in (
+            ("target", target.row_sum, sums, (len(x),)),
+            ("embedding", x, x.dtype, (target.rows, width)),
+            ("context", self.context, x.dtype, (target.columns, width)),
+            ("row_weight", self.row_weight, sums, (target.rows,)),
+        ):
+            if tensor is None:
+                continue
+            if tensor.dtype != dtype or tensor.device != x.device:
+                raise TypeError(
+                    f"{name} is {tensor.dtype} on {tensor.device}; embedding, {x.dtype} on {x.device}, wants {dtype} "
+                    "there: convert one of them"
+                )
+            if tuple(tensor.shape) != shape:
+                raise ValueError(f"{name} has shape {tuple(tensor.shape)}; want {shape}: rows here as in the target")
+        w = self.row_weight
+        if w is not None and (w.requires_grad or not bool((w.isfinite() & (w >= 0)).all())):
+            raise ValueError("row_weight must be finite, not negative and constant; pass row_weight.detach()")
+        named = [name for name, needed in zip(("embedding", "context"), self.need(), strict=True) if needed]
+        return {
+            "dtype": str(x.dtype),
+            "width": width,
+            "reduction": self.reduction,
+            "kind of loss": "tied" if tied else "untied",
+            "row weights": "none" if w is None else "some",
+            "gradients required": " and ".join(named) or "none",
+        }
+
+
+def _loss(given: _Arguments) -> Tensor:
+    target = given.target
+    if not isinstance(target, ShardedTarget):  # without one there is nobody to tell
+        raise TypeError(f"target must be a ShardedTarget, got a {type(target).__name__}; make it with sharded_target")
+    if isinstance(given.embedding, Tensor) and autocast_enabled(given.embedding):
+        low = torch.get_autocast_dtype(given.embedding.device.type)
+        context = given.context.to(low) if isinstance(given.context, Tensor) else given.context
+        given = replace(given, embedding=given.embedding.to(low), context=context)
+    facts, error = {}, None
+    try:
+        facts = given.check()
+    except (TypeError, ValueError) as found:
+        error = found
+    target.ring.agree(facts, error, target.device, same=tuple(facts))
+    total, divisor = _Loss.apply(given, given.need(), given.embedding, given.context)
+    return total if given.reduction == "sum" else total / divisor
+
+
+class _Loss(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, given: _Arguments, need: tuple[bool, bool], embedding: Tensor, context: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        with torch.autocast(embedding.device.type, enabled=False):
+            found = sharded_loss(embedding, context, given.target, given.row_weight, need=need, tile=given.tile)
+        ctx.set_materialize_grads(False)
+        divisor = found.weight.to(given.target.dtype)
+        ctx.mark_non_differentiable(divisor)
+        ctx.save_for_backward(found.embedding, found.context, embedding, context)
+        return found.total.to(given.target.dtype), divisor
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> Any:
+        *kept, embedding, context = ctx.saved_tensors
+        if upstream is None:
+            return None, None, None, None
+        made = tuple(None if grad is None else (grad * upstream).to(embedding.dtype) for grad in kept)
+        return None, None, *differentiable_once(made, (embedding, context, upstream))

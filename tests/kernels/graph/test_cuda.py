@@ -1,0 +1,134 @@
+"""Softmax averages of a graph, and the small kernels beside the products, in Triton's interpreter against float64."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from interpreted import INTERPRETED, run_interpreted
+from linear_cases import relative_error
+
+if not INTERPRETED:
+
+    @pytest.mark.triton
+    def test_in_the_interpreter() -> None:
+        run_interpreted(__file__)
+
+else:
+    from fiedler.kernels.gpu.row_sum import row_sum
+    from fiedler.kernels.gpu.target import combine_rows, scatter_rows, sort_targets, target_logit
+    from fiedler.kernels.graph import cuda as graph_triton
+    from fiedler.kernels.graph.cuda import softmax_average, softmax_lse, softmax_transpose_average, tied_softmax_average
+
+    TOLERANCE = {torch.float32: 5e-6, torch.float16: 3e-3}
+
+    def normal(*shape: int, seed: int = 0, size: float = 1.0) -> Tensor:
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * size
+
+    def probabilities(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+        z = x.double() @ c.double().T
+        z = z if bias is None else z + bias.double()
+        lse = torch.logsumexp(z, 1)
+        return torch.exp(z - lse[:, None]), lse
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+    @pytest.mark.parametrize("biased", [False, True])
+    @pytest.mark.parametrize(("n", "m", "width"), [(70, 150, 16), (5, 33, 50), (1, 1, 1), (130, 20, 128)])
+    def test_averages(n: int, m: int, width: int, biased: bool, dtype: torch.dtype) -> None:
+        x, c = normal(n, width).to(dtype), normal(m, width, seed=1).to(dtype)
+        bias = normal(m, seed=2).to(dtype) if biased else None
+        weight = normal(n, seed=3)
+        weight[0] = 0.0
+        p, lse = probabilities(x, c, bias)
+        got_lse, average = softmax_average(x, c, bias)
+        assert relative_error(got_lse, lse) < TOLERANCE[dtype]
+        assert relative_error(average, p @ c.double()) < TOLERANCE[dtype]
+        assert torch.equal(softmax_lse(x, c, bias), got_lse)
+        back, columns = softmax_transpose_average(x, c, bias, got_lse, weight)
+        spread = p * weight.double()[:, None]
+        assert relative_error(back, spread.T @ x.double()) < TOLERANCE[dtype]
+        assert relative_error(columns, spread.sum(0)) < TOLERANCE[dtype]
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+    @pytest.mark.parametrize("biased", [False, True])
+    @pytest.mark.parametrize(("n", "width"), [(150, 16), (33, 50), (1, 4)])
+    def test_tied_average(n: int, width: int, biased: bool, dtype: torch.dtype) -> None:
+        x, weight = normal(n, width, size=0.7).to(dtype), normal(n, seed=3).abs() + 0.1
+        bias = normal(n, seed=2).to(dtype) if biased else None
+        p, _ = probabilities(x, x, bias)
+        spread = p * weight.double()[:, None]
+        average, columns = tied_softmax_average(x, bias, softmax_lse(x, x, bias), weight)
+        assert relative_error(average, (spread + spread.T) @ x.double()) < TOLERANCE[dtype]
+        assert relative_error(columns, spread.sum(0)) < TOLERANCE[dtype]
+
+    @pytest.mark.parametrize("biased", [False, True])
+    def test_wide_embeddings_take_blocks_of_rows(biased: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Beyond the flash form's width; blocks of three rows."""
+        n, width = 10, 300
+        monkeypatch.setattr(graph_triton, "BLOCK_BYTES", 3 * n * 4)
+        x, weight = normal(n, width, size=0.1), normal(n, seed=3)
+        bias = normal(n, seed=2) if biased else None
+        p, lse = probabilities(x, x, bias)
+        spread = p * weight.double()[:, None]
+        got_lse, average = softmax_average(x, x, bias)
+        assert relative_error(got_lse, lse) < TOLERANCE[torch.float32]
+        assert relative_error(average, p @ x.double()) < TOLERANCE[torch.float32]
+        back, columns = softmax_transpose_average(x, x, bias, got_lse, weight)
+        assert relative_error(back, spread.T @ x.double()) < TOLERANCE[torch.float32]
+        assert relative_error(columns, spread.sum(0)) < TOLERANCE[torch.float32]
+        tied, columns = tied_softmax_average(x, bias, got_lse, weight)
+        assert relative_error(tied, (spread + spread.T) @ x.double()) < TOLERANCE[torch.float32]
+        assert relative_error(columns, spread.sum(0)) < TOLERANCE[torch.float32]
+
+    def test_large_logits() -> None:
+        """Logits of several hundred, whose exponentials overflow, and rows that see one class only."""
+        x, c = normal(40, 16, size=8.0), normal(50, 16, seed=1, size=8.0)
+        p, lse = probabilities(x, c, None)
+        assert float(lse.max()) > 500
+        got_lse, average = softmax_average(x, c, None)
+        # Logits of 1,000 are themselves rounded to 1e-4 in fp32, and so are the probabilities.
+        assert relative_error(got_lse, lse) < 1e-6
+        assert relative_error(average, p @ c.double()) < 5e-4
+        back = softmax_transpose_average(x, c, None, got_lse, torch.ones(40))[0]
+        assert relative_error(back, p.T @ x.double()) < 5e-4
+
+    def test_refusals() -> None:
+        x, c = torch.zeros(3, 4), torch.zeros(5, 4)
+        with pytest.raises(TypeError, match="float64"):
+            softmax_average(x.double(), c.double(), None)
+        with pytest.raises(ValueError, match="do not fit"):
+            softmax_average(x, torch.zeros(5, 3), None)
+        with pytest.raises(ValueError, match="bias"):
+            softmax_average(x, c, torch.zeros(4))
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+    def test_row_sum(dtype: torch.dtype) -> None:
+        matrix, factor = normal(300, 70).to(dtype), normal(300, seed=1)
+        assert relative_error(row_sum(matrix, factor), factor.double() @ matrix.double()) < 2e-6
+        assert relative_error(row_sum(matrix), matrix.double().sum(0)) < 2e-6
+
+    def test_target_logit_and_combination() -> None:
+        x, w, bias = normal(9, 40), normal(12, 40, seed=1), normal(12, seed=2)
+        target = torch.tensor([0, 3, 3, 11, 5, 0, 0, 2, 3])
+        out = torch.empty(9)
+        target_logit(x, w, bias, target, out, cap=1.5).run()
+        exact = (x.double() * w[target].double()).sum(1) + bias[target].double()
+        assert relative_error(out, 1.5 * torch.tanh(exact / 1.5)) < 2e-6
+        alpha, beta, g, vector = normal(9, seed=3), normal(9, seed=4), normal(9, seed=5), normal(40, seed=6)
+        combined = torch.empty(9, 40)
+        factor = torch.tensor(0.5)
+        combine_rows(combined, x, alpha, w, target, beta, row_factor=g, vector=vector, factor=factor).run()
+        want = alpha[:, None] * x.double() + beta[:, None] * w[target].double() - torch.outer(g, vector).double()
+        assert relative_error(combined, 0.5 * want) < 2e-6
+
+    def test_scatter_sums_each_class_once() -> None:
+        """Classes with no row, one row, and more rows than one step takes."""
+        target = torch.cat([torch.full((40,), 3), torch.tensor([0, 5, 3, 5])])
+        x, beta = normal(44, 300), normal(44, seed=1)
+        weight, bias = torch.ones(7, 300), torch.ones(7)
+        want_weight = torch.ones(7, 300, dtype=torch.float64).index_add_(0, target, x.double() * beta.double()[:, None])
+        want_bias = torch.ones(7, dtype=torch.float64).index_add_(0, target, beta.double())
+        scatter_rows(weight, bias, x, beta, *sort_targets(target)).run()
+        assert relative_error(weight, want_weight) < 2e-6
+        assert relative_error(bias, want_bias) < 2e-6

@@ -1,0 +1,18 @@
+"""What training converges to on any graph, by a dense solver, with a certificate: tied, untied, and maximum margin."""
+
+from .certificate import Certificate
+from .max_margin import MaxMarginLogits, untied_max_margin
+from .tied import TiedOptimum, centre_gram, centre_rows, tied_optimum
+from .untied import UntiedOptimum, untied_optimum
+
+__all__ = [
+    "Certificate",
+    "MaxMarginLogits",
+    "TiedOptimum",
+    "UntiedOptimum",
+    "centre_gram",
+    "centre_rows",
+    "tied_optimum",
+    "untied_max_margin",
+    "untied_optimum",
+]

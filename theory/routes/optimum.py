@@ -1,0 +1,194 @@
+"""The optimum of Node2Vec on a graph of any size, by the cheapest route that is exact.
+
+In this order: a closed form (theory.closed_forms), the blocks of the graph's symmetry (theory.reduced_optimum and
+theory.reduced_untied), the dense solver (theory.optimum, theory.untied). Each answers with a certificate; ``method``
+says which it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..checks import Array, brief, check_flag
+from ..closed_forms.form import ClosedForm
+from ..closed_forms.tied import closed_form_optimum
+from ..graphs.graph import Graph
+from ..optimum.certificate import Certificate
+from ..optimum.tied import OPTIMUM_LIMIT, TiedOptimum, tied_optimum
+from ..optimum.untied import UntiedOptimum, untied_optimum
+from ..symmetry.of_graph import Symmetry, graph_symmetry
+from ..symmetry.optimum import UNKNOWNS_LIMIT, ReducedOptimum, reduced_tied_optimum
+from ..symmetry.untied import ReducedUntiedOptimum, reduced_untied_optimum, untied_unknowns
+from ..targets.one_hop import one_hop_sparse, one_hop_target
+
+SYMMETRY_PAYS = 0.25  # colours per pair of nodes above which the blocks are hardly smaller than the whole matrix
+
+
+@dataclass(frozen=True, eq=False)
+class GraphOptimum:
+    """What every route answers.
+
+    ``eigenvalues`` (k,) with ``multiplicities`` (k,), descending: non-zero eigenvalues of the centred Gram matrix
+    (tied) or singular values of the logits (untied; empty where they diverge). ``loss_per_node`` without weight decay;
+    an infimum where it is not ``attained``. ``diverging``: directions along which K grows without bound. ``detail``:
+    the route's own result.
+    """
+
+    tied: bool
+    loss_per_node: float
+    weight_decay: float
+    attained: bool
+    eigenvalues: Array
+    multiplicities: NDArray[np.int64]
+    diverging: int
+    certificate: Certificate
+    method: str
+    detail: ClosedForm | ReducedOptimum | ReducedUntiedOptimum | TiedOptimum | UntiedOptimum
+
+    @property
+    def rank(self) -> int:
+        """Rank of the centred Gram matrix (untied: of the logits)."""
+        return int(self.multiplicities.sum())
+
+
+def graph_optimum(
+    graph: Graph,
+    *,
+    tied: bool = True,
+    weight_decay: float = 0.0,
+    self_edges: bool = False,
+    label_smoothing: float = 0.0,
+) -> GraphOptimum:
+    """The certified optimum for the one-hop target of ``graph``, row weights one.
+
+    Raises ValueError for a bad option, an isolated node without self-edges, or a graph of more than OPTIMUM_LIMIT nodes
+    with neither closed form nor enough symmetry; RuntimeError when no certified optimum is found.
+    """
+    check_flag(tied, "tied")
+    one_hop_sparse(graph, self_edges=self_edges)  # the error for isolated nodes, which names them
+    known = closed_form_optimum(
+        graph, tied=tied, weight_decay=weight_decay, self_edges=self_edges, label_smoothing=label_smoothing
+    )
+    if known is not None:
+        return _from_closed_form(known)
+    symmetry = useful_symmetry(graph)
+    if symmetry is not None:
+        target = symmetry.target(self_edges=self_edges, label_smoothing=label_smoothing)
+        if not tied and (weight_decay == 0 or untied_unknowns(symmetry.algebra) <= UNKNOWNS_LIMIT):
+            found = reduced_untied_optimum(symmetry.algebra, target, weight_decay=weight_decay)
+            return _from_untied_blocks(found, symmetry)
+        if tied and (weight_decay > 0 or label_smoothing > 0 or graph.component_count == 1):
+            return _from_blocks(reduced_tied_optimum(symmetry.algebra, target, weight_decay=weight_decay), symmetry)
+    if graph.n > OPTIMUM_LIMIT:
+        raise ValueError(
+            f"{brief(graph.name)} has {graph.n} nodes, no closed form and too little symmetry, and the dense optimum "
+            f"handles up to {OPTIMUM_LIMIT}; use a smaller graph"
+        )
+    target = one_hop_target(graph, self_edges=self_edges, label_smoothing=label_smoothing)
+    return target_optimum(target, tied=tied, weight_decay=weight_decay)
+
+
+def target_optimum(
+    target: ArrayLike, *, tied: bool = True, weight_decay: float = 0.0, row_weight: ArrayLike | None = None
+) -> GraphOptimum:
+    """The certified optimum for any row-stochastic ``target`` (n, n) and row weights (n,), ones when None, by the dense
+    route, in the same form; ``loss_per_node`` is L / sum_i w_i.
+
+    Raises as ``tied_optimum`` and ``untied_optimum``.
+    """
+    if check_flag(tied, "tied"):
+        return _from_dense(tied_optimum(target, weight_decay=weight_decay, row_weight=row_weight))
+    return _from_untied(untied_optimum(target, weight_decay=weight_decay, row_weight=row_weight))
+
+
+def useful_symmetry(graph: Graph) -> Symmetry | None:
+    """The graph's symmetry where its blocks are much smaller than the whole matrix, else None."""
+    symmetry = graph_symmetry(graph)
+    if symmetry is None:
+        return None
+    unknowns = sum(d * (d + 1) // 2 for d in symmetry.algebra.dimensions)
+    small = symmetry.algebra.colours <= SYMMETRY_PAYS * float(graph.n) ** 2
+    return symmetry if small and unknowns <= UNKNOWNS_LIMIT else None
+
+
+def _from_closed_form(found: ClosedForm) -> GraphOptimum:
+    # With S <= (l + e) I and |S - l I| <= s on K, convexity bounds what any K' of the same trace could still gain.
+    trace = float(found.eigenvalues @ found.multiplicities)
+    gap = (max(found.excess, 0.0) + found.stationarity) * trace
+    return GraphOptimum(
+        found.tied,
+        found.loss_per_node,
+        found.weight_decay,
+        found.attained,
+        found.eigenvalues,
+        found.multiplicities,
+        0,
+        Certificate(found.max_violation, gap),
+        f"closed form ({found.family})",
+        found,
+    )
+
+
+def _from_blocks(found: ReducedOptimum, symmetry: Symmetry) -> GraphOptimum:
+    return GraphOptimum(
+        True,
+        found.loss_per_node,
+        found.weight_decay,
+        found.attained,
+        found.eigenvalues,
+        found.multiplicities,
+        0,
+        found.certificate,
+        f"{found.method}: {symmetry.method}",
+        found,
+    )
+
+
+def _from_untied_blocks(found: ReducedUntiedOptimum, symmetry: Symmetry) -> GraphOptimum:
+    return GraphOptimum(
+        False,
+        found.loss_per_node,
+        found.weight_decay,
+        found.attained,
+        found.singular_values,
+        found.multiplicities,
+        0,
+        found.certificate,
+        f"{found.method}: {symmetry.method}",
+        found,
+    )
+
+
+def _from_dense(found: TiedOptimum) -> GraphOptimum:
+    values = found.eigenvalues
+    return GraphOptimum(
+        True,
+        found.loss_per_node,
+        found.weight_decay,
+        found.attained,
+        values,
+        np.ones(len(values), dtype=np.int64),
+        found.diverging,
+        found.certificate,
+        found.method,
+        found,
+    )
+
+
+def _from_untied(found: UntiedOptimum) -> GraphOptimum:
+    values = found.singular_values
+    return GraphOptimum(
+        False,
+        found.loss_per_node,
+        found.weight_decay,
+        found.attained,
+        values,
+        np.ones(len(values), dtype=np.int64),
+        0,
+        found.certificate,
+        found.method,
+        found,
+    )
