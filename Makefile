@@ -56,7 +56,7 @@ browser: install
 # Strict: a broken link, anchor or image is an error; site_links.py looks at the built pages as well.
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-	$(BIN)/python tests/site_links.py site
+	$(BIN)/python tests/support/site_links.py site
 
 docs-test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -m docs --durations=15 -n $(JOBS)

@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from interleave import interleave, row, write_results
 from threadpoolctl import threadpool_limits
 
-from fiedler.sims.node2vec import Node2VecSettings, initial_embedding, train_node2vec
+from fiedler.sims.models.node2vec import Node2VecSettings, initial_embedding, train_node2vec
 from fiedler.theory import one_hop_target, parse, tied_flow
+from interleave import interleave, row, write_results
 
 GRAPHS = ("cycle:15", "path-star:4x5", "karate")
 ROUNDS = 5

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from interleave import interleave, row, write_results
 from torch import Tensor
 
 from fiedler.kernels import csr_target, graph_cross_entropy
 from fiedler.kernels.graph.tied_cross_entropy import tied_graph_cross_entropy
+from interleave import interleave, row, write_results
 
 NODES = (500, 1000, 2000, 4000, 8000)
 WIDTHS = (16, 64, 128)

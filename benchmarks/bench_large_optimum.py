@@ -8,10 +8,10 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from interleave import write_results
 from scipy.linalg import eigh
 
 from fiedler.theory import as_graph, one_hop_target, tied_optimum
+from interleave import write_results
 
 SIZES = (300, 1000)  # 2,000 nodes take about five minutes on two cores
 DECAY = 0.01

@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from interleave import interleave, ratios, row, write_results
 from torch import Tensor
 
 from fiedler.kernels.linear.cross_entropy import linear_cross_entropy, linear_cross_entropy_plan
+from interleave import interleave, ratios, row, write_results
 
 SHAPES = (  # N, D, V, rounds
     (1024, 256, 32_000, 3),

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from interleave import interleave, row, write_results
 from threadpoolctl import threadpool_limits
 
-from fiedler.sims.node2vec import Node2VecSettings, initial_embedding, train_node2vec
+from fiedler.sims.models.node2vec import Node2VecSettings, initial_embedding, train_node2vec
 from fiedler.theory import Graph, one_hop_target, parse
+from interleave import interleave, row, write_results
 
 STEPS = 10_000
 ROUNDS = 7

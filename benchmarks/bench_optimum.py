@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from interleave import interleave, row, write_results
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 from threadpoolctl import threadpool_limits
 
 from fiedler.theory import one_hop_target, parse, tied_optimum
+from interleave import interleave, row, write_results
 
 CASES = (("cycle:15", 0.0), ("path-star:4x5", 0.0), ("karate", 0.0), ("karate", 0.01), ("les-miserables", 0.01))
 ROUNDS = 3

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 import pytest
-from interleave import interleave, row, write_results
 
 import pages
 from fiedler.sims.page import parts_of, write_page
 from fiedler.sims.page.positions import motions
 from fiedler.sims.page.views import TaskView, read_comparison, read_run
+from interleave import interleave, row, write_results
 
 ROUNDS = 7
 ARGUMENTS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

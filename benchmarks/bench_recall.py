@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from interleave import interleave, row, write_results
 from torch.nn import functional
 
-from fiedler.sims.neural import one_thread
-from fiedler.sims.recall_settings import RecallSettings
-from fiedler.sims.recall_training import RecallTraining
+from fiedler.sims.models.torch_state import one_thread
+from fiedler.sims.recall.settings import RecallSettings
+from fiedler.sims.recall.training import RecallTraining
+from interleave import interleave, row, write_results
 
 ROUNDS, STEPS = 7, 4
 SIZES = ((200, 4, 128), (1000, 4, 128), (4000, 2, 128))  # subjects, relations, width

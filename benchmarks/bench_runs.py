@@ -7,12 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from interleave import interleave, row, write_results
-
-from fiedler.sims.models import get_model
-from fiedler.sims.tasks import Task
-from fiedler.sims.train import run_seeds
+from fiedler.sims.models.registry import get_model
+from fiedler.sims.runs.engine import run_seeds
+from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
+from interleave import interleave, row, write_results
 
 ROUNDS = 5
 CASES = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from interleave import interleave, row, write_results
-
-from fiedler.sims.models import get_model
-from fiedler.sims.neural import NeuralTraining, one_thread
-from fiedler.sims.tasks import Task
+from fiedler.sims.models.neural import NeuralTraining
+from fiedler.sims.models.registry import get_model
+from fiedler.sims.models.torch_state import one_thread
+from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
+from interleave import interleave, row, write_results
 
 ROUNDS, STEPS, SEEDS = 7, 60, 16
 WORDS = (

@@ -12,13 +12,13 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from interleave import interleave, row, write_results
 from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import eigsh
 from scipy.spatial import Delaunay
 from threadpoolctl import threadpool_limits
 
 from fiedler.theory import Graph, as_graph, laplacian, laplacian_eigenpairs, parse
+from interleave import interleave, row, write_results
 
 try:
     from sklearn.manifold import spectral_embedding

@@ -10,11 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from fiedler.sims.sweep.plan import SweepPlan, plan_sweep
+from fiedler.sims.sweep.point import Outcome, run_point
+from fiedler.sims.sweep.run import run_sweep
 from interleave import write_results
-
-from fiedler.sims.sweep import run_sweep
-from fiedler.sims.sweep_file import SweepPlan, plan_sweep
-from fiedler.sims.sweep_point import Outcome, run_point
 
 POINTS, PROCESSES, SECONDS, ROUNDS = 64, 2, 1.0, 2
 TRIAL_STEPS = 20_000

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from interleave import Timing, interleave, row, write_results
 from threadpoolctl import threadpool_limits
 
 from fiedler.theory import graph_flow, graph_optimum, parse, target_flow, target_optimum
 from fiedler.theory.targets.one_hop import one_hop_target
+from interleave import Timing, interleave, row, write_results
 
 # Word, weight decay, tied, rounds, whether the dense route is run beside it.
 OPTIMA: tuple[tuple[str, float, bool, int, bool], ...] = (

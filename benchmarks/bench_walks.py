@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from interleave import interleave, row, write_results
 from threadpoolctl import threadpool_limits
 
 from fiedler.theory import node2vec_target, parse, second_order_chain
 from fiedler.theory.targets.walks import SecondOrderChain
+from interleave import interleave, row, write_results
 
 P, Q, WINDOW, LENGTH, WALKS = 0.5, 2.0, 5, 80, 200
 GRAPHS = ("cycle:15", "karate", "les-miserables", "grid:30x30")

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fiedler.sims.jsonio import to_json
-from fiedler.sims.rundir import RunDir
+from fiedler.sims.disk.jsonio import to_json
+from fiedler.sims.runs.folder import RunDir
 
 RESULTS = Path(__file__).parent / "results" / "recall.json"
 LEFT_OUT = ("curve",)  # thousands of lines; the run folders have them

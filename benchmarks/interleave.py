@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fiedler.sims.environment import describe_environment
+from fiedler.sims.runs.environment import describe_environment
 
 RESULTS = Path(__file__).parent / "results"
 

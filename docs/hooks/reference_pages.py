@@ -1,7 +1,8 @@
-"""The reference pages, made when the site is built: public names by concept, and every command with its options.
+"""The reference pages, made when the site is built: public names by room, and every command with its options.
 
-``THEORY`` says which page a file of theory/ is on (title, first line, files); a file of a public name that is on none
-is an error. On every other page, `name` in code font links to the entry of that public name.
+A room's ``__init__`` is its page: the docstring its text, the names it imports its entries. A room of theory has a page
+of its own, those of kernels and of sims share one. On every other page, `name` in code font links to the entry of that
+public name.
 """
 
 from __future__ import annotations
@@ -13,101 +14,37 @@ from typing import Any
 
 from mkdocs.structure.files import File
 
-THEORY = {
-    "graphs": (
-        "Graphs and targets",
-        "What is trained on: graphs from words, files and NetworkX, and the distribution each node predicts.",
-        "graphs words readers targets walks directions checked_loss",
-    ),
-    "spectra": (
-        "Spectra",
-        "Laplacians, their eigenspaces, and eigenpairs of which none is missing.",
-        "laplacian spectra eigensolver inertia",
-    ),
-    "optima": (
-        "Optima",
-        "What training converges to, with certificates; by closed form, by symmetry, or by a dense solver.",
-        "graph_optimum optimum untied max_margin certificate closed_forms closed_forms_base "
-        "closed_forms_multipartite closed_forms_untied_cycle decay_thresholds symmetry coherent "
-        "block_algebra reduced_optimum reduced_untied",
-    ),
-    "flows": (
-        "Flows",
-        "How it gets there: the exact gradient flow, its early phase, plain gradient descent, one-layer nets.",
-        "graph_flow flow trajectory starts flow_path flow_integrator flow_equations cayley_flow "
-        "reduced_flow descent linearized growth mode_times one_layer",
-    ),
-    "width": (
-        "Finite width",
-        "How runs of finite width scatter around the limit.",
-        "finite_width tangent",
-    ),
-    "alignment": (
-        "Measures of alignment",
-        "How near an embedding is to a predicted geometry.",
-        "alignment",
-    ),
-    "rivals": (
-        "Rival predictions",
-        "What other theories predict for the same graph.",
-        "rivals",
-    ),
-    "facts": (
-        "Factual recall",
-        "Constructions that hold facts in embeddings, and what any memory of facts needs at least.",
-        "facts attribute_codes distinct_codes fact_memory fact_storage associative_memory recall_margins "
-        "recall_bounds chain_of_thought one_shot_memory deep_memory multi_hop_plan multi_hop_bounds",
-    ),
-    "storage": (
-        "Storage",
-        "Bits and norms of associative and geometric memory of a graph.",
-        "memory",
-    ),
-}
-
-SIMS = (
-    ("tasks", ("Task",)),
-    ("models", ("Model", "get_model")),
-    ("training", ("Training", "Snapshot", "Final", "Diverged")),
-    ("node2vec", ("Node2VecSettings", "Node2VecState", "initial_embedding", "train_node2vec")),
-    ("neural_settings", ("NeuralSettings",)),
-    ("train", ("Run", "run_seeds")),
-    ("compare", ("Comparison", "ModelComparison", "compare", "describe_comparison")),
-    ("prediction", ("PredictedTrajectory", "predict_trajectory", "predicted_gram")),
-    ("scores", ("score_embedding", "score_logits", "fit_trajectory", "TrajectoryFit")),
-    ("plots", ("plot_comparison", "save_figure")),
-    ("embedding_files", ("read_embedding",)),
-    ("interop.estimators", ("Node2VecEmbedding", "SoftmaxOptimumEmbedding")),
-    ("interop.node_attributes", ("get_embedding", "set_embedding")),
-    ("interop.geometric", ("from_data", "to_data")),
-    ("interop.word_vectors", ("read_word_vectors", "write_word_vectors")),
-    ("interop.run_logs", ("export_logs", "follow_logs")),
-    ("interop.run_export", ("export_run",)),
-    ("rundir", ("RunDir",)),
-    ("estimate", ("Estimate", "estimate_runs")),
-    ("sweep_file", ("SweepPlan", "read_sweep", "plan_sweep")),
-    ("sweep", ("run_sweep",)),
-    ("phase", ("PhaseDiagram", "phase_diagram", "describe_phase")),
-    ("phase_plot", ("phase_figure",)),
-    ("cost", ("ShardedCost",)),
-    ("path_settings", ("PathSettings",)),
-    ("recall_settings", ("RecallSettings",)),
-)
-
 FENCED = re.compile(r"^(```|~~~).*?^\1[^\n]*$|<!--.*?-->|^#.*?$", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"(?<![\[`])`([A-Za-z_]\w*)(?:\(\))?`(?![`\]])")
 
 
-def public_names(root: Path, package: str) -> dict[str, tuple[str, ...]]:
-    """The public map of a package as its __init__ states it: file -> names."""
-    tree = ast.parse((root / package / "__init__.py").read_text())
-    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1]
-    return {str(node.module): tuple(one.name for one in node.names) for node in imports}
+def rooms(root: Path, package: str) -> dict[str, tuple[str, dict[str, tuple[str, ...]]]]:
+    """The rooms of a package that have public names: name -> its text, and its files with their names. A file beside
+    the rooms that the package's own map imports from is a room of one file."""
+    found = {}
+    for init in sorted((root / package).rglob("__init__.py")):
+        room = ".".join(init.parent.relative_to(root / package).parts)
+        tree = ast.parse(init.read_text())
+        files = _imported(tree)
+        if room and files:
+            found[room] = (str(ast.get_docstring(tree)), {f"{room}.{file}": names for file, names in files.items()})
+    for file, names in _imported(ast.parse((root / package / "__init__.py").read_text())).items():
+        if (root / package / f"{file}.py").is_file() and file != "lazy":
+            found[file] = ("", {file: names})
+    return found
+
+
+def _imported(tree: ast.Module) -> dict[str, tuple[str, ...]]:
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module]
+    found: dict[str, tuple[str, ...]] = {}
+    for node in imports:
+        found[str(node.module)] = found.get(str(node.module), ()) + tuple(one.name for one in node.names)
+    return found
 
 
 def on_files(files: Any, config: Any) -> Any:
     root = Path(config.config_file_path).parent
-    for name, text in {**theory_pages(root), **kernel_pages(root), "sims": sims_page(), "commands": commands()}.items():
+    for name, text in {**theory_pages(root), **other_pages(root), "commands": commands()}.items():
         files.append(File.generated(config, f"reference/{name}.md", content=text))
     return files
 
@@ -135,39 +72,38 @@ def on_page_content(html: str, **_: Any) -> str:
 
 
 def theory_pages(root: Path) -> dict[str, str]:
-    public = public_names(root, "theory")
-    placed = [name for _, _, names in THEORY.values() for name in names.split()]
-    if missing := sorted(set(public) ^ set(placed)):
-        raise ValueError(f"docs/hooks/reference_pages.py: THEORY and theory/__init__.py differ by {missing}")
     return {
-        page: f"# {title}\n\n{text} All names below are importable from `fiedler.theory`.\n\n"
-        + "".join(_module(f"fiedler.theory.{name}", public[name]) for name in names.split())
-        for page, (title, text, names) in THEORY.items()
+        room: f"# fiedler.theory.{room}\n\n{text}\n\nEvery name is importable from `fiedler.theory`.\n\n"
+        + _modules("theory", files)
+        for room, (text, files) in rooms(root, "theory").items()
     }
 
 
-def kernel_pages(root: Path) -> dict[str, str]:
-    public = public_names(root, "kernels")
-    text = (
+def other_pages(root: Path) -> dict[str, str]:
+    """One page for kernels, one for sims: a section a room."""
+    kernels = (
         "# Kernels\n\nFused softmax cross-entropy in PyTorch and Triton; which one to call: "
         "[kernel guide](../kernels.md). All names below are importable from `fiedler.kernels`.\n\n"
     )
-    return {"kernels": text + "".join(_module(f"fiedler.kernels.{name}", names) for name, names in public.items())}
-
-
-def sims_page() -> str:
-    text = (
-        "# Runs and comparison\n\nWhat `fiedler compare`, `train`, `score` and `sweep` are made of, for use from "
-        "Python: import each name from its module, as in `from fiedler.sims.compare import compare`.\n\n"
+    sims = (
+        "# Runs and comparison\n\nWhat the commands are made of, for use from Python: import each name from its room, "
+        "as in `from fiedler.sims.compare import compare`.\n\n"
     )
-    return text + "".join(_module(f"fiedler.sims.{name}", names) for name, names in SIMS)
+    return {
+        package: text
+        + "".join(
+            f"---\n\n**fiedler.{package}.{room}**: {about}\n\n{_modules(package, files)}"
+            for room, (about, files) in rooms(root, package).items()
+        )
+        for package, text in (("kernels", kernels), ("sims", sims))
+    }
 
 
 def commands() -> str:
     """Every command with its arguments and options, read from the command line itself."""
     import typer
 
-    from fiedler.sims.cli import app
+    from fiedler.sims.cli.commands import app
 
     parts = ["# Commands\n\nWhat `fiedler COMMAND --help` says. [Guide](../guide.md): what the numbers mean.\n"]
     for name, command in sorted(typer.main.get_command(app).commands.items()):  # type: ignore[attr-defined]
@@ -197,14 +133,20 @@ def _cell(text: str) -> str:
     return re.sub(r"[\\|<>*_\[\]`]", lambda found: f"&#{ord(found[0])};", flat)
 
 
+def _modules(package: str, files: dict[str, tuple[str, ...]]) -> str:
+    return "".join(_module(f"fiedler.{package}.{file}", names) for file, names in files.items())
+
+
 def _module(module: str, names: tuple[str, ...]) -> str:
     members = "".join(f"        - {name}\n" for name in names)
     return f"::: {module}\n    options:\n      members:\n{members}\n"
 
 
 def _entries(root: Path) -> dict[str, str]:
-    found = {}
-    for package in ("theory", "kernels"):
-        for module, names in public_names(root, package).items():
-            found.update({name: f"fiedler.{package}.{module}.{name}" for name in names})
-    return found
+    return {
+        name: f"fiedler.{package}.{file}.{name}"
+        for package in ("theory", "kernels")
+        for _, files in rooms(root, package).values()
+        for file, names in files.items()
+        for name in names
+    }

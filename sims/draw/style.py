@@ -10,7 +10,7 @@ matplotlib.use("Agg")  # files only: nothing here ever opens a window
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from ..files import atomic_write
+from ..disk.files import atomic_write
 
 # Okabe-Ito colours in an order that also falls apart in greyscale, each with its own marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")

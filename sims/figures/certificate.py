@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh, null_space
 from scipy.special import log_softmax, softmax
 
-from ..comparison import Comparison, ModelComparison
-from ..comparison_folder import COMPARISON, read_comparison
-from ..sources import Unsuitable
+from ..compare.comparison import Comparison, ModelComparison
+from ..compare.folder import COMPARISON, read_comparison
+from ..draw.sources import Unsuitable
 from .drawn import Drawn, letter_panels, only_one
 from .style import Column, look
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..sources import Source, Unsuitable
+from ..draw.sources import Source, Unsuitable
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..comparison import Comparison
-from ..comparison_folder import PRESET, read_preset
-from ..gallery import PANEL, THEORY, draw_embeddings, gallery_caption
-from ..panels import shared_models
-from ..preset_report import MIXED
-from ..sources import Unsuitable
+from ..compare.comparison import Comparison
+from ..compare.presets.folder import PRESET, read_preset
+from ..compare.presets.report import MIXED
+from ..compare.show.gallery import PANEL, THEORY, draw_embeddings, gallery_caption
+from ..compare.show.panels import shared_models
+from ..draw.sources import Unsuitable
 from .drawn import Drawn, only_one
 from .style import Column
 

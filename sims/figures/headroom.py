@@ -10,8 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..headroom_plot import draw_variants
-from ..sources import read_answer
+from ..draw.sources import read_answer
+from ..headroom.plot import draw_variants
 from .drawn import Drawn, letter_panels, only_one
 from .style import Column, look
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..comparison_folder import PRESET
-from ..sources import Unsuitable, read_answer
+from ..compare.presets.folder import PRESET
+from ..draw.sources import Unsuitable, read_answer
 from .drawn import Drawn, only_one
 from .style import Column, look
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
 
-from ..comparison_folder import COMPARISON, read_comparison
-from ..plots import draw_energy
+from ..compare.folder import COMPARISON, read_comparison
+from ..compare.show.figure import draw_energy
 from .drawn import Drawn, only_one
 from .style import Column, look
 

@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 
 import matplotlib.pyplot as plt
 
-from ..environment import describe_environment
-from ..files import atomic_write, write_text
-from ..jsonio import from_json, to_json
-from ..sources import Source, Unsuitable
+from ..disk.files import atomic_write, write_text
+from ..disk.jsonio import from_json, to_json
+from ..draw.sources import Source, Unsuitable
+from ..runs.environment import describe_environment
 from ..suggest import choose
 from .drawn import Drawn
 from .registry import Kind

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..path_curves import POSITION_MAP
+from ..paths.show.curves import POSITION_MAP
 from .drawn import Drawn, letter_panels
 from .path_folders import PathNumbers, accuracy, read_numbers
 from .style import Column, look

@@ -11,11 +11,11 @@ import numpy as np
 
 from fiedler.theory import Graph, parse
 
-from ..path_presets import PRESETS
-from ..path_run import PathRun
-from ..path_settings import PathSettings
-from ..rundir import RunDir
-from ..sources import Source, Unsuitable, open_run, read_answer, source_of_run
+from ..draw.sources import Source, Unsuitable, open_run, read_answer, source_of_run
+from ..paths.one_run import PathRun
+from ..paths.presets import PRESETS
+from ..paths.settings import PathSettings
+from ..runs.folder import RunDir
 
 PATHS = "the folder of a `fiedler paths`"
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.lines import Line2D
 
-from ..path_data import InWeightsData
-from ..path_figures import SEEN_COLOUR, UNSEEN_COLOUR, PathMap, draw_heat, draw_projection, path_maps
-from ..path_geometry import project_paths
+from ..paths.data import InWeightsData
+from ..paths.geometry import project_paths
+from ..paths.show.maps import SEEN_COLOUR, UNSEEN_COLOUR, PathMap, draw_heat, draw_projection, path_maps
 from .drawn import Drawn
 from .path_folders import read_runs
 from .style import Column

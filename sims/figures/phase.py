@@ -8,13 +8,13 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from ..jsonio import from_json
-from ..phase import phase_diagram
-from ..phase_plot import draw_phase, phase_title
-from ..rundir import RunDir
-from ..sources import Source, Unsuitable, source_of_run
-from ..sweep import SWEEP_FILE
-from ..sweep_report import METRIC
+from ..disk.jsonio import from_json
+from ..draw.sources import Source, Unsuitable, source_of_run
+from ..phase.diagram import phase_diagram
+from ..phase.plot import draw_phase, phase_title
+from ..runs.folder import RunDir
+from ..sweep.report import METRIC
+from ..sweep.run import SWEEP_FILE
 from .drawn import Drawn, only_one
 from .style import Column
 

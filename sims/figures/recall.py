@@ -13,16 +13,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..draw.sources import Unsuitable, read_answer
 from ..draw.style import COLOURS, MARKERS
-from ..recall_dimension import SmallestWidth, Trial
-from ..recall_hop_map import draw_dimensions, draw_map
-from ..recall_plot import STRUCTURE, TRANSFER, draw_bars, draw_curve
-from ..recall_scaling import ScalingPoint, ScalingResult
-from ..recall_scaling_plot import LETTERS, draw_scaling
-from ..recall_scaling_report import fit_curves
-from ..recall_settings import RecallSettings
-from ..rundir import RunDir
-from ..sources import Unsuitable, read_answer
+from ..recall.scaling.dimension import SmallestWidth, Trial
+from ..recall.scaling.plot import LETTERS, draw_scaling
+from ..recall.scaling.report import fit_curves
+from ..recall.scaling.run import ScalingPoint, ScalingResult
+from ..recall.settings import RecallSettings
+from ..recall.show.hop_map import draw_dimensions, draw_map
+from ..recall.show.plot import STRUCTURE, TRANSFER, draw_bars, draw_curve
+from ..runs.folder import RunDir
 from .drawn import Drawn, letter_panels, only_one
 from .style import Column, look
 

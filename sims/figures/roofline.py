@@ -10,9 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
-from ..jsonio import from_json
-from ..profile_report import OURS
-from ..sources import Source, Unsuitable
+from ..disk.jsonio import from_json
+from ..draw.profile import OURS
+from ..draw.sources import Source, Unsuitable
 from .drawn import Drawn, only_one
 from .style import Column, look
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from ..comparison_folder import COMPARISON, read_comparison
-from ..plots import draw_spectrum
+from ..compare.folder import COMPARISON, read_comparison
+from ..compare.show.figure import draw_spectrum
 from .drawn import Drawn, letter_panels, only_one
 from .style import Column
 

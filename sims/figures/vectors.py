@@ -9,9 +9,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from ..comparison_folder import PRESET, read_preset
-from ..sources import Unsuitable
-from ..spectral_bars import draw_vectors
+from ..compare.presets.folder import PRESET, read_preset
+from ..compare.show.spectral_bars import draw_vectors
+from ..draw.sources import Unsuitable
 from .drawn import Drawn, only_one
 from .style import Column
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fiedler.theory import predict_from_tangent, tied_tangent
 from fiedler.theory.width.tangent import TANGENT_LIMIT
 
-from ..prediction import PredictedTrajectory, predict_trajectory
+from ..predict.trajectory import PredictedTrajectory, predict_trajectory
 from .drawn import Drawn, letter_panels
 from .style import Column, look
 from .width_runs import WidthRuns, read_widths

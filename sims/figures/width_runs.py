@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..comparison_folder import read_settings, read_task
-from ..models import Model, get_model
-from ..rundir import RunDir
-from ..sources import Source, Unsuitable, source_of_run
-from ..sweep import SWEEP_FILE
-from ..tasks import Task
+from ..compare.folder import read_settings, read_task
+from ..draw.sources import Source, Unsuitable, source_of_run
+from ..models.registry import Model, get_model
+from ..runs.folder import RunDir
+from ..sweep.run import SWEEP_FILE
+from ..tasks.task import Task
 
 Floats = NDArray[np.float64]
 

@@ -1,46 +1,22 @@
 """Graphs and embeddings in and out of other libraries. Names are imported when asked for, so that none of the optional
 libraries is needed for the others."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from importlib import import_module
-from typing import Any
+from ..lazy import attach
 
-# Public name -> the module here that has it.
-_WHERE = {
-    "get_embedding": "node_attributes",
-    "set_embedding": "node_attributes",
-    "Node2VecEmbedding": "estimators",
-    "SoftmaxOptimumEmbedding": "estimators",
-    "from_data": "geometric",
-    "to_data": "geometric",
-    "read_word_vectors": "word_vectors",
-    "write_word_vectors": "word_vectors",
-    "export_logs": "run_logs",
-    "follow_logs": "run_logs",
-    "export_run": "run_export",
-}
+if TYPE_CHECKING:
+    from .embedding_files import read_embedding as read_embedding
+    from .estimators import Node2VecEmbedding as Node2VecEmbedding
+    from .estimators import SoftmaxOptimumEmbedding as SoftmaxOptimumEmbedding
+    from .geometric import from_data as from_data
+    from .geometric import to_data as to_data
+    from .node_attributes import get_embedding as get_embedding
+    from .node_attributes import set_embedding as set_embedding
+    from .run_export import export_run as export_run
+    from .run_logs import export_logs as export_logs
+    from .run_logs import follow_logs as follow_logs
+    from .word_vectors import read_word_vectors as read_word_vectors
+    from .word_vectors import write_word_vectors as write_word_vectors
 
-__all__ = [
-    "Node2VecEmbedding",
-    "SoftmaxOptimumEmbedding",
-    "export_logs",
-    "export_run",
-    "follow_logs",
-    "from_data",
-    "get_embedding",
-    "read_word_vectors",
-    "set_embedding",
-    "to_data",
-    "write_word_vectors",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_WHERE[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -15,9 +15,9 @@ import scipy.sparse as sp
 
 from fiedler.theory import Graph, as_graph, tied_optimum
 
-from ..models import get_model
-from ..tasks import Task
-from ..train import run_seeds
+from ..models.registry import get_model
+from ..runs.engine import run_seeds
+from ..tasks.task import Task
 from .extras import require
 
 EXTRA = "scikit-learn"

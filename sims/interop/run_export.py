@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from fiedler.theory import Graph
 
-from ..files import atomic_write
-from ..graph_arrays import graph_arrays, graph_of_arrays
-from ..rundir import RunDir
+from ..disk.files import atomic_write
+from ..runs.folder import RunDir
+from ..runs.graph_arrays import graph_arrays, graph_of_arrays
 from ..suggest import choose
 from .run_logs import runs_in
 from .word_vectors import write_word_vectors

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..files import Damage
-from ..rundir import RunDir
+from ..disk.files import Damage
+from ..runs.folder import RunDir
 from ..suggest import choose
 from .extras import require
 

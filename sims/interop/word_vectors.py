@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..files import atomic_write
+from ..disk.files import atomic_write
 from ..suggest import did_you_mean
 
 SUFFIXES = (".w2v", ".vec", ".txt")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..jsonio import from_json
-from ..rundir import FORMAT_KEY
+from ..disk.jsonio import from_json
+from ..runs.folder import FORMAT_KEY
 from .blocks import Part, Section
 from .conditions import conditions_part, curve_section
 from .embedding import embedding_section

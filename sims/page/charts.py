@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ..paired import interval_reach
+from ..scores.statistics import interval_reach
 
 # Okabe-Ito, in an order whose neighbours also differ in brightness; page.js names the dark twin of each.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#444444")

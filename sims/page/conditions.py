@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..rundir import RunDir
+from ..draw.sources import source_of
+from ..runs.folder import RunDir
 from .blocks import Block, Choice, Part, Picture, Plot, Section, Table
 from .charts import axis, figure, look, words
-from .provenance import source_of
 from .scoring import INTERVALS, Group, score_blocks
 
 PICTURE_BYTES = 1_500_000  # of all figures of a folder that a page takes in

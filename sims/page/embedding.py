@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..principal_plane import node_colours
+from ..draw.principal_plane import node_colours
 from .blocks import Embedding, Section
 from .positions import Motion, motions
 from .views import TaskView

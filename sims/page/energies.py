@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ..scores import VISIBLE_SHARE, TrajectoryFit, interpolate_energy
+from ..compare.trajectory_fit import VISIBLE_SHARE, TrajectoryFit, interpolate_energy
 from .blocks import Choice, Plot, Section
 from .charts import THEORY, axis, figure, look
 from .views import ModelView, TaskView

@@ -13,10 +13,10 @@ from typing import Any
 import plotly
 import plotly.io.json as plotly_json
 
-from ..environment import describe_environment
-from ..files import write_text
+from ..disk.files import write_text
+from ..draw.sources import source_of_environment
+from ..runs.environment import describe_environment
 from .blocks import Part
-from .provenance import source_of_environment
 
 COMPRESSION = 9
 

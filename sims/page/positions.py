@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import svd
 
-from ..drawing import clear_view
-from ..train import Run
+from ..draw.plane import clear_view
+from ..runs.engine import Run
 from .views import ModelView, TaskView
 
 Floats = NDArray[np.float64]

@@ -8,10 +8,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ..jsonio import from_json
+from ..disk.jsonio import from_json
+from ..draw.sources import source_of_environment
 from .blocks import Choice, Part, Plot, Section, Table
 from .charts import THEORY, axis, figure, look
-from .provenance import source_of_environment
 
 OURS = "fiedler"
 MEASURES = (

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ..jsonio import from_json
+from ..disk.jsonio import from_json
+from ..draw.sources import source_of
 from .blocks import Block, Choice, Part, Plot, Section, Table
 from .charts import COLOURS, axis, figure, interval, look, words
-from .provenance import source_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,18 +13,19 @@ from numpy.typing import NDArray
 
 from fiedler.theory import Graph, centre_rows
 
-from ..comparison import Comparison, scores_of_runs
-from ..comparison_folder import read_comparison as read_comparison_folder
-from ..comparison_folder import read_finished_run, read_preset_parts, read_settings, read_task
-from ..models import Model, get_model
-from ..prediction import PredictedTrajectory, predict_trajectory, predicted_gram
-from ..predictions_json import describe_optimum
-from ..reference import reference_optimum
-from ..rundir import RunDir
-from ..scores import TrajectoryFit, fit_trajectory
-from ..tasks import Task
-from ..train import Run
-from .provenance import source_of
+from ..compare.comparison import Comparison, scores_of_runs
+from ..compare.folder import read_comparison as read_comparison_folder
+from ..compare.folder import read_finished_run, read_settings, read_task
+from ..compare.presets.folder import read_preset_parts
+from ..compare.trajectory_fit import TrajectoryFit, fit_trajectory
+from ..draw.sources import source_of
+from ..models.registry import Model, get_model
+from ..predict.describe import describe_optimum
+from ..predict.trajectory import PredictedTrajectory, predict_trajectory, predicted_gram
+from ..runs.engine import Run
+from ..runs.folder import RunDir
+from ..tasks.optimum import reference_optimum
+from ..tasks.task import Task
 
 Floats = NDArray[np.float64]
 

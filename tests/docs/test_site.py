@@ -48,7 +48,7 @@ def test_docstrings_are_shown_as_they_are(site: Path) -> None:
     """Their formulas are plain text: what Markdown would read as emphasis or links keeps its characters."""
     files = (site / "reference").glob("*.html")
     pages = {path.stem: unescape(CODE.sub("", path.read_text())) for path in files}
-    assert "from K(0) = s^2 I, s = " in pages["flows"]
+    assert "from K(0) = s^2 I, s = " in pages["flow"]
     assert "d^2 V[B, B](0) = -B^2 / (4 s^3)" in pages["width"]
     for name, text in pages.items():
         assert "\\" not in text, name

@@ -18,8 +18,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from fiedler.sims.cli import main
-from fiedler.sims.presets import PRESETS, Cell, Preset, PresetModel
+from fiedler.sims.cli.commands import main
+from fiedler.sims.compare.presets.definitions import PRESETS, Cell, Preset, PresetModel
 
 ARCHIVE = Path(__file__).parent / "data" / "earlier.zip"
 COMMANDS = {

@@ -12,7 +12,7 @@ from commands import Capture, refusal
 from fiedler.kernels import graph_cross_entropy
 from fiedler.kernels.compile_report import compile_report
 from fiedler.kernels.graph.csr import csr_target
-from fiedler.sims.node2vec import Node2VecSettings
+from fiedler.sims.models.node2vec import Node2VecSettings
 from fiedler.sims.suggest import choose, did_you_mean, nearest
 from fiedler.theory import parse, spectrum
 

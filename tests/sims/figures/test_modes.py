@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from fiedler.sims.comparison_folder import read_comparison
+from fiedler.sims.compare.folder import read_comparison
+from fiedler.sims.compare.show.figure import drawn_modes
 from fiedler.sims.draw.style import MARKERS
-from fiedler.sims.plots import drawn_modes
-from fiedler.sims.rundir import RunDir
+from fiedler.sims.runs.folder import RunDir
 from figure_runs import comparison_folder, draw
 from figures import assert_legible
 

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 
 from commands import Capture, answer, refusal, table
 from fiedler.sims.figures.registry import KINDS
-from fiedler.sims.rundir import RunDir
+from fiedler.sims.runs.folder import RunDir
 from figure_runs import comparison_folder
 
 POINTS = 72.0  # of PDF, an inch

@@ -7,9 +7,11 @@ from importlib import import_module
 
 import pytest
 
-from fiedler.sims import path_presets, presets, recall_presets
+from fiedler.sims.compare.presets import definitions as presets
 from fiedler.sims.figures import registry
 from fiedler.sims.figures.registry import KINDS, Kind, get_kind
+from fiedler.sims.paths import presets as path_presets
+from fiedler.sims.recall import presets as recall_presets
 
 KNOWN = {
     "compare": presets.PRESETS,

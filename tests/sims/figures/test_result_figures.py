@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fiedler.sims.figures.recall import read_scaling
-from fiedler.sims.recall_scaling_report import describe_scaling, fit_curves
+from fiedler.sims.recall.scaling.report import describe_scaling, fit_curves
 from figure_runs import RESULTS, draw
 from figures import assert_legible
 

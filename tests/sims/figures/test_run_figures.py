@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fiedler.sims import presets
-from fiedler.sims.comparison_folder import read_preset
+from fiedler.sims.compare.presets import definitions as presets
+from fiedler.sims.compare.presets.definitions import Cell, PresetModel
+from fiedler.sims.compare.presets.folder import read_preset
 from fiedler.sims.page import parts_of
-from fiedler.sims.presets import Cell, PresetModel
-from fiedler.sims.rundir import RunDir
+from fiedler.sims.runs.folder import RunDir
 from figure_runs import draw, paths_folder
 from figures import assert_legible
 
@@ -30,7 +30,7 @@ def preset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     small = dataclasses.replace(presets.PRESETS["fig1"], cells=cells)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(presets.PRESETS, "fig1", small)
-        from fiedler.sims.cli import main
+        from fiedler.sims.cli.commands import main
 
         assert main(["compare", "--preset", "fig1", "--seeds", "1", "--out", str(folder)]) == 0
     return folder

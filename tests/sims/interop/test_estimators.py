@@ -16,9 +16,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from fiedler.sims.interop import Node2VecEmbedding, SoftmaxOptimumEmbedding
-from fiedler.sims.models import get_model
-from fiedler.sims.tasks import Task
-from fiedler.sims.train import run_seeds
+from fiedler.sims.models.registry import get_model
+from fiedler.sims.runs.engine import run_seeds
+from fiedler.sims.tasks.task import Task
 from fiedler.theory import as_graph, gram_error, one_hop_target, tied_optimum
 
 KARATE = as_graph("karate").adjacency.toarray()

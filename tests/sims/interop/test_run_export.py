@@ -13,9 +13,9 @@ from gensim.models import KeyedVectors
 from torch_geometric.data import Data
 
 from commands import Capture, answer, refusal
-from fiedler.sims.cli import main
+from fiedler.sims.cli.commands import main
 from fiedler.sims.interop import from_data, read_word_vectors
-from fiedler.sims.rundir import RunDir
+from fiedler.sims.runs.folder import RunDir
 from fiedler.theory import as_graph, parse
 
 

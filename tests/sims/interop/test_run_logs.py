@@ -11,9 +11,9 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from commands import Capture, refusal
-from fiedler.sims.cli import main
+from fiedler.sims.cli.commands import main
 from fiedler.sims.interop import export_logs, follow_logs, run_logs
-from fiedler.sims.rundir import RunDir
+from fiedler.sims.runs.folder import RunDir
 
 TRAIN = ["train", "cycle:6", "--steps", "40", "--out"]
 FLOAT32 = 1e-6  # relative: what TensorBoard keeps of a number

@@ -9,8 +9,8 @@ import pytest
 from gensim.models import KeyedVectors
 
 from commands import Capture, answer, refusal
-from fiedler.sims.embedding_files import read_embedding
 from fiedler.sims.interop import read_word_vectors, write_word_vectors
+from fiedler.sims.interop.embedding_files import read_embedding
 from fiedler.theory import parse
 
 DAVIS = parse("davis").nodes  # women's names, with a blank in each

@@ -15,7 +15,7 @@ import pages
 from commands import answer, refusal
 from fiedler.sims.page import kind_of, parts_of, render_page
 from fiedler.sims.page.views import read_comparison
-from fiedler.sims.rundir import RunDir
+from fiedler.sims.runs.folder import RunDir
 from phase_tables import fail, swept
 
 LARGEST = 6_000_000  # bytes of a page

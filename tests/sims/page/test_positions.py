@@ -11,7 +11,7 @@ from scipy.stats import ortho_group
 import pages
 from fiedler.sims.page.positions import motions
 from fiedler.sims.page.views import ModelView, TaskView, read_comparison
-from fiedler.sims.train import Run
+from fiedler.sims.runs.engine import Run
 
 EXACT = 1e-4  # positions are kept in float32
 

@@ -1,0 +1,81 @@
+"""The command `fiedler figure`."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .completion import complete_figure
+from .options import Json
+
+FILE_WIDTH = 160  # columns of the list where standard output is no terminal
+
+
+def figure(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Which figure; --list names them all.", autocompletion=complete_figure),
+    ] = None,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DIR]...", help="The run folders it is made from, or JSON files of results."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A file, a folder, or a path without suffix (default figures/NAME).")
+    ] = None,
+    width: Annotated[str, typer.Option("--width", help="single (3.375 in) or double column (6.875 in).")] = "double",
+    form: Annotated[list[str] | None, typer.Option("--format", help="pdf (default), svg or png. Repeatable.")] = None,
+    title: Annotated[bool, typer.Option("--title/--no-title", help="Draw a title above; captions say more.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over files that no earlier `fiedler figure` wrote.")
+    ] = False,
+    show_all: Annotated[
+        bool, typer.Option("--list", help="Say what each figure shows and what makes its runs.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """One figure for a publication, from finished runs: of arXiv 2510.26745, of arXiv 2605.12426, and ours.
+
+    Nothing is trained. Beside the files a JSON file says which folders, commands, seeds and versions they come from.
+    """
+    from ..disk.jsonio import to_json
+    from ..figures.registry import KINDS, get_kind
+
+    if show_all:
+        if json:
+            keys = ("name", "paper", "shows", "commands")
+            print(to_json([{key: getattr(kind, key) for key in keys} for kind in KINDS.values()]))
+        else:
+            _print_list()
+        return
+    if name is None:
+        raise ValueError("give the NAME of a figure and the run folders it is made from; see `fiedler figure --list`")
+    from ..figures.output import check_targets, describe_figure, draw_figure, targets, write_figure
+    from ..figures.style import get_column
+
+    kind, column = get_kind(name), get_column(width)
+    files = targets(kind.name, out, form or [])
+    check_targets(files, overwrite)
+    drawn = draw_figure(kind, folders or [], column, title=title)
+    written = write_figure(kind, drawn, column, files)
+    if json:
+        print(to_json(describe_figure(kind, drawn, column, files)))
+        return
+    print(textwrap.fill(drawn.caption, 100))
+    for path in written:
+        print(f"written: {path}")
+
+
+def _print_list() -> None:
+    from ..figures.registry import KINDS
+
+    table = Table("figure", "of", "shows", "made from the folders of")
+    for kind in KINDS.values():
+        table.add_row(kind.name, kind.paper, kind.shows, "\n".join(kind.commands))
+    console = Console()
+    (console if console.is_terminal else Console(width=FILE_WIDTH)).print(table)

@@ -1,0 +1,138 @@
+"""The command `fiedler headroom`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ..runs.folder import RunDir
+from .completion import complete_graph, complete_model
+from .options import CheckpointEvery, Json, Overwrite, Rate, Resume, Steps, check_restart
+from .progress import Stages
+
+FILE_WIDTH = 150  # columns of the tables where standard output is no terminal
+
+
+def headroom(
+    graphs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[GRAPH]...",
+            help="Graph words (default: the four tiny graphs of arXiv 2510.26745; with --paths: path-star:100x5).",
+            autocompletion=complete_graph,
+        ),
+    ] = None,
+    paths: Annotated[
+        bool, typer.Option("--paths", help="Train on edges and paths, and ask for held-out paths as `fiedler paths`.")
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="The network that is guided, not with --paths (default: the Transformer).",
+            autocompletion=complete_model,
+        ),
+    ] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Number of seeds: 0, 1, ...")] = 5,
+    out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/headroom...).")] = None,
+    steps: Steps = None,
+    learning_rate: Rate = None,
+    width: Annotated[int | None, typer.Option("--width", min=1, help="Embedding dimension.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="With --paths: runs side by side (default: all CPUs).")
+    ] = None,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    checkpoint_every: CheckpointEvery = None,
+    json: Json = False,
+) -> None:
+    """How far trained embeddings are from the predicted geometry, and what moving them there changes.
+
+    Trains a network as it is, started at the geometry, pulled toward it, and with Node2Vec's loss added; and Node2Vec
+    itself. The variants use the prediction, so they are no test of it: that is `fiedler compare`.
+    """
+    from ..disk.files import write_text
+    from ..disk.jsonio import to_json
+    from ..draw.style import save_figure
+    from ..headroom.plot import headroom_figure
+    from ..headroom.report import headroom_markdown, headroom_rendering
+
+    check_restart(overwrite, resume)
+    changes = {"steps": steps, "learning_rate": learning_rate, "width": width}
+    given = {name: value for name, value in changes.items() if value is not None}
+    options: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "checkpoint_every": checkpoint_every}
+    if paths:
+        if model is not None:
+            raise ValueError(f"--paths trains a model of its own; leave --model {model} out")
+        answer, folder = _paths(graphs or [], given, seeds, out, jobs, options)
+    else:
+        if jobs is not None:
+            raise ValueError("--jobs is for --paths; tiny graphs train their seeds together")
+        answer, folder = _embeddings(graphs or [], model, given, seeds, out, options)
+    folder.write_scores(answer)
+    with Stages(transient=True) as stages:
+        stages.update("figure", 0.0)
+        figures = save_figure(headroom_figure(answer), folder.figures, "headroom")
+        stages.update("figure", 1.0)
+    relative = figures[0].relative_to(folder.path).as_posix()
+    write_text(folder.path / "report.md", headroom_markdown(answer, folder.read_environment(), relative))
+    folder.seal()
+    if json:
+        print(to_json(answer))
+        return
+    console = Console()
+    (console if console.is_terminal else Console(width=FILE_WIDTH)).print(headroom_rendering(answer))
+    print(f"figure: {figures[0]}\nreport: {folder.path / 'report.md'}\nscores: {folder.path / 'scores.json'}")
+
+
+def _embeddings(
+    words: list[str], model: str | None, changes: dict[str, Any], seeds: int, out: Path | None, options: dict[str, Any]
+) -> tuple[dict[str, Any], RunDir]:
+    from fiedler.theory import parse
+
+    from ..compare.presets.published import GRAPHS
+    from ..headroom.conditions import BASE_WORD, model_variants
+    from ..headroom.embeddings import describe_headroom, run_headroom
+    from ..runs.stopping import stop_on_signals
+    from ..tasks.task import Task
+
+    found = [Task(parse(word)) for word in words or GRAPHS]
+    names = [task.graph.name for task in found]
+    if len(set(names)) != len(names):
+        raise ValueError(f"graphs must not repeat; got {', '.join(names)}")
+    variants = model_variants(model or BASE_WORD)
+    folder = out or Path("runs") / "headroom"
+    with Stages() as stages, stop_on_signals() as stop:
+        result, comparisons = run_headroom(
+            found, variants, range(seeds), folder, changes=changes, on_progress=stages.update, stop=stop, **options
+        )
+    return {**describe_headroom(comparisons), "model": model or BASE_WORD}, result
+
+
+def _paths(
+    words: list[str], changes: dict[str, Any], seeds: int, out: Path | None, jobs: int | None, options: dict[str, Any]
+) -> tuple[dict[str, Any], RunDir]:
+    from dataclasses import replace
+
+    from fiedler.theory import parse
+
+    from ..disk.files import folder_name
+    from ..headroom.conditions import PATHS, PATHS_GRAPH, path_variants
+    from ..headroom.paths import describe_path_headroom
+    from ..paths.run import run_paths
+    from ..runs.stopping import stop_on_signals
+
+    if len(words) > 1:
+        raise ValueError(f"--paths takes one graph; got {', '.join(words)}")
+    graph, base = parse(words[0] if words else PATHS_GRAPH), replace(PATHS, **changes)
+    folder = out or Path("runs") / f"headroom-paths-{folder_name(graph.name)}-width{base.width}"
+    with Stages() as stages, stop_on_signals() as stop:
+        result = run_paths(
+            graph, path_variants(base), range(seeds), folder, jobs=jobs, stop=stop,
+            on_progress=lambda fraction: stages.update("training", fraction), **options,
+        )  # fmt: skip
+    return describe_path_headroom(result), result.folder

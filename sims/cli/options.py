@@ -1,0 +1,111 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from .completion import choices, complete_graph
+
+MAX_STEPS = 10**9  # far beyond what finishes; keeps step counts inside 64-bit integers
+
+GRAPH_HELP = (
+    "A graph word (cycle:15, path-star:4x5, tree-star:4x5, grid:4x4, torus:6x6, hypercube:6, hamming:3,3, tree:3,4, "
+    "irregular, petersen, karate, les-miserables, florentine, davis) or a file: edge list, .graphml, .gml, .mtx, .npz."
+)
+GraphWord = Annotated[str, typer.Argument(metavar="GRAPH", help=GRAPH_HELP, autocompletion=complete_graph)]
+Symmetrize = Annotated[bool, typer.Option("--symmetrize", help="Read a directed file as undirected: A + A'.")]
+SelfEdges = Annotated[bool, typer.Option("--self-edges", help="Add each node to its own targets.")]
+Smoothing = Annotated[float, typer.Option("--label-smoothing", help="Mix the target with the uniform one, in [0, 1).")]
+Window = Annotated[int, typer.Option("--window", min=1, help="Predict contexts within so many steps of a random walk.")]
+ReturnP = Annotated[float, typer.Option("--p", help="Return parameter of the node2vec walk.")]
+InOutQ = Annotated[float, typer.Option("--q", help="In-out parameter of the node2vec walk.")]
+Edges = Annotated[
+    str,
+    typer.Option(
+        "--edges",
+        help="Training lines: both directions, only forward (away from the root), or backward.",
+        autocompletion=choices("both", "forward", "backward"),
+    ),
+]
+Weights = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        help="What counts the same in the loss: every node, or every training line.",
+        autocompletion=choices("node", "line"),
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier run in the output folder.")]
+Steps = Annotated[
+    int | None, typer.Option("--steps", min=1, max=MAX_STEPS, help="Training steps (default: the model's).")
+]
+Rate = Annotated[float | None, typer.Option("--learning-rate", help="Step size (default: the model's).")]
+Width = Annotated[int | None, typer.Option("--width", help="Embedding dimension (default: the model's).")]
+InitStd = Annotated[float | None, typer.Option("--init-std", help="Standard deviation of initial weights.")]
+Decay = Annotated[float | None, typer.Option("--weight-decay", help="Weight decay of the training runs.")]
+MODEL_HELP = (
+    "node2vec, node2vec-untied, one-layer, mlp, transformer, mamba, associative, associative-fast, or hf:ARCHITECTURE "
+    "or hf:CONFIG_FILE of transformers; a colon before its own settings: transformer:layer_norm=false,heads=2."
+)
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder, or start where none is.")
+]
+CheckpointEvery = Annotated[
+    float | None,
+    typer.Option(
+        "--checkpoint-every",
+        help="Seconds between checkpoints, 0 for every few steps (default: 30, more where writing takes long).",
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate time, memory and disk; train and write nothing.")]
+
+
+def make_task(
+    graph: str,
+    symmetrize: bool,
+    self_edges: bool,
+    label_smoothing: float,
+    window: int,
+    p: float,
+    q: float,
+    *,
+    edges: str = "both",
+    weights: str = "node",
+    dense: bool = True,
+) -> Any:
+    """The task of a command; with ``dense`` its target is built, which says at once whether it can be."""
+    from fiedler.theory import parse
+    from fiedler.theory.optimum.tied import check_size
+
+    from ..tasks.task import Task
+
+    task = Task(parse(graph, symmetrize=symmetrize), self_edges, label_smoothing, window, p, q, edges, weights)
+    if dense:
+        check_size(task.graph.n)  # these commands need the dense optimum; said before a target fills the memory
+        _ = task.target  # an impossible target is bad input, to be said before anything is made
+    return task
+
+
+def setting_overrides(
+    steps: int | None,
+    learning_rate: float | None,
+    width: int | None,
+    init_std: float | None,
+    weight_decay: float | None,
+) -> dict[str, Any]:
+    return {
+        "steps": steps,
+        "learning_rate": learning_rate,
+        "width": width,
+        "init_std": init_std,
+        "weight_decay": weight_decay,
+    }
+
+
+def check_restart(overwrite: bool, resume: bool) -> None:
+    """Raises ValueError where both are asked for."""
+    if overwrite and resume:
+        raise ValueError("--overwrite starts a run over and --resume goes on with it: give one of them")

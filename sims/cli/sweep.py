@@ -1,0 +1,138 @@
+"""The command `fiedler sweep`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from .completion import choices
+from .options import CheckpointEvery, Json
+from .progress import Stages
+
+WORST = 5  # failures that are printed
+
+
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sweep in TOML: base, axes, seeds; see the guide.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/FILE's name).")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processes, or workers (default: one for each CPU).")
+    ] = None,
+    backend: Annotated[
+        str,
+        typer.Option(
+            "--backend",
+            help="loky (this machine), dask or ray: joblib's back ends.",
+            autocompletion=choices("loky", "dask", "ray"),
+        ),
+    ] = "loky",
+    address: Annotated[
+        str | None, typer.Option("--address", help="Of a running Dask scheduler or Ray cluster (default: a local one).")
+    ] = None,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again the runs that failed.")] = False,
+    checkpoint_every: CheckpointEvery = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count the runs and estimate their time; train and write nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Grids and random samples of training runs, in parallel, into one table and a phase diagram.
+
+    The same command goes on after any end: finished runs are never run again, interrupted ones are taken up, failed
+    ones only with --retry-failed. The file may have grown in between.
+    """
+    from ..disk.jsonio import to_json
+    from ..runs.stopping import Interrupted, stop_on_signals
+    from ..sweep.plan import read_sweep
+    from ..sweep.report import report_sweep
+    from ..sweep.run import check_folder, run_sweep
+    from .sweep_progress import SweepProgress
+
+    plan = read_sweep(file)
+    folder = out or Path("runs") / plan.name
+    check_folder(folder)
+    if dry_run:
+        _estimate(plan, folder, jobs, json)
+        return
+    for point in plan.points:
+        point.task()  # an impossible graph is bad input, to be said before anything is made
+    try:
+        with SweepProgress(plan.axes) as progress, stop_on_signals() as stop:
+            counts = run_sweep(
+                plan,
+                folder,
+                jobs=jobs,
+                backend=backend,
+                address=address,
+                retry_failed=retry_failed,
+                checkpoint_every=checkpoint_every,
+                on_outcome=progress.update,
+                stop=stop,
+            )
+    except Interrupted:
+        report_sweep(plan, folder, draw=False)  # the table of what there is, at once
+        raise
+    with Stages(transient=True) as stages:
+        stages.update("table and figures", 0.0)
+        answer = report_sweep(plan, folder)
+        stages.update("table and figures", 1.0)
+    if json:
+        print(to_json(answer))
+    else:
+        _print(answer)
+    if counts.busy:
+        raise RuntimeError(f"{counts.busy} runs in {folder} are being written by other processes: run this again later")
+
+
+def _print(answer: dict[str, Any]) -> None:
+    console = Console()
+    failed = f", {answer['failed']} failed" if answer["failed"] else ""
+    console.print(f"{answer['done']} of {answer['runs']} runs done{failed}", highlight=False)
+    for message, count in list(answer["errors"].items())[:WORST]:
+        console.print(f"  {count} x {message}", highlight=False, markup=False)
+    for name in ("csv", "parquet", "phase_figure"):
+        if answer[name] is not None:
+            print(f"{name.replace('_', ' ')}: {answer[name]}")
+    if answer["phase_note"]:
+        print(answer["phase_note"])
+
+
+def _estimate(plan: Any, folder: Path, jobs: int | None, json: bool) -> None:
+    """One point of every graph and model is timed; the others count by their steps."""
+    from ..disk.jsonio import to_json
+    from ..models.registry import get_model
+    from ..runs.estimate import duration, estimate_runs
+    from ..runs.workers import processes
+    from ..sweep.run import outstanding
+
+    counts, left = outstanding(plan, folder)
+    per_step: dict[tuple[Any, ...], float] = {}
+    seconds = 0.0
+    for job in left:
+        options = dict(job.point.options)
+        settings = job.point.settings()
+        kind = (options["graph"], options["model"], len(job.seeds), getattr(settings, "width", None))
+        if kind not in per_step:
+            found = estimate_runs(job.point.task(), get_model(options["model"]), settings, job.seeds)
+            per_step[kind] = found.seconds / settings.steps
+        seconds += per_step[kind] * settings.steps
+    workers = min(processes(jobs), max(1, len(left)))
+    text = (
+        f"{counts.total} runs: {counts.done} done, {counts.failed} failed, {counts.left} to do in {len(left)} jobs on "
+        f"{workers} processes: about {duration(seconds / workers)} of training"
+    )
+    answer = {
+        "runs": counts.total,
+        "done": counts.done,
+        "failed": counts.failed,
+        "left": counts.left,
+        "jobs": len(left),
+        "processes": workers,
+        "seconds": seconds / workers,
+        "folder": str(folder),
+        "text": text,
+    }
+    print(to_json(answer) if json else text)

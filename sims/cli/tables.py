@@ -1,0 +1,182 @@
+"""What the terminal shows: predictions, scores and comparisons as rich tables with a title line above each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..compare.comparison import Comparison
+from ..compare.show.report import comparison_rows
+from ..compare.spectral_bias import spectral_bias_rows, spectral_biases
+
+HEAD, TAIL = 12, 2  # lines of a long table that are shown; the JSON has them all
+
+
+def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
+    """The dictionary of `fiedler theory`: spectrum, optimum, early phase, and the flow where it was asked for."""
+    spectrum = _columns(
+        ("eigenvalue", "multiplicity"),
+        [(f"{line['eigenvalue']:.6g}", str(line["multiplicity"])) for line in answer["spectrum"]],
+    )
+    size = f"{answer['n']} nodes, {answer['edges']} edges, {answer['components']} component(s)"
+    tables: list[RenderableType] = [
+        _titled(f"{answer['graph']}: {size}. Spectrum of its {answer['laplacian']} Laplacian", spectrum)
+    ]
+    if "spectrum_proof" in answer:
+        proof = answer["spectrum_proof"]
+        complete = "complete" if proof["complete"] else "NOT PROVED complete"
+        tables.append(Group(Text(f"{proof['method']}, {complete}: {proof['note']}")))
+    if "optimum" in answer:
+        title = f"Optimum of {answer['model']} Node2Vec, weight decay {answer['weight_decay']:g}"
+        tables.append(_titled(title, _optimum(answer)))
+        start = f"K(0) = {answer['init_scale']:g}^2 I"
+        tables.append(_titled(f"Early phase from {start} (time = learning rate x steps)", _early_phase(answer)))
+    if "flow" in answer:
+        tables.append(_titled("Flow from K(0)", _flow(answer["flow"]["points"])))
+    if "width" in answer:
+        title = f"Runs of width {answer['width']['width']}: loss per node, {answer['width']['samples']} starts"
+        tables.append(_titled(title, _width(answer["width"])))
+    if "rivals" in answer:
+        tables.append(_titled("Rival predictions against the optimum", _rivals(answer["rivals"])))
+    if "storage" in answer:
+        tables.append(_titled("Storage, both directions of every edge", _storage(answer["storage"])))
+    return tables
+
+
+def score_table(answer: Mapping[str, Any]) -> RenderableType:
+    """The dictionary of `fiedler score`."""
+    names = (
+        "fiedler_score",
+        "gram_error",
+        "gram_scale",
+        "effective_rank",
+        "geometric_level",
+        "geometric_level_centred",
+        "geometric_margin",
+        "geometric_margin_top1",
+    )
+    angles = ", ".join(f"{angle:.4g}" for angle in answer["principal_angles"][:8])
+    lines = [(name, f"{answer[name]:.6g}") for name in names]
+    lines.append(("principal angles (rad)", angles or "none: the predicted optimum is zero"))
+    return _titled(f"{answer['file']} against {answer['graph']}", _facts(lines))
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """The rows of report.md, turned: one column for the prediction and for each model, so that it fits 80 columns."""
+    header, rows = comparison_rows(comparison)
+    table = Table()
+    table.add_column("")
+    for row in rows:
+        table.add_column(row[0], justify="right", overflow="fold")  # a model's name may be its settings
+    for i, title in enumerate(header[1:], 1):
+        table.add_row(title, *(row[i] for row in rows))
+    header, rows = spectral_bias_rows(spectral_biases(comparison), brief=True)
+    bias = _columns(header, [tuple(row) for row in rows])
+    return Group(
+        _titled(f"{comparison.task.title}: predicted and measured", table),
+        _titled("Spectral bias: order and times of the modes against the predicted flows", bias),
+    )
+
+
+def _early_phase(answer: Mapping[str, Any]) -> Table:
+    return _columns(
+        ("growth rate", "multiplicity", "time to order one"),
+        [
+            (f"{rate['rate']:.6g}", str(rate["multiplicity"]), f"{time:.4g}")
+            for rate, time in zip(answer["growth_rates"], answer["mode_times"], strict=True)
+        ],
+    )
+
+
+def _width(answer: Mapping[str, Any]) -> Table:
+    titles = ("time", *(f"{100 * level:g} %" for level in answer["quantiles"]))
+    lines = [(f"{p['time']:.4g}", *(f"{value:.6f}" for value in p["loss_per_node"])) for p in answer["points"]]
+    return _columns(titles, lines)
+
+
+def _rivals(rivals: Sequence[Mapping[str, Any]]) -> Table:
+    titles = ("prediction", "rank", "gram_error of the optimum")
+    lines = [(r["title"], str(r["rank"]), _number(r["gram_error_of_optimum"])) for r in rivals]
+    return _columns(titles, lines or [("the optimum is zero", "", "")])
+
+
+def _storage(answer: Mapping[str, Any]) -> Table:
+    bits = answer["geometric_bits"]
+    return _facts(
+        [
+            ("stored pairs", str(answer["stored_pairs"])),
+            ("associative bits", f"{answer['associative_bits']:.6g}"),
+            ("geometric bits", "no code known for this graph" if bits is None else f"{bits:.6g}"),
+            ("associative norm", f"{answer['associative_norm']:.6g}"),
+            ("geometric norm, at least", f"{answer['geometric_norm_at_least']:.6g}"),
+        ]
+    )
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.4f}"
+
+
+def _optimum(answer: Mapping[str, Any]) -> Table:
+    optimum = answer["optimum"]
+    certificate, eigenvalues = optimum["certificate"], optimum["eigenvalues"]
+    runs = [(text, len(list(same))) for text, same in groupby(f"{value:.6g}" for value in eigenvalues)]
+    values = ", ".join(text if count == 1 else f"{text} (x{count})" for text, count in runs[:8])
+    values += ", ..." if len(runs) > 8 else ""
+    return _facts(
+        [
+            ("loss per node", f"{optimum['loss_per_node']:.12f}"),
+            ("attained", "yes" if optimum["attained"] else "no, an infimum"),
+            ("rank", str(optimum["rank"])),
+            (f"eigenvalues, {optimum['eigenvalues_of']}", values or "none"),
+            ("KKT violation", f"{certificate['max_violation']:.1e}"),
+            ("duality gap", f"{certificate['duality_gap']:.1e}"),
+            ("method", optimum["method"]),
+            *_direction(optimum),
+        ]
+    )
+
+
+def _direction(optimum: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if "max_margin" not in optimum:
+        return []
+    found = optimum["max_margin"]
+    norm = f"nuclear norm {found['nuclear_norm']:.6g} (gap {found['gap']:.1e})"
+    return [("logits diverge along", f"max-margin direction, {norm}, rank {found['rank']}")]
+
+
+def _flow(points: Sequence[Mapping[str, Any]]) -> Table:
+    def leading(point: Mapping[str, Any]) -> str:
+        shown = [(f"{e['eigenvalue']:.5g}", e["multiplicity"]) for e in point["eigenvalues"][:3]]
+        return ", ".join(text if count == 1 else f"{text} (x{count})" for text, count in shown)
+
+    lines = [(f"{point['time']:.4g}", f"{point['loss_per_node']:.6f}", leading(point)) for point in points]
+    return _columns(("time", "loss per node", "leading eigenvalues of V V'"), lines)
+
+
+def _titled(title: str, table: Table) -> Group:
+    return Group(Text(title, style="bold"), table)
+
+
+def _facts(lines: Sequence[tuple[str, str]]) -> Table:
+    table = Table(show_header=False)
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def _columns(titles: Sequence[str], lines: Sequence[tuple[str, ...]]) -> Table:
+    table = Table()
+    for title in titles:
+        table.add_column(title, justify="right", overflow="fold")
+    shown = list(lines)
+    if len(lines) > HEAD + TAIL + 1:
+        shown = [*lines[:HEAD], ("...",) * len(titles), *lines[-TAIL:]]
+    for line in shown:
+        table.add_row(*line)
+    return table

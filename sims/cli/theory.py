@@ -1,0 +1,102 @@
+"""The command `fiedler theory`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .completion import choices
+from .options import (
+    Edges,
+    GraphWord,
+    InOutQ,
+    Json,
+    ReturnP,
+    SelfEdges,
+    Smoothing,
+    Symmetrize,
+    Weights,
+    Window,
+    make_task,
+)
+from .progress import Stages
+
+
+def theory(
+    graph: GraphWord,
+    tied: Annotated[bool, typer.Option("--tied/--untied", help="Logits V V' or V U'.")] = True,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Weight decay of the objective, >= 0.")] = 0.0,
+    self_edges: SelfEdges = False,
+    label_smoothing: Smoothing = 0.0,
+    init_scale: Annotated[
+        float, typer.Option("--init-scale", help="s of K(0) = s^2 I for the mode times, < 1.")
+    ] = 0.01,
+    laplacian: Annotated[
+        str,
+        typer.Option(
+            "--laplacian",
+            help="combinatorial, symmetric, random-walk or symmetrized-random-walk (the theory's modes).",
+            autocompletion=choices("combinatorial", "symmetric", "random-walk", "symmetrized-random-walk"),
+        ),
+    ] = "symmetrized-random-walk",
+    until: Annotated[
+        float | None,
+        typer.Option("--until", help="Also the exact flow from K(0) up to this time (learning rate x steps)."),
+    ] = None,
+    modes: Annotated[
+        int | None,
+        typer.Option("--modes", min=1, help="Only so many eigenvalues, whole eigenspaces, counted: for large graphs."),
+    ] = None,
+    top: Annotated[bool, typer.Option("--top", help="With --modes: the highest eigenvalues.")] = False,
+    optimum: Annotated[
+        bool, typer.Option("--optimum/--no-optimum", help="Optimum and early phase, which limit the size.")
+    ] = True,
+    width: Annotated[
+        int | None, typer.Option("--width", help="With --until: how runs of this embedding dimension scatter.")
+    ] = None,
+    rivals: Annotated[
+        bool, typer.Option("--rivals", help="How far PMI, QWEM, support SVD and Laplacian coordinates are off.")
+    ] = False,
+    storage: Annotated[
+        bool, typer.Option("--storage", help="Bits and norms of associative and geometric memory of GRAPH.")
+    ] = False,
+    window: Window = 1,
+    p: ReturnP = 1.0,
+    q: InOutQ = 1.0,
+    edges: Edges = "both",
+    weights: Weights = "node",
+    symmetrize: Symmetrize = False,
+    json: Json = False,
+) -> None:
+    """Spectrum, optimum with certificate, and predicted mode times of Node2Vec on GRAPH, which may have a million nodes
+    where a closed form or its symmetry helps."""
+    from ..disk.jsonio import to_json
+    from ..predict.describe import describe_theory
+    from .tables import theory_tables
+
+    task = make_task(
+        graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights, dense=False
+    )
+    with Stages(transient=True) as stages:
+        answer = describe_theory(
+            task,
+            tied=tied,
+            weight_decay=weight_decay,
+            init_scale=init_scale,
+            laplacian=laplacian,
+            until=until,
+            modes=modes,
+            top=top,
+            optimum=optimum,
+            width=width,
+            rivals=rivals,
+            storage=storage,
+            on_progress=stages.update,
+        )
+    if json:
+        print(to_json(answer))
+        return
+    for table in theory_tables(answer):
+        Console().print(table)

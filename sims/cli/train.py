@@ -1,0 +1,130 @@
+"""The commands that train: `fiedler compare` and `fiedler train`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..disk.files import folder_name
+from .completion import choices, complete_model
+from .estimates import print_estimates
+from .options import (
+    MODEL_HELP,
+    CheckpointEvery,
+    Decay,
+    DryRun,
+    Edges,
+    GraphWord,
+    InitStd,
+    InOutQ,
+    Json,
+    Overwrite,
+    Rate,
+    Resume,
+    ReturnP,
+    SelfEdges,
+    Smoothing,
+    Steps,
+    Symmetrize,
+    Weights,
+    Width,
+    Window,
+    check_restart,
+    make_task,
+    setting_overrides,
+)
+from .progress import Stages
+
+
+def train(
+    graph: GraphWord,
+    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, autocompletion=complete_model)] = "node2vec",
+    steps: Steps = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the initial weights.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Run folder (default runs/GRAPH-MODEL-seedS).")] = None,
+    learning_rate: Rate = None,
+    width: Width = None,
+    init_std: InitStd = None,
+    weight_decay: Decay = None,
+    self_edges: SelfEdges = False,
+    label_smoothing: Smoothing = 0.0,
+    window: Window = 1,
+    p: ReturnP = 1.0,
+    q: InOutQ = 1.0,
+    edges: Edges = "both",
+    weights: Weights = "node",
+    symmetrize: Symmetrize = False,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
+    checkpoint_every: CheckpointEvery = None,
+    dry_run: DryRun = False,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            "--log",
+            help="Also log the run while it goes on, into --log-dir: tensorboard or wandb.",
+            autocompletion=choices("tensorboard", "wandb"),
+        ),
+    ] = None,
+    log_dir: Annotated[Path, typer.Option("--log-dir", help="Where --log writes.")] = Path("runs/logs"),
+    json: Json = False,
+) -> None:
+    """One training run of one model into one run folder.
+
+    Ctrl-C saves a checkpoint and stops; the same command with --resume goes on from it, as after any other end, and
+    ends in the same numbers as a run that was never stopped.
+    """
+    from ..disk.jsonio import to_json
+    from ..models.registry import get_model
+    from ..runs.estimate import estimate_runs
+    from ..runs.scored import run_and_score
+    from ..runs.stopping import stop_on_signals
+
+    check_restart(overwrite, resume)
+    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
+    chosen = get_model(model)
+    settings = chosen.make_settings(**setting_overrides(steps, learning_rate, width, init_std, weight_decay))
+    folder = out or Path("runs") / f"{folder_name(task.graph.name)}-{folder_name(model)}-seed{seed}"
+    if dry_run:
+        print_estimates([estimate_runs(task, chosen, settings, [seed])], folder, json)
+        return
+    with _logged(folder, log, log_dir), Stages() as stages, stop_on_signals() as stop:
+        (scores,) = run_and_score(
+            task,
+            chosen,
+            settings,
+            [seed],
+            folder=lambda _: folder,
+            overwrite=overwrite,
+            resume=resume,
+            checkpoint_every=checkpoint_every,
+            on_progress=stages.update,
+            stop=stop,
+        )
+    if json:
+        print(to_json(scores))
+        return
+    print(
+        f"{chosen.title} on {task.graph.name}, seed {seed}: loss per node {_number(scores['loss_per_node'])}, "
+        f"gram_error {_number(scores['gram_error'])}, fiedler_score {_number(scores['fiedler_score'])}\n"
+        f"run folder: {folder}"
+    )
+
+
+def _logged(folder: Path, kind: str | None, out: Path) -> AbstractContextManager[None]:
+    if kind is None:
+        return nullcontext()
+    from ..interop.run_logs import check_kind, follow_logs
+
+    try:
+        check_kind(kind)  # at once, before anything is trained
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+    return follow_logs(folder, kind, out)
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.6g}"

@@ -1,0 +1,133 @@
+"""A finished comparison of one task: each model's prediction, runs, scores and fits; summaries over seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fiedler.theory import TiedOptimum
+
+from ..disk.files import folder_name
+from ..models.registry import Model
+from ..predict.trajectory import PredictedTrajectory
+from ..runs.engine import Run
+from ..runs.folder import RunDir
+from ..runs.recorder import Modes
+from ..tasks.optimum import reference_optimum
+from ..tasks.task import Task
+from .trajectory_fit import TrajectoryFit
+
+Floats = NDArray[np.float64]
+
+# What a summary averages over seeds; the rest of a run's scores are lists.
+SUMMARISED = (
+    "loss_per_node",
+    "gram_error",
+    "gram_scale",
+    "fiedler_score",
+    "effective_rank",
+    "geometric_level",
+    "geometric_level_centred",
+    "edge_recall",
+    "trajectory_rms_log10",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelComparison:
+    """One model's prediction, its runs, and per run the scores and the trajectory fit, in the order of the seeds.
+    ``mean_modes`` and ``mean_fit``: the same for the geometric mean over seeds, which figures draw. ``rivals``: what
+    ``describe_rivals`` says of the final embeddings, in the order of the seeds."""
+
+    model: Model
+    settings: Any
+    optimum: TiedOptimum
+    predicted: PredictedTrajectory
+    runs: tuple[Run, ...]
+    scores: tuple[dict[str, Any], ...]
+    fits: tuple[TrajectoryFit, ...]
+    mean_modes: Modes
+    mean_fit: TrajectoryFit
+    rivals: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A finished comparison of one task; ``folder`` is None when nothing was kept."""
+
+    task: Task
+    optimum: TiedOptimum
+    models: tuple[ModelComparison, ...]
+    folder: RunDir | None
+
+
+def scores_of_runs(one: ModelComparison) -> list[dict[str, Any]]:
+    """Per run: model, seed, loss, every score and the trajectory fit, as scores.json holds them."""
+    return [
+        {
+            "model": one.model.name,
+            "seed": run.seed,
+            "loss_per_node": float(run.modes.loss[-1]),
+            **scores,
+            "trajectory_fit": dataclasses.asdict(fit),
+        }
+        for run, scores, fit in zip(one.runs, one.scores, one.fits, strict=True)
+    ]
+
+
+def summarise(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
+    """Mean and standard deviation over seeds of the scalar scores."""
+    summary: dict[str, dict[str, float | None]] = {}
+    for name in SUMMARISED:
+        values = np.array(
+            [e["trajectory_fit"]["rms_log10"] if name == "trajectory_rms_log10" else e[name] for e in entries]
+        )
+        summary[name] = mean_and_deviation(values)
+    return summary
+
+
+def mean_and_deviation(values: Floats) -> dict[str, float | None]:
+    """ "mean" and "std" of (k,) values, n - 1 in the denominator; "std" is None for one value."""
+    return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else None}
+
+
+def own_optimum(task: Task, model: Model, settings: Any, optimum: TiedOptimum) -> TiedOptimum:
+    """The optimum of the objective a model is trained on: with its weight decay where that is the theory's."""
+    if model.tied and model.time_per_step(settings) is not None and settings.weight_decay > 0:
+        return reference_optimum(task, settings.weight_decay)
+    return optimum
+
+
+def mean_of_runs(runs: Sequence[Run]) -> Modes:
+    """The geometric mean over seeds of the energies, the mean of the losses."""
+    return Modes(
+        runs[0].modes.steps,
+        _geometric_mean([run.modes.energy for run in runs]),
+        _geometric_mean([run.modes.centred_energy for run in runs]),
+        np.mean([run.modes.loss for run in runs], axis=0),
+    )
+
+
+def _geometric_mean(arrays: list[Floats]) -> Floats:
+    logs = np.log(np.maximum(np.array(arrays), np.finfo(np.float64).tiny))
+    return np.asarray(np.exp(logs.mean(axis=0)))
+
+
+def run_folder(root: Path, model: Model) -> Callable[[int], Path]:
+    """Where a comparison in ``root`` keeps the run of ``model`` with each seed."""
+    return lambda seed: root / "runs" / f"{folder_name(model.name)}-seed{seed}"
+
+
+def recall_step(run: Any) -> float | None:
+    """The first recorded step at which every edge is recalled, infinity where it never is; None if not recorded."""
+    recall = run.modes.edge_recall
+    if recall is None:
+        return None
+    full = np.flatnonzero(recall >= 1.0)
+    return float(run.modes.steps[full[0]]) if len(full) else float("inf")

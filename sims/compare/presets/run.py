@@ -1,0 +1,173 @@
+"""Running a preset: every cell's comparison, resumable, and the numbers that stand beside the published ones."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...disk.files import folder_name
+from ...runs.stopping import StopRequest
+from ..comparison import Comparison, ModelComparison, recall_step, scores_of_runs
+from ..run import compare, describe_comparison
+from ..spectral_bias import ModelBias, spectral_biases
+from .definitions import Cell, Preset, PresetModel
+from .published import published_numbers
+
+# What a preset's table has of every run: its name here, and where the number is.
+MEASURES = (
+    "loss",
+    "edge_recall",
+    "recall_step",
+    "geometric_level",
+    "geometric_level_centred",
+    "geometric_margin",
+    "geometric_margin_top1",
+    "transposed_margin",
+    "gram_error",
+    "fiedler_score",
+)
+# A score whose standard deviation over seeds is below this share of its mean is called stable; only then is its ratio
+# to a single published seed worth a number.
+STABLE = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class CellResult:
+    """A cell and its comparison; models weighed by node and by line are in one, each scored on its own task.
+    ``biases``: the spectral bias of every model."""
+
+    cell: Cell
+    comparison: Comparison
+    biases: tuple[ModelBias, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One score of one model in one cell over its seeds, beside the published one (None where there is none)."""
+
+    cell: str
+    model: str
+    title: str
+    measure: str
+    values: tuple[float, ...]
+    published: float | None
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds that have it; NaN where none has."""
+        known = [value for value in self.values if np.isfinite(value)]
+        return float(np.mean(known)) if known else float("nan")
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation over seeds (n - 1 in the denominator); NaN below two."""
+        known = [value for value in self.values if np.isfinite(value)]
+        return float(np.std(known, ddof=1)) if len(known) > 1 else float("nan")
+
+    @property
+    def stable(self) -> bool:
+        """Whether every seed has it and they agree to STABLE."""
+        return len(self.values) > 1 and bool(np.isfinite(self.values).all()) and (
+            self.deviation <= STABLE * abs(self.mean)
+        )  # fmt: skip
+
+    def describe(self) -> dict[str, Any]:
+        """As scores.json has it."""
+        return {**dataclasses.asdict(self), "mean": self.mean, "std": self.deviation, "stable": self.stable}
+
+
+def run_preset(
+    preset: Preset,
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    checkpoint_every: float | None = None,
+    on_progress: Callable[[str, float], None] | None = None,
+    stop: StopRequest | None = None,
+) -> list[CellResult]:
+    """Compare every cell under ``out``, a folder each, in order; arguments and errors are those of ``compare``."""
+    report = on_progress or (lambda stage, fraction: None)
+    found = []
+    for cell in preset.cells:
+        parts: list[Comparison] = []
+        for task, models in cell.tasks():
+            place = out / folder_name(f"{cell.name} {task.weights}")
+            parts.append(
+                compare(
+                    task,
+                    [(one.model(), one.model().make_settings()) for one in models],
+                    seeds,
+                    out=place,
+                    overwrite=overwrite,
+                    resume=resume,
+                    checkpoint_every=checkpoint_every,
+                    on_progress=lambda stage, part, name=cell.name: report(f"{name}: {stage}", part),  # type: ignore[misc]
+                    stop=stop,
+                )
+            )
+        order = [one.name for one in cell.models]
+        biases = [bias for part in parts for bias in spectral_biases(part)]  # each part against its own flows
+        biases.sort(key=lambda bias: order.index(bias.one.model.name))
+        found.append(CellResult(cell, merge_parts(cell, parts), tuple(biases)))
+    return found
+
+
+def merge_parts(cell: Cell, parts: Sequence[Comparison]) -> Comparison:
+    """One comparison with the models in the cell's order; task and optimum are the first part's."""
+    models = {one.model.name: one for part in parts for one in part.models}
+    return dataclasses.replace(parts[0], models=tuple(models[one.name] for one in cell.models))
+
+
+def measured(results: Sequence[CellResult]) -> list[Measured]:
+    """Every measure of every model that has it."""
+    rows = []
+    for result in results:
+        for spec, one in zip(result.cell.models, result.comparison.models, strict=True):
+            rows += _of_model(result.cell, spec, one)
+    return rows
+
+
+def _of_model(cell: Cell, spec: PresetModel, one: ModelComparison) -> list[Measured]:
+    published = published_numbers(spec.published, cell.graph)
+    runs = [{**scores, "loss": scores["loss_per_node"], "recall_step": recall_step(run)}
+            for run, scores in zip(one.runs, scores_of_runs(one), strict=True)]  # fmt: skip
+    return [
+        Measured(
+            cell.name,
+            spec.name,
+            spec.title,
+            name,
+            tuple(float(scores[name]) for scores in runs),
+            published.get(name),
+        )
+        for name in MEASURES
+        if all(scores.get(name) is not None for scores in runs)
+    ]
+
+
+def describe_preset(preset: Preset, seeds: Sequence[int], results: Sequence[CellResult]) -> Mapping[str, Any]:
+    """scores.json of a preset."""
+    return {
+        "preset": preset.name,
+        "title": preset.title,
+        "source": preset.source,
+        "seeds": list(seeds),
+        "settings": preset_settings(preset),
+        "table": [row.describe() for row in measured(results)],
+        "cells": {result.cell.name: describe_comparison(result.comparison, result.biases) for result in results},
+    }
+
+
+def preset_settings(preset: Preset) -> dict[str, Any]:
+    """For each cell its models with their settings: what a preset means, in numbers."""
+    return {
+        cell.name: {one.name: dataclasses.asdict(one.model().make_settings()) for one in cell.models}
+        for cell in preset.cells
+    }

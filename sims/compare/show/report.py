@@ -1,0 +1,142 @@
+"""A comparison as text: its rows of numbers, and report.md for the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fiedler.theory import TiedOptimum, effective_rank
+
+from ...draw.markdown import environment_section, markdown_table
+from ..comparison import Comparison, mean_and_deviation, scores_of_runs, summarise
+from ..spectral_bias import spectral_bias_notes, spectral_bias_rows, spectral_biases
+
+# column title, key of the summary, number format
+COLUMNS = (
+    ("loss/node", "loss_per_node", ".6f"),
+    ("gram_error", "gram_error", ".4f"),
+    ("fiedler_score", "fiedler_score", ".4f"),
+    ("effective rank", "effective_rank", ".2f"),
+    ("edge recall", "edge_recall", ".3f"),
+    ("trajectory error (decades)", "trajectory_rms_log10", ".3f"),
+)
+ROUNDING = 1e-14  # seeds that agree but for the last bits: their spread is shown as 0
+SHOWN = 10  # eigenvalues written out; scores.json has them all
+
+
+def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the prediction first, then one row a model, mean +- standard deviation over seeds.
+
+    A model trained with weight decay is measured from the optimum with it, which then has a row too."""
+    header = ["", "seeds", *(title for title, _, _ in COLUMNS)]
+    decay = comparison.optimum.weight_decay  # none but for one direction of the edges, see ``reference``
+    rows = [_predicted_row(f"predicted, decay {decay:g}" if decay else "predicted", comparison.optimum)]
+    for one in comparison.models:
+        if one.optimum is not comparison.optimum:
+            rows.append(_predicted_row(f"predicted, decay {one.optimum.weight_decay:g}", one.optimum))
+        summary = summarise(scores_of_runs(one))
+        rows.append(
+            [one.model.title, str(len(one.runs)), *(_mean_and_spread(summary[key], fmt) for _, key, fmt in COLUMNS)]
+        )
+    return header, rows
+
+
+def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], figure: str) -> str:
+    """report.md: figure, table, what was fitted, settings, command and versions."""
+    task, optimum = comparison.task, comparison.optimum
+    header, rows = comparison_rows(comparison)
+    eigenvalues = ", ".join(f"{value:.5g}" for value in optimum.eigenvalues[:SHOWN]) or "none (rank 0)"
+    eigenvalues += ", ..." if optimum.rank > SHOWN else ""
+    lines = [
+        f"# {task.title}: prediction beside real runs",
+        "",
+        f"{task.graph.n} nodes, {task.graph.edge_count} edges, {task.graph.component_count} component(s).",
+        "",
+        f"![Theory lines through measured mode energies, Gram spectrum and embedding]({figure})",
+        "",
+        *markdown_table(header, rows),
+        "",
+        "Mean ± standard deviation over seeds. `gram_error`: relative distance of the centred Gram matrix from the",
+        "certified optimum after the best scale. `fiedler_score`: share of the centred energy in its column space.",
+        "Trajectory error: root mean square of log10(measured / predicted) centred mode energies.",
+        "",
+        "## Prediction",
+        "",
+        f"Optimum: rank {optimum.rank}, centred Gram eigenvalues {eigenvalues}; "
+        f"{'attained' if optimum.attained else 'an infimum, not attained'}; KKT violation "
+        f"{optimum.certificate.max_violation:.1e}, duality gap {optimum.certificate.duality_gap:.1e}.",
+        "",
+        *_rivals(comparison),
+        "## Spectral bias",
+        "",
+        *markdown_table(*spectral_bias_rows(spectral_biases(comparison))),
+        "",
+        *spectral_bias_notes(len(comparison.models[0].runs)),
+        "",
+        "## Runs",
+        "",
+    ]
+    for one in comparison.models:
+        fit = one.mean_fit
+        fitted = (
+            f"fitted: {fit.time_scale:.3g} of flow time a step, energies divided by {fit.amplitude:.3g}"
+            if fit.fitted
+            else "nothing fitted: flow time is learning rate × steps"
+        )
+        settings = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items())
+        seeds = ", ".join(str(run.seed) for run in one.runs)
+        lines.append(f"- **{one.model.title}** (seeds {seeds}): {settings}. {fitted}.")
+    lines += ["", *environment_section(environment), ""]
+    return "\n".join(lines)
+
+
+def _rivals(comparison: Comparison) -> list[str]:
+    """A table with a row a theory: gram_error of the certified optimum and of every model against its prediction."""
+    found = [(one, one.rivals) for one in comparison.models]
+    if not any(entries for _, entries in found):
+        return []
+    rows = [["this package (certified optimum)", "", "0.0000"]]
+    rows[0] += [_spread_of([s["gram_error"] for s in scores_of_runs(one)]) for one, _ in found]
+    for k, first in enumerate(found[0][1]):
+        own = _number(first["gram_error_of_optimum"])
+        measured = [_spread_of(entries[k]["gram_error"]) for _, entries in found]
+        rows.append([first["title"], str(first["rank"]), own, *measured])
+    rows[0][1] = str(comparison.optimum.rank)
+    header = ["prediction", "rank", "certified optimum", *(one.model.title for one, _ in found)]
+    return [
+        "## Other predictions",
+        "",
+        *markdown_table(header, rows),
+        "",
+        "`gram_error` against each prediction, after the best scale. Theories without a rank of their own are taken at",
+        "the optimum's, in whole eigenspaces.",
+        "",
+    ]
+
+
+def _spread_of(values: Sequence[float]) -> str:
+    return _mean_and_spread(mean_and_deviation(np.asarray(values, dtype=np.float64)), ".4f")
+
+
+def _number(value: float) -> str:
+    return "-" if value != value else f"{value:.4f}"
+
+
+def _mean_and_spread(value: Mapping[str, float | None], fmt: str) -> str:
+    mean, std = value["mean"], value["std"]
+    if mean is None or mean != mean:
+        return "-"
+    if std is None:
+        return f"{mean:{fmt}}"
+    if std <= ROUNDING * abs(mean):
+        std = 0.0
+    return f"{mean:{fmt}} ± {std:.1g}"
+
+
+def _predicted_row(title: str, optimum: TiedOptimum) -> list[str]:
+    if optimum.rank == 0:  # a zero Gram matrix: there is nothing an embedding could be aligned with
+        return [title, "", f"{optimum.loss_per_node:.6f}", "-", "-", "0.00", "", ""]
+    rank = effective_rank(optimum.embedding(), components=optimum.components)
+    return [title, "", f"{optimum.loss_per_node:.6f}", "0.0000", "1.0000", f"{rank:.2f}", "", ""]

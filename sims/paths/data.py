@@ -1,0 +1,136 @@
+"""Where batches and held-out examples come from: one graph memorised in the weights, or a fresh one in each prompt."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fiedler.theory import Graph
+
+from .examples import (
+    HARDEST,
+    Examples,
+    context_choices,
+    context_examples,
+    edge_examples,
+    neighbour_choices,
+    path_examples,
+)
+from .metrics import Predict, edge_recall, path_scores
+from .settings import PathSettings
+from .star import StarPaths, split_paths, star_paths
+from .tokens import Vocabulary, make_vocabulary
+
+MEASURED = 1250  # training paths asked for at a time: as many as the paper's held-out ones
+PROMPTS = 200  # held-out prompts of an in-context run
+PROMPT_STREAM = 3  # tells this use of a seed from the others
+
+
+class PathData(Protocol):
+    """What training and measuring need of the data. ``vocabulary``; ``longest``: tokens of the longest input;
+    ``chance``: of guessing the first node after the root among the root's neighbours."""
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+
+    @property
+    def longest(self) -> int: ...
+
+    @property
+    def chance(self) -> float: ...
+
+    def batches(self, step: int, generator: torch.Generator) -> list[Examples]:
+        """The rows of step ``step``; the loss is the sum of their means."""
+
+    def measure(self, predict: Predict, device: torch.device) -> dict[str, Any]:
+        """Every metric of the model now."""
+
+
+class InWeightsData:
+    """Edges and paths of one ``graph``. Raises ValueError for a graph or settings without such paths."""
+
+    def __init__(self, graph: Graph, settings: PathSettings, seed: int) -> None:
+        self.star: StarPaths = star_paths(graph)
+        self.vocabulary = make_vocabulary(graph.n, seed)
+        self.train, self.test = split_paths(self.star, seed, settings.split)
+        self.edges = edge_examples(self.star, self.vocabulary, settings.edges)
+        self.paths = path_examples(self.star, self.vocabulary, settings.pause, settings.task, settings.teacherless)
+        # A reverse answer reaches the node before its leaf, or the root's, by one edge: there is nothing to choose.
+        self._choices = neighbour_choices(self.star, self.vocabulary) if settings.task == "forward" else None
+        self.chance = 1 / self.star.arm_count
+        self.longest = self.paths.inputs.shape[1]
+        self._settings = settings
+        taught = self.paths.rows(self.train)
+        self._taught = taught.target(HARDEST) if settings.objective == "hardest" else taught
+
+    def batches(self, step: int, generator: torch.Generator) -> list[Examples]:
+        settings, found = self._settings, []
+        if settings.recipe != "staged" or step < settings.edge_steps:
+            found.append(_draw(self.edges, settings.edge_batch, generator))
+        if settings.recipe != "edges" and step >= settings.edge_steps:
+            found.append(_draw(self._taught, settings.path_batch, generator))
+        return found
+
+    def measure(self, predict: Predict, device: torch.device) -> dict[str, Any]:
+        size = self.vocabulary.size
+        recall = edge_recall(predict, self.edges.to(device), size)
+        record: dict[str, Any] = {"edge_recall": recall.nodes, "edge_hits": recall.edges}
+        # Evenly spread over the paths, so that no arm of a large graph is left out for its number.
+        few = self.train[np.linspace(0, len(self.train) - 1, min(MEASURED, len(self.train))).round().astype(int)]
+        for prefix, chosen in (("", self.test), ("train_", few)):
+            record |= _measure_paths(predict, self.paths.rows(chosen).to(device), size, self._choices, prefix)
+        return record
+
+
+class InContextData:
+    """Fresh path-stars of ``context_arms`` arms, as long as those of ``graph``."""
+
+    def __init__(self, graph: Graph, settings: PathSettings, seed: int) -> None:
+        whole = InWeightsData(graph, settings, seed)
+        self._arms, self._length, self._settings = settings.context_arms, whole.star.length, settings
+        self.vocabulary = make_vocabulary(self._arms * (self._length - 1) + 1, seed)
+        self.chance = 1 / self._arms
+        held_out = torch.Generator().manual_seed(
+            int(np.random.SeedSequence((seed, PROMPT_STREAM)).generate_state(1)[0])
+        )
+        self.test = self._prompts(PROMPTS, held_out)
+        self._choices = context_choices(self.test, self._arms, self._length)
+        self.longest = self.test.inputs.shape[1]
+        # The budget of the in-weights run is its number of tokens.
+        tokens = settings.edge_batch * whole.edges.inputs.shape[1] + settings.path_batch * whole.longest
+        self.batch = max(1, round(tokens / self.longest))
+
+    def batches(self, step: int, generator: torch.Generator) -> list[Examples]:
+        prompts = self._prompts(self.batch, generator)
+        return [prompts.target(HARDEST) if self._settings.objective == "hardest" else prompts]
+
+    def measure(self, predict: Predict, device: torch.device) -> dict[str, Any]:
+        # Training prompts are as fresh as these, so there is nothing else to measure.
+        return _measure_paths(predict, self.test.to(device), self.vocabulary.size, self._choices, "")
+
+    def _prompts(self, count: int, generator: torch.Generator) -> Examples:
+        return context_examples(self._arms, self._length, count, self.vocabulary, generator, self._settings.teacherless)
+
+
+def make_data(graph: Graph, settings: PathSettings, seed: int) -> InWeightsData | InContextData:
+    """The data of one run, made from ``seed``."""
+    return InContextData(graph, settings, seed) if settings.in_context else InWeightsData(graph, settings, seed)
+
+
+def _draw(examples: Examples, count: int, generator: torch.Generator) -> Examples:
+    return examples.rows(torch.randint(len(examples), (count,), generator=generator))
+
+
+def _measure_paths(predict: Predict, paths: Examples, size: int, choices: Tensor | None, prefix: str) -> dict[str, Any]:
+    scores = path_scores(predict, paths, size, choices)
+    return {
+        f"{prefix}first_token_accuracy": float(scores.per_position[HARDEST]),
+        **({} if scores.choice is None else {f"{prefix}first_token_choice": scores.choice}),
+        f"{prefix}path_accuracy": scores.whole,
+        f"{prefix}per_position": scores.per_position.tolist(),
+        f"{prefix}loss": scores.loss,
+        f"{prefix}paths": len(paths),
+    }

@@ -1,0 +1,116 @@
+"""The geometry of trained node embeddings on a star: which first hop a leaf lies near, and how far paths are apart.
+
+All distances are cosine distances d(u, v) = 1 - cos(e_u, e_v) of token embeddings. Source: arXiv 2510.26745, sec. 2
+(leaf x first-hop heat map, path-by-path distances). There the sums over the l-1 nodes of an arm are divided by C(l, 2)
+and l^2, which count the root too; here they are divided by the number of their terms, so that each entry is a mean.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..suggest import choose
+from .star import StarPaths
+
+Floats = NDArray[np.float64]
+
+PROJECTIONS = ("pca", "umap")
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """``points`` (n, 2) of the nodes; ``label``: what the axes are."""
+
+    points: Floats
+    label: str
+
+
+def directions(embedding: NDArray[np.floating]) -> Floats:
+    """The rows divided by their lengths; a zero row stays zero, at distance one from everything."""
+    rows = np.asarray(embedding, dtype=np.float64)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float64).tiny)
+
+
+def leaf_first_hop_distances(embedding: NDArray[np.floating], star: StarPaths) -> Floats:
+    """(P, d): from the leaf of path i to the first node of arm j."""
+    unit = directions(embedding)
+    _, first = np.unique(star.arms, return_index=True)
+    return 1 - unit[star.leaves] @ unit[star.first_hops[first]].T
+
+
+def nearest_first_hop(embedding: NDArray[np.floating], star: StarPaths) -> NDArray[np.bool_]:
+    """(P,): whether the first hop nearest to a leaf is that of its own arm; chance is 1/d."""
+    return np.asarray(leaf_first_hop_distances(embedding, star).argmin(axis=1) == star.arms)
+
+
+def path_distances(embedding: NDArray[np.floating], star: StarPaths) -> Floats:
+    """(P, P): the mean distance of a node of path i from one of path j, the root left out; on the diagonal over the
+    C(l-1, 2) pairs of different nodes, elsewhere over all (l-1)^2 pairs."""
+    unit = directions(embedding)[star.paths[:, 1:]]
+    steps = unit.shape[1]
+    mean = unit.mean(axis=1)
+    distances = 1 - mean @ mean.T  # a mean of inner products is the inner product of the means
+    squares = (unit**2).sum(axis=(1, 2))
+    within = (steps**2 * (mean**2).sum(axis=1) - squares) / (steps * (steps - 1))
+    np.fill_diagonal(distances, 1 - within)
+    return distances
+
+
+def describe_geometry(
+    embedding: NDArray[np.floating], star: StarPaths, train: NDArray[np.integer], test: NDArray[np.integer]
+) -> dict[str, Any]:
+    """For seen ("train") and unseen paths: the share of leaves nearest to their own first hop, the mean distance to it
+    and to others, and the mean distances within a path and between paths."""
+    near, hops = nearest_first_hop(embedding, star), leaf_first_hop_distances(embedding, star)
+    between = path_distances(embedding, star)
+    own = hops[np.arange(len(hops)), star.arms]
+    other = (hops.sum(axis=1) - own) / (hops.shape[1] - 1)
+    within = np.diag(between)
+    apart = (between.sum(axis=1) - within) / (len(between) - 1)
+    return {
+        name: {
+            "nearest_first_hop": float(near[rows].mean()),
+            "own_first_hop_distance": float(own[rows].mean()),
+            "other_first_hop_distance": float(other[rows].mean()),
+            "within_path_distance": float(within[rows].mean()),
+            "between_path_distance": float(apart[rows].mean()),
+        }
+        for name, rows in (("train", train), ("test", test))
+    }
+
+
+def project_paths(embedding: NDArray[np.floating], star: StarPaths, method: str = "pca", seed: int = 0) -> Projection:
+    """Two coordinates of every node but the root, which are rows of the answer in the order of the nodes 1 .. n-1.
+
+    ``method``: "pca" (unit vectors less the mean of their depth, which says how far a node is from the root rather than
+    on which path) or "umap" (cosine metric, 15 neighbours, min_dist 0.1, as in the paper; the
+    optional package umap-learn). Raises ValueError for another word, and where UMAP is not installed.
+    """
+    check_projection(method)
+    unit = directions(embedding)[1:]
+    if method == "pca":
+        centred = unit.copy()
+        for depth in star.paths[:, 1:].T:
+            rows = np.unique(depth) - 1
+            centred[rows] -= unit[rows].mean(axis=0)
+        u, s, _ = np.linalg.svd(centred, full_matrices=False)
+        share = s**2 / max(float((s**2).sum()), np.finfo(np.float64).tiny)
+        return Projection(u[:, :2] * s[:2], f"PCA within depths, {100 * share[:2].sum():.0f} % of the variance")
+    reducer = import_module("umap").UMAP(
+        n_neighbors=min(15, len(unit) - 1), min_dist=0.1, metric="cosine", random_state=seed
+    )
+    return Projection(np.asarray(reducer.fit_transform(unit), dtype=np.float64), "UMAP")
+
+
+def check_projection(method: str) -> None:
+    """Raises ValueError for a projection that is none, and for UMAP where it is not installed."""
+    if method not in PROJECTIONS:
+        raise ValueError(f"unknown projection {method!r}; {choose(method, PROJECTIONS)}")
+    if method == "umap" and find_spec("umap") is None:
+        raise ValueError('the projection umap needs umap-learn: pip install "fiedler[umap]", or choose pca')

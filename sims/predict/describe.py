@@ -1,0 +1,230 @@
+"""The theory's answers for one graph as the plain dictionary that `fiedler theory --json` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fiedler.theory import (
+    GraphOptimum,
+    TiedOptimum,
+    graph_flow,
+    graph_optimum,
+    growth_rates,
+    spectrum,
+    target_flow,
+    target_growth_rates,
+    target_optimum,
+    tied_optimum,
+    untied_max_margin,
+    width_bands,
+)
+from fiedler.theory.flow.progress import listening
+from fiedler.theory.optimum.max_margin import NODE_LIMIT
+from fiedler.theory.optimum.tied import check_size
+
+from ..tasks.task import Task
+from .describe_graph import describe_modes, describe_spectrum, describe_storage
+from .rivals import describe_rivals
+
+Floats = NDArray[np.float64]
+
+LAPLACIAN = "symmetrized-random-walk"
+FLOW_DECADES, FLOW_POINTS = 3, 4  # of time before the last one, and points a decade
+LEADING = 5  # eigenvalues of V V' shown at each time
+BAND = (0.05, 0.5, 0.95)  # quantiles over the starts of a finite width
+SAMPLES = 32  # starts of a finite width
+ROUNDING = 1e-10  # growth rates, which are of order one, above which a mode is taken to grow
+
+
+def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
+    """Optimum and certificate: see ``theory.graph_optimum`` and ``theory.optimum`` for what each number means.
+
+    ``eigenvalues``: of the centred Gram matrix (tied); singular values of the logits (untied); each as often as it
+    occurs, descending.
+    """
+    tied = isinstance(optimum, TiedOptimum) or optimum.tied
+    values = optimum.eigenvalues
+    if isinstance(optimum, GraphOptimum):
+        values = np.repeat(values, optimum.multiplicities)
+    return {
+        "attained": optimum.attained,
+        "loss_per_node": optimum.loss_per_node,
+        "eigenvalues": values.tolist(),
+        "eigenvalues_of": "centred Gram matrix" if tied else "logits (singular values)",
+        "rank": optimum.rank,
+        "diverging_directions": optimum.diverging if tied else None,
+        "certificate": {
+            "max_violation": optimum.certificate.max_violation,
+            "duality_gap": optimum.certificate.duality_gap,
+        },
+        "method": optimum.method,
+    }
+
+
+def describe_flow(task: Task, until: float, *, init_scale: float, tied: bool, weight_decay: float) -> dict[str, Any]:
+    """The flow from K(0) = s^2 I at FLOW_POINTS a decade up to ``until``: per time the loss and the LEADING largest
+    eigenvalues of V V', each with its multiplicity."""
+    times = _flow_times(until)
+    options: dict[str, Any] = {"init_scale": init_scale, "tied": tied, "weight_decay": weight_decay}
+    if task.graph_target:
+        flow = graph_flow(task.graph, times, **options, **_one_hop_options(task))
+    else:
+        flow = target_flow(task.target, times, row_weight=task.row_weight, **options)
+    return {
+        "method": flow.method,
+        "points": [
+            {
+                "time": float(time),
+                "loss_per_node": float(loss),
+                "eigenvalues": [
+                    {"eigenvalue": float(value), "multiplicity": int(count)}
+                    for value, count in zip(values[:LEADING], counts[:LEADING], strict=True)
+                ],
+            }
+            for time, loss, values, counts in zip(
+                flow.times, flow.loss_per_node, flow.eigenvalues, flow.multiplicities, strict=True
+            )
+        ],
+    }
+
+
+def describe_width(task: Task, width: int, until: float, *, init_scale: float, weight_decay: float) -> dict[str, Any]:
+    """How tied runs of ``width`` columns scatter around the limit: BAND quantiles of the loss per node over SAMPLES
+    Gaussian starts with E V(0) V(0)' = s^2 I, at the times of ``describe_flow``."""
+    times = _flow_times(until)
+    options: dict[str, Any] = {"weight_decay": weight_decay, "row_weight": task.row_weight}
+    bands = width_bands(task.target, task.spaces, width, init_scale, times, SAMPLES, **options)
+    losses = bands.loss_band(BAND) / task.total_weight
+    return {
+        "width": width,
+        "samples": SAMPLES,
+        "quantiles": list(BAND),
+        "points": [{"time": float(t), "loss_per_node": row.tolist()} for t, row in zip(times, losses.T, strict=True)],
+    }
+
+
+def describe_theory(
+    task: Task,
+    *,
+    tied: bool = True,
+    weight_decay: float = 0.0,
+    init_scale: float = 0.01,
+    laplacian: str = LAPLACIAN,
+    until: float | None = None,
+    modes: int | None = None,
+    top: bool = False,
+    optimum: bool = True,
+    width: int | None = None,
+    rivals: bool = False,
+    storage: bool = False,
+    on_progress: Callable[[str, float], None] | None = None,
+) -> dict[str, Any]:
+    """Spectrum, optimum with certificate and early-phase mode times of Node2Vec on ``task``, whose size only matters
+    where the graph has neither closed forms nor symmetry.
+
+    ``mode_times``: for each distinct positive growth rate s_k (``growth_rates``, descending, with multiplicity),
+    t_k = ln(1/s^2) / (2 s_k) with s = ``init_scale``, in units of step_size * steps. Where untied logits diverge, on up
+    to NODE_LIMIT nodes, ``optimum.max_margin`` is the direction (``untied_max_margin``). ``until``: also the flow up to
+    that time, see ``describe_flow``, and with ``width`` the scatter of tied runs that wide. ``modes``: only so many
+    eigenvalues from the bottom (or ``top``), counted, see ``describe_modes``. ``optimum=False`` leaves out the optimum
+    and the early phase, which limit the size. ``rivals``, ``storage``: see ``describe_rivals``, ``describe_storage``.
+    ``on_progress(stage, fraction)``: told of each part; a fraction inside a part is known of flows alone.
+    Raises ValueError for options that do not go together.
+    """
+    report = on_progress or (lambda stage, fraction: None)
+    if not 0.0 < init_scale < 1.0:
+        raise ValueError(f"init_scale must lie in (0, 1) for an early phase to exist; got {init_scale}")
+    if width is not None and (until is None or not tied):
+        raise ValueError("the scatter of a finite width is that of the tied flow: give --until and leave out --untied")
+    if top and modes is None:
+        raise ValueError("--top is an end of the spectrum: say how many eigenvalues with --modes")
+    if rivals and not (optimum and tied):
+        raise ValueError("rivals are compared with the tied optimum: leave out --untied and --no-optimum")
+    if rivals and task.directed:
+        raise ValueError("the rivals are theories of undirected graphs: leave out --rivals, or --edges")
+    if rivals or width is not None or not task.graph_target:
+        check_size(task.graph.n)  # these need the dense target
+    answer: dict[str, Any] = {
+        **task.describe(),
+        "components": task.graph.component_count,
+        "model": "tied" if tied else "untied",
+        "weight_decay": weight_decay,
+        "laplacian": laplacian,
+    }
+    with _part("spectrum", report):
+        if modes is None:
+            answer["spectrum"] = describe_spectrum(*spectrum(task.graph, laplacian))
+        else:
+            answer |= describe_modes(task.graph, modes, laplacian, top=top)
+    if optimum:
+        with _part("optimum", report):
+            answer |= _optimum_and_early_phase(task, tied, weight_decay, init_scale)
+    if until is not None:
+        with _part("flow", report):
+            answer["flow"] = describe_flow(task, until, init_scale=init_scale, tied=tied, weight_decay=weight_decay)
+    if until is not None and width is not None:
+        with _part("finite width", report):
+            answer["width"] = describe_width(task, width, until, init_scale=init_scale, weight_decay=weight_decay)
+    if rivals:
+        with _part("rivals", report):
+            answer["rivals"] = describe_rivals(task, _dense_optimum(task, weight_decay))
+    if storage:
+        with _part("storage", report):
+            answer["storage"] = describe_storage(task.graph, tied=tied)
+    return answer
+
+
+@contextmanager
+def _part(stage: str, report: Callable[[str, float], None]) -> Iterator[None]:
+    """One part of the answer: its beginning, how far an integration in it has come, and its end."""
+    report(stage, 0.0)
+    with listening(lambda fraction: report(stage, fraction)):
+        yield
+    report(stage, 1.0)
+
+
+def _optimum_and_early_phase(task: Task, tied: bool, weight_decay: float, init_scale: float) -> dict[str, Any]:
+    options: dict[str, Any] = {"tied": tied, "weight_decay": weight_decay}
+    if task.graph_target:
+        optimum = graph_optimum(task.graph, **options, **_one_hop_options(task))
+        rates, counts = growth_rates(task.graph, **options, **_one_hop_options(task))
+    else:
+        optimum = target_optimum(task.target, row_weight=task.row_weight, **options)
+        rates, counts = target_growth_rates(task.target, row_weight=task.row_weight, **options)
+    growing = rates > ROUNDING
+    rates, counts = rates[growing], counts[growing]
+    described = describe_optimum(optimum)
+    if not tied and not optimum.attained and task.graph.n <= NODE_LIMIT:
+        direction = untied_max_margin(task.target)
+        described["max_margin"] = {
+            "nuclear_norm": direction.nuclear_norm,
+            "rank": direction.rank,
+            "gap": direction.gap,
+        }
+    return {
+        "optimum": described,
+        "init_scale": init_scale,
+        "growth_rates": [
+            {"rate": float(rate), "multiplicity": int(count)} for rate, count in zip(rates, counts, strict=True)
+        ],
+        "mode_times": (np.log(1 / init_scale**2) / (2 * rates)).tolist(),
+    }
+
+
+def _dense_optimum(task: Task, weight_decay: float) -> TiedOptimum:
+    return tied_optimum(task.target, weight_decay=weight_decay, row_weight=task.row_weight)
+
+
+def _one_hop_options(task: Task) -> dict[str, Any]:
+    return {"self_edges": task.self_edges, "label_smoothing": task.label_smoothing}
+
+
+def _flow_times(until: float) -> Floats:
+    if not (np.isfinite(until) and until > 0):
+        raise ValueError(f"until must be a positive time (learning rate x steps); got {until}")
+    return np.geomspace(until * 10.0**-FLOW_DECADES, until, FLOW_DECADES * FLOW_POINTS + 1)

@@ -1,0 +1,87 @@
+"""The prediction a comparison is held against. It never sees a run: only the task and the model's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fiedler.theory import TiedOptimum, centre_rows, mode_energy, tied_flow, untied_flow
+
+from ..models.registry import Model
+from ..tasks.task import Task
+
+Floats = NDArray[np.float64]
+
+FIRST_TIME = 1e-2  # where the predicted line starts when the run's own clock is not known
+LAST_TIME = 3e2  # three times the end of the paper's Node2Vec run (10,000 steps of 0.01)
+POSITIONS = 60  # times whose positions are kept
+DIRECTIONS = 6  # of the final embedding, in which they are
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedTrajectory:
+    """Mode energies of the infinite-width gradient flow from K(0) = s^2 I.
+
+    ``times`` (k,) ascending, > 0; ``energy`` and ``centred_energy`` (k, number of eigenspaces); ``loss`` (k,) mean
+    cross-entropy per node under the task's row weights; ``gram`` (n, n) the Gram matrix of V at the last time.
+    ``positions`` (p, n, DIRECTIONS or fewer) float32 at ``position_times`` (p,): V(t) W with the leading right singular
+    vectors W of the centred V at the last time, one fixed projection, so that nodes move as they do in the flow.
+    """
+
+    times: Floats
+    energy: Floats
+    centred_energy: Floats
+    loss: Floats
+    gram: Floats
+    position_times: Floats = field(default_factory=lambda: np.zeros(0))
+    positions: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0), dtype=np.float32))
+
+
+def predict_trajectory(task: Task, model: Model, settings: Any, steps: NDArray[np.int64]) -> PredictedTrajectory:
+    """The flow at the times of the recorded ``steps`` > 0, or over FIRST_TIME .. LAST_TIME for a model without a clock.
+
+    Tied models follow dV/dt = (R + R') V - 2 l V from V(0) = s I, untied ones the (V, U) flow from orthogonal V(0)
+    and U(0). For a Transformer this is the prediction for Node2Vec with its initial embedding scale, which is a
+    hypothesis about it, not a theorem.
+    """
+    per_step = model.time_per_step(settings)
+    clock = np.geomspace(FIRST_TIME, LAST_TIME, 200) if per_step is None else per_step * steps[steps > 0]
+    times = np.asarray(clock, dtype=np.float64)
+    n, scale = task.graph.n, float(np.sqrt(model.initial_energy(settings)))
+    decay = float(settings.weight_decay) if per_step is not None else 0.0
+    options: dict[str, Any] = {"weight_decay": decay, "row_weight": task.row_weight}
+    if model.tied:
+        tied = tied_flow(task.target, scale * np.eye(n), times, **options)
+        embedding, loss = tied.embedding, tied.loss
+    else:
+        start, zero = scale * np.eye(n), np.zeros((n, n))
+        untied = untied_flow(task.target, np.hstack([start, zero]), np.hstack([zero, start]), times, **options)
+        embedding, loss = untied.embedding, untied.loss
+    kept = np.unique(np.round(np.linspace(0, len(times) - 1, min(POSITIONS, len(times)))).astype(int))
+    return PredictedTrajectory(
+        times,
+        np.array([mode_energy(v, task.spaces) for v in embedding]),
+        np.array([mode_energy(v, task.spaces, centred=True) for v in embedding]),
+        loss / task.total_weight,
+        embedding[-1] @ embedding[-1].T,
+        times[kept],
+        _positions([embedding[i] for i in kept], task),
+    )
+
+
+def _positions(embeddings: Sequence[Floats], task: Task) -> NDArray[np.float32]:
+    components = task.graph.component_labels
+    directions = np.linalg.svd(centre_rows(embeddings[-1], components), full_matrices=False)[2][:DIRECTIONS].T
+    return np.array([centre_rows(v @ directions, components) for v in embeddings], dtype=np.float32)
+
+
+def predicted_gram(model: Model, optimum: TiedOptimum, trajectory: PredictedTrajectory) -> Floats:
+    """The centred Gram matrix the final embedding is compared with: the certified optimum for tied models, the flow at
+    its last time for untied ones (whose logits diverge without weight decay)."""
+    if model.tied:
+        return optimum.centred_gram
+    return centre_rows(centre_rows(trajectory.gram).T).T

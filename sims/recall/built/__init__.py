@@ -1,0 +1,1 @@
+"""The explicit construction, asked as a model is, and planted into one."""

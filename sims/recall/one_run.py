@@ -1,0 +1,61 @@
+"""One run of factual recall in its folder: trained, measured, analysed; ``runs.one_run`` saves it and takes it up
+again. embeddings.safetensors holds every weight at the end, scores.json what the analysis found."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..runs.one_run import run_task
+from .settings import RecallSettings
+from .training import RecallTraining
+
+
+@dataclass(frozen=True, eq=False)
+class RecallRun:
+    """A finished run. ``records``: the metrics at every recorded step, the last at the end; ``scores``: of the
+    analysis, empty for several hops; ``seconds`` of training, measuring and analysing."""
+
+    settings: RecallSettings
+    seed: int
+    records: tuple[dict[str, Any], ...]
+    scores: dict[str, Any]
+    seconds: float
+    parameters: int
+
+
+def run_recall(
+    settings: RecallSettings, seed: int, analyse: bool, out: Path, *, device: str = "cpu", **options: Any
+) -> RecallRun:
+    """Train one seed in the folder ``out``; ``options`` are those of ``run_task``: overwrite, resume, ...
+
+    ``analyse``: look for the predicted structure at the end (one hop); see ``recall.analysis.structure``. Raises as
+    ``run_task``, and ValueError for settings or a device that do not fit.
+    """
+    config = {
+        "model": f"recall-{settings.arch}",
+        "seed": seed,
+        "device": device,
+        "settings": dataclasses.asdict(settings),
+        "analyse": analyse,
+    }
+    training = AnalysedTraining(settings, seed, device=device, analyse=analyse)
+    run = run_task(training, settings, config, out, **options)
+    return RecallRun(settings, seed, run.records, run.scores, run.seconds, training.parameters)
+
+
+class AnalysedTraining(RecallTraining):
+    """A training whose results are analysed."""
+
+    def __init__(self, settings: RecallSettings, seed: int, *, device: str, analyse: bool) -> None:
+        super().__init__(settings, seed, device=device)
+        self._analyse = analyse and settings.hops == 1
+
+    def results(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Every weight, and the scores of the analysis."""
+        from .analysis.structure import analyse_recall
+
+        weights, _ = super().results()
+        return weights, analyse_recall(self.model, self.data.facts, self.seed) if self._analyse else {}

@@ -1,0 +1,1 @@
+"""Figures, tables and report of recall runs."""

@@ -1,0 +1,63 @@
+"""Every alignment measure of one embedding, and how well a run follows its predicted trajectory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fiedler.theory import (
+    TiedOptimum,
+    coefficient_norms,
+    edge_margin,
+    effective_rank,
+    fiedler_score,
+    geometric_level,
+    geometric_margin,
+    gram_error,
+    gram_scale,
+    mode_energy,
+    principal_angles,
+    vector_energy,
+)
+
+from ..tasks.task import Task
+from .line_scores import edge_recall
+
+Floats = NDArray[np.float64]
+
+
+def score_embedding(embedding: NDArray[np.floating], task: Task, optimum: TiedOptimum) -> dict[str, Any]:
+    """The alignment measures of theory.alignment for one embedding (n, m), as a plain dictionary.
+
+    Lists are per eigenspace of the Laplacian in ascending eigenvalue (``energy``, ``centred_energy``) or per basis
+    vector in that order (``vector_energy`` = ||V'e_i||, ``coefficient_norms`` = ||C e_i||). Edges are those of the
+    task's direction; the self-edges of the task are in the geometric level, not in ``geometric_level_neighbours``.
+    """
+    v = np.asarray(embedding, dtype=np.float64)
+    margin, margin_top1 = geometric_margin(v, task.graph, direction=task.edges)
+    lines: dict[str, Any] = {"self_edges": task.self_edges, "direction": task.edges}
+    return {
+        "energy": mode_energy(v, task.spaces),
+        "centred_energy": mode_energy(v, task.spaces, centred=True),
+        "fiedler_score": fiedler_score(v, optimum),
+        "effective_rank": effective_rank(v, components=optimum.components),
+        "gram_error": gram_error(v, optimum),
+        "gram_scale": gram_scale(v, optimum),
+        "principal_angles": principal_angles(v, optimum),
+        "geometric_level": geometric_level(v, task.graph, **lines),
+        "geometric_level_centred": geometric_level(v, task.graph, **lines, centred=True),
+        "geometric_level_neighbours": geometric_level(v, task.graph, direction=task.edges),
+        "geometric_margin": margin,
+        "geometric_margin_top1": margin_top1,
+        "vector_energy": vector_energy(v, task.spaces.basis),
+        "coefficient_norms": coefficient_norms(v, task.target, task.spaces.basis, task.row_weight),
+    }
+
+
+def score_logits(logits: NDArray[np.floating], task: Task) -> dict[str, Any]:
+    """Edge margin and recall (``scores.line_scores.edge_recall``) of a model's own logits (n, n)."""
+    z = np.array(logits, dtype=np.float64)
+    margin, top1 = edge_margin(z, task.graph, direction=task.edges)
+    return {"edge_margin": margin, "edge_top1": top1, "edge_recall": edge_recall(task, z)}

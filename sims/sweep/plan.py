@@ -1,0 +1,198 @@
+"""The file of a sweep: a base, axes, and which of their points to run, in TOML.
+
+[base]                       # options of `fiedler train`, and any setting of the model
+graph = "path-star:4x5"
+model = "node2vec"
+steps = 2000
+
+[axes]                       # a list of values, or a range
+weight_decay = { from = 0.001, to = 1.0, points = 7, scale = "log" }
+init_std = [0.01, 0.1, 1.0]
+
+[sweep]
+kind = "grid"                # every combination (default); "random" draws `points` of them
+seeds = 5                    # 0, 1, ..., 4; or a list
+
+[phase]                      # the figure; by default of the first two axes of numbers
+x = "weight_decay"
+y = "init_std"
+metric = "geometric_margin"
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..suggest import choose, nearest
+from .point import OPTIONS, Point
+
+TABLES = {
+    "base": None,
+    "axes": None,
+    "sweep": ("kind", "points", "seed", "seeds"),
+    "phase": ("x", "y", "metric"),
+}
+KINDS = ("grid", "random")
+SCALES = ("linear", "log")
+MOST_POINTS = 1_000_000
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What a file asks for: every ``point`` once for each of ``seeds``; ``axes``: the names that vary; ``phase``: x, y
+    and metric of the figure as far as the file says."""
+
+    name: str
+    points: tuple[Point, ...]
+    seeds: tuple[int, ...]
+    axes: tuple[str, ...]
+    phase: Mapping[str, str]
+
+
+def read_sweep(path: Path) -> SweepPlan:
+    """The plan of the TOML file ``path``. Raises ValueError, naming file, place and remedy, for anything amiss."""
+    try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for, a device read without end
+            raise OSError(None, "not an ordinary file")
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ValueError(f"{path} cannot be read ({reason}): give a sweep file in TOML") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not TOML ({error}): correct it there") from error
+    try:
+        return plan_sweep(content, path.stem)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def plan_sweep(content: Mapping[str, Any], name: str) -> SweepPlan:
+    """The plan of a sweep given as the dictionary its file stands for. Raises ValueError as ``read_sweep``."""
+    for table, keys in content.items():
+        _known(table, TABLES, "table")
+        if not isinstance(keys, Mapping):
+            raise ValueError(f"{table} must be a table, [{table}]")
+        allowed = TABLES[table]
+        for key in keys:
+            if allowed is not None:
+                _known(key, allowed, f"key of [{table}]")
+    base, axes = dict(content.get("base", {})), dict(content.get("axes", {}))
+    if "seed" in base or "seed" in axes:
+        raise ValueError("seed is no option of a point: give seeds in [sweep], a number of them or a list")
+    if both := sorted(base.keys() & axes.keys()):
+        raise ValueError(f"{both[0]} is in [base] and in [axes]: keep one")
+    sweep = content.get("sweep", {})
+    kind = sweep.get("kind", "grid")
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r} of [sweep]: {choose(kind, KINDS)}")
+    draws = sweep.get("points")
+    if kind == "random":
+        rows = _random(axes, draws, sweep.get("seed", 0))
+    elif draws is None:
+        rows = _grid(axes)
+    else:
+        raise ValueError('points in [sweep] are for kind = "random": a grid has those of its axes')
+    points = tuple(dict.fromkeys(Point.make({**base, **row}) for row in rows))
+    return SweepPlan(name, points, _seeds(sweep.get("seeds", 1)), tuple(axes), _phase(content.get("phase", {}), axes))
+
+
+def _grid(axes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    values = {name: _values(name, axis) for name, axis in axes.items()}
+    count = math.prod(map(len, values.values()))
+    if count > MOST_POINTS:
+        raise ValueError(f"the axes have {count} combinations, more than {MOST_POINTS}: take fewer values, or random")
+    return [dict(zip(values, row, strict=True)) for row in itertools.product(*values.values())]
+
+
+def _random(axes: Mapping[str, Any], count: Any, seed: Any) -> list[dict[str, Any]]:
+    if not _is_count(count):
+        raise ValueError(f"a random sweep needs points in [sweep], how many to draw; got {count!r}")
+    if not axes:
+        raise ValueError("a random sweep needs [axes] to draw from")
+    if count > MOST_POINTS:
+        raise ValueError(f"points = {count} is more than {MOST_POINTS}: draw fewer")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(f"seed of [sweep] must be an integer >= 0; got {seed!r}")
+    rng = np.random.default_rng(seed)
+    columns = {}
+    for name, axis in axes.items():
+        if isinstance(axis, Mapping):
+            low, high, scale, whole = _range(name, axis, ("from", "to", "scale"))
+            at = rng.uniform(size=count)
+            drawn = low * (high / low) ** at if scale == "log" else low + (high - low) * at
+            columns[name] = [round(x) for x in drawn.tolist()] if whole else drawn.tolist()
+        else:
+            values = _values(name, axis)
+            columns[name] = [values[i] for i in rng.integers(len(values), size=count).tolist()]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _values(name: str, axis: Any) -> list[Any]:
+    """The values of one axis of a grid."""
+    if isinstance(axis, Mapping):
+        low, high, scale, whole = _range(name, axis, ("from", "to", "scale", "points"))
+        points: Any = axis.get("points")
+        if not _is_count(points) or points > MOST_POINTS:
+            raise ValueError(f"axis {name} needs points, how many values to take; got {points!r}")
+        ends = (low, high)
+        found = (np.geomspace(*ends, points) if scale == "log" else np.linspace(*ends, points)).tolist()
+        # Rounded to 12 digits, so that 0.1 is 0.1 and the same value in another range is the same point.
+        return list(dict.fromkeys(round(x) if whole else float(f"{x:.12g}") for x in found))
+    if not isinstance(axis, list) or not axis or any(isinstance(value, (list, Mapping)) for value in axis):
+        raise ValueError(f"axis {name} must be a list of values or a range like {{ from = 0.1, to = 1, points = 5 }}")
+    return axis
+
+
+def _range(name: str, axis: Mapping[str, Any], allowed: Sequence[str]) -> tuple[float, float, str, bool]:
+    for key in axis:
+        _known(key, allowed, f"key of axis {name}")
+    ends: list[Any] = [axis.get("from"), axis.get("to")]
+    if any(isinstance(end, bool) or not isinstance(end, (int, float)) or not math.isfinite(end) for end in ends):
+        raise ValueError(f"axis {name} needs numbers from and to; got {ends[0]!r} and {ends[1]!r}")
+    scale = axis.get("scale", "linear")
+    if scale not in SCALES:
+        raise ValueError(f"unknown scale {scale!r} of axis {name}: {choose(scale, SCALES)}")
+    if scale == "log" and min(ends) <= 0:
+        raise ValueError(f'axis {name} with scale = "log" must be above zero; got {ends[0]!r} to {ends[1]!r}')
+    return float(ends[0]), float(ends[1]), scale, OPTIONS.get(name) is int
+
+
+def _seeds(given: Any) -> tuple[int, ...]:
+    seeds = list(range(given)) if _is_count(given) and given <= MOST_POINTS else given
+    whole = isinstance(seeds, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds)
+    if not whole or not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"seeds of [sweep] must be a number of seeds or a list without repeats; got {given!r}")
+    return tuple(seeds)
+
+
+def _phase(given: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, str]:
+    for key, value in given.items():
+        if not isinstance(value, str):
+            raise ValueError(f"{key} of [phase] must be a name in quotes; got {value!r}")
+    for key in ("x", "y"):
+        if key in given and given[key] not in axes:
+            near = nearest(given[key], axes)
+            hint = "" if near is None else f": did you mean {near!r}?"
+            raise ValueError(
+                f"{key} = {given[key]!r} of [phase] is not one of the axes, {', '.join(axes) or 'none'}{hint}"
+            )
+    return dict(given)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _known(name: str, names: Any, what: str) -> None:
+    if name not in names:
+        near = nearest(name, names)
+        hint = f"known are {', '.join(names)}" if near is None else f"did you mean {near!r}?"
+        raise ValueError(f"unknown {what} {name!r}: {hint}")

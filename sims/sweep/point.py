@@ -1,0 +1,217 @@
+"""One point of a sweep: its options, the folder they name, and running it, here or in a worker."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..disk.files import write_text
+from ..disk.jsonio import from_json, to_json
+from ..disk.lock import Locked
+from ..runs.folder import RunDir
+from ..runs.stopping import Interrupted, stop_on_signals
+from ..suggest import nearest
+from ..tasks.task import Task
+
+# What a point may say beside its model's settings, and the type each has.
+TASK_OPTIONS: dict[str, type] = {
+    "graph": str,
+    "model": str,
+    "self_edges": bool,
+    "label_smoothing": float,
+    "window": int,
+    "p": float,
+    "q": float,
+    "edges": str,
+    "weights": str,
+    "symmetrize": bool,
+}
+# Settings of models whose values are whole numbers, for ranges.
+OPTIONS: dict[str, type] = {**TASK_OPTIONS, "steps": int, "width": int, "heads": int, "layers": int}
+POINTS, FAILURES, STOP_FILE = "points", "failures", ".stop"
+KEY_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Point:
+    """Options by name, sorted; ``key``: the name of its folder, which depends on nothing else."""
+
+    options: tuple[tuple[str, Any], ...]
+
+    @staticmethod
+    def make(options: Mapping[str, Any]) -> Point:
+        """Raises ValueError where graph or model are missing, an option is unknown or has a value it cannot have."""
+        options = {"model": "node2vec", **options}
+        if "graph" not in options:
+            raise ValueError("no graph: give one in [base] or [axes]")
+        for name, kind in TASK_OPTIONS.items():
+            if name in options:
+                options[name] = _typed(name, options[name], kind)
+        point = Point(tuple(sorted(options.items())))
+        point.settings()
+        return point
+
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(to_json(dict(self.options)).encode()).hexdigest()[:KEY_DIGITS]
+
+    def settings(self) -> Any:
+        """The model's settings."""
+        from ..models.registry import get_model
+
+        given = {name: value for name, value in self.options if name not in TASK_OPTIONS}
+        model = get_model(dict(self.options)["model"])
+        known = model.setting_types()
+        for name, value in given.items():
+            if name not in known:
+                near = nearest(name, [*known, *TASK_OPTIONS])
+                hint = f"did you mean {near!r}?" if near is not None else f"it has {', '.join(sorted(known))}"
+                raise ValueError(f"the {model.name} model has no setting {name!r}: {hint}")
+            given[name] = _typed(name, value, known[name])
+        return model.make_settings(**given)
+
+    def task(self) -> Task:
+        """The graph and its target, shared by the points of a process."""
+        return _task(tuple(item for item in self.options if item[0] in TASK_OPTIONS and item[0] != "model"))
+
+    def folder(self, out: Path, seed: int) -> Path:
+        """Where its run of ``seed`` is kept in a sweep's folder."""
+        return out / POINTS / self.key / f"seed{seed}"
+
+    def failure(self, out: Path, seed: int) -> Path:
+        """Where the failure of ``seed`` is kept."""
+        return out / FAILURES / f"{self.key}-seed{seed}.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one seed of a point: ``status`` is "done", "failed", "interrupted" or "busy" (another process is
+    writing it); ``seconds`` of the group of seeds it was trained with, divided by their number."""
+
+    point: Point
+    seed: int
+    status: str
+    seconds: float
+    message: str = ""
+
+
+def run_point(point: Point, seeds: Sequence[int], out: str, checkpoint_every: float | None = None) -> list[Outcome]:
+    """Train and score ``point`` for ``seeds``, each into its folder, on one thread; never raises but for a kill.
+
+    Finished seeds are only read, interrupted ones taken up again. A failure is written into the sweep's folder. When
+    seeds that train together fail, each is tried alone, so that the others are kept.
+    """
+    from threadpoolctl import threadpool_limits
+
+    if "torch" in sys.modules or not dict(point.options)["model"].startswith("node2vec"):
+        import torch
+
+        torch.set_num_threads(1)
+    root = Path(out)
+    began = time.perf_counter()
+    with threadpool_limits(1), stop_on_signals(root / STOP_FILE) as stop:
+
+        def outcome(seed: int, status: str, message: str = "") -> Outcome:
+            return Outcome(point, seed, status, (time.perf_counter() - began) / len(seeds), message)
+
+        try:
+            if stop.asked:
+                raise Interrupted("stopped before it began")
+            _train(point, seeds, root, checkpoint_every, stop)
+        except Interrupted as error:
+            return [outcome(seed, "interrupted", str(error)) for seed in seeds]
+        except Locked as error:
+            return [outcome(seed, "busy", str(error)) for seed in seeds]
+        except Exception as error:
+            if len(seeds) > 1:
+                return [one for seed in seeds for one in run_point(point, [seed], out, checkpoint_every)]
+            write_failure(point, seeds[0], root, error)
+            return [outcome(seeds[0], "failed", _line(error))]
+        for seed in seeds:
+            point.failure(root, seed).unlink(missing_ok=True)
+        return [outcome(seed, "done") for seed in seeds]
+
+
+def write_failure(point: Point, seed: int, out: Path, error: BaseException) -> None:
+    """Record why a run failed, so that it is not tried again unasked."""
+    path = point.failure(out, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {
+        "options": dict(point.options),
+        "seed": seed,
+        "error": type(error).__name__,
+        "message": _line(error),
+        "traceback": traceback.format_exception(error)[-5:],
+    }
+    write_text(path, f"{to_json(record, indent=2)}\n")
+
+
+def read_failure(point: Point, seed: int, out: Path) -> str | None:
+    """The message of a recorded failure, None where there is none; a damaged record says that it is."""
+    path = point.failure(out, seed)
+    if not path.is_file():
+        return None
+    try:
+        return str(from_json(path.read_text(encoding="utf-8"))["message"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"failed; {path} is damaged"
+
+
+def read_scores(point: Point, seed: int, out: Path) -> dict[str, Any] | None:
+    """The scores of a finished run, None where it is not finished or something of it is damaged."""
+    folder = RunDir(point.folder(out, seed))
+    try:
+        return folder.read_scores() if folder.finished and folder.is_final("scores.json") else None
+    except ValueError:
+        return None
+
+
+def _train(point: Point, seeds: Sequence[int], out: Path, checkpoint_every: float | None, stop: Any) -> None:
+    from ..models.registry import get_model
+    from ..runs.scored import run_and_score
+
+    run_and_score(
+        point.task(),
+        get_model(dict(point.options)["model"]),
+        point.settings(),
+        seeds,
+        folder=lambda seed: point.folder(out, seed),
+        resume=True,
+        checkpoint_every=checkpoint_every,
+        stop=stop,
+    )
+
+
+@lru_cache(maxsize=64)
+def _task(options: tuple[tuple[str, Any], ...]) -> Task:
+    from fiedler.theory import parse
+    from fiedler.theory.optimum.tied import check_size
+
+    given = dict(options)
+    task = Task(parse(given.pop("graph"), symmetrize=given.pop("symmetrize", False)), **given)
+    check_size(task.graph.n)
+    _ = task.target
+    return task
+
+
+def _typed(name: str, value: Any, kind: type) -> Any:
+    """``value`` as an option of type ``kind``: whole floats for integers and integers for floats are taken."""
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        names = {int: "a whole number", float: "a number", bool: "true or false", str: "a name in quotes"}
+        raise ValueError(f"{name} must be {names.get(kind, kind.__name__)}; got {value!r}")
+    return value
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

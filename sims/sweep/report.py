@@ -1,0 +1,66 @@
+"""What a sweep leaves to be read: the table, the phase diagram, and the answer of the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..disk.files import write_text
+from ..disk.jsonio import to_json
+from .plan import SweepPlan
+from .table import collect, write_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRIC = "geometric_margin"
+
+
+def report_sweep(plan: SweepPlan, out: Path, *, draw: bool = True) -> dict[str, Any]:
+    """Write results.csv, results.parquet and, where axes of numbers vary, figures/phase.png, .svg and phase.json, whose
+    prediction takes some seconds: without ``draw`` the figure is left as it is.
+
+    Returns counts, the paths, how often each error came, and why there is no figure when there is none
+    (``phase_note``).
+    """
+    table = collect(plan, out)
+    csv, parquet = write_table(table, out)
+    figure, note = _phase(plan, table, out) if draw else (None, "no phase diagram: it was not asked for")
+    errors = table.loc[table["status"] == "failed", "error"].value_counts()
+    return {
+        "sweep": plan.name,
+        "runs": len(table),
+        "done": int((table["status"] == "done").sum()),
+        "failed": int((table["status"] == "failed").sum()),
+        "pending": int((table["status"] == "pending").sum()),
+        "errors": {str(message): int(count) for message, count in errors.items()},
+        "csv": str(csv),
+        "parquet": str(parquet),
+        "phase_figure": None if figure is None else str(figure),
+        "phase_note": note,
+    }
+
+
+def _phase(plan: SweepPlan, table: pd.DataFrame, out: Path) -> tuple[Path | None, str]:
+    from ..draw.style import save_figure
+    from ..phase.diagram import describe_phase, phase_diagram
+    from ..phase.plot import phase_figure
+
+    axes = [name for name in plan.axes if table[name].dtype.kind in "if" and table[name].nunique() > 1]
+    x = plan.phase.get("x", axes[0] if axes else None)
+    left = [name for name in axes if name != x]
+    y = plan.phase.get("y", left[0] if left else None)
+    if x is None:
+        return None, "no phase diagram: no axis of numbers varies"
+    metric = plan.phase.get("metric", METRIC)
+    if not (table["status"] == "done").any():
+        return None, "no phase diagram: no run is done"
+    try:
+        diagram = phase_diagram(table, x, y, metric)
+    except ValueError as error:
+        return None, f"no phase diagram: {error}"
+    folder = out / "figures"
+    folder.mkdir(exist_ok=True)
+    path = save_figure(phase_figure(diagram), folder, "phase")[0]
+    write_text(out / "phase.json", f"{to_json(describe_phase(diagram), indent=2)}\n")
+    return path, ""

@@ -1,0 +1,162 @@
+"""What the terminal shows: every number of the answer, in 80 columns, and long lists cut with dots."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console, RenderableType
+
+from comparisons import small_comparison
+from fiedler.sims.cli.tables import HEAD, TAIL, comparison_table, score_table, theory_tables
+from fiedler.sims.compare.show.report import comparison_rows
+from fiedler.sims.compare.spectral_bias import spectral_bias_rows, spectral_biases
+from fiedler.sims.predict.describe import describe_theory
+from fiedler.sims.scores.embedding import score_embedding
+from fiedler.sims.tasks.task import Task
+from fiedler.theory import parse, tied_optimum
+
+WIDTH = 80
+
+
+def render(*tables: RenderableType, width: int = WIDTH) -> list[str]:
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=False)
+    for table in tables:
+        console.print(table)
+    lines = stream.getvalue().splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= width
+    return lines
+
+
+def rows(lines: list[str]) -> list[list[str]]:
+    """The cells of every line of a table's body or head."""
+    return [[cell.strip() for cell in re.split("[│┃]", line)[1:-1]] for line in lines if line[:1] in "│┃" and line]
+
+
+def theory(word: str, **options: Any) -> tuple[dict[str, Any], list[list[list[str]]], list[str]]:
+    """The answer, the cells of its three tables, and all lines."""
+    answer = describe_theory(Task(parse(word)), **options)
+    tables = theory_tables(answer)
+    assert len(tables) == 3
+    return answer, [rows(render(table)) for table in tables], render(*tables)
+
+
+def score_cells(embedding: np.ndarray, word: str = "cycle:15", weight_decay: float = 0.0) -> tuple[dict[str, Any], Any]:
+    task = Task(parse(word))
+    optimum = tied_optimum(task.target, weight_decay=weight_decay)
+    answer = {**task.describe(), "file": "v.npy", **score_embedding(embedding, task, optimum)}
+    return answer, render(score_table(answer))
+
+
+def test_theory_shows_every_number() -> None:
+    answer, (spectrum, optimum, times), lines = theory("cycle:15")
+    assert lines[0].startswith("cycle:15: 15 nodes, 15 edges, 1 component(s). Spectrum of its")
+    assert spectrum[0] == ["eigenvalue", "multiplicity"]
+    assert spectrum[1:] == [[f"{x['eigenvalue']:.6g}", str(x["multiplicity"])] for x in answer["spectrum"]]
+    facts = {name: value for name, value in optimum if name}
+    assert facts["loss per node"] == "1.434917543849"
+    assert facts["attained"] == "yes"
+    assert facts["rank"] == "2"
+    assert facts["eigenvalues, centred Gram matrix"] == "45.5799 (x2)"
+    assert facts["KKT violation"] == f"{answer['optimum']['certificate']['max_violation']:.1e}"
+    assert facts["duality gap"] == f"{answer['optimum']['certificate']['duality_gap']:.1e}"
+    assert times[0] == ["growth rate", "multiplicity", "time to order one"]
+    assert times[1:] == [
+        [f"{rate['rate']:.6g}", str(rate["multiplicity"]), f"{time:.4g}"]
+        for rate, time in zip(answer["growth_rates"], answer["mode_times"], strict=True)
+    ]
+    assert len(times) == 4
+
+
+def test_the_titles_name_the_settings() -> None:
+    _, (_, optimum, _), lines = theory("cycle:15", tied=False, weight_decay=0.5, init_scale=0.2, laplacian="symmetric")
+    text = " ".join(" ".join(lines).split())
+    assert "Spectrum of its symmetric Laplacian" in text
+    assert "Optimum of untied Node2Vec, weight decay 0.5" in text
+    assert "Early phase from K(0) = 0.2^2 I (time = learning rate x steps)" in text
+    assert "eigenvalues, logits (singular values)" in " ".join(row[0] for row in optimum)
+
+
+def test_an_infimum_is_called_one() -> None:
+    _, (_, optimum, _), _ = theory("irregular")
+    assert ["attained", "no, an infimum"] in optimum
+
+
+def test_rank_zero_leaves_the_lists_empty() -> None:
+    _, (spectrum, optimum, times), _ = theory("hamming:1,5")
+    assert len(spectrum) == 3
+    assert ["rank", "0"] in optimum
+    assert ["eigenvalues, centred Gram matrix", "none"] in optimum
+    assert times == [["growth rate", "multiplicity", "time to order one"]]
+
+
+@pytest.mark.parametrize("n", [2 * (HEAD + TAIL) - 1, 2 * (HEAD + TAIL), 2 * (HEAD + TAIL) + 1, 40])
+def test_a_long_spectrum_is_cut_in_the_middle(n: int) -> None:
+    answer, (spectrum, _, _), _ = theory(f"cycle:{n}")
+    every = [[f"{x['eigenvalue']:.6g}", str(x["multiplicity"])] for x in answer["spectrum"]]
+    if len(every) <= HEAD + TAIL + 1:  # dots that stand for one line save nothing
+        assert spectrum[1:] == every
+    else:
+        assert spectrum[1:] == [*every[:HEAD], ["...", "..."], *every[-TAIL:]]
+    assert len(every) == n // 2 + 1
+
+
+def test_many_eigenvalues_of_the_optimum_are_cut() -> None:
+    answer, (_, optimum, _), lines = theory("karate", weight_decay=0.01)
+    values = answer["optimum"]["eigenvalues"]
+    assert len(values) == 9  # all different: the club has hardly any symmetry
+    start = next(i for i, row in enumerate(optimum) if row[0].startswith("eigenvalues"))
+    end = next(i for i, row in enumerate(optimum) if row[0].startswith("KKT"))
+    shown = " ".join(row[1] for row in optimum[start:end])
+    assert shown == ", ".join(f"{value:.6g}" for value in values[:8]) + ", ..."
+    assert lines
+
+
+def test_scores_show_every_number() -> None:
+    answer, lines = score_cells(np.random.default_rng(0).standard_normal((15, 4)))
+    assert lines[0].strip() == "v.npy against cycle:15"
+    facts = dict(rows(lines))
+    angles = facts.pop("principal angles (rad)")
+    assert angles == ", ".join(f"{angle:.4g}" for angle in answer["principal_angles"])
+    assert len(answer["principal_angles"]) == 2
+    assert facts == {name: f"{answer[name]:.6g}" for name in facts}
+    assert list(facts)[:4] == ["fiedler_score", "gram_error", "gram_scale", "effective_rank"]
+    assert len(facts) == 8
+
+
+def test_scores_against_a_zero_optimum() -> None:
+    answer, lines = score_cells(np.random.default_rng(0).standard_normal((5, 4)), "hamming:1,5")
+    facts = dict(rows(lines))
+    assert len(answer["principal_angles"]) == 0
+    assert facts["principal angles (rad)"] == "none: the predicted optimum is zero"
+    assert facts["effective_rank"] == f"{answer['effective_rank']:.6g}"
+
+
+@pytest.mark.parametrize(
+    ("word", "models", "decay"),
+    [
+        ("cycle:8", ("node2vec",), None),
+        ("florentine", ("node2vec", "transformer"), None),
+        ("hamming:1,5", ("node2vec", "transformer"), None),
+        ("cycle:8", ("node2vec", "node2vec-untied", "transformer"), None),
+        ("cycle:8", ("node2vec", "transformer"), 0.3),
+    ],
+)
+def test_a_comparison_is_its_rows_turned(word: str, models: tuple[str, ...], decay: float | None) -> None:
+    comparison = small_comparison(word, models, weight_decay=decay)
+    header, wanted = comparison_rows(comparison)
+    lines = render(comparison_table(comparison))  # 80 columns, checked there
+    assert lines[0].strip() == f"{word}: predicted and measured"
+    wide = rows(render(comparison_table(comparison), width=200))  # where nothing is wrapped
+    assert wide[0] == ["", *(row[0] for row in wanted)]
+    assert wide[1 : len(header)] == [[title, *(row[i] for row in wanted)] for i, title in enumerate(header) if i]
+    titles, bias = spectral_bias_rows(spectral_biases(comparison), brief=True)
+    assert wide[len(header) :] == [titles, *bias]
+    # In 80 columns cells may wrap, but nothing is lost: no ellipsis, and every word is there.
+    text = " ".join(lines)
+    assert "…" not in text
+    assert all(part in text for row in wanted for cell in row for part in cell.split())

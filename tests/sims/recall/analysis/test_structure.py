@@ -1,0 +1,417 @@
+"""The analysis of factual recall on models whose structure is planted: the predicted one, or none of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import lstsq
+
+from fiedler.sims.recall.analysis import transfer as recall_transfer
+from fiedler.sims.recall.analysis.answers import (
+    all_answers,
+    answer_tokens,
+    code_arrays,
+    embedding_array,
+    smallest_margin,
+)
+from fiedler.sims.recall.analysis.gates import gate_scores, neuron_activity, relation_energy, shuffle_relations
+from fiedler.sims.recall.analysis.probes import nearest_code
+from fiedler.sims.recall.analysis.ridge import (
+    fit_ridge,
+    fit_without_fold,
+    make_folds,
+    predict_held_out,
+    variance_explained,
+)
+from fiedler.sims.recall.analysis.structure import analyse_recall
+from fiedler.sims.recall.analysis.superposition import (
+    cross_fit_superposition,
+    fit_superposition,
+    predict_left_out,
+    subspace_overlap,
+)
+from fiedler.sims.recall.analysis.transfer import new_facts, train_embeddings
+from fiedler.sims.recall.built.planted import plant_construction
+from fiedler.sims.recall.settings import RecallSettings
+from fiedler.sims.recall.training import RecallTraining
+from fiedler.theory import Facts, construct_memory, random_facts
+from planted_recall import AssociativeModel, GatedModel
+
+SUBJECTS, RELATIONS, CODE_WIDTH = 80, 3, 16
+
+ROUNDING = 1e-9  # of float64 solves with condition numbers up to 1e4
+FLOAT32 = 1e-5  # of planted embeddings, which the model holds in float32
+SMALLEST_RIDGE = 1e-3  # what the penalty 1e-4 shrinks maps by at most: 1e-4 / (smallest / mean eigenvalue ~ 0.1)
+# Guessing gives 1/80 a question; 240 of them stay below this but once in 1e4 runs (binomial).
+AT_CHANCE = 0.06
+
+FACTS = random_facts(SUBJECTS, RELATIONS, seed=3)
+
+
+@pytest.fixture(scope="module")
+def gated() -> GatedModel:
+    return GatedModel(FACTS, CODE_WIDTH, seed=0)
+
+
+@pytest.fixture(scope="module")
+def associative() -> AssociativeModel:
+    return AssociativeModel(FACTS, RELATIONS * CODE_WIDTH, CODE_WIDTH, seed=0)
+
+
+@pytest.fixture(scope="module")
+def gated_scores(gated: GatedModel) -> dict[str, Any]:
+    return analyse_recall(gated, FACTS, 0)
+
+
+@pytest.fixture(scope="module")
+def associative_scores(associative: AssociativeModel) -> dict[str, Any]:
+    return analyse_recall(associative, FACTS, 0)
+
+
+class TestRidge:
+    @pytest.mark.parametrize(("rows", "inputs"), [(30, 8), (12, 40)])
+    def test_is_least_squares_with_the_penalty_as_further_rows(self, rows: int, inputs: int) -> None:
+        rng = np.random.default_rng(rows)
+        x, y = rng.standard_normal((rows, inputs)) + 2, rng.standard_normal((rows, 3)) - 1
+        fit = fit_ridge(x, y, 0.3)
+        centred = x - x.mean(axis=0)
+        penalty = 0.3 * (centred**2).sum() / min(rows, inputs)
+        stacked = np.concatenate([centred, math.sqrt(penalty) * np.eye(inputs)])
+        expected = lstsq(stacked, np.concatenate([y - y.mean(axis=0), np.zeros((inputs, 3))]))[0]
+        np.testing.assert_allclose(fit.weights, expected, atol=ROUNDING)
+        np.testing.assert_allclose(fit.predict(x).mean(axis=0), y.mean(axis=0), atol=ROUNDING)
+
+    def test_held_out_rows_are_predicted_by_the_fits_without_them(self) -> None:
+        rng = np.random.default_rng(0)
+        x, y = rng.standard_normal((23, 9)), rng.standard_normal((23, 2))
+        predicted = predict_held_out(x, y, [0.01, 1.0])
+        for ridge, found in zip((0.01, 1.0), predicted, strict=True):
+            fits = fit_without_fold(x, y, ridge)
+            assert np.sum([rows for rows, _ in fits], axis=0).tolist() == [1] * 23
+            for rows, fit in fits:
+                np.testing.assert_allclose(found[rows], fit.predict(x[rows]), atol=ROUNDING)
+
+    def test_what_is_left_out_does_not_enter(self) -> None:
+        rng = np.random.default_rng(1)
+        x, y = rng.standard_normal((20, 4)), rng.standard_normal((20, 4))
+        before = predict_held_out(x, y, [0.1])[0]
+        y[7] += 100
+        after = predict_held_out(x, y, [0.1])[0]
+        same = np.isclose(before, after, atol=ROUNDING).all(axis=1)
+        fold = make_folds(20)
+        assert (same == (fold == fold[7])).all()
+
+    def test_variance_explained(self) -> None:
+        y = np.array([[0.0], [2.0], [4.0]])
+        assert variance_explained(y, y) == 1
+        assert variance_explained(y, np.full_like(y, 2.0)) == 0
+        assert variance_explained(y, y + 1) == pytest.approx(1 - 3 / 8)
+        assert variance_explained(np.ones((3, 2)), np.ones((3, 2))) == 0
+
+    def test_one_row_cannot_be_left_out(self) -> None:
+        with pytest.raises(ValueError, match="at least two of them; got 1"):
+            make_folds(1)
+
+
+class TestSuperposition:
+    def test_finds_the_planted_maps(self, gated: GatedModel) -> None:
+        fit = fit_superposition(embedding_array(gated), code_arrays(gated), FACTS.table)
+        np.testing.assert_allclose(fit.maps, gated.maps, atol=SMALLEST_RIDGE)
+        assert fit.r2 > 1 - FLOAT32
+        assert fit.r2_held_out > 1 - FLOAT32
+        assert fit.r2_shuffled < 0.05
+
+    def test_predicts_new_facts(self, gated: GatedModel) -> None:
+        fit = fit_superposition(embedding_array(gated), code_arrays(gated), FACTS.table)
+        new = random_facts(SUBJECTS, RELATIONS, seed=11)
+        expected = embedding_array(GatedModel(new, CODE_WIDTH, seed=0))  # the same codes and maps
+        np.testing.assert_allclose(fit.predict(new.table), expected, atol=SMALLEST_RIDGE)
+        swapped = fit.predict(FACTS.table) + fit.swap(1, FACTS.table[1], new.table[1])
+        table = FACTS.table.copy()
+        table[1] = new.table[1]
+        np.testing.assert_allclose(swapped, fit.predict(table), atol=ROUNDING)
+
+    def test_bijections_do_not_explain_random_embeddings(self) -> None:
+        rng = np.random.default_rng(0)
+        codes = [rng.standard_normal((SUBJECTS, 40)) for _ in range(RELATIONS)]  # 120 inputs for 80 subjects
+        fit = fit_superposition(rng.standard_normal((SUBJECTS, 20)), codes, FACTS.table)
+        assert abs(fit.r2_held_out) < 0.1
+
+    def test_relations_have_codes_of_their_own(self) -> None:
+        rng = np.random.default_rng(2)
+        codes = [rng.standard_normal((SUBJECTS, 5)) for _ in range(RELATIONS)]
+        maps = rng.standard_normal((RELATIONS, 5, 12))
+        embeddings = sum(code[answers] @ map_ for code, answers, map_ in zip(codes, FACTS.table, maps, strict=True)) + 7
+        fit = fit_superposition(embeddings, codes, FACTS.table)
+        np.testing.assert_allclose(fit.maps, maps, atol=10 * SMALLEST_RIDGE)
+
+    def test_cross_fits_leave_subjects_out(self, gated: GatedModel) -> None:
+        embeddings, codes = embedding_array(gated), code_arrays(gated)
+        before = predict_left_out(cross_fit_superposition(embeddings, codes, FACTS.table, 0.1), FACTS.table)
+        embeddings[5] += 3
+        after = predict_left_out(cross_fit_superposition(embeddings, codes, FACTS.table, 0.1), FACTS.table)
+        np.testing.assert_allclose(after[5], before[5], atol=ROUNDING)
+        assert not np.allclose(after, before, atol=1e-3)
+
+    def test_subspace_overlap(self, gated: GatedModel) -> None:
+        fit = fit_superposition(embedding_array(gated), code_arrays(gated), FACTS.table)
+        overlap, chance = subspace_overlap(fit)
+        assert overlap < SMALLEST_RIDGE
+        assert 0.2 < chance <= 1 / RELATIONS
+        object.__setattr__(fit, "maps", np.stack([fit.maps[0]] * RELATIONS))
+        assert subspace_overlap(fit)[0] == pytest.approx(1)
+
+    def test_one_relation_overlaps_with_none(self, gated: GatedModel) -> None:
+        fit = fit_superposition(embedding_array(gated), code_arrays(gated)[:1], FACTS.table[:1])
+        assert np.isnan(subspace_overlap(fit)).all()
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"table": FACTS.table[:2]}, r"table must be \(3 relations, 80 subjects\)"),
+            ({"table": FACTS.table + 1}, "attributes 0 ... 79; got 1 ... 80"),
+            ({"codes": [np.ones((80, 2)), np.ones((80, 3)), np.ones((80, 2))]}, "arrays of one shape|of one shape"),
+            ({"embeddings": np.full((80, 4), np.nan)}, "must be finite"),
+        ],
+    )
+    def test_refuses(self, change: dict[str, Any], words: str) -> None:
+        given = {"embeddings": np.ones((80, 4)), "codes": [np.ones((80, 2))] * 3, "table": FACTS.table} | change
+        with pytest.raises(ValueError, match=words):
+            fit_superposition(given["embeddings"], given["codes"], given["table"])
+
+
+class TestThePredictedStructure:
+    def test_recalls_everything(self, gated: GatedModel, gated_scores: dict[str, Any]) -> None:
+        assert gated_scores["accuracy"] == 1
+        codes = code_arrays(gated)[0]
+        gram = codes @ codes.T
+        closest = max(gram[~np.eye(SUBJECTS, dtype=bool)].max(), 0.0)  # tokens that are no attribute have logit 0
+        assert gated_scores["margin"] == pytest.approx(1 - closest, abs=FLOAT32)
+
+    def test_transfers(self, gated_scores: dict[str, Any]) -> None:
+        assert gated_scores["transfer_accuracy_draws"] == [1, 1, 1]
+        assert gated_scores["transfer_accuracy"] == gated_scores["refit_accuracy"] == 1
+        assert gated_scores["superposition_accuracy_held_out"] == 1
+        assert gated_scores["gradient_transfer_accuracy"] > 0.95
+        assert gated_scores["random_control"] < AT_CHANCE
+
+    def test_is_read_by_probes(self, gated_scores: dict[str, Any]) -> None:
+        assert gated_scores["probe_accuracy"] == [1] * RELATIONS
+        assert max(gated_scores["probe_accuracy_shuffled"]) < 2 * AT_CHANCE  # a third of the questions each
+
+    def test_has_gates(self, gated: GatedModel, gated_scores: dict[str, Any]) -> None:
+        assert gated_scores["gate_selectivity"] == pytest.approx(1)
+        assert gated_scores["gate_one_relation_share"] == gated_scores["gate_majority_share"] == 1
+        assert gated_scores["gate_selectivity_shuffled"] < 0.5
+        # Every coordinate of a code has one of two signs: one of its two neurons answers on one relation.
+        assert gated_scores["gate_active"] == pytest.approx(1 / (2 * RELATIONS))
+        assert gated_scores["ablation_neurons"] == 2 * CODE_WIDTH
+        assert gated_scores["ablation_own"] == 0
+        assert gated_scores["ablation_others"] == 1
+        assert gated_scores["ablation_random_own"] > 0
+        activity = neuron_activity(gated)
+        assert activity is not None
+        assert (relation_energy(activity).argmax(axis=0) == gated.owner.numpy()).all()
+
+    def test_swaps_change_one_answer(self, gated_scores: dict[str, Any]) -> None:
+        assert gated_scores["intervention_success"] == gated_scores["intervention_others_kept"] == 1
+        assert gated_scores["intervention_random_success"] < AT_CHANCE
+        assert gated_scores["intervention_other_map_success"] < AT_CHANCE
+        # A random direction is spread over all relations; the swap of another one would change half of their answers.
+        assert gated_scores["intervention_random_others_kept"] > 0.75
+        # A swap moves one of R equal parts from one code to another: sqrt(2 / R) of an embedding's length.
+        assert gated_scores["intervention_length"] == pytest.approx(math.sqrt(2 / RELATIONS), rel=0.05)
+
+    def test_relations_are_orthogonal(self, gated_scores: dict[str, Any]) -> None:
+        assert gated_scores["subspace_overlap"] < SMALLEST_RIDGE < gated_scores["subspace_overlap_chance"]
+
+
+class TestTheConstructionAsATransformer:
+    def test_has_every_part_of_the_structure(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(recall_transfer, "GRADIENT_STEPS", 3)
+        facts = random_facts(100, 3, seed=0)
+        memory = construct_memory(100, 3, code_dimension=20, seed=0)  # 60 numbers to fit on 80 subjects of each fold
+        scores = analyse_recall(plant_construction(memory, facts), facts, 0)
+        ones = ("accuracy", "transfer_accuracy", "refit_accuracy", "superposition_accuracy_held_out")
+        ones += ("intervention_success", "intervention_others_kept", "ablation_others")
+        assert [scores[name] for name in ones] == [1] * len(ones)
+        assert scores["superposition_r2_held_out"] > 1 - SMALLEST_RIDGE
+        assert scores["gate_selectivity"] == pytest.approx(1)
+        assert scores["ablation_neurons"] == memory.neurons / 3
+        assert scores["ablation_own"] == scores["intervention_other_map_success"] == 0
+        assert scores["subspace_overlap"] < SMALLEST_RIDGE
+
+
+class TestAnAssociativeMemory:
+    def test_recalls_everything_and_transfers_nothing(self, associative_scores: dict[str, Any]) -> None:
+        assert associative_scores["accuracy"] == 1
+        assert associative_scores["margin"] > 0
+        # A code brings the old subject back that had it: of whose R facts that one is right.
+        assert associative_scores["transfer_accuracy"] < 1 / RELATIONS / 2
+        assert associative_scores["superposition_accuracy_held_out"] < AT_CHANCE
+        assert associative_scores["random_control"] < AT_CHANCE
+        # A memory answers with the facts of old subjects: one of the R new ones can be right, and others by luck.
+        assert associative_scores["gradient_transfer_accuracy"] < 1 / RELATIONS + 2 * AT_CHANCE
+
+    def test_is_no_superposition(self, associative_scores: dict[str, Any]) -> None:
+        assert abs(associative_scores["superposition_r2_held_out"]) < 0.1
+        assert max(associative_scores["probe_accuracy"]) < 2 * AT_CHANCE
+
+    def test_has_no_gates(self, associative_scores: dict[str, Any]) -> None:
+        assert associative_scores["gate_selectivity"] == pytest.approx(0, abs=FLOAT32)
+        assert associative_scores["gate_variance_explained"] == pytest.approx(0, abs=FLOAT32)
+        assert associative_scores["gate_one_relation_share"] == associative_scores["gate_majority_share"] == 0
+        assert associative_scores["ablation_own"] == pytest.approx(associative_scores["ablation_others"], abs=0.05)
+
+    def test_swaps_do_not_answer(self, associative_scores: dict[str, Any]) -> None:
+        assert associative_scores["intervention_success"] < AT_CHANCE
+
+
+class TestGates:
+    def test_by_hand(self) -> None:
+        # Neurons: one relation alone, the same on all, never active, 3/4 of the energy in relation 0.
+        activity = np.zeros((2, 4, 4))
+        activity[0, :, 0] = 2
+        activity[:, :, 1] = 1
+        activity[0, :, 3], activity[1, :, 3] = math.sqrt(3), 1
+        scores = gate_scores(activity)
+        assert scores.live == 3 / 4
+        assert scores.active == pytest.approx((0.5 + 1 + 1) / 3)
+        assert scores.open_relations == pytest.approx((0.5 + 1 + 1) / 3)
+        assert scores.selectivity == pytest.approx((1 + 0 + 0.5) / 3)
+        assert scores.majority == pytest.approx(2 / 3)
+        assert scores.one_relation == pytest.approx(1 / 3)
+        assert scores.variance_explained == pytest.approx((1 + 0 + 1) / 3)
+
+    def test_null_of_the_variance_explained(self) -> None:
+        # Questions in random order: (R - 1) / (R N - 1) on average, whatever the activity.
+        rng = np.random.default_rng(0)
+        activity = np.abs(rng.standard_normal((4, 50, 2000))) * np.arange(1, 5)[:, None, None]
+        assert gate_scores(activity).variance_explained > 0.2
+        shuffled = rng.permuted(activity.reshape(200, -1), axis=0).reshape(activity.shape)
+        assert gate_scores(shuffled).variance_explained == pytest.approx(3 / 199, rel=0.1)
+
+    def test_shuffling_keeps_questions_whole(self) -> None:
+        activity = np.random.default_rng(0).standard_normal((3, 20, 5))
+        shuffled = shuffle_relations(activity)
+        assert sorted(map(tuple, shuffled.reshape(60, 5))) == sorted(map(tuple, activity.reshape(60, 5)))
+        assert (shuffled == activity).mean() < 0.2
+
+    def test_silent_neurons_and_one_relation(self) -> None:
+        silent = gate_scores(np.zeros((2, 3, 5)))
+        assert silent.live == 0
+        assert math.isnan(silent.selectivity)
+        one = gate_scores(np.ones((1, 3, 5)))
+        assert one.active == 1
+        assert math.isnan(one.selectivity)
+        assert math.isnan(one.one_relation)
+
+    def test_nearest_code(self) -> None:
+        rng = np.random.default_rng(0)
+        points, codes = rng.standard_normal((9, 4)), rng.standard_normal((6, 4)) * 3
+        distances = np.linalg.norm(points[:, None] - codes[None], axis=2)
+        assert nearest_code(points, codes).tolist() == distances.argmin(axis=1).tolist()
+
+
+class TestTrainedModels:
+    def trained(self, **changes: Any) -> RecallTraining:
+        sizes = {"subjects": 20, "relations": 2, "width": 32, "neurons": 32, "steps": 1, "warmup": 20}
+        return RecallTraining(RecallSettings(**{**sizes, **changes}), 0)
+
+    def test_a_small_training(self) -> None:
+        training = self.trained(steps=300)
+        for _ in range(300):
+            training.advance()
+        state, weights = torch.random.get_rng_state(), training.results()[0]
+        kept = {name: weight.copy() for name, weight in weights.items()}
+        scores = analyse_recall(training.model, training.data.facts, 0)
+        assert torch.equal(torch.random.get_rng_state(), state)
+        assert all((training.results()[0][name] == weight).all() for name, weight in kept.items())
+        assert json.loads(json.dumps(scores, allow_nan=False)) == scores
+        assert scores == analyse_recall(training.model, training.data.facts, 0)
+        assert scores["accuracy"] == training.accuracy(training.data.train[0]) > 0.9
+        assert (scores["margin"] > 0) == (scores["accuracy"] == 1)
+        assert len(scores["probe_accuracy"]) == len(scores["probe_accuracy_shuffled"]) == 2
+        shares = [name for name in scores if "accuracy" in name or name.startswith(("gate", "ablation_o", "subspace"))]
+        assert all(0 <= np.min(scores[name]) <= np.max(scores[name]) <= 1 for name in shares)
+        assert (
+            scores["superposition_r2_shuffled"] < scores["superposition_r2_held_out"] <= scores["superposition_r2"] <= 1
+        )
+        assert scores["gate_live"] > 0.5
+        assert all(value is not None for value in scores.values())
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"attributes": 5}, {"shared": False, "layers": 2}, {"relations": 1}, {"arch": "llama"}, {"arch": "gpt-neox"}],
+        ids=str,
+    )
+    def test_other_models(self, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(recall_transfer, "GRADIENT_STEPS", 3)
+        training = self.trained(**changes)
+        scores = analyse_recall(training.model, training.data.facts, 0)
+        missing = {name for name, value in scores.items() if value is None}
+        one = changes.get("relations") == 1
+        others = {name for name in scores if name.endswith(("others", "others_kept"))}
+        preferences = {f"gate_{n}" for n in ("selectivity", "selectivity_shuffled", "majority_share")}
+        preferences |= {"gate_one_relation_share", "gate_variance_explained", "intervention_other_map_success"}
+        assert missing == (others | preferences | {"subspace_overlap", "subspace_overlap_chance"} if one else set())
+        assert scores["chance"] == 1 / changes.get("attributes", 20)
+
+    def test_answers_are_those_to_tokens(self) -> None:
+        training = self.trained(shared=False)
+        model, table = training.model, training.data.facts.table
+        with torch.no_grad():
+            logits = torch.stack([model.logits(torch.tensor([[s, 20 + r]]))[0] for r in range(2) for s in range(20)])
+        assert (all_answers(model, model.subjects).reshape(-1) == logits.argmax(dim=1).numpy()).all()
+        targets = 22 + 20 * np.arange(2)[:, None] + table  # after 20 subjects and 2 relations, 20 for each relation
+        assert (answer_tokens(model.vocabulary, table) == targets).all()
+        right = logits[torch.arange(40), targets.reshape(-1)]
+        logits[torch.arange(40), targets.reshape(-1)] = -torch.inf
+        expected = float((right - logits.amax(dim=1)).min())
+        assert smallest_margin(model, table) == pytest.approx(expected, abs=FLOAT32)
+
+    def test_silencing_is_zeroing_the_weights_after(self) -> None:
+        model = self.trained(layers=2).model
+        silent = torch.zeros(64, dtype=torch.bool)
+        silent[[3, 10, 40, 63]] = True
+        tokens = torch.tensor([[4, 21], [7, 20]])
+        with torch.no_grad():
+            with model.silenced(silent), model.neurons() as seen:
+                found = model.logits(tokens)
+            assert not torch.cat(seen, dim=1)[:, silent].any()
+            assert not torch.allclose(model.logits(tokens), found, atol=FLOAT32)
+            for layer, block in enumerate(model.lm.transformer.h):
+                block.mlp.c_proj.weight[silent[32 * layer : 32 * (layer + 1)]] = 0
+            assert torch.allclose(model.logits(tokens), found, atol=FLOAT32)
+
+    def test_hidden_activity_is_reported_as_missing(self, gated: GatedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(recall_transfer, "GRADIENT_STEPS", 3)
+        monkeypatch.setattr(gated, "pass_neurons", lambda activity: activity)
+        scores = analyse_recall(gated, FACTS, 0)
+        named = {name for name in scores if name.startswith(("gate_", "ablation_"))}
+        assert {name for name, value in scores.items() if value is None} == named - {"ablation_neurons"}
+        assert scores["ablation_neurons"] == 0
+        assert scores["transfer_accuracy"] == 1
+
+    def test_facts_of_other_sizes_are_refused(self, gated: GatedModel) -> None:
+        with pytest.raises(ValueError, match=r"the model knows \(80, 3, 80\).*the facts have \(80, 3, 81\)"):
+            analyse_recall(gated, Facts(FACTS.table, 81), 0)
+
+
+class TestTransfer:
+    def test_new_facts_are_new_and_repeatable(self) -> None:
+        first, again, other = new_facts(FACTS, 0, 0), new_facts(FACTS, 0, 0), new_facts(FACTS, 0, 1)
+        assert first.is_bijection
+        assert (first.table == again.table).all()
+        assert (first.table == FACTS.table).mean() < AT_CHANCE
+        assert (first.table == other.table).mean() < AT_CHANCE
+
+    def test_gradient_starts_where_it_is_told(self, gated: GatedModel) -> None:
+        start = embedding_array(gated)
+        assert (train_embeddings(gated, FACTS, start, 0.0, steps=3) == start).all()
+        assert np.abs(train_embeddings(gated, FACTS, start, 1.0, steps=3) - start).max() > 0.01

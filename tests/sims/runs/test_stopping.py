@@ -1,0 +1,65 @@
+"""Requests to stop: signals, a second Ctrl-C, and the file that reaches other machines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from fiedler.sims.runs import stopping
+from fiedler.sims.runs.stopping import StopRequest, stop_on_signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_only_asks(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with stop_on_signals() as stop:
+        assert not stop.asked
+        os.kill(os.getpid(), number)
+        time.sleep(0.01)
+        assert stop.asked
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_interrupts_at_once() -> None:
+    def twice() -> None:
+        with stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.asked
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+
+
+def test_other_threads_leave_the_handlers_alone() -> None:
+    found = []
+
+    def work() -> None:
+        with stop_on_signals() as stop:
+            found.append((signal.getsignal(signal.SIGINT), stop.asked))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [(before, False)]
+
+
+def test_a_file_asks_too_and_is_not_looked_for_all_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(stopping.time, "monotonic", lambda: now[0])
+    file = tmp_path / "stop"
+    request = StopRequest(file)
+    assert not request.asked
+    file.touch()
+    assert not request.asked  # it has just looked
+    now[0] += 2 * stopping.LOOK_SECONDS
+    assert request.asked
+    file.unlink()
+    assert request.asked  # once asked, always

@@ -1,0 +1,47 @@
+"""Which optimum embeddings are scored against."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fiedler.sims.predict.rivals import rival_predictions
+from fiedler.sims.tasks.optimum import REFERENCE_DECAY, reference_decay, reference_optimum
+from fiedler.sims.tasks.task import Task
+from fiedler.theory import parse, tied_optimum
+
+CERTIFIED = 1e-7
+NEAR_THE_FLOOR = 0.15  # what REFERENCE_DECAY promises
+TINY = ("path-star:4x5", "grid:4x4", "cycle:15", "irregular")
+
+
+@pytest.mark.parametrize("weights", ["node", "line"])
+@pytest.mark.parametrize("word", TINY)
+def test_both_directions_and_cycles_need_no_decay(word: str, weights: str) -> None:
+    task = Task(parse(word), weights=weights)
+    assert reference_decay(task) == 0.0
+    found = reference_optimum(task)
+    assert found.weight_decay == 0.0
+    assert np.array_equal(found.gram, tied_optimum(task.target, row_weight=task.row_weight).gram)
+    assert reference_decay(Task(parse("cycle:15"), edges="forward", weights=weights)) == 0.0
+
+
+@pytest.mark.parametrize("edges", ["forward", "backward"])
+@pytest.mark.parametrize("weights", ["node", "line"])
+@pytest.mark.parametrize("word", ["path-star:4x5", "grid:4x4", "irregular"])
+def test_lines_on_no_cycle_get_the_reference_decay(word: str, weights: str, edges: str) -> None:
+    task = Task(parse(word), edges=edges, weights=weights)
+    found = reference_optimum(task)
+    assert found.weight_decay == reference_decay(task) == REFERENCE_DECAY
+    assert found.certificate.max_violation < CERTIFIED
+    assert 0 < found.loss_per_node - task.entropy_floor < NEAR_THE_FLOOR
+
+
+def test_a_decay_that_is_given_is_kept() -> None:
+    for edges in ("both", "forward"):
+        assert reference_optimum(Task(parse("path-star:3x3"), edges=edges), 0.2).weight_decay == 0.2
+
+
+def test_rivals_say_nothing_of_one_direction() -> None:
+    with pytest.raises(ValueError, match="theories of undirected graphs; got the forward edges"):
+        rival_predictions(Task(parse("grid:3x3"), edges="forward"), 2)
