@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fiedler.sims.models.registry import get_model
+from fiedler.sims.runs.control import Restart
 from fiedler.sims.runs.engine import run_seeds
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
@@ -40,18 +41,18 @@ def test_overhead_of_recording_and_checkpoints(benchmark: Any) -> None:
                 training.finals()
 
             def kept(
-                task: Task = task, model: Any = model, settings: Any = settings, count: int = count, **options: Any
-            ) -> None:
-                run_seeds(
-                    task, model, settings, range(count), folder=lambda s: root / str(s), overwrite=True, **options
-                )
+                task: Task = task, model: Any = model, settings: Any = settings, count: int = count,
+                every: float | None = None,
+            ) -> None:  # fmt: skip
+                restart = Restart(overwrite=True, checkpoint_every=every)
+                run_seeds(task, model, settings, range(count), folder=lambda s: root / str(s), restart=restart)
 
             timings = interleave(
                 {
                     "bare steps": bare,
                     "recorded, nothing kept": lambda t=task, m=model, s=settings, c=count: run_seeds(t, m, s, range(c)),
                     "run folder": kept,
-                    "run folder, a checkpoint a second": lambda kept=kept: kept(checkpoint_every=1.0),
+                    "run folder, a checkpoint a second": lambda kept=kept: kept(every=1.0),
                 },
                 rounds=ROUNDS,
             )

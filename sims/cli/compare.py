@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from ..disk.files import folder_name
+from ..runs.control import Restart, Watch
 from .completion import complete_compare_preset, complete_graph, complete_model
 from .estimates import print_estimates
 from .options import (
@@ -32,7 +33,6 @@ from .options import (
     Weights,
     Width,
     Window,
-    check_restart,
     make_task,
     setting_overrides,
 )
@@ -83,28 +83,23 @@ def compare(
     """
     from ..compare.run import compare as run_comparison
     from ..compare.run import describe_comparison
-    from ..compare.show.figure import plot_comparison
-    from ..compare.show.report import comparison_markdown
-    from ..disk.files import write_text
+    from ..compare.show.output import write_comparison
     from ..disk.jsonio import to_json
-    from ..draw.style import save_figure
     from ..models.registry import get_model
     from ..runs.estimate import estimate_runs
     from ..runs.stopping import stop_on_signals
     from .tables import comparison_table
 
-    check_restart(overwrite, resume)
+    restart = Restart(overwrite, resume, checkpoint_every)
     overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
     if preset is not None:
-        from .preset import compare_preset
-
         task_options = (self_edges, label_smoothing, window, p, q, edges, weights, symmetrize)
         fixed = task_options != (False, 0.0, 1, 1.0, 1.0, "both", "node", False)
         if graph is not None or model or fixed or any(value is not None for value in overrides.values()):
             raise ValueError(
                 f"--preset {preset} fixes graphs, models and settings: give only --seeds and folder options"
             )
-        compare_preset(preset, seeds, out, overwrite, resume, checkpoint_every, dry_run, json)
+        _compare_preset(preset, range(seeds), out, restart, dry_run, json)
         return
     if graph is None:
         raise ValueError("give a GRAPH, such as cycle:15, or a --preset, such as fig1")
@@ -116,26 +111,42 @@ def compare(
         print_estimates([estimate_runs(task, *one, range(seeds)) for one in settings], folder, json)
         return
     with Stages() as stages, stop_on_signals() as stop:
-        result = run_comparison(
-            task,
-            settings,
-            range(seeds),
-            out=folder,
-            overwrite=overwrite,
-            resume=resume,
-            checkpoint_every=checkpoint_every,
-            on_progress=stages.update,
-            stop=stop,
-        )
+        watch = Watch(stages.update, stop)
+        result = run_comparison(task, settings, range(seeds), out=folder, restart=restart, watch=watch)
         stages.update("figure", 0.0)
-        assert result.folder is not None
-        figures = save_figure(plot_comparison(result), result.folder.figures, "compare")
+        figure, report, scores = write_comparison(result)
         stages.update("figure", 1.0)
-    environment = result.folder.read_environment()
-    relative = figures[0].relative_to(folder).as_posix()
-    write_text(folder / "report.md", comparison_markdown(result, environment, relative))
     if json:
         print(to_json(describe_comparison(result)))
         return
     Console().print(comparison_table(result))
-    print(f"figure: {figures[0]}\nreport: {folder / 'report.md'}\nscores: {folder / 'scores.json'}")
+    print(f"figure: {figure}\nreport: {report}\nscores: {scores}")
+
+
+def _compare_preset(name: str, seeds: range, out: Path | None, restart: Restart, dry_run: bool, json: bool) -> None:
+    """Run the preset into ``out`` (runs/NAME) and write its report, figures and scores."""
+    from ..compare.presets.definitions import get_preset
+    from ..compare.presets.output import write_preset
+    from ..compare.presets.report import preset_rendering
+    from ..compare.presets.run import run_preset
+    from ..disk.jsonio import to_json
+    from ..runs.estimate import estimate_runs
+    from ..runs.stopping import stop_on_signals
+
+    preset = get_preset(name)
+    folder = out or Path("runs") / name
+    if dry_run:
+        runs = [(task, one.model()) for cell in preset.cells for task, models in cell.tasks() for one in models]
+        estimates = [estimate_runs(task, model, model.make_settings(), seeds) for task, model in runs]
+        print_estimates(estimates, folder, json)
+        return
+    with Stages() as stages, stop_on_signals() as stop:
+        result = run_preset(preset, seeds, folder, restart=restart, watch=Watch(stages.update, stop))
+        stages.update("figures", 0.0)
+        answer = write_preset(result)
+        stages.update("figures", 1.0)
+    if json:
+        print(to_json(answer))
+        return
+    Console().print(preset_rendering(result.cells))
+    print(f"report: {folder / 'report.md'}\nfigures: {folder / 'figures'}\nscores: {folder / 'scores.json'}")

@@ -6,9 +6,9 @@ import itertools
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from .console import wide_console
 from .options import Json
 from .progress import Stages
 
@@ -35,8 +35,7 @@ def doctor(
     if json:
         print(to_json(describe_checks(checks)))
     else:
-        console = Console(highlight=False)
-        console = console if console.is_terminal else Console(width=LEAST_WIDTH, highlight=False)
+        console = wide_console(LEAST_WIDTH, highlight=False)
         for section, group in itertools.groupby(checks, key=lambda check: check.section):
             table = Table(title=section, title_justify="left", box=None, show_header=False, pad_edge=False)
             table.add_column(no_wrap=True, min_width=17)

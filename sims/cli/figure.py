@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from .completion import complete_figure
+from .console import wide_console
 from .options import Json
-
-FILE_WIDTH = 160  # columns of the list where standard output is no terminal
 
 
 def figure(
@@ -77,5 +75,4 @@ def _print_list() -> None:
     table = Table("figure", "of", "shows", "made from the folders of")
     for kind in KINDS.values():
         table.add_row(kind.name, kind.paper, kind.shows, "\n".join(kind.commands))
-    console = Console()
-    (console if console.is_terminal else Console(width=FILE_WIDTH)).print(table)
+    wide_console().print(table)

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from ..runs.control import Restart, Watch
 from ..runs.folder import RunDir
 from .completion import complete_graph, complete_model
-from .options import CheckpointEvery, Json, Overwrite, Rate, Resume, Steps, check_restart
+from .console import wide_console
+from .options import CheckpointEvery, Json, Overwrite, Rate, Resume, Steps
 from .progress import Stages
-
-FILE_WIDTH = 150  # columns of the tables where standard output is no terminal
 
 
 def headroom(
@@ -55,42 +54,34 @@ def headroom(
     Trains a network as it is, started at the geometry, pulled toward it, and with Node2Vec's loss added; and Node2Vec
     itself. The variants use the prediction, so they are no test of it: that is `fiedler compare`.
     """
-    from ..disk.files import write_text
     from ..disk.jsonio import to_json
-    from ..draw.style import save_figure
-    from ..headroom.plot import headroom_figure
-    from ..headroom.report import headroom_markdown, headroom_rendering
+    from ..headroom.output import write_headroom
+    from ..headroom.report import headroom_rendering
 
-    check_restart(overwrite, resume)
-    changes = {"steps": steps, "learning_rate": learning_rate, "width": width}
-    given = {name: value for name, value in changes.items() if value is not None}
-    options: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "checkpoint_every": checkpoint_every}
+    restart = Restart(overwrite, resume, checkpoint_every)
+    options = {"steps": steps, "learning_rate": learning_rate, "width": width}
+    changes = {name: value for name, value in options.items() if value is not None}
     if paths:
         if model is not None:
             raise ValueError(f"--paths trains a model of its own; leave --model {model} out")
-        answer, folder = _paths(graphs or [], given, seeds, out, jobs, options)
+        answer, folder = _paths(graphs or [], changes, seeds, out, jobs, restart)
     else:
         if jobs is not None:
             raise ValueError("--jobs is for --paths; tiny graphs train their seeds together")
-        answer, folder = _embeddings(graphs or [], model, given, seeds, out, options)
-    folder.write_scores(answer)
+        answer, folder = _embeddings(graphs or [], model, changes, seeds, out, restart)
     with Stages(transient=True) as stages:
         stages.update("figure", 0.0)
-        figures = save_figure(headroom_figure(answer), folder.figures, "headroom")
+        figure, report, scores = write_headroom(answer, folder)
         stages.update("figure", 1.0)
-    relative = figures[0].relative_to(folder.path).as_posix()
-    write_text(folder.path / "report.md", headroom_markdown(answer, folder.read_environment(), relative))
-    folder.seal()
     if json:
         print(to_json(answer))
         return
-    console = Console()
-    (console if console.is_terminal else Console(width=FILE_WIDTH)).print(headroom_rendering(answer))
-    print(f"figure: {figures[0]}\nreport: {folder.path / 'report.md'}\nscores: {folder.path / 'scores.json'}")
+    wide_console().print(headroom_rendering(answer))
+    print(f"figure: {figure}\nreport: {report}\nscores: {scores}")
 
 
 def _embeddings(
-    words: list[str], model: str | None, changes: dict[str, Any], seeds: int, out: Path | None, options: dict[str, Any]
+    words: list[str], model: str | None, changes: dict[str, Any], seeds: int, out: Path | None, restart: Restart
 ) -> tuple[dict[str, Any], RunDir]:
     from fiedler.theory import parse
 
@@ -100,21 +91,21 @@ def _embeddings(
     from ..runs.stopping import stop_on_signals
     from ..tasks.task import Task
 
-    found = [Task(parse(word)) for word in words or GRAPHS]
-    names = [task.graph.name for task in found]
+    tasks = [Task(parse(word)) for word in words or GRAPHS]
+    names = [task.graph.name for task in tasks]
     if len(set(names)) != len(names):
         raise ValueError(f"graphs must not repeat; got {', '.join(names)}")
     variants = model_variants(model or BASE_WORD)
     folder = out or Path("runs") / "headroom"
     with Stages() as stages, stop_on_signals() as stop:
         result, comparisons = run_headroom(
-            found, variants, range(seeds), folder, changes=changes, on_progress=stages.update, stop=stop, **options
+            tasks, variants, range(seeds), folder, changes=changes, restart=restart, watch=Watch(stages.update, stop)
         )
     return {**describe_headroom(comparisons), "model": model or BASE_WORD}, result
 
 
 def _paths(
-    words: list[str], changes: dict[str, Any], seeds: int, out: Path | None, jobs: int | None, options: dict[str, Any]
+    words: list[str], changes: dict[str, Any], seeds: int, out: Path | None, jobs: int | None, restart: Restart
 ) -> tuple[dict[str, Any], RunDir]:
     from dataclasses import replace
 
@@ -132,7 +123,7 @@ def _paths(
     folder = out or Path("runs") / f"headroom-paths-{folder_name(graph.name)}-width{base.width}"
     with Stages() as stages, stop_on_signals() as stop:
         result = run_paths(
-            graph, path_variants(base), range(seeds), folder, jobs=jobs, stop=stop,
-            on_progress=lambda fraction: stages.update("training", fraction), **options,
+            graph, path_variants(base), range(seeds), folder, jobs=jobs, restart=restart,
+            watch=Watch(stages.update, stop),
         )  # fmt: skip
     return describe_path_headroom(result), result.folder

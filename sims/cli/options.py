@@ -103,9 +103,3 @@ def setting_overrides(
         "init_std": init_std,
         "weight_decay": weight_decay,
     }
-
-
-def check_restart(overwrite: bool, resume: bool) -> None:
-    """Raises ValueError where both are asked for."""
-    if overwrite and resume:
-        raise ValueError("--overwrite starts a run over and --resume goes on with it: give one of them")

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from ..runs.control import Restart, Watch
 from .completion import choices, complete_paths_condition, complete_paths_preset
-from .options import MAX_STEPS, CheckpointEvery, DryRun, Json, Overwrite, Resume, check_restart
+from .console import wide_console
+from .options import MAX_STEPS, CheckpointEvery, DryRun, Json, Overwrite, Resume
 from .progress import Stages
 
-FILE_WIDTH = 190  # columns of the table where standard output is no terminal
 PRESET_HELP = (
     "cpu: in the weights, frozen, in the context (5 minutes on two idle cores). fig4, fig5, fig6, fig8, fig9, fig11, "
     "fig20, fig22, fig23: the paper's figures at a size for the CPU (3 to 10 minutes); fig19: 11 minutes. "
@@ -139,7 +139,7 @@ def paths(
     from ..paths.geometry import check_projection
     from ..paths.presets import choose_conditions, get_preset
 
-    check_restart(overwrite, resume)
+    restart = Restart(overwrite, resume, checkpoint_every)
     chosen = get_preset(preset)
     check_projection(projection)
     given: dict[str, Any] = {
@@ -157,7 +157,6 @@ def paths(
     if dry_run:
         _print_estimate(found, conditions, numbers, folder, place, jobs, json)
         return
-    restart = {"overwrite": overwrite, "resume": resume, "checkpoint_every": checkpoint_every}
     title = f"{preset}: {chosen.about}"
     answer, written = _run(found, conditions, numbers, folder, place, jobs, projection, title, restart)
     if json:
@@ -176,7 +175,7 @@ def _folder(name: str) -> str:
 
 def _run(
     graph: Any, conditions: Any, seeds: range, folder: Path, device: str, jobs: int | None, projection: str, title: str,
-    options: dict[str, Any],
+    restart: Restart,
 ) -> tuple[dict[str, Any], list[Path]]:  # fmt: skip
     from ..paths.run import run_paths
     from ..paths.show.output import write_paths
@@ -184,8 +183,8 @@ def _run(
 
     with Stages() as stages, stop_on_signals() as stop:
         result = run_paths(
-            graph, conditions, seeds, folder, device=device, jobs=jobs, stop=stop,
-            on_progress=lambda fraction: stages.update("training", fraction), **options,
+            graph, conditions, seeds, folder, device=device, jobs=jobs, restart=restart,
+            watch=Watch(stages.update, stop),
         )  # fmt: skip
         stages.update("figures", 0.0)
         answer, written = write_paths(result, title, projection)
@@ -216,5 +215,4 @@ def _print_table(answer: dict[str, Any]) -> None:
         table.add_column(title)
     for row in rows:
         table.add_row(*row)
-    console = Console()
-    (console if console.is_terminal else Console(width=FILE_WIDTH)).print(table)
+    wide_console().print(table)

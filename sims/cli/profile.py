@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from ..suggest import choose
 from .completion import choices
+from .console import wide_console
 from .progress import Stages
 
-FILE_WIDTH = 132  # columns of the table where standard output is no terminal
 COMPILERS = 2  # processes of the compile report
 # Default shapes: seconds to a minute on the device.
 CPU_SHAPES = ("256,256,8000", "1024,256,32000", "1024,1024,8000")
@@ -101,8 +100,7 @@ def profile(
     if json:
         print(to_json(benchmark_json(rows, environment)))
         return
-    console = Console()
-    console = console if console.is_terminal else Console(width=FILE_WIDTH)
+    console = wide_console()
     for row in rows:
         console.print(profile_table(row))
     for line in absences(rows[0]):

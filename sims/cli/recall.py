@@ -10,11 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..runs.control import Restart, Watch
 from .completion import choices, complete_recall_condition, complete_recall_preset
-from .options import MAX_STEPS, CheckpointEvery, DryRun, Json, Overwrite, Resume, check_restart
+from .console import wide_console
+from .options import MAX_STEPS, CheckpointEvery, DryRun, Json, Overwrite, Resume
 from .progress import Stages
 
-FILE_WIDTH = 170  # columns of the table where standard output is no terminal
 PRESET_HELP = (
     "structure: trained, with frozen subject embeddings, and with frozen codes too, five seeds (8 minutes on two idle "
     "cores). parts: what the structure depends on. attributes: fewer of them, and each relation's own. multi-hop: "
@@ -105,7 +106,7 @@ def recall(
     """
     from ..disk.jsonio import to_json
 
-    check_restart(overwrite, resume)
+    restart = Restart(overwrite, resume, checkpoint_every)
     sizes = {"subjects": subjects, "relations": relations, "attributes": attributes}
     construction = {"code_dimension": code_dimension, "coherence": coherence}
     training: dict[str, Any] = {
@@ -122,7 +123,7 @@ def recall(
     _refuse(construction, "codes are chosen by --construct, and learned without it")
     given = {name: value for name, value in {**sizes, **training, "width": width}.items() if value is not None}
     folder = out or Path("runs") / f"recall-{preset}"
-    options: dict[str, Any] = {"overwrite": overwrite, "resume": resume, "device": device, "jobs": jobs}
+    options: dict[str, Any] = {"restart": restart, "device": device, "jobs": jobs}
     if preset == SCALING_PRESET:
         if dry_run or checkpoint_every is not None:
             raise ValueError(
@@ -137,7 +138,6 @@ def recall(
         if dry_run:
             _print_estimate(conditions, numbers, folder, device, jobs, json)
             return
-        options["checkpoint_every"] = checkpoint_every
         answer, written = _run(conditions, chosen, numbers, folder, options)
     if json:
         print(to_json(answer))
@@ -203,10 +203,7 @@ def _run(
     from ..runs.stopping import stop_on_signals
 
     with Stages() as stages, stop_on_signals() as stop:
-        result = run_recalls(
-            conditions, seeds, folder, stop=stop,
-            on_progress=lambda fraction: stages.update("training", fraction), **options,
-        )  # fmt: skip
+        result = run_recalls(conditions, seeds, folder, watch=Watch(stages.update, stop), **options)
         stages.update("figures", 0.0)
         answer, written = write_recall(result, chosen.about, hop_map=chosen.map)
         stages.update("figures", 1.0)
@@ -222,8 +219,8 @@ def _scaling(
 
     with Stages() as stages, stop_on_signals() as stop:
         result = run_scaling(
-            replace(SCALING, **given), range(seeds), folder, conditions=only or CONDITIONS, stop=stop,
-            on_progress=lambda fraction: stages.update("searching", fraction), **options,
+            replace(SCALING, **given), range(seeds), folder, conditions=only or CONDITIONS,
+            watch=Watch(stages.update, stop), **options,
         )  # fmt: skip
         stages.update("figures", 0.0)
         answer, written = write_scaling(result)
@@ -250,8 +247,7 @@ def _print_estimate(
 def _print_tables(answer: dict[str, Any]) -> None:
     from ..recall.show.report import recall_tables
 
-    console = Console()
-    console = console if console.is_terminal else Console(width=FILE_WIDTH)
+    console = wide_console()
     for title, header, rows in recall_tables(answer):
         table = Table(title=title, title_justify="left")
         for number, name in enumerate(header):

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..disk.files import folder_name
+from ..runs.control import Restart, Watch
 from .completion import choices, complete_model
 from .estimates import print_estimates
 from .options import (
@@ -32,7 +33,6 @@ from .options import (
     Weights,
     Width,
     Window,
-    check_restart,
     make_task,
     setting_overrides,
 )
@@ -83,7 +83,7 @@ def train(
     from ..runs.scored import run_and_score
     from ..runs.stopping import stop_on_signals
 
-    check_restart(overwrite, resume)
+    restart = Restart(overwrite, resume, checkpoint_every)
     task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
     chosen = get_model(model)
     settings = chosen.make_settings(**setting_overrides(steps, learning_rate, width, init_std, weight_decay))
@@ -98,11 +98,8 @@ def train(
             settings,
             [seed],
             folder=lambda _: folder,
-            overwrite=overwrite,
-            resume=resume,
-            checkpoint_every=checkpoint_every,
-            on_progress=stages.update,
-            stop=stop,
+            restart=restart,
+            watch=Watch(stages.update, stop),
         )
     if json:
         print(to_json(scores))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,17 @@ from numpy.typing import NDArray
 
 from fiedler.theory import TiedOptimum
 
-from ..disk.lock import locked
 from ..models.registry import Model
 from ..predict.describe import describe_optimum
 from ..predict.rivals import describe_rivals
 from ..predict.trajectory import PredictedTrajectory, predict_trajectory
+from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ..runs.engine import Run, check_seeds, run_seeds
 from ..runs.folder import RunDir
 from ..runs.graph_arrays import graph_arrays
+from ..runs.opening import opened
 from ..runs.recorder import log_spaced_steps
 from ..runs.scored import score_final
-from ..runs.stopping import StopRequest
-from ..runs.take_up import take_up
 from ..tasks.optimum import reference_optimum
 from ..tasks.task import Task
 from .comparison import Comparison, ModelComparison, mean_of_runs, own_optimum, run_folder, scores_of_runs, summarise
@@ -38,24 +36,19 @@ def compare(
     seeds: Sequence[int],
     *,
     out: Path | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float | None = None,
-    on_progress: Callable[[str, float], None] | None = None,
-    stop: StopRequest | None = None,
+    restart: Restart = AFRESH,
+    watch: Watch = UNWATCHED,
 ) -> Comparison:
     """Predict, train every (model, settings) pair over ``seeds``, score. Writes run folders, modes and scores.json
-    under ``out``; figures and report are made from the returned value by ``compare.show.figure`` and ``report``.
+    under ``out``; ``compare.show.output.write_comparison`` adds figure and report.
 
-    ``on_progress(stage, fraction)`` reports each stage; ``resume``, ``checkpoint_every`` and ``stop``: see
-    ``runs.engine.run_seeds``. Raises ValueError for repeated models or seeds, an output folder in use, or a task the
-    theory refuses, before anything is trained.
+    ``watch`` is told of each stage; ``restart``: see ``runs.engine.run_seeds``. Raises ValueError for repeated models
+    or seeds, an output folder in use, or a task the theory refuses, before anything is trained.
     """
     names = [model.name for model, _ in models]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"models must be a non-empty list without repeats; got {', '.join(names) or 'none'}")
     check_seeds(seeds)
-    report = on_progress or (lambda stage, fraction: None)
     config = {
         **task.describe(),
         "models": {model.name: dataclasses.asdict(settings) for model, settings in models},
@@ -64,24 +57,13 @@ def compare(
     if task.graph.n < 2:
         raise ValueError(f"{task.graph.name} has one node, which leaves nothing to compare; use at least two")
     _ = task.target, task.spaces  # refuse an impossible task before the output folder is touched
-    with ExitStack() as held:
-        folder = None
-        if out is not None:
-            run_folders = [run_folder(out, model)(seed) for model, _ in models for seed in seeds]
-            for path in (out, *run_folders):
-                RunDir.check(path, overwrite=overwrite or resume)
-            held.enter_context(locked(out))
-            folder = _open_folder(out, config, overwrite, resume)
-        return _compare(task, models, seeds, folder, resume, checkpoint_every, report, stop)
-
-
-def _open_folder(out: Path, config: Mapping[str, Any], overwrite: bool, resume: bool) -> RunDir:
-    """The comparison's folder, taken up or new. What an overwritten one ran is removed before its config is."""
-    if resume and take_up(RunDir(out), config):
-        return RunDir(out)
-    for path in sorted((out / "runs").glob("*-seed*")) if overwrite else []:
-        RunDir.remove(path)
-    return RunDir.create(out, config, overwrite=overwrite or resume)
+    if out is None:
+        return _compare(task, models, seeds, None, restart, watch)
+    runs = [run_folder(out, model)(seed) for model, _ in models for seed in seeds]
+    with opened(out, config, restart, runs=runs) as folder:
+        comparison = _compare(task, models, seeds, folder, restart.inside, watch)
+        _write(comparison, folder)
+    return comparison
 
 
 def _compare(
@@ -89,44 +71,35 @@ def _compare(
     models: Sequence[tuple[Model, Any]],
     seeds: Sequence[int],
     folder: RunDir | None,
-    resume: bool,
-    checkpoint_every: float | None,
-    report: Callable[[str, float], None],
-    stop: StopRequest | None,
+    restart: Restart,
+    watch: Watch,
 ) -> Comparison:
-    report("optimum", 0.0)
+    watch.report("optimum", 0.0)
     optimum = reference_optimum(task)
-    report("optimum", 1.0)
+    watch.report("optimum", 1.0)
     done = []
     for model, settings in models:
         stage = f"{model.title} prediction"
-        report(stage, 0.0)
+        watch.report(stage, 0.0)
         predicted = predict_trajectory(task, model, settings, log_spaced_steps(settings.steps))
         own = own_optimum(task, model, settings, optimum)
-        report(stage, 1.0)
-        runs = run_seeds(
-            task,
-            model,
-            settings,
-            seeds,
-            folder=None if folder is None else run_folder(folder.path, model),
-            resume=resume,
-            checkpoint_every=checkpoint_every,
-            on_progress=lambda fraction, title=model.title: report(title, fraction),  # type: ignore[misc]
-            stop=stop,
-        )
+        watch.report(stage, 1.0)
+        place = None if folder is None else run_folder(folder.path, model)
+        runs = run_seeds(task, model, settings, seeds, folder=place, restart=restart, watch=watch)
         done.append(_compare_model(task, model, settings, own, predicted, runs))
-    comparison = Comparison(task, optimum, tuple(done), folder)
-    if folder is not None:
-        for one in done:
-            for run, scores in zip(one.runs, scores_of_runs(one), strict=True):
-                of_seed = RunDir.open(run_folder(folder.path, one.model)(run.seed))
-                of_seed.write_scores(scores)
-                of_seed.seal()
-        folder.write_modes(**_modes(comparison))
-        folder.write_scores(describe_comparison(comparison))
-        folder.seal()
-    return comparison
+    return Comparison(task, optimum, tuple(done), folder)
+
+
+def _write(comparison: Comparison, folder: RunDir) -> None:
+    """Every run's scores.json, and modes.npz and scores.json of them all."""
+    for one in comparison.models:
+        for run, scores in zip(one.runs, scores_of_runs(one), strict=True):
+            of_seed = RunDir.open(run_folder(folder.path, one.model)(run.seed))
+            of_seed.write_scores(scores)
+            of_seed.seal()
+    folder.write_modes(**_modes(comparison))
+    folder.write_scores(describe_comparison(comparison))
+    folder.seal()
 
 
 def describe_comparison(comparison: Comparison, biases: Sequence[ModelBias] | None = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ same graph, all over the same seeds. A network that is given the prediction is n
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,10 @@ from fiedler.theory import TiedOptimum, geometric_margin, gram_distance
 from ..compare.comparison import Comparison, recall_step, scores_of_runs
 from ..compare.run import compare
 from ..disk.files import folder_name
-from ..disk.lock import locked
 from ..models.registry import Model, get_model
+from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ..runs.folder import RunDir
-from ..runs.stopping import StopRequest
-from ..runs.take_up import take_up
+from ..runs.opening import opened
 from ..scores.statistics import paired_difference, summary
 from ..tasks.task import Task
 from .conditions import BASE, REFERENCE, TITLES
@@ -49,11 +48,8 @@ def run_headroom(
     out: Path,
     *,
     changes: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float | None = None,
-    on_progress: Callable[[str, float], None] | None = None,
-    stop: StopRequest | None = None,
+    restart: Restart = AFRESH,
+    watch: Watch = UNWATCHED,
 ) -> tuple[RunDir, list[Comparison]]:
     """Compare ``variants`` (those of ``headroom.conditions.model_variants``) and Node2Vec on every task, each in a
     folder under that of them all, ``out``. ``changes``: settings of every variant; the other arguments and errors are
@@ -61,7 +57,6 @@ def run_headroom(
 
     Raises ValueError for a task whose predicted geometry is zero.
     """
-    report = on_progress or (lambda stage, fraction: None)
     reference = dataclasses.replace(get_model("node2vec"), name=REFERENCE)
     models = [(one, one.make_settings(**(changes or {}))) for one in variants]
     models.append((reference, reference.make_settings()))
@@ -73,27 +68,13 @@ def run_headroom(
         "models": {model.name: dataclasses.asdict(settings) for model, settings in models},
         "seeds": list(seeds),
     }
-    places = [out / folder_name(task.graph.name) for task in tasks]
-    for path in (out, *places):
-        RunDir.check(path, overwrite=overwrite or resume)
-    with locked(out):
-        begun = resume and take_up(RunDir(out), config)
-        folder = RunDir(out) if begun else RunDir.create(out, config, overwrite=overwrite or resume)
-        found = [
-            compare(
-                task,
-                models,
-                seeds,
-                out=place,
-                overwrite=overwrite,
-                resume=resume,
-                checkpoint_every=checkpoint_every,
-                on_progress=lambda stage, part, name=task.graph.name: report(f"{name}: {stage}", part),  # type: ignore[misc]
-                stop=stop,
-            )
-            for task, place in zip(tasks, places, strict=True)
+    paths = [out / folder_name(task.graph.name) for task in tasks]
+    with opened(out, config, restart, runs=paths) as folder:
+        comparisons = [
+            compare(task, models, seeds, out=path, restart=restart, watch=watch.within(task.graph.name))
+            for task, path in zip(tasks, paths, strict=True)
         ]
-    return folder, found
+    return folder, comparisons
 
 
 def describe_headroom(comparisons: Sequence[Comparison]) -> dict[str, Any]:

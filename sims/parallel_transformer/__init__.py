@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ..lazy import attach
 
 if TYPE_CHECKING:
-    from .command import run_parallel as run_parallel
+    from .run import run_parallel as run_parallel
     from .training import ParallelState as ParallelState
     from .training import ParallelTransformerTraining as ParallelTransformerTraining
     from .training import train_parallel_transformer as train_parallel_transformer

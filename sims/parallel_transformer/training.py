@@ -81,7 +81,9 @@ class ParallelTransformerTraining:
         self._optimiser = optimiser
         self._module, self._stepper = accelerator.prepare(module, optimiser)
         self._accelerator, self.device = accelerator, accelerator.device
-        self._inputs = edge_inputs(self.n, settings)[here.start : here.stop].to(self.device)
+        self.settings = settings
+        self._all_inputs = edge_inputs(self.n, settings)
+        self._inputs = self._all_inputs[here.start : here.stop].to(self.device)
         columns = self.n + settings.other_tokens
         self._rows = csr_target(target[here.start : here.stop], columns=columns, device=self.device)
 
@@ -103,6 +105,13 @@ class ParallelTransformerTraining:
             embedding = self.model.output_embedding[: self.n]
             logits = (hidden @ embedding.T).cpu().numpy()
         return ParallelState(self.step, embedding.detach().cpu().numpy().copy(), self._mean(loss), logits)
+
+    def all_logits(self) -> NDArray[np.float32]:
+        """(n, n) over the nodes, of every row, made by this process alone."""
+        self.model.eval()
+        with torch.no_grad():
+            hidden = self.model.hidden(self._all_inputs.to(self.device))
+            return (hidden @ self.model.output_embedding[: self.n].T).cpu().numpy()
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Weights and moments, alike on every process, for ``restore``."""

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from fiedler.theory import Graph
 
+from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
+from ..runs.guards import memory_hint
 from ..runs.one_run import run_task
 from .settings import PathSettings
 from .training import PathTraining
@@ -46,13 +48,23 @@ def describe_path_run(graph: Graph, settings: PathSettings, seed: int, device: s
 
 
 def run_path(
-    graph: Graph, settings: PathSettings, seed: int, out: Path, *, device: str = "cpu", **options: Any
+    graph: Graph,
+    settings: PathSettings,
+    seed: int,
+    out: Path,
+    *,
+    device: str = "cpu",
+    restart: Restart = AFRESH,
+    watch: Watch = UNWATCHED,
 ) -> PathRun:
-    """Train one seed in the folder ``out``; ``options`` are those of ``run_task``: overwrite, resume, ...
+    """Train one seed in the folder ``out``; ``restart`` and ``watch`` as for ``run_task``.
 
-    Raises as ``run_task``, and ValueError for a graph, settings or a device that do not fit.
+    Raises as ``run_task``, MemoryError with a hint when memory runs out, and ValueError for a graph, settings or a
+    device that do not fit.
     """
-    training = PathTraining(graph, settings, seed, device=device)
-    run = run_task(training, settings, describe_path_run(graph, settings, seed, device), out, **options)
+    config = describe_path_run(graph, settings, seed, device)
+    with memory_hint(f"training {settings.arch} on paths of {graph.name}", settings):
+        training = PathTraining(graph, settings, seed, device=device)
+        run = run_task(training, settings, config, out, restart=restart, watch=watch)
     embedding = run.arrays["embedding"].astype(np.float32)
     return PathRun(settings, seed, run.records, embedding, run.seconds, training.parameters, training.data.chance)

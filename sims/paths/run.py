@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from fiedler.theory import Graph, parse
 
-from ..models.devices import check_device
-from ..runs.engine import check_interval, check_seeds
+from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ..runs.folder import RunDir
-from ..runs.many_runs import Job, run_all
-from ..runs.stopping import StopRequest
+from ..runs.many_runs import run_conditions
 from .one_run import PathRun, run_path
 from .settings import PathSettings
 from .star import star_paths
@@ -39,55 +35,34 @@ def run_paths(
     *,
     device: str = "cpu",
     jobs: int | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float | None = None,
-    on_progress: Callable[[float], None] | None = None,
-    stop: StopRequest | None = None,
+    restart: Restart = AFRESH,
+    watch: Watch = UNWATCHED,
 ) -> PathResult:
     """Train every condition over ``seeds`` in ``out``, ``jobs`` runs at a time with one thread each (None: as many as
     CPUs; on CUDA one after the other).
 
     Raises ValueError for no conditions, repeated seeds, a graph without paths, a folder in use or a device that is not
     there, before anything is written; FloatingPointError when a run diverges; Interrupted, with every run saved, when
-    ``stop`` asks.
+    ``watch`` asks to stop.
     """
-    if not conditions:
-        raise ValueError("no conditions are left to run: leave --only out")
-    check_seeds(seeds)
-    check_interval(checkpoint_every)
-    check_device(device)
     star_paths(graph)
     for settings in conditions.values():
         check_model(settings)
-    todo = [
-        Job(name, seed, partial(_run_word, graph.name, settings, seed, device))
-        for seed in seeds
-        for name, settings in conditions.items()
-    ]
-    config = {
-        "graph": graph.name,
-        "n": graph.n,
-        "device": device,
-        "conditions": {name: dataclasses.asdict(settings) for name, settings in conditions.items()},
-        "seeds": list(seeds),
-    }
-    runs, folder = run_all(
-        todo,
-        config,
+    runs, folder = run_conditions(
+        conditions,
+        seeds,
         out,
+        lambda settings, seed: partial(_run_word, graph.name, settings, seed, device),
+        about={"graph": graph.name, "n": graph.n},
         device=device,
         workers=jobs,
-        overwrite=overwrite,
-        resume=resume,
-        checkpoint_every=checkpoint_every,
-        on_progress=on_progress,
-        stop=stop,
+        restart=restart,
+        watch=watch,
     )
-    return PathResult(graph, {name: [runs[name, seed] for seed in seeds] for name in conditions}, folder)
+    return PathResult(graph, runs, folder)
 
 
 def _run_word(
-    graph: str, settings: PathSettings, seed: int, device: str, folder: Path, **options: Any
+    graph: str, settings: PathSettings, seed: int, device: str, folder: Path, *, restart: Restart, watch: Watch
 ) -> PathRun:  # in words that travel to another process
-    return run_path(parse(graph), settings, seed, folder, device=device, **options)
+    return run_path(parse(graph), settings, seed, folder, device=device, restart=restart, watch=watch)

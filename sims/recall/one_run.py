@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
+from ..runs.guards import memory_hint
 from ..runs.one_run import run_task
 from .settings import RecallSettings
 from .training import RecallTraining
@@ -27,9 +29,16 @@ class RecallRun:
 
 
 def run_recall(
-    settings: RecallSettings, seed: int, analyse: bool, out: Path, *, device: str = "cpu", **options: Any
+    settings: RecallSettings,
+    seed: int,
+    analyse: bool,
+    out: Path,
+    *,
+    device: str = "cpu",
+    restart: Restart = AFRESH,
+    watch: Watch = UNWATCHED,
 ) -> RecallRun:
-    """Train one seed in the folder ``out``; ``options`` are those of ``run_task``: overwrite, resume, ...
+    """Train one seed in the folder ``out``; ``restart`` and ``watch`` as for ``run_task``.
 
     ``analyse``: look for the predicted structure at the end (one hop); see ``recall.analysis.structure``. Raises as
     ``run_task``, and ValueError for settings or a device that do not fit.
@@ -41,8 +50,9 @@ def run_recall(
         "settings": dataclasses.asdict(settings),
         "analyse": analyse,
     }
-    training = AnalysedTraining(settings, seed, device=device, analyse=analyse)
-    run = run_task(training, settings, config, out, **options)
+    with memory_hint(f"training {settings.arch} on {settings.questions} questions", settings):
+        training = AnalysedTraining(settings, seed, device=device, analyse=analyse)
+        run = run_task(training, settings, config, out, restart=restart, watch=watch)
     return RecallRun(settings, seed, run.records, run.scores, run.seconds, training.parameters)
 
 

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..disk.jsonio import from_json, to_json
-from ..disk.lock import locked
-from ..models.protocol import Diverged, Final, Training
+from ..models.protocol import Final, Training
 from ..models.registry import Model
-from ..scores.line_scores import line_scores
 from ..tasks.task import Task
+from .control import AFRESH, UNWATCHED, Restart, Watch
 from .folder import RunDir
-from .graph_arrays import graph_arrays
-from .guards import check_disk, out_of_memory, says_out_of_memory
+from .guards import check_disk, memory_hint
+from .loop import run_course
+from .opening import open_all
+from .recorded import modes_arrays, record_snapshot
 from .recorder import Modes, Recorder, log_spaced_steps
-from .seed_files import RunFiles
-from .stopping import Interrupted, StopRequest
-from .take_up import take_up
-
-CHECKPOINT_SECONDS = 30.0
-# Unless the interval is given: so many times as long as writing a checkpoint took must pass before the next.
-CHECKPOINT_SHARE = 50
+from .run_files import RunFiles
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,46 +45,36 @@ def run_seeds(
     seeds: Sequence[int],
     *,
     folder: Callable[[int], Path] | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float | None = None,
+    restart: Restart = AFRESH,
     score: Callable[[Run], Mapping[str, Any]] | None = None,
-    on_progress: Callable[[float], None] | None = None,
-    stop: StopRequest | None = None,
+    watch: Watch = UNWATCHED,
 ) -> list[Run]:
     """Train every seed and return the runs in the order of ``seeds``.
 
     ``folder(seed)``: where to keep each run (nothing is kept when None); see ``runs.folder`` for the layout.
-    ``resume``: seeds whose folder holds a run of the same settings go on from its last checkpoint, finished ones are
-    only read, the others start; on a CPU, with the same versions and threads, the results are those of a run that was
-    never stopped, bit for bit. ``checkpoint_every``: seconds between checkpoints, 0 for one after every chunk of steps;
-    None for CHECKPOINT_SECONDS, more where writing takes long. ``score(run)``: what scores.json of every run holds, as
-    JSON keeps it; called once a run. ``on_progress`` is called with the fraction done.
-    ``stop``: when somebody asks, a checkpoint is written and Interrupted raised.
+    ``restart``: what becomes of runs that are there, see ``Restart``; on a CPU, with the same versions and threads, the
+    results of a run taken up again are those of one that was never stopped, bit for bit. ``score(run)``: what
+    scores.json of every run holds, as JSON keeps it; called once a run. ``watch``: told of the fraction done, in a
+    stage named as the model, and asked whether to stop.
 
     Raises ValueError for repeated seeds, a folder in use, other settings than a resumed run's or too small a disk,
     before anything is written; Diverged (a FloatingPointError) when training diverges and MemoryError when memory runs
-    out, each with a hint; what is already written stays.
+    out, each with a hint; Interrupted, with a checkpoint written, when ``watch`` asks to stop. What is already written
+    stays.
     """
     check_seeds(seeds)
-    check_interval(checkpoint_every)
     groups = model.groups(task, settings, seeds)
     for path in [] if folder is None else map(folder, seeds):
-        RunDir.check(path, overwrite=overwrite or resume)
-    try:
-        with ExitStack() as held:
-            # Settings that do not suit the graph are refused here, before any folder is made.
-            first = model.start(task, settings, groups[0])
-            engine = _Engine(task, model, settings, seeds, checkpoint_every, score, on_progress, stop)
-            if folder is not None:
-                engine.open_folders(folder, overwrite, resume, first, held)
-            for number, group in enumerate(groups):
-                engine.train(first if number == 0 else model.start(task, settings, group))
-            return [engine.runs[seed] for seed in seeds]
-    except (MemoryError, RuntimeError) as error:
-        if not says_out_of_memory(error):
-            raise
-        raise out_of_memory(f"training the {model.name} model", task.graph, settings, seeds) from error
+        RunDir.check(path, overwrite=restart.takes_folder)
+    with memory_hint(f"training the {model.name} model", settings, len(seeds), task.graph), ExitStack() as held:
+        # Settings that do not suit the graph are refused here, before any folder is made.
+        first = model.start(task, settings, groups[0])
+        engine = _Engine(task, model, settings, seeds, restart, score, watch)
+        if folder is not None:
+            engine.open_folders(folder, first, held)
+        for number, group in enumerate(groups):
+            engine.train(first if number == 0 else model.start(task, settings, group))
+        return [engine.runs[seed] for seed in seeds]
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
@@ -130,141 +113,127 @@ class _Engine:
         model: Model,
         settings: Any,
         seeds: Sequence[int],
-        checkpoint_every: float | None,
+        restart: Restart,
         score: Callable[[Run], Mapping[str, Any]] | None,
-        on_progress: Callable[[float], None] | None,
-        stop: StopRequest | None,
+        watch: Watch,
     ) -> None:
-        self.task, self.model, self.settings = task, model, settings
-        self.steps = log_spaced_steps(settings.steps)
-        self.recorders = {seed: Recorder(task.spaces, self.steps) for seed in seeds}
-        self.files: dict[int, RunFiles] = {}
+        self._task, self._model, self._settings = task, model, settings
+        self._restart, self._score, self._watch = restart, score, watch
+        self._steps = log_spaced_steps(settings.steps)
+        self._recorders = {seed: Recorder(task.spaces, self._steps) for seed in seeds}
+        self._files: dict[int, RunFiles] = {}
+        self._time_per_step = model.time_per_step(settings)
         self.runs: dict[int, Run] = {}
-        self.every, self.score, self.on_progress, self.stop = checkpoint_every, score, on_progress, stop
 
-    def open_folders(
-        self, folder: Callable[[int], Path], overwrite: bool, resume: bool, first: Training, held: ExitStack
-    ) -> None:
+    def open_folders(self, folder: Callable[[int], Path], first: Training, held: ExitStack) -> None:
         """Lock and make, or take up, every seed's folder; nothing is written unless all can be."""
-        task, model, settings, seeds = self.task, self.model, self.settings, list(self.recorders)
+        seeds = list(self._recorders)
         check_disk(folder(seeds[0]), first.state(), len(seeds) // len(first.seeds))
-        for seed in seeds:
-            held.enter_context(locked(folder(seed)))
-        configs = {seed: describe_run(task, model, settings, seed, seeds) for seed in seeds}
-        begun = {seed: resume and take_up(RunDir(folder(seed)), configs[seed]) for seed in seeds}
-        for seed in seeds:
-            run = RunDir(folder(seed))
-            if not begun[seed]:
-                run = RunDir.create(folder(seed), configs[seed], overwrite=overwrite or resume)
-            run.clean()
-            per_step = model.time_per_step(settings)
-            self.files[seed] = RunFiles(run, configs[seed], self.recorders[seed], per_step)
-            held.callback(self.files[seed].close)
+        configs = {seed: describe_run(self._task, self._model, self._settings, seed, seeds) for seed in seeds}
+        open_all({folder(seed): config for seed, config in configs.items()}, self._restart, held)
+        for seed, config in configs.items():
+            self._files[seed] = RunFiles(RunDir(folder(seed)), config)
+            held.callback(self._files[seed].close)
 
     def train(self, training: Training) -> None:
         """Train the seeds of ``training`` from where their folders are to the last step, and write their results."""
-        files = {seed: self.files[seed] for seed in training.seeds if seed in self.files}
-        self._go_back(training, files)
+        files = {seed: self._files[seed] for seed in training.seeds if seed in self._files}
+        course = _SeedsCourse(
+            self._task, training, self._recorders, files, self._time_per_step, self._model.title, self._share_done
+        )
+        course.go_back()
         with training.threads():
-            try:
-                self._advance(training, files)
-            except Diverged as error:
-                raise Diverged(_where(error.message, training, files), error.hint, error.step) from error
+            run_course(course, self._restart.checkpoint_every, self._watch)
         for seed, final in zip(training.seeds, training.finals(), strict=True):
-            run = Run(self.model, self.settings, seed, self.recorders[seed].finish(), final)
+            run = Run(self._model, self._settings, seed, self._recorders[seed].finish(), final)
             if seed in files:
-                files[seed].finish(final, self._modes(run))
-            if self.score is not None:
-                scores = from_json(to_json(self.score(run)))
-                run = dataclasses.replace(run, scores=scores)
+                finish_run(files[seed], final, modes_arrays(self._task, run.modes, self._time_per_step))
+            if self._score is not None:
+                run = dataclasses.replace(run, scores=from_json(to_json(self._score(run))))
                 if seed in files:
-                    files[seed].write_scores(scores)
+                    _write_scores(files[seed].folder, run.scores or {})
             self.runs[seed] = run
 
-    def _go_back(self, training: Training, files: Mapping[int, RunFiles]) -> None:
-        """Put ``training`` and its recorders at the newest step that every seed's folder has a checkpoint of."""
-        if not files:
+    def _share_done(self) -> float:
+        return sum(recorder.count for recorder in self._recorders.values()) / (len(self._steps) * len(self._recorders))
+
+
+class _SeedsCourse:
+    """A training of some seeds at once, each with its recorder and, where runs are kept, its folder."""
+
+    def __init__(
+        self,
+        task: Task,
+        training: Training,
+        recorders: Mapping[int, Recorder],
+        files: Mapping[int, RunFiles],
+        time_per_step: float | None,
+        stage: str,
+        share: Callable[[], float],
+    ) -> None:
+        self._task, self._training, self._recorders, self._files = task, training, recorders, files
+        self._time_per_step, self._stage, self._share = time_per_step, stage, share
+
+    @property
+    def step(self) -> int:
+        return self._training.step
+
+    @property
+    def next_record(self) -> int | None:
+        return self._recorders[self._training.seeds[0]].next_step  # all of them stand at the same step
+
+    @property
+    def folder(self) -> Path | None:
+        return next((files.folder.path for files in self._files.values()), None)
+
+    @property
+    def name(self) -> str:
+        seeds = self._training.seeds
+        return f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+
+    def go_back(self) -> None:
+        """Put the training and its recorders at the newest step that every seed's folder has a checkpoint of."""
+        if not self._files:
             return
-        common = set.intersection(*(set(one.steps()) for one in files.values()))
-        if common:
-            step = max(common)
-            training.restore(step, [files[seed].load(step) for seed in training.seeds])
-        else:
-            for one in files.values():
-                one.begin_again()
+        common = set.intersection(*(set(files.steps()) for files in self._files.values()))
+        if not common:
+            for files in self._files.values():
+                files.begin_again()
+            return
+        saved = {seed: self._files[seed].load(max(common)) for seed in self._training.seeds}
+        for seed, of_seed in saved.items():
+            self._recorders[seed].restore(of_seed.record)
+        self._training.restore(max(common), [of_seed.state for of_seed in saved.values()])
 
-    def _advance(self, training: Training, files: Mapping[int, RunFiles]) -> None:
-        recorder = self.recorders[training.seeds[0]]  # all of them stand at the same step
-        saved, wait, fresh = time.monotonic(), self._wait(0.0), training.step
-        while True:
-            if recorder.next_step == training.step:
-                for shot in training.snapshots():
-                    lines = None if shot.logits is None else line_scores(self.task, shot.embedding, shot.logits)
-                    self.recorders[shot.seed].record(shot.embedding, shot.loss, lines)
-                    if shot.seed in files:
-                        files[shot.seed].log(shot, {} if lines is None else lines._asdict())
-                self._progress()
-            last = recorder.next_step is None
-            stopped = self.stop is not None and self.stop.asked and not last
-            if files and training.step > fresh and (last or stopped or time.monotonic() - saved >= wait):
-                began = time.monotonic()
-                for seed, state in zip(training.seeds, training.state(), strict=True):
-                    files[seed].save(training.step, state)
-                saved, fresh = time.monotonic(), training.step
-                wait = self._wait(saved - began)
-            if last:
-                return
-            if stopped:
-                raise Interrupted(_stopped(training, files))
-            assert recorder.next_step is not None
-            training.advance(min(training.chunk, recorder.next_step - training.step))
+    def advance(self, until: int) -> None:
+        self._training.advance(min(self._training.chunk, until - self._training.step))
 
-    def _wait(self, writing: float) -> float:
-        if self.every is not None:
-            return self.every
-        return max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * writing)
+    def record(self, watch: Watch) -> None:
+        for shot in self._training.snapshots():
+            line = record_snapshot(self._task, self._recorders[shot.seed], shot, self._time_per_step)
+            if shot.seed in self._files:
+                self._files[shot.seed].log(line)
+        watch.report(self._stage, self._share())
 
-    def _progress(self) -> None:
-        if self.on_progress is not None:
-            done = sum(recorder.count for recorder in self.recorders.values())
-            self.on_progress(done / (len(self.steps) * len(self.recorders)))
-
-    def _modes(self, run: Run) -> dict[str, NDArray[Any]]:
-        per_step = self.model.time_per_step(self.settings)
-        times = {} if per_step is None else {"times": per_step * run.modes.steps}
-        modes = run.modes
-        lines = {"edge_recall": modes.edge_recall, "geometric_level": modes.geometric_level}
-        return {
-            **{name: values for name, values in lines.items() if values is not None},
-            **self.recorders[run.seed].snapshots(),
-            **graph_arrays(self.task.graph),
-            "steps": run.modes.steps,
-            "energy": run.modes.energy,
-            "centred_energy": run.modes.centred_energy,
-            "loss_per_node": run.modes.loss,
-            "eigenvalues": self.task.spaces.eigenvalues,
-            "multiplicities": np.asarray(self.task.spaces.multiplicities),
-            **times,
-        }
+    def save(self) -> None:
+        for seed, state in zip(self._training.seeds, self._training.state(), strict=True):
+            self._files[seed].save(self.step, state, self._recorders[seed].state())
 
 
-def check_interval(seconds: float | None) -> None:
-    """Raises ValueError for an interval between checkpoints that is none."""
-    if seconds is not None and not seconds >= 0:
-        raise ValueError(f"checkpoint_every must be a number of seconds >= 0; got {seconds}")
+def finish_run(files: RunFiles, final: Final, modes: Mapping[str, NDArray[Any]]) -> None:
+    """Write the results of a run on a graph and their checksums, unless it was finished before: ``modes`` into
+    modes.npz, the final matrices beside it."""
+    if files.frozen:
+        return
+    files.close()
+    files.folder.write_modes(**modes)
+    matrices = {"embedding": final.embedding, "context": final.context, "inner": final.inner}
+    files.folder.write_embeddings({name: matrix for name, matrix in matrices.items() if matrix is not None})
+    files.folder.seal()
 
 
-def _where(message: str, training: Training, files: Mapping[int, RunFiles]) -> str:
-    """The message of a divergence with the seeds and the last good checkpoint."""
-    seeds = f"seed {training.seeds[0]}" if len(training.seeds) == 1 else f"seeds {', '.join(map(str, training.seeds))}"
-    found = [(one.steps(), one.folder.path) for one in files.values()]
-    if not found or not found[0][0]:
-        return f"{message} ({seeds})"
-    return f"{message} ({seeds}; the last good checkpoint is of step {found[0][0][0]}, in {found[0][1]})"
-
-
-def _stopped(training: Training, files: Mapping[int, RunFiles]) -> str:
-    if not files:
-        return f"interrupted at step {training.step}; nothing was kept"
-    (folder, *_) = [one.folder.path for one in files.values()]
-    return f"interrupted at step {training.step}, which is saved in {folder}: go on with --resume"
+def _write_scores(folder: RunDir, scores: Mapping[str, Any]) -> None:
+    """Write scores.json, unless it is there with its checksum."""
+    if not folder.is_final("scores.json"):
+        folder.write_scores(scores)
+        folder.seal()

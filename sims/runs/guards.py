@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ GROWTH = 3
 # Two checkpoints and a third while it is written, and the final embeddings, no larger than a state.
 COPIES = KEPT + 2
 LOGS = 1 << 20  # a run's logs, config and figures
+# Settings that memory grows with, by name.
+LARGE = ("width", "edge_batch", "path_batch", "batch", "subjects")
 
 
 def disk_bytes(states: Sequence[Mapping[str, NDArray[Any]]], groups: int) -> int:
@@ -57,13 +60,27 @@ def says_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
-def out_of_memory(doing: str, graph: Graph, settings: Any, seeds: Sequence[int]) -> MemoryError:
-    """The error to raise instead: what was done, how large it is and what to lower."""
-    lower = [f"width (now {settings.width})"] if hasattr(settings, "width") else []
-    if len(seeds) > 1:
-        lower.append(f"the number of seeds (now {len(seeds)})")
-    lower.append(f"the graph (now {graph.n} nodes, {size(8 * graph.n**2)} for each matrix of logits)")
-    return MemoryError(f"out of memory {doing}: lower {' or '.join(lower)}")
+@contextmanager
+def memory_hint(
+    doing: str, settings: Any, seeds: int = 1, graph: Graph | None = None, processes: int | None = None
+) -> Iterator[None]:
+    """Where memory runs out within the context, the MemoryError says what was done and what to lower: what of
+    ``settings`` makes a step large, the number of ``seeds`` at once, the ``graph``; or to start more ``processes``."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not says_out_of_memory(error):
+            raise
+        lower = [f"{name} (now {value})" for name in LARGE if (value := getattr(settings, name, 0))]
+        if seeds > 1:
+            lower.append(f"the number of seeds (now {seeds})")
+        if graph is not None:
+            lower.append(f"the graph (now {graph.n} nodes, {size(8 * graph.n**2)} for each matrix of logits)")
+        more = "" if processes is None else f", or start more processes (now {processes})"
+        hint = MemoryError(f"out of memory {doing}: lower {' or '.join(lower)}{more}")
+        for note in getattr(error, "__notes__", ()):
+            hint.add_note(note)
+        raise hint from error
 
 
 def size(count: float) -> str:

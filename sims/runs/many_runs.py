@@ -6,30 +6,32 @@ OUT/runs/CONDITION-seedS/                             one run folder each; see `
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..disk.lock import locked
+from ..models.devices import check_device
 from ..models.torch_state import one_thread
+from .control import AFRESH, UNWATCHED, Restart, Watch
+from .engine import check_seeds
 from .folder import RunDir
-from .stopping import Interrupted, StopRequest, announced, stop_on_signals
-from .take_up import take_up
+from .opening import RUNS, opened
+from .stopping import Interrupted, announced, stop_on_signals
 from .workers import dead_workers, processes
 
-RUNS, STOP_FILE = "runs", ".stop"
+STOP_FILE = ".stop"
+TRAINING = "training"  # the stage that is reported
 
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
-Progress = Callable[[float], None]
 
 
 class Runner(Protocol[R_co]):
-    """Trains one run in its folder; called with the options of ``run_all``, ``on_progress`` and ``stop``."""
+    """Trains one run in its folder."""
 
-    def __call__(self, folder: Path, **options: Any) -> R_co: ...
+    def __call__(self, folder: Path, *, restart: Restart, watch: Watch) -> R_co: ...
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,41 @@ class Job(Generic[R]):
     run: Runner[R]
 
 
+def run_conditions(
+    conditions: Mapping[str, Any],
+    seeds: Sequence[int],
+    out: Path,
+    runner: Callable[[Any, int], Runner[R]],
+    *,
+    about: Mapping[str, Any],
+    also: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    workers: int | None = None,
+    restart: Restart = AFRESH,
+    watch: Watch = UNWATCHED,
+) -> tuple[dict[str, list[R]], RunDir]:
+    """Train every condition, a dataclass of settings, over ``seeds`` in ``out``, as ``run_all`` does; the runs of each
+    condition in the order of the seeds, and the folder. ``runner(settings, seed)``: what trains one run. ``about`` and
+    ``also``: what config.json says before and after device, conditions and seeds.
+
+    Raises as ``run_all``, and ValueError for no conditions, repeated seeds or a device that is not there.
+    """
+    if not conditions:
+        raise ValueError("no conditions are left to run: leave --only out")
+    check_seeds(seeds)
+    check_device(device)
+    jobs = [Job(name, seed, runner(settings, seed)) for seed in seeds for name, settings in conditions.items()]
+    config = {
+        **about,
+        "device": device,
+        "conditions": {name: dataclasses.asdict(settings) for name, settings in conditions.items()},
+        "seeds": list(seeds),
+        **(also or {}),
+    }
+    runs, folder = run_all(jobs, config, out, device=device, workers=workers, restart=restart, watch=watch)
+    return {name: [runs[name, seed] for seed in seeds] for name in conditions}, folder
+
+
 def run_all(
     jobs: Sequence[Job[R]],
     config: Mapping[str, Any],
@@ -48,96 +85,72 @@ def run_all(
     *,
     device: str = "cpu",
     workers: int | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float | None = None,
-    on_progress: Progress | None = None,
-    stop: StopRequest | None = None,
+    restart: Restart = AFRESH,
+    watch: Watch = UNWATCHED,
 ) -> tuple[dict[tuple[str, int], R], RunDir]:
     """Run ``jobs`` in ``out``, ``workers`` at a time with one thread each (None: as many as CPUs; on CUDA one after the
     other); what they return by condition and seed, and the folder, which holds ``config``.
 
     Raises ValueError for a folder in use, before anything is written; FloatingPointError when a run diverges;
-    Interrupted, with every run saved, when ``stop`` asks.
+    Interrupted, with every run saved, when ``watch`` asks to stop.
     """
     if workers is not None and workers < 1:
         raise ValueError(f"jobs must be at least 1; got {workers}")
     todo = [(job, out / RUNS / f"{job.condition}-seed{job.seed}") for job in jobs]
-    for path in (out, *(folder for _, folder in todo)):
-        RunDir.check(path, overwrite=overwrite or resume)
-    options = {"resume": resume, "overwrite": overwrite, "checkpoint_every": checkpoint_every}
-    with ExitStack() as held:
-        held.enter_context(locked(out))
-        folder = _open_folder(out, config, overwrite, resume)
+    with opened(out, config, restart, runs=[path for _, path in todo]) as folder:
         (out / RUNS).mkdir(exist_ok=True)
         (out / RUNS / STOP_FILE).unlink(missing_ok=True)
         count = 1 if device == "cuda" else min(len(todo), processes(workers))
-        report = on_progress or (lambda fraction: None)
         if count == 1:
-            return _alone(todo, options, report, stop), folder
-        return _side_by_side(todo, options, count, report, stop), folder
+            return _alone(todo, restart, watch), folder
+        return _side_by_side(todo, restart, count, watch), folder
 
 
-def _open_folder(out: Path, config: Mapping[str, Any], overwrite: bool, resume: bool) -> RunDir:
-    if resume and take_up(RunDir(out), config):
-        return RunDir(out)
-    for path in sorted((out / RUNS).glob("*-seed*")) if overwrite else []:
-        RunDir.remove(path)
-    return RunDir.create(out, config, overwrite=overwrite or resume)
+def _alone(todo: Sequence[tuple[Job[R], Path]], restart: Restart, watch: Watch) -> dict[tuple[str, int], R]:
+    results = {}
+    for number, (job, path) in enumerate(todo):
 
+        def progress(_: str, fraction: float, number: int = number) -> None:
+            watch.report(TRAINING, (number + fraction) / len(todo))
 
-def _alone(
-    todo: Sequence[tuple[Job[R], Path]], options: Mapping[str, Any], report: Progress, stop: StopRequest | None
-) -> dict[tuple[str, int], R]:
-    found = {}
-    for number, (job, folder) in enumerate(todo):
-
-        def progress(fraction: float, number: int = number) -> None:
-            report((number + fraction) / len(todo))
-
-        found[job.condition, job.seed] = _run(job, folder, options, stop, progress)
-    return found
+        with one_thread():
+            results[job.condition, job.seed] = job.run(path, restart=restart, watch=Watch(progress, watch.stop))
+    return results
 
 
 def _side_by_side(
-    todo: Sequence[tuple[Job[R], Path]], options: Mapping[str, Any], count: int, report: Progress,
-    stop: StopRequest | None,
-) -> dict[tuple[str, int], R]:  # fmt: skip
+    todo: Sequence[tuple[Job[R], Path]], restart: Restart, count: int, watch: Watch
+) -> dict[tuple[str, int], R]:
     from joblib import Parallel, delayed, parallel_config
 
-    found: dict[tuple[str, int], R] = {}
+    results: dict[tuple[str, int], R] = {}
     file = todo[0][1].parent / STOP_FILE
-    calls = [delayed(_work)(job, folder, options, str(file)) for job, folder in todo]
-    with parallel_config("loky", n_jobs=count, inner_max_num_threads=1), announced(file, stop):
+    calls = [delayed(_work)(job, path, restart, str(file)) for job, path in todo]
+    with parallel_config("loky", n_jobs=count, inner_max_num_threads=1), announced(file, watch.stop):
         try:
             for job, outcome in Parallel(return_as="generator_unordered", batch_size=1)(calls):
                 if isinstance(outcome, str):
                     file.touch()  # the others save and end
-                    raise FloatingPointError(f"{job.condition}, seed {job.seed}: {outcome}")
+                    raise FloatingPointError(f"{job.condition}: {outcome}")
                 if outcome is not None:
-                    found[job.condition, job.seed] = outcome
-                report(len(found) / len(todo))
+                    results[job.condition, job.seed] = outcome
+                watch.report(TRAINING, len(results) / len(todo))
         except dead_workers() as error:
             why = " ".join(str(error).split())[:200]
             raise RuntimeError(f"a training process died ({why}): go on with --resume, or fewer --jobs") from error
-    if len(found) < len(todo):
-        raise Interrupted(f"interrupted with {len(todo) - len(found)} of {len(todo)} runs left: go on with --resume")
-    return found
+    if len(results) < len(todo):
+        raise Interrupted(f"interrupted with {len(todo) - len(results)} of {len(todo)} runs left: go on with --resume")
+    return results
 
 
-def _work(job: Job[R], folder: Path, options: Mapping[str, Any], stop_file: str) -> tuple[Job[R], R | str | None]:
+def _work(job: Job[R], path: Path, restart: Restart, stop_file: str) -> tuple[Job[R], R | str | None]:
     """In a worker: the run, why it diverged, or None where it was stopped."""
-    with stop_on_signals(Path(stop_file)) as stop:
+    with stop_on_signals(Path(stop_file)) as stop, one_thread():
         if stop.asked:
             return job, None
         try:
-            return job, _run(job, folder, options, stop, None)
+            return job, job.run(path, restart=restart, watch=Watch(stop=stop))
         except Interrupted:
             return job, None
         except FloatingPointError as error:  # travels badly between processes
             return job, str(error)
-
-
-def _run(job: Job[R], folder: Path, options: Mapping[str, Any], stop: StopRequest | None, report: Progress | None) -> R:
-    with one_thread():
-        return job.run(folder, on_progress=report, stop=stop, **options)

@@ -8,7 +8,7 @@ embeddings.safetensors and scores.json what the training leaves at its end. A fi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,17 +16,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..disk.files import atomic_write
-from ..disk.jsonio import to_json
-from ..disk.lock import locked
-from .checkpoints import Checkpoint, read_checkpoint, usable_steps, write_checkpoint
-from .engine import CHECKPOINT_SECONDS, CHECKPOINT_SHARE
-from .environment import describe_environment
+from .control import AFRESH, UNWATCHED, Restart, Watch
 from .folder import RunDir
 from .guards import check_disk
-from .seed_files import METRICS
-from .stopping import Interrupted, StopRequest
-from .take_up import take_up
+from .loop import run_course
+from .opening import opened
+from .run_files import RunFiles
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -85,105 +80,84 @@ def run_task(
     config: Mapping[str, Any],
     out: Path,
     *,
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float | None = None,
-    on_progress: Callable[[float], None] | None = None,
-    stop: StopRequest | None = None,
+    restart: Restart = AFRESH,
+    watch: Watch = UNWATCHED,
 ) -> TaskRun:
-    """Train the fresh ``training`` in the folder ``out``, or go on with it, or read it where it is finished
-    (``resume``). ``config``: everything needed to run it again.
+    """Train the fresh ``training`` in the folder ``out``, or go on with it, or read it where it is finished, as
+    ``restart`` says. ``config``: everything needed to run it again, its "seed" among it.
 
     Raises ValueError for a folder in use, another config than a resumed run's or too small a disk, before anything is
-    written; Diverged when training diverges; Interrupted, with a checkpoint written, when ``stop`` asks.
+    written; Diverged when training diverges; Interrupted, with a checkpoint written, when ``watch`` asks to stop.
     """
-    RunDir.check(out, overwrite=overwrite or resume)
+    RunDir.check(out, overwrite=restart.takes_folder)
     began = time.perf_counter()
     check_disk(out, [training.state()], 1)
-    with locked(out):
-        folder = RunDir(out)
-        if not (resume and take_up(folder, config)):
-            folder = RunDir.create(out, config, overwrite=overwrite or resume)
-        folder.clean()
+    with opened(out, config, restart) as folder:
         if folder.finished and folder.is_final("scores.json"):
             return _read(folder)
-        spent = _go_back(training, folder) if resume else 0.0
-        course = _Course(training, settings, folder, config, spent, began)
-        course.train(checkpoint_every, on_progress or (lambda fraction: None), stop)
+        course = _TaskCourse(training, settings, RunFiles(folder, config), f"seed {config['seed']}", began)
+        try:
+            course.go_back()
+            run_course(course, restart.checkpoint_every, watch)
+        finally:
+            course.files.close()
         return _finish(course)
 
 
-class _Course:
+class _TaskCourse:
     """The training with what is written of it while it goes on."""
 
     def __init__(
-        self,
-        training: TaskTraining,
-        settings: TaskSettings,
-        folder: RunDir,
-        config: Mapping[str, Any],
-        spent: float,
-        began: float,
+        self, training: TaskTraining, settings: TaskSettings, files: RunFiles, name: str, began: float
     ) -> None:
-        self.training, self.settings, self.folder = training, settings, folder
-        self._config, self._spent, self._began = to_json(config), spent, began
+        self.training, self.files, self.name = training, files, name
+        self._began, self._steps = began, settings.steps
+        self._due = record_steps(settings)
+
+    @property
+    def step(self) -> int:
+        return self.training.step
+
+    @property
+    def next_record(self) -> int | None:
+        return self._due[0] if self._due else None
+
+    @property
+    def folder(self) -> Path:
+        return self.files.folder.path
 
     @property
     def seconds(self) -> float:
-        return self._spent + time.perf_counter() - self._began
+        """Of training and measuring, over all parts of the run."""
+        return time.perf_counter() - self._began
 
-    def train(self, every: float | None, report: Callable[[float], None], stop: StopRequest | None) -> None:
-        training = self.training
-        due = [step for step in record_steps(self.settings) if step >= training.step]
-        logged = {record["step"] for record in self.folder.read_metrics()}
-        saved, fresh = time.monotonic(), training.step
-        wait = CHECKPOINT_SECONDS if every is None else every
-        while True:
-            if due and training.step == due[0]:
-                if due.pop(0) not in logged:
-                    self.folder.append_metrics(training.measure())
-                report(training.step / self.settings.steps)
-            last = not due
-            asked = stop is not None and stop.asked and not last
-            if training.step > fresh and (last or asked or time.monotonic() - saved >= wait):
-                began = time.monotonic()
-                self._save()
-                saved, fresh = time.monotonic(), training.step
-                wait = max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * (saved - began)) if every is None else every
-            if last:
-                return
-            if asked:
-                raise Interrupted(
-                    f"interrupted at step {training.step}, which is saved in {self.folder.path}: go on with --resume"
-                )
-            training.advance()
+    def go_back(self) -> None:
+        """Put the training and the log at the newest checkpoint, or the log at nothing."""
+        steps = self.files.steps()
+        if not steps:
+            self.files.begin_again()
+            return
+        saved = self.files.load(steps[0])
+        self.training.restore(saved.step, saved.state)
+        self._began -= float(saved.rest["seconds"])
+        logged = {record["step"] for record in self.files.folder.read_metrics()}
+        self._due = [step for step in self._due if step >= saved.step and step not in logged]
 
-    def _save(self) -> None:
-        log = np.frombuffer((self.folder.path / METRICS).read_bytes(), dtype=np.uint8)
-        arrays = {f"state/{name}": array for name, array in self.training.state().items()}
-        arrays |= {"metrics": log, "seconds": np.array(self.seconds)}
-        write_checkpoint(self.folder.checkpoints, Checkpoint(self.training.step, arrays, {"config": self._config}))
+    def advance(self, until: int) -> None:
+        self.training.advance()
+
+    def record(self, watch: Watch) -> None:
+        self.files.log(self.training.measure())
+        watch.report("training", self._due.pop(0) / self._steps)
+
+    def save(self) -> None:
+        self.files.save(self.step, self.training.state(), seconds=np.array(self.seconds))
 
 
-def _go_back(training: TaskTraining, folder: RunDir) -> float:
-    """Put ``training`` and the log at the newest checkpoint, or the log at nothing; the seconds spent until then."""
-    steps = usable_steps(folder.checkpoints)
-    found = read_checkpoint(folder.checkpoints, steps[0]) if steps else None
-    log, spent = b"", 0.0
-    if found is not None:
-        states = {name.removeprefix("state/"): a for name, a in found.arrays.items() if name.startswith("state/")}
-        training.restore(found.step, states)
-        log, spent = found.arrays["metrics"].tobytes(), float(found.arrays["seconds"])
-    if found is not None or (folder.path / METRICS).exists():
-        atomic_write(folder.path / METRICS, lambda stream: stream.write(log))
-        folder.append("resumed.jsonl", {"step": training.step, "environment": describe_environment()})
-    return spent
-
-
-def _finish(course: _Course) -> TaskRun:
-    training, folder = course.training, course.folder
+def _finish(course: _TaskCourse) -> TaskRun:
+    folder = course.files.folder
     records = folder.read_metrics()
-    arrays, scores = training.results()
+    arrays, scores = course.training.results()
     seconds = course.seconds
     folder.write_modes(**{name: np.array([record[name] for record in records]) for name in records[0]})
     folder.write_embeddings(arrays)
@@ -193,6 +167,6 @@ def _finish(course: _Course) -> TaskRun:
 
 
 def _read(folder: RunDir) -> TaskRun:
-    kept = folder.read_scores()
-    scores = {name: kept[name] for name in kept.get("results", ())}  # path runs of earlier versions have none
-    return TaskRun(tuple(folder.read_metrics()), folder.read_embeddings(), scores, float(kept["seconds"]))
+    written = folder.read_scores()
+    scores = {name: written[name] for name in written.get("results", ())}  # path runs of earlier versions have none
+    return TaskRun(tuple(folder.read_metrics()), folder.read_embeddings(), scores, float(written["seconds"]))

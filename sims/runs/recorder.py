@@ -71,6 +71,11 @@ class Recorder:
         """The step to record next, None after the last."""
         return int(self.steps[self.count]) if self.count < len(self.steps) else None
 
+    @property
+    def takes_lines(self) -> bool:
+        """Whether ``lines`` may still be recorded: at the start, or where every step so far has them."""
+        return len(self._lines) == self.count
+
     def record(self, embedding: NDArray[np.floating], loss: float, lines: tuple[float, float] | None = None) -> None:
         """Add the embedding (n, m) at ``next_step``; any rotation of it gives the same energies. ``lines``: recall and
         level, at every step or at none."""

@@ -16,9 +16,9 @@ from ..models.registry import Model
 from ..scores.embedding import score_embedding, score_logits
 from ..tasks.optimum import reference_optimum
 from ..tasks.task import Task
+from .control import AFRESH, UNWATCHED, Restart, Watch
 from .engine import Run, describe_run, run_seeds
 from .folder import RunDir
-from .stopping import StopRequest
 from .take_up import take_up
 
 
@@ -29,43 +29,29 @@ def run_and_score(
     seeds: Sequence[int],
     *,
     folder: Callable[[int], Path],
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float | None = None,
-    on_progress: Callable[[str, float], None] | None = None,
-    stop: StopRequest | None = None,
+    restart: Restart = AFRESH,
+    watch: Watch = UNWATCHED,
 ) -> list[dict[str, Any]]:
     """``runs.engine.run_seeds``, then every run's scores against the optimum without weight decay, written into its
-    folder and returned as its scores.json holds them. With ``resume`` finished runs that have theirs are only read."""
-    report = on_progress or (lambda stage, fraction: None)
-    kept = [RunDir(folder(seed)) for seed in seeds]
-    found = [_kept_scores(run, describe_run(task, model, settings, seed, seeds)) if resume else None
-             for seed, run in zip(seeds, kept, strict=True)]  # fmt: skip
-    done = {seed: scores for seed, scores in zip(seeds, found, strict=True) if scores}
+    folder and returned as its scores.json holds them. With ``restart.resume`` finished runs that have theirs are only
+    read."""
+    done: dict[int, dict[str, Any]] = {}
+    for seed in seeds if restart.resume else ():
+        config = describe_run(task, model, settings, seed, seeds)
+        if (scores := _scores_of_finished(RunDir(folder(seed)), config)) is not None:
+            done[seed] = scores
 
     def scored(run: Run) -> dict[str, Any]:
-        report("scores", 0.0)
+        watch.report("scores", 0.0)
         scores = score_run(task, run)
-        report("scores", 1.0)
+        watch.report("scores", 1.0)
         return scores
 
     # Seeds that shared a training share it again, finished or not: alone they would end in other last bits.
     groups = [(seed,) for seed in seeds] if model.exact_together else model.groups(task, settings, seeds)
     left = [seed for group in groups if not all(seed in done for seed in group) for seed in group]
     if left:
-        for run in run_seeds(
-            task,
-            model,
-            settings,
-            left,
-            folder=folder,
-            overwrite=overwrite,
-            resume=resume,
-            checkpoint_every=checkpoint_every,
-            score=scored,
-            on_progress=lambda fraction: report(model.title, fraction),
-            stop=stop,
-        ):
+        for run in run_seeds(task, model, settings, left, folder=folder, restart=restart, score=scored, watch=watch):
             assert run.scores is not None
             done[run.seed] = run.scores
     return [done[seed] for seed in seeds]
@@ -89,12 +75,12 @@ def _optimum(task: Task) -> TiedOptimum:
     return reference_optimum(task)
 
 
-def _kept_scores(kept: RunDir, config: Mapping[str, Any]) -> dict[str, Any] | None:
+def _scores_of_finished(folder: RunDir, config: Mapping[str, Any]) -> dict[str, Any] | None:
     """The scores of a finished run of ``config``, None where it has to be trained or scored."""
-    if not kept.finished or not take_up(kept, config):
+    if not folder.finished or not take_up(folder, config):
         return None
     try:
-        return kept.read_scores() if kept.is_final("scores.json") else None
+        return folder.read_scores() if folder.is_final("scores.json") else None
     except ValueError:
         return None  # damaged: scored again from the run's last checkpoint
 

@@ -30,7 +30,6 @@ from ..cli.options import (
     Steps,
     Symmetrize,
     Width,
-    check_restart,
     make_task,
     setting_overrides,
 )
@@ -39,14 +38,11 @@ from ..cli.progress import Stages
 from ..disk.files import folder_name
 from ..disk.jsonio import to_json
 from ..models.registry import get_model
+from ..runs.control import Restart, Watch
 from ..runs.guards import size
 from ..runs.stopping import stop_on_signals
 from .cost import ShardedCost
-from .files import read_shards
-from .run import ShardedResult, run_sharded
-from .training import ShardedState, ShardedTraining, train_sharded
-
-__all__ = ["ShardedResult", "ShardedState", "ShardedTraining", "main", "read_shards", "run_sharded", "train_sharded"]
+from .run import run_sharded
 
 NAME = "python -m fiedler.sims.sharded"
 
@@ -83,20 +79,20 @@ def train(
     --resume and as many processes goes on from the newest checkpoint, as after any other end.
     """
 
-    def prepare() -> tuple[Any, Any]:
-        check_restart(overwrite, resume)
+    def prepare() -> tuple[Any, Any, Restart]:
+        restart = Restart(overwrite, resume, checkpoint_every)
         if processes is not None and not dry_run:
             raise ValueError("--processes is for --dry-run; torchrun --nproc-per-node says how many train")
         overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
         settings = get_model("node2vec-untied" if untied else "node2vec").make_settings(**overrides)
-        return make_task(graph, symmetrize, self_edges, 0.0, 1, 1.0, 1.0, dense=False), settings
+        return make_task(graph, symmetrize, self_edges, 0.0, 1, 1.0, 1.0, dense=False), settings, restart
 
     if dry_run:
         if rank() == 0:
-            _print_cost(*prepare(), dtype, device, processes or world_size(), json)
+            _print_cost(*prepare()[:2], dtype, device, processes or world_size(), json)
         return
     with joined(device) as place, stop_on_signals() as stop:
-        task, settings = Ring.of().together(prepare, place)
+        task, settings, restart = Ring.of().together(prepare, place)
         folder = out or Path("runs") / f"{folder_name(task.graph.name)}-sharded-seed{seed}"
         with Stages() as stages:
             result = run_sharded(
@@ -106,11 +102,8 @@ def train(
                 folder,
                 dtype=dtype,
                 device=place,
-                overwrite=overwrite,
-                resume=resume,
-                checkpoint_every=checkpoint_every,
-                stop=stop,
-                on_progress=(lambda done: stages.update("training", done)) if rank() == 0 else None,
+                restart=restart,
+                watch=Watch(stages.update if rank() == 0 else None, stop),
             )
     if rank():
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,23 +16,22 @@ from numpy.typing import NDArray
 from fiedler.kernels.sharded.ring import ALIKE, Ring
 from fiedler.theory import one_hop_sparse
 
-from ..disk.files import Damage, atomic_write, sha256_of
+from ..disk.files import Damage, sha256_of
 from ..disk.jsonio import to_json
 from ..disk.jsonlog import JsonLog
-from ..disk.lock import locked
 from ..disk.sums import rewrite_sums
 from ..models.node2vec import Node2VecSettings
-from ..models.protocol import Diverged
 from ..models.registry import get_model
 from ..runs.checkpoints import KEPT
-from ..runs.engine import CHECKPOINT_SECONDS, CHECKPOINT_SHARE, describe_run
-from ..runs.environment import describe_environment
+from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
+from ..runs.engine import describe_run
 from ..runs.folder import STARTED, RunDir
-from ..runs.guards import free_bytes, size
+from ..runs.guards import free_bytes, memory_hint, size
+from ..runs.loop import Flags, run_course
+from ..runs.opening import open_all
 from ..runs.recorder import log_spaced_steps
-from ..runs.seed_files import METRICS
-from ..runs.stopping import Interrupted, StopRequest
-from ..runs.take_up import take_up
+from ..runs.run_files import METRICS, restart_log
+from ..runs.stopping import Interrupted
 from ..tasks.task import Task
 from .files import ShardFiles
 from .row_shards import row_range
@@ -61,68 +59,58 @@ def run_sharded(
     dtype: str = "float64",
     device: torch.device | str = "cpu",
     process_group: Any = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float | None = None,
-    stop: StopRequest | None = None,
-    on_progress: Callable[[float], None] | None = None,
+    restart: Restart = AFRESH,
+    watch: Watch = UNWATCHED,
 ) -> ShardedResult:
     """Train Node2Vec with the rows of all matrices spread evenly over the processes, each of which calls this.
 
     ``task``: one hop, without label smoothing, read whole by every process (O(edges) memory), which keeps its rows of
     the target. Process 0 makes the run folder ``out`` with config.json, environment.json, metrics.jsonl and SHA256SUMS;
-    every process writes its checkpoints and its rows beside them (``sharded.files``). ``resume``: go on from the newest
-    step of which every process has a checkpoint, with as many processes as then; the result is that of a run never
-    stopped, bit for bit. ``checkpoint_every``: seconds, 0 for every step; None for 30, more where writing takes long.
-    ``stop``: where any process is asked to stop, all save and raise Interrupted.
+    every process writes its checkpoints and its rows beside them (``sharded.files``). ``restart``: a run taken up again
+    goes on from the newest step of which every process has a checkpoint, with as many processes as then; the result is
+    that of a run never stopped, bit for bit. ``watch``: where any process is asked to stop, all save and raise
+    Interrupted.
 
     Raises, on every process alike, ValueError for a task, settings or a folder that will not do, OSError for files that
-    cannot be written, and Diverged.
+    cannot be written, and Diverged; MemoryError, with a hint, where memory runs out.
     """
     ring = Ring.of(process_group)
-    with ExitStack() as held:
-        rows = ring.together(lambda: _rows(task, ring, checkpoint_every), device)
+    with memory_hint(f"training rows of {task.graph.name}", settings, processes=ring.world), ExitStack() as held:
+        rows = ring.together(lambda: _rows(task, ring), device)
         training = ShardedTraining(rows, settings, seed, process_group=process_group, dtype=dtype, device=device)
         model = get_model("node2vec" if settings.tied else "node2vec-untied")
         config = {**describe_run(task, model, settings, seed), "dtype": dtype, "processes": ring.world}
         folder = RunDir(Path(out))
         files = ShardFiles(folder, ring, to_json(config), device)
-        begun = ring.together(lambda: _open(folder, config, ring, overwrite, resume, training, held), device)
-        run = _Run(training, files, checkpoint_every, stop, on_progress, settings.learning_rate)
-        held.callback(run.close)
+        begun = ring.together(lambda: _open(folder, config, ring, restart, training, held), device)
+        course = _ShardedCourse(training, files, settings.learning_rate, f"seed {seed}")
+        held.callback(course.close)
         # Process 0 alone may have found, or emptied, a folder that all share.
-        run.begin(resume=bool(ring.agree({"begun": begun}, None, device)[0]["begun"]))
+        course.go_back(resume=bool(ring.agree({"begun": begun}, None, device)[0]["begun"]))
         began = time.perf_counter()
         try:
-            loss = run.train()
-        except Diverged as error:
-            raise run.located(error, seed) from error
-        seconds = time.perf_counter() - began
-        run.finish()
+            run_course(course, restart.checkpoint_every, watch, course.agree)
+        except Interrupted as error:
+            error.add_note(ALIKE)
+            raise
+        loss, seconds = course.last_loss(), time.perf_counter() - began
+        course.finish()
         return ShardedResult(folder.path, training.n, ring.world, settings.steps, loss, seconds)
 
 
-def _rows(task: Task, ring: Ring, checkpoint_every: float | None) -> Any:
+def _rows(task: Task, ring: Ring) -> Any:
     if not task.graph_target or task.label_smoothing:
         raise ValueError(
             "a sharded run takes the sparse one-hop target: no window, p, q, label smoothing, direction or line weights"
         )
-    if checkpoint_every is not None and not checkpoint_every >= 0:
-        raise ValueError(f"checkpoint_every must be a number of seconds >= 0; got {checkpoint_every}")
     here = row_range(task.graph.n, ring.world, ring.rank)
     return one_hop_sparse(task.graph, self_edges=task.self_edges)[here.start : here.stop]
 
 
 def _open(
-    folder: RunDir,
-    config: dict[str, Any],
-    ring: Ring,
-    overwrite: bool,
-    resume: bool,
-    training: ShardedTraining,
-    held: ExitStack,
+    folder: RunDir, config: dict[str, Any], ring: Ring, restart: Restart, training: ShardedTraining, held: ExitStack
 ) -> bool:
-    """Lock and make, or take up, the folder (process 0); whether a run was taken up."""
+    """Lock and make, or take up, the folder (process 0); whether a run may be taken up."""
     needed = (KEPT + 2) * sum(array.nbytes for array in training.state().values())
     free = free_bytes(folder.path)
     if free is not None and free < needed:
@@ -132,44 +120,42 @@ def _open(
         )
     if ring.rank:
         return False
-    RunDir.check(folder.path, overwrite=overwrite or resume)
-    held.enter_context(locked(folder.path))
-    begun = resume and take_up(folder, config)
-    if not begun:
-        RunDir.create(folder.path, config, overwrite=overwrite or resume)
-    folder.clean()
-    return begun
+    return open_all({folder.path: config}, restart, held)[folder.path]
 
 
-class _Run:
-    """One process's part in a run: ``disk.files`` of it, and on process 0 the log of losses."""
+class _ShardedCourse:
+    """One process's part in a run: ``files`` of it, and on process 0 the log of losses."""
 
-    def __init__(
-        self,
-        training: ShardedTraining,
-        files: ShardFiles,
-        checkpoint_every: float | None,
-        stop: StopRequest | None,
-        on_progress: Callable[[float], None] | None,
-        time_per_step: float,
-    ) -> None:
-        self.training, self.files, self.ring = training, files, training.ring
-        self.every, self.stop, self.on_progress = checkpoint_every, stop, on_progress
-        self.time_per_step = time_per_step
-        self.record_steps = log_spaced_steps(training.settings.steps).tolist()
-        self.metrics = files.folder.path / METRICS
-        self.saved_step: int | None = None  # what is recorded of it is in its checkpoint
+    def __init__(self, training: ShardedTraining, files: ShardFiles, time_per_step: float, name: str) -> None:
+        self.training, self.files, self.ring, self.name = training, files, training.ring, name
+        self._time_per_step = time_per_step
+        self._record_steps = log_spaced_steps(training.settings.steps).tolist()
+        self._due = list(self._record_steps)
+        self._metrics = files.folder.path / METRICS
+        self._loss: float | None = None
         self._log: JsonLog | None = None
 
-    def begin(self, *, resume: bool) -> None:
+    @property
+    def step(self) -> int:
+        return self.training.step
+
+    @property
+    def next_record(self) -> int | None:
+        return self._due[0] if self._due else None
+
+    @property
+    def folder(self) -> Path:
+        return self.files.folder.path
+
+    def go_back(self, *, resume: bool) -> None:
         """Start at step 0 with no files of an earlier run, or where the checkpoints are."""
-        found = self.files.newest() if resume else None
+        newest = self.files.newest() if resume else None
         if not resume:
             self.ring.together(self.files.clear, self.files.device)
-        if found is not None:
-            state = {name: array for name, array in found.arrays.items() if name != "metrics"}
-            self.training.restore(found.step, state)
-            self.saved_step = found.step
+        if newest is not None:
+            state = {name: array for name, array in newest.arrays.items() if name != "metrics"}
+            self.training.restore(newest.step, state)
+            self._due = [step for step in self._record_steps if step > newest.step]  # its own is in its checkpoint
         elif resume and self.ring.rank == 0:
             warnings.warn(
                 f"{self.files.folder.checkpoints} holds no step of which every process has a checkpoint: the run "
@@ -177,36 +163,34 @@ class _Run:
                 Damage,
                 stacklevel=2,
             )
-        self.ring.together(
-            lambda: self._open_log(found.arrays.get("metrics") if found else None, resume), self.files.device
-        )
+        metrics = None if newest is None else newest.arrays.get("metrics")
+        self.ring.together(lambda: self._open_log(metrics, resume), self.files.device)
 
-    def train(self) -> float:
-        """Take the steps that are left; the loss per node at the end."""
-        training, last = self.training, self.training.settings.steps
-        saved, wait = time.monotonic(), self._wait(0.0)
-        loss = float("nan")
-        while True:
-            if training.step in self.record_steps:
-                loss = training.loss()
-                if training.step != self.saved_step:
-                    self._record(loss)
-            done = training.step == last
-            due = time.monotonic() - saved >= wait
-            asked, due = self._any(self.stop is not None and self.stop.asked and not done, due or done)
-            if (asked or due) and training.step and training.step != self.saved_step:
-                training.loss()  # only finite states are kept
-                began = time.monotonic()
-                self._save()
-                saved = time.monotonic()
-                wait = self._wait(saved - began)
-            if done:
-                return loss
-            if asked:
-                error = Interrupted(f"interrupted at step {training.step}: go on with --resume")
-                error.add_note(ALIKE)
-                raise error
-            training.advance()
+    def agree(self, flags: Flags) -> Flags:
+        """Each flag, raised where any process raises it."""
+        everyone = self.ring.gather(torch.tensor(flags, dtype=torch.int64, device=self.training.target.device))
+        stop, save = everyone.amax(dim=0).tolist()
+        return bool(stop), bool(save)
+
+    def advance(self, until: int) -> None:
+        self.training.advance()
+
+    def record(self, watch: Watch) -> None:
+        step, self._loss = self._due.pop(0), self.training.loss()
+        if self._log is not None:
+            self._log.append({"step": step, "time": self._time_per_step * step, "loss_per_node": self._loss})
+        watch.report("training", 1 - len(self._due) / len(self._record_steps))
+
+    def save(self) -> None:
+        self.training.loss()  # only finite states are kept
+        arrays: dict[str, NDArray[Any]] = dict(self.training.state())
+        if self.ring.rank == 0:
+            arrays["metrics"] = np.frombuffer(self._metrics.read_bytes(), dtype=np.uint8)
+        self.files.save(self.step, arrays)
+
+    def last_loss(self) -> float:
+        """The loss per node at the last step, the same on every process."""
+        return self.training.loss() if self._loss is None else self._loss
 
     def finish(self) -> None:
         """Write the rows here; process 0 lists the checksums of everything."""
@@ -221,47 +205,15 @@ class _Run:
 
         self.ring.together(seal if self.ring.rank == 0 else lambda: None, self.files.device)
 
-    def located(self, error: Diverged, seed: int) -> Diverged:
-        """The divergence with the seed and the last good checkpoint."""
-        kept = "" if self.saved_step is None else f"; the last good checkpoint is of step {self.saved_step}"
-        found = Diverged(f"{error.message} (seed {seed}{kept})", error.hint, error.step)
-        found.add_note(ALIKE)
-        return found
-
     def close(self) -> None:
         if self._log is not None:
             self._log.close()
             self._log = None
 
-    def _any(self, *flags: bool) -> tuple[bool, ...]:
-        """Each flag, raised where any process raises it."""
-        told = self.ring.gather(torch.tensor(flags, dtype=torch.int64, device=self.training.target.device))
-        return tuple(bool(flag) for flag in told.amax(dim=0).tolist())
-
-    def _save(self) -> None:
-        arrays: dict[str, NDArray[Any]] = dict(self.training.state())
-        if self.ring.rank == 0:
-            arrays["metrics"] = np.frombuffer(self.metrics.read_bytes(), dtype=np.uint8)
-        self.files.save(self.training.step, arrays)
-        self.saved_step = self.training.step
-
-    def _record(self, loss: float) -> None:
-        step = self.training.step
-        if self._log is not None:
-            self._log.append({"step": step, "time": self.time_per_step * step, "loss_per_node": loss})
-        if self.on_progress is not None:
-            self.on_progress((self.record_steps.index(step) + 1) / len(self.record_steps))
-
-    def _open_log(self, kept: NDArray[Any] | None, resume: bool) -> None:
+    def _open_log(self, metrics: NDArray[Any] | None, resume: bool) -> None:
         if self.ring.rank:
             self.files.folder.path.mkdir(parents=True, exist_ok=True)
             return
         if resume:
-            content = b"" if kept is None else kept.tobytes()
-            atomic_write(self.metrics, lambda stream: stream.write(content))
-            record = {"step": self.training.step, "environment": describe_environment()}
-            self.files.folder.append("resumed.jsonl", record)
+            restart_log(self.files.folder, b"" if metrics is None else metrics.tobytes(), self.step)
         self._log = self.files.folder.open_metrics()
-
-    def _wait(self, writing: float) -> float:
-        return max(CHECKPOINT_SECONDS, CHECKPOINT_SHARE * writing) if self.every is None else self.every

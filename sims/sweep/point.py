@@ -15,6 +15,7 @@ from typing import Any
 from ..disk.files import write_text
 from ..disk.jsonio import from_json, to_json
 from ..disk.lock import Locked
+from ..runs.control import Restart, Watch
 from ..runs.folder import RunDir
 from ..runs.stopping import Interrupted, stop_on_signals
 from ..suggest import nearest
@@ -183,9 +184,8 @@ def _train(point: Point, seeds: Sequence[int], out: Path, checkpoint_every: floa
         point.settings(),
         seeds,
         folder=lambda seed: point.folder(out, seed),
-        resume=True,
-        checkpoint_every=checkpoint_every,
-        stop=stop,
+        restart=Restart(resume=True, checkpoint_every=checkpoint_every),
+        watch=Watch(stop=stop),
     )
 
 

@@ -13,8 +13,8 @@ import typer
 
 from doc_pages import ROOT
 from fiedler.sims.cli import commands as cli
+from fiedler.sims.cli.entry import UsageError
 
-UsageError = cli.UsageError
 MODULES = ("fiedler.sims.sharded", "fiedler.sims.parallel_transformer", "fiedler.kernels.compile_report")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from ...disk.files import folder_name
-from ...runs.stopping import StopRequest
+from ...runs.control import AFRESH, UNWATCHED, Restart, Watch
+from ...runs.folder import RunDir
+from ...runs.opening import opened
 from ..comparison import Comparison, ModelComparison, recall_step, scores_of_runs
 from ..run import compare, describe_comparison
 from ..spectral_bias import ModelBias, spectral_biases
@@ -44,6 +46,16 @@ class CellResult:
     cell: Cell
     comparison: Comparison
     biases: tuple[ModelBias, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PresetResult:
+    """A finished preset: its cells in order, and the folder they are in."""
+
+    preset: Preset
+    seeds: tuple[int, ...]
+    cells: tuple[CellResult, ...]
+    folder: RunDir
 
 
 @dataclass(frozen=True)
@@ -82,41 +94,25 @@ class Measured:
 
 
 def run_preset(
-    preset: Preset,
-    seeds: Sequence[int],
-    out: Path,
-    *,
-    overwrite: bool = False,
-    resume: bool = False,
-    checkpoint_every: float | None = None,
-    on_progress: Callable[[str, float], None] | None = None,
-    stop: StopRequest | None = None,
-) -> list[CellResult]:
+    preset: Preset, seeds: Sequence[int], out: Path, *, restart: Restart = AFRESH, watch: Watch = UNWATCHED
+) -> PresetResult:
     """Compare every cell under ``out``, a folder each, in order; arguments and errors are those of ``compare``."""
-    report = on_progress or (lambda stage, fraction: None)
-    found = []
-    for cell in preset.cells:
-        parts: list[Comparison] = []
-        for task, models in cell.tasks():
-            place = out / folder_name(f"{cell.name} {task.weights}")
-            parts.append(
-                compare(
-                    task,
-                    [(one.model(), one.model().make_settings()) for one in models],
-                    seeds,
-                    out=place,
-                    overwrite=overwrite,
-                    resume=resume,
-                    checkpoint_every=checkpoint_every,
-                    on_progress=lambda stage, part, name=cell.name: report(f"{name}: {stage}", part),  # type: ignore[misc]
-                    stop=stop,
-                )
-            )
-        order = [one.name for one in cell.models]
-        biases = [bias for part in parts for bias in spectral_biases(part)]  # each part against its own flows
-        biases.sort(key=lambda bias: order.index(bias.one.model.name))
-        found.append(CellResult(cell, merge_parts(cell, parts), tuple(biases)))
-    return found
+    config = {"preset": preset.name, "seeds": list(seeds), "settings": preset_settings(preset)}
+    with opened(out, config, restart) as folder:
+        cells = tuple(_run_cell(cell, seeds, out, restart, watch) for cell in preset.cells)
+    return PresetResult(preset, tuple(seeds), cells, folder)
+
+
+def _run_cell(cell: Cell, seeds: Sequence[int], out: Path, restart: Restart, watch: Watch) -> CellResult:
+    parts: list[Comparison] = []
+    for task, specs in cell.tasks():
+        models = [(spec.model(), spec.model().make_settings()) for spec in specs]
+        path = out / folder_name(f"{cell.name} {task.weights}")
+        parts.append(compare(task, models, seeds, out=path, restart=restart, watch=watch.within(cell.name)))
+    order = [spec.name for spec in cell.models]
+    biases = [bias for part in parts for bias in spectral_biases(part)]  # each part against its own flows
+    biases.sort(key=lambda bias: order.index(bias.one.model.name))
+    return CellResult(cell, merge_parts(cell, parts), tuple(biases))
 
 
 def merge_parts(cell: Cell, parts: Sequence[Comparison]) -> Comparison:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...disk.files import write_text
+from ...disk.lock import locked
 from ...draw.markdown import environment_section, markdown_table
 from ...draw.style import save_figure
 from .fit import FEWEST_SIZES, ScalingFit, fit_laws
@@ -18,13 +19,14 @@ Fits = dict[str, dict[str, ScalingFit | None]]
 
 
 def write_scaling(result: ScalingResult) -> tuple[dict[str, Any], list[Path]]:
-    """Fit, draw and write; the JSON of the command and the paths of the files."""
+    """Fit, draw and write under the folder's lock; the JSON of the command and the paths of the files."""
     fits, folder = fit_curves(result), result.folder
     answer = describe_scaling(result, fits)
-    folder.write_scores(answer)
-    written = save_figure(scaling_figure(result, fits), folder.figures, "scaling")
-    write_text(folder.path / "report.md", scaling_markdown(answer, folder.read_environment()))
-    folder.seal()
+    with locked(folder.path):
+        folder.write_scores(answer)
+        written = save_figure(scaling_figure(result, fits), folder.figures, "scaling")
+        write_text(folder.path / "report.md", scaling_markdown(answer, folder.read_environment()))
+        folder.seal()
     return answer, [*written, folder.path / "report.md", folder.path / "scores.json"]
 
 

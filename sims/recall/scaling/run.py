@@ -4,7 +4,7 @@ Transformers, every point over seeds, side by side; ``runs.many_runs`` keeps eac
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from ...disk.jsonio import from_json, to_json
 from ...models.devices import check_device
+from ...runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ...runs.engine import check_seeds
 from ...runs.folder import RunDir
 from ...runs.many_runs import Job, run_all
@@ -83,21 +84,19 @@ def run_scaling(
     high: int = 256,
     device: str = "cpu",
     jobs: int | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    on_progress: Callable[[float], None] | None = None,
-    stop: StopRequest | None = None,
+    restart: Restart = AFRESH,
+    watch: Watch = UNWATCHED,
 ) -> ScalingResult:
     """Search the smallest dimension of every condition at every number of ``subjects`` (with the settings' relations)
     and of ``relations`` (with the settings' subjects), ``jobs`` searches at a time with one thread each.
 
     ``settings``: of the trained conditions, their width aside; SCALING is made for this. ``threshold``, ``low`` and
-    ``high``: as ``smallest_width``; constructions must recall every fact. With ``resume`` finished searches are read,
-    not made again.
+    ``high``: as ``smallest_width``; constructions must recall every fact. With ``restart.resume`` finished searches are
+    read, not made again.
 
     Raises ValueError for an unknown condition, repeated numbers, settings that do not fit, a folder in use or a device
     that is not there, before anything is written; FloatingPointError when training diverges; Interrupted, with every
-    finished search saved, when ``stop`` asks.
+    finished search saved, when ``watch`` asks to stop.
     """
     check_seeds(seeds)
     check_device(device)
@@ -119,12 +118,9 @@ def run_scaling(
         "seeds": list(seeds),
         **options,
     }
-    found, folder = run_all(
-        todo, config, out, device=device, workers=jobs, overwrite=overwrite, resume=resume, on_progress=on_progress,
-        stop=stop,
-    )  # fmt: skip
+    widths, folder = run_all(todo, config, out, device=device, workers=jobs, restart=restart, watch=watch)
     points = [
-        ScalingPoint(name, n, r, seed, found[f"{name}-{n}x{r}", seed])
+        ScalingPoint(name, n, r, seed, widths[f"{name}-{n}x{r}", seed])
         for name in conditions
         for n, r in sorted(sizes)
         for seed in seeds
@@ -163,22 +159,21 @@ def _sized(settings: RecallSettings, subjects: int, relations: int) -> RecallSet
 
 
 def _search_in(
-    name: str, settings: RecallSettings, seed: int, options: Mapping[str, Any], path: Path, *, resume: bool,
-    overwrite: bool, on_progress: Callable[[float], None] | None, stop: StopRequest | None, **_: Any,
+    name: str, settings: RecallSettings, seed: int, options: Mapping[str, Any], path: Path, *, restart: Restart,
+    watch: Watch,
 ) -> SmallestWidth:  # fmt: skip
     """The search in its folder, or what an earlier one with the same settings found there."""
-    if stop is not None and stop.asked:
+    if watch.stop_asked:
         raise Interrupted(f"interrupted before {path.name}: go on with --resume")
     config = {"condition": name, "settings": dataclasses.asdict(settings), "seed": seed, **options}
-    found = _read(RunDir(path), config) if resume else None
-    if found is None:
-        found = _search(name, settings, seed, options, stop)
-        folder = RunDir.create(path, config, overwrite=overwrite or resume)
-        folder.write_scores(dataclasses.asdict(found))
+    smallest = _read(RunDir(path), config) if restart.resume else None
+    if smallest is None:
+        smallest = _search(name, settings, seed, options, watch.stop)
+        folder = RunDir.create(path, config, overwrite=restart.takes_folder)
+        folder.write_scores(dataclasses.asdict(smallest))
         folder.seal()
-    if on_progress is not None:
-        on_progress(1.0)
-    return found
+    watch.report("searching", 1.0)
+    return smallest
 
 
 def _search(

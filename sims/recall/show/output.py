@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...disk.files import write_text
+from ...disk.lock import locked
 from ...draw.style import save_figure
 from ..run import RecallResult
 from .hop_map import describe_hop_map, hop_figure
@@ -15,16 +16,17 @@ from .summary import describe_recall
 
 
 def write_recall(result: RecallResult, about: str, *, hop_map: bool = False) -> tuple[dict[str, Any], list[Path]]:
-    """Sum up, draw and write; the JSON of the command and the paths of the files. ``about``: the figures' subject;
-    ``hop_map``: the conditions are a map over hops and layers."""
+    """Sum up, draw and write under the folder's lock; the JSON of the command and the paths of the files. ``about``:
+    the figures' subject; ``hop_map``: the conditions are a map over hops and layers."""
     answer, folder = describe_recall(result), result.folder
     if hop_map:
         answer["hop_map"] = describe_hop_map(result)
-    folder.write_scores(answer)
-    figure = hop_figure(answer["hop_map"]) if hop_map else structure_figure(answer, about)
-    written = save_figure(figure, folder.figures, "hops" if hop_map else "structure")
-    shown = [path.relative_to(folder.path).as_posix() for path in written if path.suffix == ".png"]
-    report = recall_markdown(answer, about, folder.read_environment(), shown)
-    write_text(folder.path / "report.md", report)
-    folder.seal()
+    with locked(folder.path):
+        folder.write_scores(answer)
+        figure = hop_figure(answer["hop_map"]) if hop_map else structure_figure(answer, about)
+        written = save_figure(figure, folder.figures, "hops" if hop_map else "structure")
+        shown = [path.relative_to(folder.path).as_posix() for path in written if path.suffix == ".png"]
+        report = recall_markdown(answer, about, folder.read_environment(), shown)
+        write_text(folder.path / "report.md", report)
+        folder.seal()
     return answer, [*written, folder.path / "report.md", folder.path / "scores.json"]

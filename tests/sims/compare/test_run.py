@@ -19,6 +19,7 @@ from fiedler.sims.compare.trajectory_fit import fit_trajectory
 from fiedler.sims.disk.jsonio import from_json, to_json
 from fiedler.sims.models.registry import Model, get_model
 from fiedler.sims.predict.trajectory import predict_trajectory
+from fiedler.sims.runs.control import Restart, Watch
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.graph_arrays import graph_arrays
 from fiedler.sims.runs.recorder import log_spaced_steps
@@ -51,7 +52,9 @@ def stages() -> list[tuple[str, float]]:
 
 @pytest.fixture(scope="module")
 def comparison(folder: Path, stages: list[tuple[str, float]]) -> Comparison:
-    return compare(TASK, models(*NAMES), SEEDS, out=folder, on_progress=lambda *stage: stages.append(stage))
+    return compare(
+        TASK, models(*NAMES), SEEDS, out=folder, watch=Watch(on_progress=lambda *stage: stages.append(stage))
+    )
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -268,9 +271,9 @@ def test_overwriting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         foreign.mkdir()
         (foreign / "thesis.tex").write_text("mine")
         with pytest.raises(ValueError, match=r"transformer-seed0 holds 'thesis.tex' but no config.json of a run"):
-            compare(TASK, models("node2vec", "transformer"), [0], out=tmp_path, overwrite=True)
+            compare(TASK, models("node2vec", "transformer"), [0], out=tmp_path, restart=Restart(overwrite=True))
     assert files(tmp_path) == {**before, "runs/transformer-seed0/thesis.tex": b"mine"}
-    compare(TASK, models("node2vec", steps=7), [0], out=tmp_path, overwrite=True)
+    compare(TASK, models("node2vec", steps=7), [0], out=tmp_path, restart=Restart(overwrite=True))
     assert RunDir.open(tmp_path).read_config()["models"]["node2vec"]["steps"] == 7
     assert RunDir.open(tmp_path).read_modes()["node2vec/steps"].tolist() == list(range(8))
     assert RunDir.open(tmp_path / "runs" / "node2vec-seed0").read_modes()["steps"].tolist() == list(range(8))
@@ -281,6 +284,6 @@ def test_overwriting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_overwriting_leaves_no_run_of_the_earlier_comparison(tmp_path: Path) -> None:
     compare(TASK, models("node2vec", steps=3), [0, 1, 2], out=tmp_path)
     (tmp_path / "runs" / "node2vec-seed2" / "notes.txt").write_text("mine")
-    compare(TASK, models("node2vec", steps=3), [1], out=tmp_path, overwrite=True)
+    compare(TASK, models("node2vec", steps=3), [1], out=tmp_path, restart=Restart(overwrite=True))
     assert sorted(os.listdir(tmp_path / "runs")) == ["node2vec-seed1", "node2vec-seed2"]
     assert os.listdir(tmp_path / "runs" / "node2vec-seed2") == ["notes.txt"]

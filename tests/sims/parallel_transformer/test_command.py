@@ -16,6 +16,7 @@ import pytest
 from fiedler.sims.models.neural_settings import NeuralSettings
 from fiedler.sims.parallel_transformer import command as parallel_transformer
 from fiedler.sims.parallel_transformer.command import run_parallel, train_parallel_transformer
+from fiedler.sims.runs.control import Restart, Watch
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.recorder import Recorder
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
@@ -103,12 +104,12 @@ def test_a_stopped_run_goes_on_and_a_finished_one_is_read(tmp_path: Path) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Recorder, "record", record)
         with pytest.raises(Interrupted, match=r"interrupted at step \d+: go on with --resume"):
-            run_parallel(task, settings, 3, tmp_path / "stopped", stop=stop)
-    assert run_parallel(task, settings, 3, tmp_path / "stopped", resume=True) == whole
+            run_parallel(task, settings, 3, tmp_path / "stopped", watch=Watch(stop=stop))
+    assert run_parallel(task, settings, 3, tmp_path / "stopped", restart=Restart(resume=True)) == whole
     assert_same_run(tmp_path / "stopped", tmp_path / "whole")
-    assert run_parallel(task, settings, 3, tmp_path / "whole", resume=True) == whole
+    assert run_parallel(task, settings, 3, tmp_path / "whole", restart=Restart(resume=True)) == whole
     with pytest.raises(ValueError, match="holds another run: seed 3 instead of 4"):
-        run_parallel(task, settings, 4, tmp_path / "whole", resume=True)
+        run_parallel(task, settings, 4, tmp_path / "whole", restart=Restart(resume=True))
 
 
 def test_what_it_cannot_do(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

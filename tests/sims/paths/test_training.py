@@ -16,6 +16,7 @@ from fiedler.sims.paths.presets import PRESETS, get_preset
 from fiedler.sims.paths.settings import PathSettings
 from fiedler.sims.paths.training import PathTraining, check_model
 from fiedler.sims.runs.checkpoints import usable_steps
+from fiedler.sims.runs.control import Restart, Watch
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.one_run import record_steps
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
@@ -124,8 +125,15 @@ def test_a_resumed_run_ends_in_the_same_bytes(settings: PathSettings, tmp_path: 
         run = run_path(GRAPH, settings, 0, tmp_path / "whole")
         for looks in (2, 7):
             with pytest.raises(Interrupted, match="go on with --resume"):
-                run_path(GRAPH, settings, 0, tmp_path / "cut", resume=True, stop=AfterSteps(looks))
-        again = run_path(GRAPH, settings, 0, tmp_path / "cut", resume=True)
+                run_path(
+                    GRAPH,
+                    settings,
+                    0,
+                    tmp_path / "cut",
+                    restart=Restart(resume=True),
+                    watch=Watch(stop=AfterSteps(looks)),
+                )
+        again = run_path(GRAPH, settings, 0, tmp_path / "cut", restart=Restart(resume=True))
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
     assert again.records == run.records
     assert [record["step"] for record in run.records] == record_steps(settings) == [0, 3, 6, 9, 12]
@@ -148,17 +156,17 @@ def test_a_crashed_run_ends_in_the_same_bytes(
 
         monkeypatch.setattr(PathTraining, "advance", crashing)
         with pytest.raises(KeyboardInterrupt):
-            run_path(GRAPH, TINY, 0, tmp_path / "cut", checkpoint_every=every)
+            run_path(GRAPH, TINY, 0, tmp_path / "cut", restart=Restart(checkpoint_every=every))
         monkeypatch.undo()
         assert bool(usable_steps(tmp_path / "cut" / "checkpoint")) == (every == 0.0)
-        run_path(GRAPH, TINY, 0, tmp_path / "cut", resume=True)
+        run_path(GRAPH, TINY, 0, tmp_path / "cut", restart=Restart(resume=True))
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
 
 
 def test_a_finished_run_is_only_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_path(GRAPH, TINY, 0, tmp_path / "run")
     monkeypatch.setattr(PathTraining, "advance", lambda self: pytest.fail("trained again"))
-    again = run_path(GRAPH, TINY, 0, tmp_path / "run", resume=True)
+    again = run_path(GRAPH, TINY, 0, tmp_path / "run", restart=Restart(resume=True))
     assert (again.records, again.seconds, again.chance) == (run.records, run.seconds, run.chance)
     assert np.array_equal(again.embedding, run.embedding)
     assert RunDir.open(tmp_path / "run").finished
@@ -169,7 +177,7 @@ def test_folders_and_settings_that_do_not_fit_are_refused(tmp_path: Path) -> Non
     with pytest.raises(ValueError, match="not empty"):
         run_path(GRAPH, TINY, 0, tmp_path / "run")
     with pytest.raises(ValueError, match="pause 1 instead of 2"):
-        run_path(GRAPH, replace(TINY, pause=2), 0, tmp_path / "run", resume=True)
+        run_path(GRAPH, replace(TINY, pause=2), 0, tmp_path / "run", restart=Restart(resume=True))
     with pytest.raises(ValueError, match="neither a causal LM"):
         run_path(GRAPH, replace(TINY, arch="gtp2"), 0, tmp_path / "other")
     assert not (tmp_path / "other").exists()

@@ -18,6 +18,7 @@ from fiedler.sims.recall.presets import PRESETS
 from fiedler.sims.recall.settings import RecallSettings
 from fiedler.sims.recall.training import RecallTraining, check_recall
 from fiedler.sims.runs.checkpoints import usable_steps
+from fiedler.sims.runs.control import Restart, Watch
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
 from fiedler.theory import construct_memory, random_facts
@@ -177,13 +178,13 @@ class StopAt(StopRequest):
 def test_a_resumed_run_ends_in_the_same_bytes(settings: RecallSettings, tmp_path: Path) -> None:
     whole = run_recall(settings, 1, False, tmp_path / "whole")
     with pytest.raises(Interrupted):
-        run_recall(settings, 1, False, tmp_path / "parts", stop=StopAt())
+        run_recall(settings, 1, False, tmp_path / "parts", watch=Watch(stop=StopAt()))
     assert 0 < max(usable_steps(RunDir(tmp_path / "parts").checkpoints)) < settings.steps
-    parts = run_recall(settings, 1, False, tmp_path / "parts", resume=True)
+    parts = run_recall(settings, 1, False, tmp_path / "parts", restart=Restart(resume=True))
     assert files(tmp_path / "parts") == files(tmp_path / "whole")
     assert parts.records == whole.records
     assert ("held_out_accuracy" in whole.records[0]) == (settings.held_out > 0)
-    again = run_recall(settings, 1, False, tmp_path / "whole", resume=True)
+    again = run_recall(settings, 1, False, tmp_path / "whole", restart=Restart(resume=True))
     assert again.records == whole.records
     assert again.seconds == whole.seconds
 

@@ -10,6 +10,7 @@ import pytest
 
 from crash_points import die_at
 from fiedler.sims.models.registry import get_model
+from fiedler.sims.runs.control import Restart
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.scored import run_and_score
 from fiedler.sims.sweep.plan import plan_sweep
@@ -27,8 +28,8 @@ MOST = 1000  # operations, far more than there are
 
 def training(out: Path, **options: Any) -> Callable[[], object]:
     settings = MODEL.make_settings(steps=STEPS, width=3)
-    options = {"resume": True, "checkpoint_every": 0.0, **options}
-    return lambda: run_and_score(TASK, MODEL, settings, [0], folder=lambda _: out, **options)
+    restart = Restart(**{"resume": True, "checkpoint_every": 0.0, **options})
+    return lambda: run_and_score(TASK, MODEL, settings, [0], folder=lambda _: out, restart=restart)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -13,6 +13,7 @@ import pytest
 
 from fiedler.sims.cli.commands import main
 from fiedler.sims.models.registry import get_model
+from fiedler.sims.runs.control import Restart, Watch
 from fiedler.sims.runs.engine import run_seeds
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
@@ -73,7 +74,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stopped") / "run"
     model, stop = get_model("node2vec"), StopRequest()
 
-    def progress(fraction: float) -> None:
+    def progress(_: str, fraction: float) -> None:
         stop.signalled = fraction > 0.5
 
     with pytest.raises(Interrupted, match="--resume"):
@@ -83,9 +84,8 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
             model.make_settings(**SETTINGS),
             [SEED],
             folder=lambda _: folder,
-            checkpoint_every=0.0,
-            on_progress=progress,
-            stop=stop,
+            restart=Restart(checkpoint_every=0.0),
+            watch=Watch(on_progress=progress, stop=stop),
         )
     assert len(list((folder / "checkpoint").iterdir())) == 2
     return folder

@@ -18,6 +18,7 @@ import pytest
 from fiedler.sims.models.node2vec import train_node2vec
 from fiedler.sims.models.protocol import Diverged, Final, Snapshot
 from fiedler.sims.models.registry import Model, get_model
+from fiedler.sims.runs.control import Restart, Watch
 from fiedler.sims.runs.engine import Run, run_seeds
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.graph_arrays import graph_arrays
@@ -138,17 +139,17 @@ def test_transformers_say_which_seeds_they_were_trained_with(tmp_path: Path) -> 
     for seed in SEEDS:
         assert RunDir.open(place(seed)).read_config()["trained_with_seeds"] == SEEDS
     before = files(tmp_path)
-    again = run_seeds(TASK, model, settings, SEEDS, folder=place, resume=True)
+    again = run_seeds(TASK, model, settings, SEEDS, folder=place, restart=Restart(resume=True))
     assert files(tmp_path) == before
     for one, two in zip(together, again, strict=True):
         assert np.array_equal(one.modes.energy, two.modes.energy)
     with pytest.raises(ValueError, match="holds another run: trained_with_seeds"):
-        run_seeds(TASK, model, settings, SEEDS[:1], folder=place, resume=True)
-    run_and_score(TASK, model, settings, SEEDS, folder=place, resume=True)  # trained already: scored
+        run_seeds(TASK, model, settings, SEEDS[:1], folder=place, restart=Restart(resume=True))
+    run_and_score(TASK, model, settings, SEEDS, folder=place, restart=Restart(resume=True))  # trained already: scored
     lost = place(SEEDS[1])
     kept = (lost / "embeddings.safetensors").read_bytes()
     shutil.rmtree(lost)  # its seed is trained again with the others, which keep theirs
-    run_and_score(TASK, model, settings, SEEDS, folder=place, resume=True)
+    run_and_score(TASK, model, settings, SEEDS, folder=place, restart=Restart(resume=True))
     assert (lost / "embeddings.safetensors").read_bytes() == kept
     assert RunDir.open(lost).read_config()["trained_with_seeds"] == SEEDS
     (alone,) = run_seeds(TASK, model, settings, SEEDS[:1], folder=lambda _: tmp_path / "alone")
@@ -291,13 +292,20 @@ def test_overwriting_loses_nothing_where_one_folder_is_not_a_run(tmp_path: Path)
     before = files(tmp_path)
     for seeds, message in (([0, 1], "1 holds 'thesis.tex'"), ([0, 2], "2 cannot be made a run folder")):
         with pytest.raises(ValueError, match=message):
-            run_seeds(TASK, NEVER, ToySettings(), seeds, folder=lambda seed: tmp_path / str(seed), overwrite=True)
+            run_seeds(
+                TASK,
+                NEVER,
+                ToySettings(),
+                seeds,
+                folder=lambda seed: tmp_path / str(seed),
+                restart=Restart(overwrite=True),
+            )
         assert files(tmp_path) == before
 
 
 def test_overwriting_replaces_a_run(tmp_path: Path) -> None:
     for steps in (5, 3):
-        run_seeds(TASK, TOY, ToySettings(steps), [0], folder=lambda seed: tmp_path, overwrite=True)
+        run_seeds(TASK, TOY, ToySettings(steps), [0], folder=lambda seed: tmp_path, restart=Restart(overwrite=True))
         folder = RunDir.open(tmp_path)
         assert folder.read_config()["settings"]["steps"] == steps
         assert len(folder.read_metrics()) == steps + 1
@@ -311,7 +319,7 @@ def test_overwriting_replaces_a_run(tmp_path: Path) -> None:
 def test_progress_rises_to_one(model: Model) -> None:
     settings = ToySettings() if model is TOY else model.make_settings(steps=5, width=4)
     seen: list[float] = []
-    run_seeds(TASK, model, settings, SEEDS, on_progress=seen.append)
+    run_seeds(TASK, model, settings, SEEDS, watch=Watch(lambda _, fraction: seen.append(fraction)))
     count = 12 if model is TOY else 6  # a step of every seed, or of both seeds at once
     np.testing.assert_allclose(seen, np.arange(1, count + 1) / count, rtol=SAME)
     assert seen[-1] == 1.0

@@ -13,8 +13,9 @@ import torch
 
 from fiedler.sims.models.node2vec import Node2VecSettings, Node2VecTraining
 from fiedler.sims.models.registry import Model, get_model
+from fiedler.sims.runs.control import Restart
 from fiedler.sims.runs.engine import run_seeds
-from fiedler.sims.runs.guards import check_disk, disk_bytes, free_bytes, out_of_memory, says_out_of_memory, size
+from fiedler.sims.runs.guards import check_disk, disk_bytes, free_bytes, memory_hint, says_out_of_memory, size
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
 
@@ -26,7 +27,7 @@ def test_the_estimate_covers_what_a_run_writes(tmp_path: Path) -> None:
     model = get_model("transformer")
     settings = model.make_settings(steps=4, width=32)
     states = model.start(TASK, settings, [0]).state()
-    run_seeds(TASK, model, settings, [0], folder=lambda _: tmp_path / "run", checkpoint_every=0.0)
+    run_seeds(TASK, model, settings, [0], folder=lambda _: tmp_path / "run", restart=Restart(checkpoint_every=0.0))
     written = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
     assert written < disk_bytes(states, 1) < 20 * written + (2 << 20)
     assert disk_bytes(states, 3) == 3 * disk_bytes(states, 1)
@@ -77,8 +78,11 @@ def test_which_errors_are_memory() -> None:
     assert says_out_of_memory(MemoryError())
     assert says_out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"))
     assert not says_out_of_memory(RuntimeError("shapes do not fit"))
-    error = out_of_memory("drawing", TASK.graph, object(), [0])
-    assert str(error) == "out of memory drawing: lower the graph (now 34 nodes, 9.2 kB for each matrix of logits)"
+    with pytest.raises(MemoryError) as error, memory_hint("drawing", object(), graph=TASK.graph):
+        raise MemoryError
+    assert str(error.value) == "out of memory drawing: lower the graph (now 34 nodes, 9.2 kB for each matrix of logits)"
+    with pytest.raises(RuntimeError, match=r"^shapes do not fit$"), memory_hint("drawing", object()):
+        raise RuntimeError("shapes do not fit")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import torch
 
 from fiedler.sims.compare.run import compare
 from fiedler.sims.models.registry import get_model
+from fiedler.sims.runs.control import Restart
 from fiedler.sims.runs.scored import run_and_score
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
@@ -31,7 +32,12 @@ def training(word: str, name: str, seeds: list[int], **options: Any) -> Work:
 
     def work(out: Path) -> Callable[[], object]:
         return lambda: run_and_score(
-            task, model, settings, seeds, folder=lambda seed: out / f"seed{seed}", resume=True, checkpoint_every=0.0
+            task,
+            model,
+            settings,
+            seeds,
+            folder=lambda seed: out / f"seed{seed}",
+            restart=Restart(resume=True, checkpoint_every=0.0),
         )
 
     return work
@@ -45,7 +51,9 @@ def comparing(word: str) -> Work:
     ]
     for model, settings in models:
         model.start(task, settings, [0])
-    return lambda out: lambda: compare(task, models, [0, 1], out=out, resume=True, checkpoint_every=0.0)
+    return lambda out: (
+        lambda: compare(task, models, [0, 1], out=out, restart=Restart(resume=True, checkpoint_every=0.0))
+    )
 
 
 KINDS: dict[str, Callable[[], Work]] = {

@@ -14,10 +14,12 @@ import torch
 from fiedler.sims.disk.files import Damage
 from fiedler.sims.models.protocol import Diverged
 from fiedler.sims.models.registry import get_model
-from fiedler.sims.runs import engine as train_module
+from fiedler.sims.runs import loop
 from fiedler.sims.runs.checkpoints import usable_steps
+from fiedler.sims.runs.control import Restart, Watch
 from fiedler.sims.runs.engine import Run, describe_run, run_seeds
 from fiedler.sims.runs.folder import RunDir
+from fiedler.sims.runs.run_files import RunFiles
 from fiedler.sims.runs.scored import run_and_score
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
 from fiedler.sims.runs.take_up import take_up
@@ -36,19 +38,26 @@ SMALL: dict[str, dict[str, Any]] = {
 def stop_at(fraction: float) -> tuple[StopRequest, Any]:
     stop = StopRequest()
 
-    def progress(done: float) -> None:
+    def progress(_: str, done: float) -> None:
         stop.signalled = stop.signalled or done >= fraction
 
     return stop, progress
 
 
-def run(name: str, out: Path, seeds: list[int], fraction: float | None = None, **options: Any) -> list[Run]:
+def run(name: str, out: Path, seeds: list[int], fraction: float | None = None, **restart: Any) -> list[Run]:
     """All of a run, or up to a fraction of its records."""
     model = get_model(name)
     settings = model.make_settings(**SMALL[name])
     stop, progress = stop_at(2.0 if fraction is None else fraction)
-    options = {"folder": lambda seed: out / f"seed{seed}", "on_progress": progress, "stop": stop, **options}
-    return run_seeds(TASK, model, settings, seeds, **options)
+    return run_seeds(
+        TASK,
+        model,
+        settings,
+        seeds,
+        folder=lambda seed: out / f"seed{seed}",
+        restart=Restart(**restart),
+        watch=Watch(progress, stop),
+    )
 
 
 @pytest.mark.parametrize("name", list(SMALL))
@@ -153,7 +162,12 @@ def test_another_run_is_refused_by_name(tmp_path: Path, change: dict[str, Any], 
     settings = model.make_settings(**{**SMALL["node2vec"], **change.get("settings", {})})
     with pytest.raises(ValueError, match=f"holds another run: .*({message})"):
         run_seeds(
-            change.get("task", TASK), model, settings, [0], folder=lambda seed: tmp_path / f"seed{seed}", resume=True
+            change.get("task", TASK),
+            model,
+            settings,
+            [0],
+            folder=lambda seed: tmp_path / f"seed{seed}",
+            restart=Restart(resume=True),
         )
     assert RunDir.open(tmp_path / "seed0").finished
 
@@ -166,7 +180,14 @@ def test_a_graph_file_that_changed_is_noticed(tmp_path: Path) -> None:
     run_seeds(Task(parse(str(file))), model, settings, [0], folder=lambda _: tmp_path / "run")
     file.write_text("a b\nb c\nc a\na a\n")
     with pytest.raises(ValueError, match=r"holds another run: .*graph_sha256"):
-        run_seeds(Task(parse(str(file))), model, settings, [0], folder=lambda _: tmp_path / "run", resume=True)
+        run_seeds(
+            Task(parse(str(file))),
+            model,
+            settings,
+            [0],
+            folder=lambda _: tmp_path / "run",
+            restart=Restart(resume=True),
+        )
 
 
 def test_other_versions_are_said(tmp_path: Path) -> None:
@@ -192,10 +213,10 @@ def checkpoints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tick: float, **
         now[0] += tick
         return now[0]
 
-    real = train_module.RunFiles.save
-    monkeypatch.setattr(train_module.time, "monotonic", clock)
+    real = RunFiles.save
+    monkeypatch.setattr(loop.time, "monotonic", clock)
     monkeypatch.setattr(
-        train_module.RunFiles, "save", lambda self, step, state: (steps.append(step), real(self, step, state))[1]
+        RunFiles, "save", lambda self, step, *arrays: (steps.append(step), real(self, step, *arrays))[1]
     )
     run("node2vec", tmp_path, [0], **options)
     return steps
@@ -226,7 +247,14 @@ def test_divergence_names_the_last_good_checkpoint(tmp_path: Path) -> None:
     model = get_model("node2vec")
     settings = model.make_settings(steps=5000, learning_rate=0.6, width=5, init_std=0.3)
     with pytest.raises(Diverged, match="lower the learning rate") as found:
-        run_seeds(Task(parse("karate")), model, settings, [4], folder=lambda _: tmp_path, checkpoint_every=0.0)
+        run_seeds(
+            Task(parse("karate")),
+            model,
+            settings,
+            [4],
+            folder=lambda _: tmp_path,
+            restart=Restart(checkpoint_every=0.0),
+        )
     last = usable_steps(tmp_path / "checkpoint")[0]
     assert f"(seed 4; the last good checkpoint is of step {last}, in {tmp_path})" in str(found.value)
     assert last <= found.value.step < 5000
@@ -237,7 +265,7 @@ def test_divergence_names_the_last_good_checkpoint(tmp_path: Path) -> None:
 def test_scores_are_written_with_the_run_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = get_model("node2vec")
     settings = model.make_settings(**SMALL["node2vec"])
-    options: dict[str, Any] = {"folder": lambda seed: tmp_path / f"seed{seed}", "resume": True}
+    options: dict[str, Any] = {"folder": lambda seed: tmp_path / f"seed{seed}", "restart": Restart(resume=True)}
     first = run_and_score(TASK, model, settings, [0, 1], **options)
     assert first == [RunDir.open(tmp_path / f"seed{seed}").read_scores() for seed in (0, 1)]
     monkeypatch.setattr("fiedler.sims.runs.scored.run_seeds", lambda *_, **__: pytest.fail("trained again"))
@@ -249,7 +277,7 @@ def test_without_a_folder_a_stop_says_that_nothing_is_kept() -> None:
     stop = StopRequest()
     stop.signalled = True
     with pytest.raises(Interrupted, match="interrupted at step 0; nothing was kept"):
-        run_seeds(TASK, model, model.make_settings(**SMALL["node2vec"]), [0], stop=stop)
+        run_seeds(TASK, model, model.make_settings(**SMALL["node2vec"]), [0], watch=Watch(stop=stop))
 
 
 def test_taking_up_an_absent_folder(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from fiedler.kernels.sharded.ring import Ring
 from fiedler.sims.disk.files import Damage
 from fiedler.sims.models.node2vec import Node2VecSettings, initial_embedding, train_node2vec
 from fiedler.sims.runs.checkpoints import Checkpoint, write_checkpoint
+from fiedler.sims.runs.control import Restart
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.recorder import log_spaced_steps
 from fiedler.sims.sharded import command as sharded
@@ -244,7 +245,9 @@ def test_a_process_that_is_asked_to_stop_stops_all() -> None:
     assert json.loads((sharded_runs.found() / "codes.json").read_text())["stopped"] == [130, 130]
     (step,) = sharded_runs.checkpoint_steps(sharded_runs.found() / "stopped", 0)
     assert sharded_runs.checkpoint_steps(sharded_runs.found() / "stopped", 1) == [step]
-    assert said("stopped", 0) == f"fiedler: interrupted at step {step}: go on with --resume\n"
+    assert (
+        said("stopped", 0) == f"fiedler: interrupted at step {step}, which is saved in stopped: go on with --resume\n"
+    )
     assert said("stopped", 1) == ""
 
 
@@ -261,9 +264,9 @@ def test_processes_that_differ_are_refused_alike() -> None:
     assert parts[0]["divergence"] == "training diverged before step 5: lower the learning rate"
 
 
-def run_here(folder: Path, **options: Any) -> Any:
+def run_here(folder: Path, **restart: Any) -> Any:
     settings = Node2VecSettings(steps=30, width=4)
-    return run_sharded(Task(parse("cycle:6")), settings, 1, folder, **options)
+    return run_sharded(Task(parse("cycle:6")), settings, 1, folder, restart=Restart(**restart))
 
 
 def test_a_finished_run_is_taken_up_at_its_end(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from fiedler.sims.compare.presets.definitions import PRESETS, Cell, Preset, Pres
 from fiedler.sims.compare.presets.published import GRAPHS, KNOBS, PUBLISHED, published_numbers
 from fiedler.sims.compare.presets.report import apart, draw_preset, preset_markdown, preset_rendering, preset_tables
 from fiedler.sims.compare.presets.run import Measured, describe_preset, measured, run_preset
+from fiedler.sims.runs.control import Restart
 from fiedler.theory import parse
 
 SEEDS = [0, 1]
@@ -40,7 +41,7 @@ TINY = Preset(
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list]:
     folder = tmp_path_factory.mktemp("preset")
-    return folder, run_preset(TINY, SEEDS, folder)
+    return folder, list(run_preset(TINY, SEEDS, folder).cells)
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
@@ -112,7 +113,7 @@ def test_a_preset_runs_every_model_on_its_own_task(finished: tuple[Path, list]) 
 def test_a_preset_resumes(finished: tuple[Path, list]) -> None:
     folder, results = finished
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("embeddings.safetensors")}
-    again = run_preset(TINY, SEEDS, folder, resume=True)
+    again = run_preset(TINY, SEEDS, folder, restart=Restart(resume=True)).cells
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("embeddings.safetensors")} == before
     assert measured(again) == measured(results)
     with pytest.raises(ValueError, match="is not empty"):

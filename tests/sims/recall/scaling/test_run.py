@@ -22,6 +22,7 @@ from fiedler.sims.recall.scaling.fit import fit_laws
 from fiedler.sims.recall.scaling.report import fit_curves, write_scaling
 from fiedler.sims.recall.scaling.run import CONDITIONS, SCALING, TRAINED, ScalingResult, run_scaling
 from fiedler.sims.recall.settings import RecallSettings
+from fiedler.sims.runs.control import UNWATCHED, Restart, Watch
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
 from fiedler.theory import distinct_code_dimension
 
@@ -140,13 +141,14 @@ def test_a_real_search_agrees_with_training_every_width() -> None:
     assert any(not good for good in each)  # else there was nothing to search
 
 
-def _run(out: Path, **options) -> ScalingResult:  # type: ignore[no-untyped-def]
-    return run_scaling(TINY, [0], out, subjects=[4, 8], relations=[2], low=4, high=8, jobs=1, **options)
+def _run(out: Path, *, resume: bool = False, watch: Watch = UNWATCHED, **options) -> ScalingResult:  # type: ignore[no-untyped-def]
+    sizes = {"subjects": [4, 8], "relations": [2], "low": 4, "high": 8}
+    return run_scaling(TINY, [0], out, jobs=1, restart=Restart(resume=resume), watch=watch, **sizes, **options)
 
 
 def test_a_run_writes_its_searches_and_reads_them_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
-    result = _run(tmp_path / "out", conditions=WHOLE, on_progress=seen.append)
+    result = _run(tmp_path / "out", conditions=WHOLE, watch=Watch(lambda _, fraction: seen.append(fraction)))
     assert {(p.condition, p.subjects, p.relations) for p in result.points} == {
         (name, n, 2) for name in WHOLE for n in (4, 8)
     }
@@ -191,11 +193,11 @@ def test_a_run_that_is_stopped_goes_on(tmp_path: Path) -> None:
     stop = StopRequest()
     tasks = {"conditions": ["associative", "blocks"]}
 
-    def halfway(fraction: float) -> None:
+    def halfway(_: str, fraction: float) -> None:
         stop.signalled = fraction >= 0.5
 
     with pytest.raises(Interrupted):
-        _run(tmp_path / "out", on_progress=halfway, stop=stop, **tasks)
+        _run(tmp_path / "out", watch=Watch(halfway, stop), **tasks)
     kept = {path.name for path in (tmp_path / "out" / "runs").glob("*-seed0")}
     assert kept == {"associative-8x2-seed0", "blocks-8x2-seed0"}
     resumed, whole = _run(tmp_path / "out", resume=True, **tasks), _run(tmp_path / "whole", **tasks)

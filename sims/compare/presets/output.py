@@ -1,0 +1,28 @@
+"""What a finished preset leaves in its folder: figures, scores.json and report.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...disk.files import write_text
+from ...disk.lock import locked
+from .report import draw_preset, preset_markdown
+from .run import PresetResult, describe_preset
+
+
+def write_preset(result: PresetResult) -> Mapping[str, Any]:
+    """Draw, sum up and write under the folder's lock; the JSON of the command."""
+    preset, seeds, cells, folder = result.preset, result.seeds, result.cells, result.folder
+    with locked(folder.path):
+        folder.figures.mkdir(exist_ok=True)
+        figures = [
+            (path.relative_to(folder.path).as_posix(), caption)
+            for path, caption in draw_preset(preset, cells, folder.figures)
+        ]
+        answer = describe_preset(preset, seeds, cells)
+        folder.write_scores(answer)
+        folder.seal()
+        report = preset_markdown(preset, seeds, cells, figures, folder.read_environment())
+        write_text(folder.path / "report.md", report)
+    return answer

@@ -1,0 +1,71 @@
+"""How a run treats what is in its folder, and who watches it: two values that travel from the command to the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from .stopping import StopRequest
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Restart:
+    """What becomes of an earlier run in the folder, and how often this one is saved.
+
+    ``overwrite``: it is replaced. ``resume``: a run of the same settings goes on from its last checkpoint, a finished
+    one is only read, and where there is none a run starts. With neither, a folder in use is refused.
+    ``checkpoint_every``: seconds between checkpoints, 0 for one after every chunk of steps; None for
+    ``loop.CHECKPOINT_SECONDS``, more where writing takes long.
+
+    Raises ValueError for both at once, and for an interval below zero or no number.
+    """
+
+    overwrite: bool = False
+    resume: bool = False
+    checkpoint_every: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.overwrite and self.resume:
+            raise ValueError("--overwrite starts a run over and --resume goes on with it: give one of them")
+        if self.checkpoint_every is not None and not self.checkpoint_every >= 0:
+            raise ValueError(f"checkpoint_every must be a number of seconds >= 0; got {self.checkpoint_every}")
+
+    @property
+    def takes_folder(self) -> bool:
+        """Whether a folder that holds a run is accepted."""
+        return self.overwrite or self.resume
+
+    @property
+    def inside(self) -> Restart:
+        """For the runs in a folder that ``opening`` has emptied, where it was to be overwritten, or taken up."""
+        return replace(self, overwrite=False)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """``on_progress(stage, fraction)`` is called as a run goes on; ``stop``: asked between steps whether to end, in
+    which case a checkpoint is written and Interrupted raised."""
+
+    on_progress: Progress | None = None
+    stop: StopRequest | None = None
+
+    def report(self, stage: str, fraction: float) -> None:
+        if self.on_progress is not None:
+            self.on_progress(stage, fraction)
+
+    @property
+    def stop_asked(self) -> bool:
+        return self.stop is not None and self.stop.asked
+
+    def within(self, name: str) -> Watch:
+        """The same, with every stage under ``name``."""
+        if self.on_progress is None:
+            return self
+        report = self.on_progress
+        return replace(self, on_progress=lambda stage, fraction: report(f"{name}: {stage}", fraction))
+
+
+AFRESH = Restart()
+UNWATCHED = Watch()
