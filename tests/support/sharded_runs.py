@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from fiedler.sims.cli.processes import joined
 from fiedler.sims.models.neural_settings import NeuralSettings
 from fiedler.sims.models.node2vec import Node2VecSettings
-from fiedler.sims.parallel_transformer import command as parallel_transformer
+from fiedler.sims.parallel_transformer.training import train_parallel_transformer
 from fiedler.sims.sharded import command as sharded
 from fiedler.sims.sharded import files as sharded_files
 from fiedler.sims.sharded.cost import ShardedCost
@@ -136,7 +136,7 @@ def refusals(rank: int) -> dict[str, str]:
 
 def transformer(rank: int) -> list[Any]:
     target = one_hop_sparse(parse("karate"))
-    states = parallel_transformer.train_parallel_transformer(target, TRANSFORMER, 5, TRANSFORMER_STEPS)
+    states = train_parallel_transformer(target, TRANSFORMER, 5, TRANSFORMER_STEPS)
     return [(s.loss, torch.from_numpy(s.embedding), torch.from_numpy(s.logits)) for s in states]
 
 

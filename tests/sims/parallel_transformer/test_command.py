@@ -15,7 +15,8 @@ import pytest
 
 from fiedler.sims.models.neural_settings import NeuralSettings
 from fiedler.sims.parallel_transformer import command as parallel_transformer
-from fiedler.sims.parallel_transformer.command import run_parallel, train_parallel_transformer
+from fiedler.sims.parallel_transformer.run import run_parallel
+from fiedler.sims.parallel_transformer.training import train_parallel_transformer
 from fiedler.sims.runs.control import Restart, Watch
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.recorder import Recorder
@@ -103,7 +104,7 @@ def test_a_stopped_run_goes_on_and_a_finished_one_is_read(tmp_path: Path) -> Non
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Recorder, "record", record)
-        with pytest.raises(Interrupted, match=r"interrupted at step \d+: go on with --resume"):
+        with pytest.raises(Interrupted, match=r"interrupted at step \d+, which is saved in .*: go on with --resume"):
             run_parallel(task, settings, 3, tmp_path / "stopped", watch=Watch(stop=stop))
     assert run_parallel(task, settings, 3, tmp_path / "stopped", restart=Restart(resume=True)) == whole
     assert_same_run(tmp_path / "stopped", tmp_path / "whole")

@@ -245,9 +245,8 @@ def test_a_process_that_is_asked_to_stop_stops_all() -> None:
     assert json.loads((sharded_runs.found() / "codes.json").read_text())["stopped"] == [130, 130]
     (step,) = sharded_runs.checkpoint_steps(sharded_runs.found() / "stopped", 0)
     assert sharded_runs.checkpoint_steps(sharded_runs.found() / "stopped", 1) == [step]
-    assert (
-        said("stopped", 0) == f"fiedler: interrupted at step {step}, which is saved in stopped: go on with --resume\n"
-    )
+    run = sharded_runs.found() / "stopped"
+    assert said("stopped", 0) == f"fiedler: interrupted at step {step}, which is saved in {run}: go on with --resume\n"
     assert said("stopped", 1) == ""
 
 
