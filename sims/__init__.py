@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from .recall import RecallSettings as RecallSettings
     from .recall import run_recalls as run_recalls
     from .runs import Interrupted as Interrupted
+    from .runs import Restart as Restart
     from .runs import Run as Run
     from .runs import RunDir as RunDir
     from .runs import StopRequest as StopRequest
+    from .runs import Watch as Watch
     from .runs import estimate_runs as estimate_runs
     from .runs import run_and_score as run_and_score
     from .runs import run_seeds as run_seeds

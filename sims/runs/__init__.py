@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from ..lazy import attach
 
 if TYPE_CHECKING:
+    from .control import Restart as Restart
+    from .control import Watch as Watch
     from .engine import Run as Run
     from .engine import run_seeds as run_seeds
     from .estimate import Estimate as Estimate
