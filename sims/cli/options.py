@@ -63,32 +63,6 @@ CheckpointEvery = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate time, memory and disk; train and write nothing.")]
 
 
-def make_task(
-    graph: str,
-    symmetrize: bool,
-    self_edges: bool,
-    label_smoothing: float,
-    window: int,
-    p: float,
-    q: float,
-    *,
-    edges: str = "both",
-    weights: str = "node",
-    dense: bool = True,
-) -> Any:
-    """The task of a command; with ``dense`` its target is built, which says at once whether it can be."""
-    from fiedler.theory import parse
-    from fiedler.theory.optimum.tied import check_size
-
-    from ..tasks.task import Task
-
-    task = Task(parse(graph, symmetrize=symmetrize), self_edges, label_smoothing, window, p, q, edges, weights)
-    if dense:
-        check_size(task.graph.n)  # these commands need the dense optimum; said before a target fills the memory
-        _ = task.target  # an impossible target is bad input, to be said before anything is made
-    return task
-
-
 def setting_overrides(
     steps: int | None,
     learning_rate: float | None,

@@ -44,8 +44,7 @@ def read_task(config: Mapping[str, Any], modes: Mapping[str, NDArray[Any]]) -> T
             f"{config['graph']} has {graph.n} nodes and {graph.edge_count} edges now, {config['n']} and "
             f"{config['edges']} when it was run: give the graph's file as it was"
         )
-    options = {name: config[name] for name in ("self_edges", "label_smoothing", "window", "p", "q") if name in config}
-    return Task(graph, **options, edges=config.get("direction", "both"), weights=config.get("weights", "node"))
+    return Task.from_description(graph, config)
 
 
 def read_settings(model: Model, stored: Mapping[str, Any]) -> Any:

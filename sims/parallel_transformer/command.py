@@ -38,7 +38,6 @@ from ..cli.options import (
     Symmetrize,
     Width,
     check_restart,
-    make_task,
     setting_overrides,
 )
 from ..cli.processes import joined, rank, run_command
@@ -55,6 +54,7 @@ from ..runs.recorder import Recorder, log_spaced_steps
 from ..runs.seed_files import RunFiles
 from ..runs.stopping import Interrupted, StopRequest, stop_on_signals
 from ..runs.take_up import take_up
+from ..tasks.make import make_task
 from ..tasks.task import Task
 from .training import ParallelState, ParallelTransformerTraining, train_parallel_transformer
 
@@ -93,7 +93,7 @@ def train(
         check_restart(overwrite, resume)
         check_interval(checkpoint_every)
         overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
-        task = make_task(graph, symmetrize, self_edges, label_smoothing, 1, 1.0, 1.0)
+        task = make_task(graph, symmetrize, self_edges, label_smoothing)
         return task, get_model("transformer").make_settings(**overrides)
 
     with joined(device) as place, stop_on_signals() as stop:

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Settings of the target, not of the model.
-TASK_OPTIONS = ("self_edges", "label_smoothing", "window", "p", "q", "edges", "weights")
 WHOLE = ("width", "steps", "window")  # settings that are whole numbers
 LOG_RANGE = 10.0  # largest over smallest positive value from which an axis is logarithmic
 SAME_STEP = 1e-6  # relative difference of steps that are equal

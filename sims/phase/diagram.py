@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from fiedler.theory import parse
 
-from ..tasks.task import Task
-from .axes import TASK_OPTIONS, Axis, level_lines, line_distance
+from ..tasks.task import TASK_OPTIONS, Task
+from .axes import Axis, level_lines, line_distance
 from .prediction import PhasePrediction, Surface, predict_phase
 from .table import METRIC, PhaseGrid, phase_grid
 

@@ -21,8 +21,8 @@ from fiedler.theory import decay_thresholds, early_modes, target_decay_threshold
 from fiedler.theory.routes.optimum import useful_symmetry
 
 from ..models.registry import Model
-from ..tasks.task import Task
-from .axes import TASK_OPTIONS, WHOLE, Axis
+from ..tasks.task import TASK_OPTIONS, Task
+from .axes import WHOLE, Axis
 from .scores import predict_scores, why_not_predicted
 
 Floats = NDArray[np.float64]

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..models.registry import Model, get_model
 from ..suggest import choose
-from .axes import TASK_OPTIONS, Axis
+from ..tasks.task import TASK_OPTIONS
+from .axes import Axis
 
 if TYPE_CHECKING:
     import pandas as pd

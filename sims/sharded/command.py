@@ -31,7 +31,6 @@ from ..cli.options import (
     Symmetrize,
     Width,
     check_restart,
-    make_task,
     setting_overrides,
 )
 from ..cli.processes import joined, rank, run_command, world_size
@@ -41,6 +40,7 @@ from ..disk.jsonio import to_json
 from ..models.registry import get_model
 from ..runs.guards import size
 from ..runs.stopping import stop_on_signals
+from ..tasks.make import make_task
 from .cost import ShardedCost
 from .files import read_shards
 from .run import ShardedResult, run_sharded
@@ -89,7 +89,7 @@ def train(
             raise ValueError("--processes is for --dry-run; torchrun --nproc-per-node says how many train")
         overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
         settings = get_model("node2vec-untied" if untied else "node2vec").make_settings(**overrides)
-        return make_task(graph, symmetrize, self_edges, 0.0, 1, 1.0, 1.0, dense=False), settings
+        return make_task(graph, symmetrize, self_edges, dense=False), settings
 
     if dry_run:
         if rank() == 0:
