@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..models.options import MAX_STEPS
 from .completion import choices, complete_graph
-
-MAX_STEPS = 10**9  # far beyond what finishes; keeps step counts inside 64-bit integers
 
 GRAPH_HELP = (
     "A graph word (cycle:15, path-star:4x5, tree-star:4x5, grid:4x4, torus:6x6, hypercube:6, hamming:3,3, tree:3,4, "

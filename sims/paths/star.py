@@ -16,12 +16,12 @@ from fiedler.theory import Graph
 
 from ..models.streams import Stream
 from ..suggest import choose
+from .settings import SPLITS
 
 Ints = NDArray[np.int64]
 
 FAMILIES = ("path-star", "tree-star")
 ROOT = 0
-SPLITS = ("leaf", "first-token")
 TRAIN_SHARE = 0.75
 
 
