@@ -13,9 +13,8 @@ from rich.table import Table
 from ..models.options import chosen_settings
 from ..paths.settings import OPTIONS, PathSettings
 from .completion import choices, complete_paths_condition, complete_paths_preset
-from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, check_restart
+from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, check_restart, with_settings
 from .progress import Stages
-from .settings_options import with_settings
 
 FILE_WIDTH = 190  # columns of the table where standard output is no terminal
 PRESET_HELP = (

@@ -13,9 +13,8 @@ from rich.table import Table
 from ..models.options import chosen_settings
 from ..recall.settings import OPTIONS, RecallSettings
 from .completion import choices, complete_recall_condition, complete_recall_preset
-from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, check_restart
+from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, check_restart, with_settings
 from .progress import Stages
-from .settings_options import with_settings
 
 FILE_WIDTH = 170  # columns of the table where standard output is no terminal
 PRESET_HELP = (

@@ -84,7 +84,10 @@ def _phase(phase: dict[str, Any], source: dict[str, Any]) -> Section:
     )
     alt = f"Phase diagram of {words(phase['metric'])} over {words(x)}" + (f" and {words(y)}" if y else "")
     settings = ", ".join(f"{name} {value}" for name, value in phase["settings"].items())
-    notes = [f"{phase['model']} on {phase['graph']}; {settings}.", *(_sentence(note) for note in phase["notes"])]
+    notes = [
+        f"{' on '.join(filter(None, (phase['model'], phase['graph'])))}; {settings}.",
+        *(_sentence(note) for note in phase["notes"]),
+    ]
     return Section("Phase diagram", [Plot("phase", alt, drawn, 520)], notes, source)
 
 

@@ -1,7 +1,8 @@
 """The measured side of a phase diagram: one score of a finished sweep over one or two settings.
 
 The table has one row a point and seed: "graph", "model", every setting and option of the target, "seed", "status"
-("done", "failed"; others are runs not made yet) and scores. Rows of one cell may differ in the seed alone: nothing is
+("done", "failed"; others are runs not made yet) and scores. Where "command" is not "train", there need be no graph and
+model: its settings are the columns up to "seed". Rows of one cell may differ in the seed alone: nothing is
 averaged unasked.
 """
 
@@ -26,6 +27,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 METRIC = "geometric_margin"
+TRAIN = "train"
 OPTIONS = ("graph", "symmetrize", *TASK_OPTIONS)
 FILLED = 0.5  # cells present among all combinations, above which points are a grid
 SAME = 1e-9  # relative difference of numbers that are the same value, written and read again
@@ -40,11 +42,12 @@ class PhaseGrid:
     ``cells`` (k, number of axes). Over the finished seeds of each cell ``mean``, ``std`` (n - 1 in the denominator; NaN
     for one seed), ``low`` and ``high`` (k,), NaN without any. How many seeds (k,): ``done``, with a finite score;
     ``undefined``, finished without one; ``failed``. ``settings``: what does not vary; a pair of numbers where a range
-    was chosen. ``seeds``: all of them.
+    was chosen. ``seeds``: all of them. ``command``: whose runs they are; for others than "train" ``model`` is None, and
+    ``graph`` empty where they have none.
     """
 
     graph: str
-    model: Model
+    model: Model | None
     metric: str
     axes: tuple[Axis, ...]
     cells: Floats
@@ -58,6 +61,17 @@ class PhaseGrid:
     settings: Mapping[str, Any]
     seeds: tuple[int, ...]
     layout: str
+    command: str = TRAIN
+
+    @property
+    def name(self) -> str:
+        """What was trained."""
+        return f"fiedler {self.command}" if self.model is None else self.model.name
+
+    @property
+    def setting_types(self) -> Mapping[str, type]:
+        """The settings of the model, of which a prediction is made."""
+        return {} if self.model is None else self.model.setting_types()
 
     def matrix(self, values: NDArray[Any]) -> Floats:
         """Values (k,) of the cells as (len(y), len(x)), NaN where there is no cell; (1, len(x)) for a curve."""
@@ -83,7 +97,7 @@ def phase_grid(
     """
     chosen = dict(fixed or {})
     names = [x] if y is None else [x, y]
-    for name in (*names, metric, "graph", "model", "seed", "status", *chosen):
+    for name in (*names, metric, "seed", "status", *chosen):
         if name not in table.columns:
             hint = choose(name, tuple(map(str, table.columns)), "it has")
             raise ValueError(f"the table has no column {name!r}; {hint}")
@@ -92,12 +106,16 @@ def phase_grid(
     rows = table
     for name, value in chosen.items():
         rows = _rows_with(rows, name, value)
-    _one_value(rows, ("model",), ())
-    model = get_model(str(rows["model"].iloc[0]))
-    known = [name for name in (*OPTIONS, *model.setting_types()) if name in table.columns]
+    command = str(_one_value(rows, ("command",), ())["command"]) if "command" in rows else TRAIN
+    model = _model(rows) if command == TRAIN else None
+    known = _settings_of(rows) if model is None else [
+        name for name in (*OPTIONS, *model.setting_types()) if name in table.columns
+    ]  # fmt: skip
     for name in names:
         if name not in known or name == "graph":
-            raise ValueError(f"{name!r} is no setting of {model.name} to draw over; {choose(name, known[1:])}")
+            owner = f"fiedler {command}" if model is None else model.name
+            offered = [setting for setting in known if setting != "graph"]
+            raise ValueError(f"{name!r} is no setting of {owner} to draw over; {choose(name, offered)}")
     ranges = [name for name, value in chosen.items() if isinstance(value, tuple)]
     settings = _one_value(rows, known, [*names, *ranges])
     settings.update({name: chosen[name] for name in ranges})
@@ -111,7 +129,7 @@ def phase_grid(
     axes = tuple(Axis.of(name, column) for name, column in zip(names, cells.T, strict=True))
     filled = len(cells) / float(np.prod([len(axis.values) for axis in axes]))
     return PhaseGrid(
-        str(settings.pop("graph")),
+        str(settings.pop("graph", "")),
         model,
         metric,
         axes,
@@ -126,7 +144,24 @@ def phase_grid(
         settings,
         tuple(sorted(int(seed) for seed in rows["seed"].unique())),
         "curve" if y is None else "grid" if filled > FILLED else "scatter",
+        command,
     )
+
+
+def _model(rows: pd.DataFrame) -> Model:
+    """The one model of runs of `fiedler train`."""
+    for name in ("graph", "model"):
+        if name not in rows.columns:
+            raise ValueError(
+                f"the table has no column {name!r}; {choose(name, tuple(map(str, rows.columns)), 'it has')}"
+            )
+    return get_model(str(_one_value(rows, ("model",), ())["model"]))
+
+
+def _settings_of(rows: pd.DataFrame) -> list[str]:
+    """The settings of another command: what the rows say before their seed."""
+    before = list(map(str, rows.columns))[: list(rows.columns).index("seed")]
+    return [name for name in before if name not in ("point", "command") and rows[name].notna().any()]
 
 
 def _counts(place: NDArray[np.intp], which: NDArray[np.bool_], cells: int) -> Integers:
