@@ -87,8 +87,8 @@ def level_lines(axes: Sequence[Axis], x: Floats, y: Floats, values: Floats, leve
     columns, rows = np.isfinite(across), np.isfinite(up)
     if columns.sum() < 2 or rows.sum() < 2:
         return []
-    kept = np.ma.masked_invalid(values[np.ix_(rows, columns)])
-    generator = contour_generator(across[columns], up[rows], kept, line_type=LineType.Separate)
+    finite = np.ma.masked_invalid(values[np.ix_(rows, columns)])
+    generator = contour_generator(across[columns], up[rows], finite, line_type=LineType.Separate)
     lines = [np.asarray(line, dtype=np.float64) for line in generator.lines(level)]
     return [np.column_stack([axes[0].back(line[:, 0]), axes[1].back(line[:, 1])]) for line in lines]
 

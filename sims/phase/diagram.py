@@ -179,10 +179,10 @@ def _predict(grid: PhaseGrid, task: Task | None, samples: int | None) -> PhasePr
     done = grid.done > 0
     axes = [Axis(axis.name, np.unique(c), axis.log) for axis, c in zip(grid.axes, grid.cells[done].T, strict=True)]
     scattered = grid.layout == "scatter"
-    found = predict_phase(
+    predicted = predict_phase(
         task, grid.model, base, axes, grid.cells[done], grid.metric, scattered=scattered, samples=samples
     )
-    return dataclasses.replace(found, limit=_at_all(found.limit, done), finite=_at_all(found.finite, done))
+    return dataclasses.replace(predicted, limit=_at_all(predicted.limit, done), finite=_at_all(predicted.finite, done))
 
 
 def _at_all(surface: Surface | None, done: NDArray[np.bool_]) -> Surface | None:

@@ -120,12 +120,14 @@ def phase_grid(
     settings = _one_value(rows, known, [*names, *ranges])
     settings.update({name: chosen[name] for name in ranges})
     score = _numbers(rows, metric, finite=False)
-    cells, place = np.unique(np.column_stack([_numbers(rows, name) for name in names]), axis=0, return_inverse=True)
-    place = place.reshape(-1)
-    _check_seeds(rows, names, place)
+    cells, cell_of_row = np.unique(
+        np.column_stack([_numbers(rows, name) for name in names]), axis=0, return_inverse=True
+    )
+    cell_of_row = cell_of_row.reshape(-1)
+    _check_seeds(rows, names, cell_of_row)
     finished = (rows["status"] == "done").to_numpy()
     done = finished & np.isfinite(score)
-    groups = [score[done & (place == k)] for k in range(len(cells))]
+    groups = [score[done & (cell_of_row == k)] for k in range(len(cells))]
     axes = tuple(Axis.of(name, column) for name, column in zip(names, cells.T, strict=True))
     filled = len(cells) / float(np.prod([len(axis.values) for axis in axes]))
     return PhaseGrid(
@@ -138,9 +140,9 @@ def phase_grid(
         np.array([group.std(ddof=1) if len(group) > 1 else np.nan for group in groups]),
         np.array([group.min() if len(group) else np.nan for group in groups]),
         np.array([group.max() if len(group) else np.nan for group in groups]),
-        _counts(place, done, len(cells)),
-        _counts(place, finished & ~done, len(cells)),
-        _counts(place, (rows["status"] == "failed").to_numpy(), len(cells)),
+        _counts(cell_of_row, done, len(cells)),
+        _counts(cell_of_row, finished & ~done, len(cells)),
+        _counts(cell_of_row, (rows["status"] == "failed").to_numpy(), len(cells)),
         settings,
         tuple(sorted(int(seed) for seed in rows["seed"].unique())),
         "curve" if y is None else "grid" if filled > FILLED else "scatter",
@@ -164,8 +166,8 @@ def _settings_of(rows: pd.DataFrame) -> list[str]:
     return [name for name in before if name not in ("point", "command") and rows[name].notna().any()]
 
 
-def _counts(place: NDArray[np.intp], which: NDArray[np.bool_], cells: int) -> Integers:
-    return np.bincount(place[which], minlength=cells).astype(np.int64)
+def _counts(cell_of_row: NDArray[np.intp], which: NDArray[np.bool_], cells: int) -> Integers:
+    return np.bincount(cell_of_row[which], minlength=cells).astype(np.int64)
 
 
 def _rows_with(rows: pd.DataFrame, name: str, value: Any) -> pd.DataFrame:
@@ -174,14 +176,14 @@ def _rows_with(rows: pd.DataFrame, name: str, value: Any) -> pd.DataFrame:
         if len(value) != 2:
             raise ValueError(f"a range of {name} is a pair (lowest, highest); got {value}")
         numbers = _numbers(rows, name)
-        found = rows[(numbers >= value[0]) & (numbers <= value[1])]
+        matching = rows[(numbers >= value[0]) & (numbers <= value[1])]
     elif isinstance(value, (int, float)) and not isinstance(value, bool) and column.dtype.kind in "iuf":
-        found = rows[np.isclose(column.to_numpy(dtype=np.float64), float(value), rtol=SAME, atol=0.0)]
+        matching = rows[np.isclose(column.to_numpy(dtype=np.float64), float(value), rtol=SAME, atol=0.0)]
     else:
-        found = rows[column == value]
-    if len(found) == 0:
+        matching = rows[column == value]
+    if len(matching) == 0:
         raise ValueError(f"no row has {name} = {value}; there are {_values(column)}")
-    return found
+    return matching
 
 
 def _one_value(rows: pd.DataFrame, names: Sequence[str], free: Sequence[str]) -> dict[str, Any]:
@@ -190,11 +192,11 @@ def _one_value(rows: pd.DataFrame, names: Sequence[str], free: Sequence[str]) ->
         raise ValueError("the table has no rows; give a finished sweep")
     varying = [name for name in names if name not in free and rows[name].nunique(dropna=False) > 1]
     if varying:
-        found = "; ".join(f"{name} ({_values(rows[name])})" for name in varying)
+        listed = "; ".join(f"{name} ({_values(rows[name])})" for name in varying)
         example = f"fixed={{{varying[0]!r}: {rows[varying[0]].iloc[0]!r}}}"
-        raise ValueError(f"other settings still vary: {found}: choose a value of each, as {example}")
-    one = {name: rows[name].iloc[0] for name in names if name not in free}
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in one.items()}
+        raise ValueError(f"other settings still vary: {listed}: choose a value of each, as {example}")
+    fixed = {name: rows[name].iloc[0] for name in names if name not in free}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in fixed.items()}
 
 
 def _values(column: pd.Series[Any]) -> str:
@@ -213,8 +215,8 @@ def _numbers(rows: pd.DataFrame, name: str, *, finite: bool = True) -> Floats:
     return numbers
 
 
-def _check_seeds(rows: pd.DataFrame, names: Sequence[str], place: NDArray[np.intp]) -> None:
-    twice = rows.assign(_cell=place).duplicated(["_cell", "seed"])
+def _check_seeds(rows: pd.DataFrame, names: Sequence[str], cell_of_row: NDArray[np.intp]) -> None:
+    twice = rows.assign(_cell=cell_of_row).duplicated(["_cell", "seed"])
     if twice.any():
         row = rows[twice.to_numpy()].iloc[0]
         where = ", ".join(f"{name} = {row[name]:g}" for name in names)
