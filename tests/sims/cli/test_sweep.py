@@ -110,6 +110,7 @@ SCORES = {
     "headroom": ("gram_error", "geometric_margin", "loss_per_node"),
 }
 METRIC = {"paths": "first_token_accuracy", "recall": "accuracy", "headroom": "geometric_margin"}
+FAILURE = {"paths": "differ by nan", "recall": "differ by nan", "headroom": "training diverged"}  # of so large a start
 STOPPED_AT = 3
 
 
@@ -151,10 +152,10 @@ def test_a_sweep_of_another_command(capsys: Capture, monkeypatch: pytest.MonkeyP
     assert set(done["init_std"]) == {0.02}
     assert set(results["command"]) == {command}
     assert done[list(SCORES[command])].notna().all(axis=None)
-    assert results.loc[results["status"] == "failed", "error"].str.contains("diverged").all()
+    assert results.loc[results["status"] == "failed", "error"].str.contains(FAILURE[command]).all()
     phase = json.loads(Path("runs/s/phase.json").read_text())
     assert (phase["metric"], phase["x"], phase["y"]) == (METRIC[command], "init_std", "learning_rate")
-    assert phase["notes"] == [f"no prediction for runs of fiedler {command}"]
+    assert phase["notes"][0] == f"no prediction for runs of fiedler {command}"
     assert Path("runs/s/figures/phase.png").read_bytes().startswith(b"\x89PNG")
 
     answer(
