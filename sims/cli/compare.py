@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ..disk.files import folder_name
 from ..runs.control import Restart, Watch
+from ..tasks.make import make_task
 from .completion import complete_compare_preset, complete_graph, complete_model
 from .estimates import print_estimates
 from .options import (
@@ -33,7 +34,6 @@ from .options import (
     Weights,
     Width,
     Window,
-    make_task,
     setting_overrides,
 )
 from .progress import Stages

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from ..models.options import MAX_STEPS, Option, setting_types
 from .completion import choices, complete_graph
-
-MAX_STEPS = 10**9  # far beyond what finishes; keeps step counts inside 64-bit integers
 
 GRAPH_HELP = (
     "A graph word (cycle:15, path-star:4x5, tree-star:4x5, grid:4x4, torus:6x6, hypercube:6, hamming:3,3, tree:3,4, "
@@ -63,30 +65,42 @@ CheckpointEvery = Annotated[
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate time, memory and disk; train and write nothing.")]
 
 
-def make_task(
-    graph: str,
-    symmetrize: bool,
-    self_edges: bool,
-    label_smoothing: float,
-    window: int,
-    p: float,
-    q: float,
-    *,
-    edges: str = "both",
-    weights: str = "node",
-    dense: bool = True,
-) -> Any:
-    """The task of a command; with ``dense`` its target is built, which says at once whether it can be."""
-    from fiedler.theory import parse
-    from fiedler.theory.optimum.tied import check_size
+Command = TypeVar("Command", bound=Callable[..., None])
 
-    from ..tasks.task import Task
 
-    task = Task(parse(graph, symmetrize=symmetrize), self_edges, label_smoothing, window, p, q, edges, weights)
-    if dense:
-        check_size(task.graph.n)  # these commands need the dense optimum; said before a target fills the memory
-        _ = task.target  # an impossible target is bad input, to be said before anything is made
-    return task
+def with_settings(settings: type, options: Mapping[str, Option], before: str) -> Callable[[Command], Command]:
+    """Give a command the ``options`` of ``settings``, in the order of the table and listed before the parameter
+    ``before``; it receives them as keyword arguments."""
+
+    def decorate(command: Command) -> Command:
+        hints = typing.get_type_hints(command, include_extras=True)
+        types = setting_types(settings)
+        parameters = []
+        for parameter in inspect.signature(command).parameters.values():
+            if parameter.name == before:
+                parameters += [_parameter(setting, option, types) for setting, option in options.items()]
+            if parameter.kind is not parameter.VAR_KEYWORD:
+                parameters.append(parameter.replace(annotation=hints[parameter.name]))
+        # typer reads a command's signature and annotations, and calls it with keywords alone.
+        command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def _parameter(setting: str, option: Option, types: Mapping[str, type]) -> inspect.Parameter:
+    name, kind = option.name or setting, option.kind or types[setting]
+    flags = [f"--{name.replace('_', '-')}", *([option.short] if option.short else [])]
+    offered = choices(*option.choices) if option.choices else None
+    declared = typer.Option(*flags, help=option.help, min=option.least, max=option.most, autocompletion=offered)
+    flag = kind is bool
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=False if flag else None,
+        annotation=Annotated[kind if flag else kind | None, declared],
+    )
 
 
 def setting_overrides(

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from ..models.options import chosen_settings
+from ..paths.settings import OPTIONS, PathSettings
 from ..runs.control import Restart, Watch
 from .completion import choices, complete_paths_condition, complete_paths_preset
 from .console import wide_console
-from .options import MAX_STEPS, CheckpointEvery, DryRun, Json, Overwrite, Resume
+from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, with_settings
 from .progress import Stages
 
 PRESET_HELP = (
@@ -22,6 +24,7 @@ PRESET_HELP = (
 )
 
 
+@with_settings(PathSettings, OPTIONS, before="projection")
 def paths(
     graph: Annotated[
         str | None,
@@ -44,72 +47,6 @@ def paths(
         int | None, typer.Option("--seeds", min=1, help="Seeds 0, 1, ... (default: the preset's).")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/paths-PRESET-GRAPH).")] = None,
-    arch: Annotated[
-        str | None,
-        typer.Option(
-            "--arch",
-            help="gpt2, gpt-neox, llama, mamba, ... or a config file of transformers.",
-            autocompletion=choices("gpt2", "gpt-neox", "llama", "mamba"),
-        ),
-    ] = None,
-    layers: Annotated[int | None, typer.Option("--layers", min=1, help="Blocks.")] = None,
-    width: Annotated[int | None, typer.Option("--width", min=1, help="Embedding dimension.")] = None,
-    heads: Annotated[int | None, typer.Option("--heads", min=1, help="Attention heads.")] = None,
-    pause: Annotated[
-        int | None, typer.Option("--pause", min=0, help="[PAUSE] tokens between the leaf and its path.")
-    ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            "--recipe",
-            help="mixed (edges and paths), staged (edges first) or edges.",
-            autocompletion=choices("mixed", "staged", "edges"),
-        ),
-    ] = None,
-    objective: Annotated[
-        str | None,
-        typer.Option(
-            "--objective",
-            help="full path, or hardest: the first node after the root alone.",
-            autocompletion=choices("full", "hardest"),
-        ),
-    ] = None,
-    edges: Annotated[
-        str | None,
-        typer.Option(
-            "--edges",
-            help="both, forward (away from the root) or backward.",
-            autocompletion=choices("both", "forward", "backward"),
-        ),
-    ] = None,
-    task: Annotated[
-        str | None,
-        typer.Option("--task", help="forward (root to leaf) or reverse.", autocompletion=choices("forward", "reverse")),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            "--split",
-            help="Hold out by leaf, or whole arms: first-token (tree-stars).",
-            autocompletion=choices("leaf", "first-token"),
-        ),
-    ] = None,
-    teacherless: Annotated[
-        bool, typer.Option("--teacherless", help="Hide the targets from the model: '$' in their place.")
-    ] = False,
-    frozen: Annotated[
-        bool, typer.Option("--frozen", help="Keep token embeddings as drawn (associative memory) in every condition.")
-    ] = False,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, max=MAX_STEPS, help="Training steps.")] = None,
-    edge_batch: Annotated[int | None, typer.Option("--edge-batch", min=1, help="Edges a step.")] = None,
-    path_batch: Annotated[int | None, typer.Option("--path-batch", min=1, help="Paths a step.")] = None,
-    context_arms: Annotated[
-        int | None, typer.Option("--context-arms", min=2, help="Arms of the graphs in prompts (in-context conditions).")
-    ] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Peak step size.")] = None,
-    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Weight decay of AdamW.")] = None,
-    init_std: Annotated[float | None, typer.Option("--init-std", help="Standard deviation of initial weights.")] = None,
-    records: Annotated[int | None, typer.Option("--records", min=1, help="How often a run is measured.")] = None,
     projection: Annotated[
         str,
         typer.Option("--projection", help="Of the paths' figure: pca or umap.", autocompletion=choices("pca", "umap")),
@@ -126,6 +63,7 @@ def paths(
     checkpoint_every: CheckpointEvery = None,
     dry_run: DryRun = False,
     json: Json = False,
+    **settings: Any,
 ) -> None:
     """Path finding from memory: a model memorises a star's edges and some root-to-leaf paths, and is asked for others.
 
@@ -137,18 +75,19 @@ def paths(
 
     from ..disk.jsonio import to_json
     from ..paths.geometry import check_projection
-    from ..paths.presets import choose_conditions, get_preset
+    from ..paths.presets import get_preset
+    from ..runs.conditions import choose_conditions
 
     restart = Restart(overwrite, resume, checkpoint_every)
     chosen = get_preset(preset)
     check_projection(projection)
-    given: dict[str, Any] = {
-        "arch": arch, "layers": layers, "width": width, "heads": heads, "pause": pause, "recipe": recipe,
-        "objective": objective, "edges": edges, "task": task, "split": split, "teacherless": teacherless or None,
-        "steps": steps, "edge_batch": edge_batch, "path_batch": path_batch, "context_arms": context_arms,
-        "learning_rate": learning_rate, "weight_decay": weight_decay, "init_std": init_std, "records": records,
-    }  # fmt: skip
-    conditions = choose_conditions(chosen.conditions, given, only=only, frozen=frozen)
+    changes = chosen_settings(PathSettings, OPTIONS, settings)
+    frozen = changes.get("frozen", False)
+    conditions = choose_conditions(
+        chosen.conditions, changes, only=only, leave_out=lambda settings: frozen and settings.in_context
+    )
+    if not conditions:
+        raise ValueError("no condition is left: frozen embeddings are a control of in-weights runs; leave --frozen out")
     word = graph or chosen.graph
     found = parse(word)
     place = device or chosen.device

@@ -10,10 +10,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ..models.options import chosen_settings
+from ..recall.settings import OPTIONS, RecallSettings
 from ..runs.control import Restart, Watch
 from .completion import choices, complete_recall_condition, complete_recall_preset
 from .console import wide_console
-from .options import MAX_STEPS, CheckpointEvery, DryRun, Json, Overwrite, Resume
+from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, with_settings
 from .progress import Stages
 
 PRESET_HELP = (
@@ -22,8 +24,10 @@ PRESET_HELP = (
     "accuracy over hops and layers, and with chain of thought. scaling: the smallest dimension that memorises."
 )
 SCALING_PRESET, SCALING_SEEDS = "scaling", 3
+SIZES, CODES = ("subjects", "relations", "attributes", "width"), ("code_dimension", "coherence")  # of --construct
 
 
+@with_settings(RecallSettings, OPTIONS, before="seeds")
 def recall(
     preset: Annotated[
         str, typer.Option("--preset", help=PRESET_HELP, autocompletion=complete_recall_preset)
@@ -39,49 +43,6 @@ def recall(
     construct: Annotated[
         bool, typer.Option("--construct", help="Build the explicit construction and ask it; train nothing.")
     ] = False,
-    subjects: Annotated[int | None, typer.Option("--subjects", "-n", min=2, help="Number N of subjects.")] = None,
-    relations: Annotated[int | None, typer.Option("--relations", "-r", min=1, help="Number R of relations.")] = None,
-    attributes: Annotated[
-        int | None, typer.Option("--attributes", min=2, help="Attributes of a relation (default: as many as subjects).")
-    ] = None,
-    disjoint: Annotated[bool, typer.Option("--disjoint", help="Give each relation attributes of its own.")] = False,
-    hops: Annotated[int | None, typer.Option("--hops", min=1, help="Ask questions of up to so many hops.")] = None,
-    chain_of_thought: Annotated[
-        bool, typer.Option("--chain-of-thought", help="Write the entities in between before the answer.")
-    ] = False,
-    held_out: Annotated[
-        float | None, typer.Option("--held-out", help="Share of the longest questions that is never shown.")
-    ] = None,
-    frozen_subjects: Annotated[
-        bool, typer.Option("--frozen-subjects", help="Keep subject embeddings as drawn.")
-    ] = False,
-    frozen_codes: Annotated[bool, typer.Option("--frozen-codes", help="Keep output embeddings as drawn.")] = False,
-    arch: Annotated[
-        str | None,
-        typer.Option(
-            "--arch",
-            help="gpt2, gpt-neox, llama, ... or a config file of transformers.",
-            autocompletion=choices("gpt2", "gpt-neox", "llama"),
-        ),
-    ] = None,
-    layers: Annotated[int | None, typer.Option("--layers", min=1, help="Blocks.")] = None,
-    heads: Annotated[int | None, typer.Option("--heads", min=1, help="Attention heads.")] = None,
-    width: Annotated[
-        int | None, typer.Option("--width", min=1, help="Embedding dimension (with --construct: of subject vectors).")
-    ] = None,
-    neurons: Annotated[int | None, typer.Option("--neurons", min=1, help="Of each perceptron.")] = None,
-    code_dimension: Annotated[
-        int | None, typer.Option("--code-dimension", min=1, help="With --construct: length k of attribute codes.")
-    ] = None,
-    coherence: Annotated[
-        float | None, typer.Option("--coherence", help="With --construct: largest inner product of two codes.")
-    ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1, max=MAX_STEPS, help="Training steps.")] = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=0, help="Questions a step, 0 for all.")] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", help="Peak step size.")] = None,
-    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Weight decay of AdamW.")] = None,
-    init_std: Annotated[float | None, typer.Option("--init-std", help="Standard deviation of initial weights.")] = None,
-    records: Annotated[int | None, typer.Option("--records", min=1, help="How often a run is measured.")] = None,
     seeds: Annotated[
         int | None, typer.Option("--seeds", min=1, help="Seeds 0, 1, ... (default: the preset's).")
     ] = None,
@@ -97,6 +58,7 @@ def recall(
     checkpoint_every: CheckpointEvery = None,
     dry_run: DryRun = False,
     json: Json = False,
+    **settings: Any,
 ) -> None:
     """Factual recall (arXiv 2605.12426): random facts (subject, relation) -> attribute, memorised by a Transformer.
 
@@ -107,21 +69,16 @@ def recall(
     from ..disk.jsonio import to_json
 
     restart = Restart(overwrite, resume, checkpoint_every)
-    sizes = {"subjects": subjects, "relations": relations, "attributes": attributes}
-    construction = {"code_dimension": code_dimension, "coherence": coherence}
-    training: dict[str, Any] = {
-        "hops": hops, "chain_of_thought": chain_of_thought or None, "held_out": held_out,
-        "frozen": frozen_subjects or None, "frozen_codes": frozen_codes or None,
-        "shared": False if disjoint else None, "arch": arch, "layers": layers, "heads": heads, "neurons": neurons,
-        "steps": steps, "batch": batch, "learning_rate": learning_rate, "weight_decay": weight_decay,
-        "init_std": init_std, "records": records,
-    }  # fmt: skip
+    changes = chosen_settings(RecallSettings, OPTIONS, settings)
+    construction = {name: changes.pop(name) for name in CODES if name in changes}
     if construct:
-        _refuse({**training, "only": only, "out": out, "jobs": jobs}, "--construct trains and writes nothing")
-        _construct({**sizes, **construction, "dimension": width}, seeds or 1, json)
+        sizes = {name: changes.pop(name) for name in SIZES if name in changes}
+        _refuse({**changes, "only": only, "out": out, "jobs": jobs}, "--construct trains and writes nothing")
+        if "width" in sizes:
+            sizes["dimension"] = sizes.pop("width")
+        _construct({**sizes, **construction}, seeds or 1, json)
         return
     _refuse(construction, "codes are chosen by --construct, and learned without it")
-    given = {name: value for name, value in {**sizes, **training, "width": width}.items() if value is not None}
     folder = out or Path("runs") / f"recall-{preset}"
     options: dict[str, Any] = {"restart": restart, "device": device, "jobs": jobs}
     if preset == SCALING_PRESET:
@@ -129,11 +86,11 @@ def recall(
             raise ValueError(
                 "a search is not estimated and has no checkpoints: leave --dry-run and --checkpoint-every out"
             )
-        searched = {name: given.get(name) for name in ("width", "frozen", "frozen_codes")}
+        searched = {name: changes.get(name) for name in ("width", "frozen", "frozen_codes")}
         _refuse(searched, "the search tries widths and frozen embeddings itself")
-        answer, written = _scaling(given, seeds or SCALING_SEEDS, folder, only, options)
+        answer, written = _scaling(changes, seeds or SCALING_SEEDS, folder, only, options)
     else:
-        conditions, chosen = _choose(preset, given, only)
+        conditions, chosen = _choose(preset, changes, only)
         numbers = range(seeds or chosen.seeds)
         if dry_run:
             _print_estimate(conditions, numbers, folder, device, jobs, json)
@@ -150,18 +107,17 @@ def recall(
 def _refuse(options: dict[str, Any], why: str) -> None:
     for name, value in options.items():
         if value is not None:
-            word = {"shared": "disjoint", "frozen": "frozen_subjects"}.get(name, name)
+            word = (OPTIONS[name].name if name in OPTIONS else "") or name
             raise ValueError(f"{why}: leave --{word.replace('_', '-')} out")
 
 
-def _construct(given: dict[str, Any], seeds: int, json: bool) -> None:
+def _construct(options: dict[str, Any], seeds: int, json: bool) -> None:
     from ..disk.jsonio import to_json
     from ..recall.built.constructed import describe_construction
     from ..recall.presets import BASE
     from ..recall.show.report import construction_rows
 
-    sizes = {"subjects": BASE.subjects, "relations": BASE.relations}
-    chosen = {**sizes, **{name: value for name, value in given.items() if value is not None}}
+    chosen = {"subjects": BASE.subjects, "relations": BASE.relations, **options}
     with Stages(transient=True) as stages:
         stages.update("construction", 0.0)
         answer = describe_construction(
@@ -178,21 +134,23 @@ def _construct(given: dict[str, Any], seeds: int, json: bool) -> None:
     Console().print(table)
 
 
-def _choose(preset: str, given: dict[str, Any], only: list[str] | None) -> tuple[dict[str, Any], Any]:
+def _choose(preset: str, changes: dict[str, Any], only: list[str] | None) -> tuple[dict[str, Any], Any]:
     from ..recall.presets import PRESETS
-    from ..suggest import check_only, choose
+    from ..runs.conditions import choose_conditions
+    from ..suggest import choose
 
     if preset not in PRESETS:
         known = (*PRESETS, SCALING_PRESET)
         raise ValueError(f"unknown preset {preset!r}; {choose(preset, known)}")
     chosen = PRESETS[preset]
-    check_only(only, chosen.conditions)
-    names: dict[Any, str] = {}
-    for name, settings in chosen.conditions.items():
-        control = given.get("hops", 1) > 1 and (settings.frozen or settings.frozen_codes)  # is one of a single hop
-        if (not only and not control) or (only and name in only):
-            names.setdefault(replace(settings, **given), name)  # conditions that become equal are one
-    return {name: settings for settings, name in names.items()}, chosen
+    several = changes.get("hops", 1) > 1 and not only
+    conditions = choose_conditions(
+        chosen.conditions,
+        changes,
+        only=only,
+        leave_out=lambda settings: several and (settings.frozen or settings.frozen_codes),  # the controls of one hop
+    )
+    return conditions, chosen
 
 
 def _run(
@@ -211,7 +169,7 @@ def _run(
 
 
 def _scaling(
-    given: dict[str, Any], seeds: int, folder: Path, only: list[str] | None, options: dict[str, Any]
+    changes: dict[str, Any], seeds: int, folder: Path, only: list[str] | None, options: dict[str, Any]
 ) -> tuple[dict[str, Any], list[Path]]:
     from ..recall.scaling.report import write_scaling
     from ..recall.scaling.run import CONDITIONS, SCALING, run_scaling
@@ -219,7 +177,7 @@ def _scaling(
 
     with Stages() as stages, stop_on_signals() as stop:
         result = run_scaling(
-            replace(SCALING, **given), range(seeds), folder, conditions=only or CONDITIONS,
+            replace(SCALING, **changes), range(seeds), folder, conditions=only or CONDITIONS,
             watch=Watch(stages.update, stop), **options,
         )  # fmt: skip
         stages.update("figures", 0.0)

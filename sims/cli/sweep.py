@@ -41,6 +41,8 @@ def sweep(
 ) -> None:
     """Grids and random samples of training runs, in parallel, into one table and a phase diagram.
 
+    A point is a run of fiedler train, or by `command` in the file of paths, recall or headroom, with its settings.
+
     The same command goes on after any end: finished runs are never run again, interrupted ones are taken up, failed
     ones only with --retry-failed. The file may have grown in between.
     """
@@ -58,7 +60,7 @@ def sweep(
         _estimate(plan, folder, jobs, json)
         return
     for point in plan.points:
-        point.task()  # an impossible graph is bad input, to be said before anything is made
+        point.check()  # an impossible graph is bad input, to be said before anything is made
     try:
         with SweepProgress(plan.axes) as progress, stop_on_signals() as stop:
             counts = run_sweep(
@@ -101,23 +103,22 @@ def _print(answer: dict[str, Any]) -> None:
 
 
 def _estimate(plan: Any, folder: Path, jobs: int | None, json: bool) -> None:
-    """One point of every graph and model is timed; the others count by their steps."""
+    """One point of every command, graph, model and size is timed; the others count by their steps."""
     from ..disk.jsonio import to_json
-    from ..models.registry import get_model
-    from ..runs.estimate import duration, estimate_runs
+    from ..runs.estimate import duration
     from ..runs.workers import processes
+    from ..sweep.commands import SIZES
     from ..sweep.run import outstanding
 
     counts, left = outstanding(plan, folder)
     per_step: dict[tuple[Any, ...], float] = {}
     seconds = 0.0
     for job in left:
-        options = dict(job.point.options)
-        settings = job.point.settings()
-        kind = (options["graph"], options["model"], len(job.seeds), getattr(settings, "width", None))
+        point, settings = job.point, job.point.settings()
+        sizes = [getattr(settings, name, None) for name in SIZES]
+        kind = (*(point.option(name) for name in ("command", "graph", "model")), len(job.seeds), *sizes)
         if kind not in per_step:
-            found = estimate_runs(job.point.task(), get_model(options["model"]), settings, job.seeds)
-            per_step[kind] = found.seconds / settings.steps
+            per_step[kind] = point.command.seconds(point.own, settings, job.seeds) / settings.steps
         seconds += per_step[kind] * settings.steps
     workers = min(processes(jobs), max(1, len(left)))
     text = (

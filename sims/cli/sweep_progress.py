@@ -54,8 +54,7 @@ class SweepProgress:
             table.add_column(name, justify="right", no_wrap=True, min_width=widest if name == "" else None)
         table.add_column("", no_wrap=True, overflow="ellipsis")
         for outcome in self._latest:
-            options = dict(outcome.point.options)
-            values = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in (options[name] for name in self._axes)]
+            values = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in map(outcome.point.option, self._axes)]
             colour = COLOURS[outcome.status]
             words = f"[{colour}]{outcome.status}[/{colour}]"
             table.add_row(*values, str(outcome.seed), words, f"{outcome.seconds:.1f}", outcome.message)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ..tasks.make import make_task
 from .completion import choices
 from .options import (
     Edges,
@@ -19,7 +20,6 @@ from .options import (
     Symmetrize,
     Weights,
     Window,
-    make_task,
 )
 from .progress import Stages
 

@@ -84,7 +84,10 @@ def _phase(phase: dict[str, Any], source: dict[str, Any]) -> Section:
     )
     alt = f"Phase diagram of {words(phase['metric'])} over {words(x)}" + (f" and {words(y)}" if y else "")
     settings = ", ".join(f"{name} {value}" for name, value in phase["settings"].items())
-    notes = [f"{phase['model']} on {phase['graph']}; {settings}.", *(_sentence(note) for note in phase["notes"])]
+    notes = [
+        f"{' on '.join(filter(None, (phase['model'], phase['graph'])))}; {settings}.",
+        *(_sentence(note) for note in phase["notes"]),
+    ]
     return Section("Phase diagram", [Plot("phase", alt, drawn, 520)], notes, source)
 
 
@@ -135,7 +138,7 @@ def _curve(cells: Sequence[dict[str, Any]], x: str) -> go.Scatter:
 
 
 def _predicted_curves(cells: Sequence[dict[str, Any]], x: str) -> list[go.Scatter]:
-    found = []
+    curves = []
     for (name, title), (_, _, colour, dash) in zip(
         (("predicted", "predicted, infinite width"), ("predicted_finite_width", "predicted, this width")),
         LINES[1:],
@@ -143,7 +146,7 @@ def _predicted_curves(cells: Sequence[dict[str, Any]], x: str) -> list[go.Scatte
     ):
         here = [cell for cell in cells if cell.get(name) is not None]
         if here:
-            found.append(
+            curves.append(
                 go.Scatter(
                     x=[cell[x] for cell in here],
                     y=[cell[name] for cell in here],
@@ -153,7 +156,7 @@ def _predicted_curves(cells: Sequence[dict[str, Any]], x: str) -> list[go.Scatte
                     hovertemplate=f"{title}: %{{y:.5g}}<extra></extra>",
                 )
             )
-    return found
+    return curves
 
 
 def _score_section(table: pd.DataFrame, source: dict[str, Any]) -> Section | None:
@@ -183,7 +186,7 @@ def _lines(done: pd.DataFrame, x: str, others: list[str], score: str) -> Plot:
     for index, (values, rows) in enumerate(groups):
         style = look(index)
         cells = [(at, of_cell[score].to_numpy(dtype=np.float64)) for at, of_cell in rows.groupby(x)]
-        points = [(at, *interval(found[np.isfinite(found)])) for at, found in cells if np.isfinite(found).any()]
+        points = [(at, *interval(scores[np.isfinite(scores)])) for at, scores in cells if np.isfinite(scores).any()]
         if not points:
             continue
         label = ", ".join(f"{words(name)} {_short(value)}" for name, value in zip(others, values, strict=True)) or score
@@ -206,8 +209,8 @@ def _lines(done: pd.DataFrame, x: str, others: list[str], score: str) -> Plot:
 
 def _log(values: Any) -> bool:
     """Whether an axis of these numbers is better read in powers of ten."""
-    found = np.asarray(values, dtype=np.float64)
-    return bool((found > 0).all() and found.max() > 20 * found.min())
+    numbers = np.asarray(values, dtype=np.float64)
+    return bool((numbers > 0).all() and numbers.max() > 20 * numbers.min())
 
 
 def _short(value: Any) -> str:

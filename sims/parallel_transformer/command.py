@@ -32,7 +32,6 @@ from ..cli.options import (
     Steps,
     Symmetrize,
     Width,
-    make_task,
     setting_overrides,
 )
 from ..cli.processes import joined, rank, run_command
@@ -41,6 +40,7 @@ from ..disk.jsonio import to_json
 from ..models.registry import get_model
 from ..runs.control import Restart, Watch
 from ..runs.stopping import stop_on_signals
+from ..tasks.make import make_task
 from .run import run_parallel
 
 NAME = "python -m fiedler.sims.parallel_transformer"
@@ -75,7 +75,7 @@ def train(
     def prepare() -> tuple[Any, Any, Restart]:
         restart = Restart(overwrite, resume, checkpoint_every)
         overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
-        task = make_task(graph, symmetrize, self_edges, label_smoothing, 1, 1.0, 1.0)
+        task = make_task(graph, symmetrize, self_edges, label_smoothing)
         return task, get_model("transformer").make_settings(**overrides), restart
 
     with joined(device) as place, stop_on_signals() as stop:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fiedler.theory import Graph
 
+from ..models.streams import Stream
 from .examples import (
     HARDEST,
     Examples,
@@ -26,7 +27,6 @@ from .tokens import Vocabulary, make_vocabulary
 
 MEASURED = 1250  # training paths asked for at a time: as many as the paper's held-out ones
 PROMPTS = 200  # held-out prompts of an in-context run
-PROMPT_STREAM = 3  # tells this use of a seed from the others
 
 
 class PathData(Protocol):
@@ -94,7 +94,7 @@ class InContextData:
         self.vocabulary = make_vocabulary(self._arms * (self._length - 1) + 1, seed)
         self.chance = 1 / self._arms
         held_out = torch.Generator().manual_seed(
-            int(np.random.SeedSequence((seed, PROMPT_STREAM)).generate_state(1)[0])
+            int(np.random.SeedSequence((seed, Stream.PATH_PROMPTS)).generate_state(1)[0])
         )
         self.test = self._prompts(PROMPTS, held_out)
         self._choices = context_choices(self.test, self._arms, self._length)

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..suggest import choose
+from .settings import EDGE_DIRECTIONS, TASKS
 from .star import StarPaths
 from .tokens import Vocabulary
 
-EDGE_DIRECTIONS = ("both", "forward", "backward")
-TASKS = ("forward", "reverse")
 HARDEST = 1  # of the targets: the first node after the root
 
 

@@ -6,12 +6,41 @@ import math
 from dataclasses import dataclass
 
 from ..models.geometry import check_geometry
+from ..models.options import MAX_STEPS, Option
 from ..suggest import choose
-from .examples import EDGE_DIRECTIONS, TASKS
-from .star import SPLITS
 
 RECIPES = ("mixed", "staged", "edges")
 OBJECTIVES = ("full", "hardest")
+EDGE_DIRECTIONS = ("both", "forward", "backward")
+TASKS = ("forward", "reverse")
+SPLITS = ("leaf", "first-token")
+
+# The options of `fiedler paths` that are settings, in the order of its help.
+OPTIONS = {
+    "arch": Option(
+        "gpt2, gpt-neox, llama, mamba, ... or a config file of transformers.",
+        choices=("gpt2", "gpt-neox", "llama", "mamba"),
+    ),
+    "layers": Option("Blocks.", least=1),
+    "width": Option("Embedding dimension.", least=1),
+    "heads": Option("Attention heads.", least=1),
+    "pause": Option("[PAUSE] tokens between the leaf and its path.", least=0),
+    "recipe": Option("mixed (edges and paths), staged (edges first) or edges.", choices=RECIPES),
+    "objective": Option("full path, or hardest: the first node after the root alone.", choices=OBJECTIVES),
+    "edges": Option("both, forward (away from the root) or backward.", choices=EDGE_DIRECTIONS),
+    "task": Option("forward (root to leaf) or reverse.", choices=TASKS),
+    "split": Option("Hold out by leaf, or whole arms: first-token (tree-stars).", choices=SPLITS),
+    "teacherless": Option("Hide the targets from the model: '$' in their place."),
+    "frozen": Option("Keep token embeddings as drawn (associative memory) in every condition."),
+    "steps": Option("Training steps.", least=1, most=MAX_STEPS),
+    "edge_batch": Option("Edges a step.", least=1),
+    "path_batch": Option("Paths a step.", least=1),
+    "context_arms": Option("Arms of the graphs in prompts (in-context conditions).", least=2),
+    "learning_rate": Option("Peak step size."),
+    "weight_decay": Option("Weight decay of AdamW."),
+    "init_std": Option("Standard deviation of initial weights."),
+    "records": Option("How often a run is measured.", least=1),
+}
 
 
 @dataclass(frozen=True)

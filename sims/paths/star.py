@@ -14,15 +14,15 @@ from scipy.sparse.csgraph import breadth_first_order
 
 from fiedler.theory import Graph
 
+from ..models.streams import Stream
 from ..suggest import choose
+from .settings import SPLITS
 
 Ints = NDArray[np.int64]
 
 FAMILIES = ("path-star", "tree-star")
 ROOT = 0
-SPLITS = ("leaf", "first-token")
 TRAIN_SHARE = 0.75
-SPLIT_STREAM = 2  # tells this use of a seed from the others
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ def split_paths(star: StarPaths, seed: int, by: str = "leaf") -> tuple[Ints, Int
         raise ValueError(f"unknown split {by!r}; {choose(by, SPLITS)}")
     units = star.arms if by == "first-token" else np.arange(len(star.paths))
     count = int(units.max()) + 1
-    order = np.random.default_rng((seed, SPLIT_STREAM)).permutation(count)
+    order = np.random.default_rng((seed, Stream.PATH_SPLIT)).permutation(count)
     chosen = order[: int(np.clip(round(TRAIN_SHARE * count), 1, count - 1))]
     trained = np.isin(units, chosen)
     return np.flatnonzero(trained).astype(np.int64), np.flatnonzero(~trained).astype(np.int64)

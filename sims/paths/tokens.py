@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..models.streams import Stream
+
 Ints = NDArray[np.int64]
 
 # "$" stands for a target that a teacherless model does not see, ">" ends the question of an in-context prompt.
 SPECIALS = ("|", "[PAUSE]", "/", "$", ">", "<", "[PAD]", "[EDGE]", "[PATH]")
-TOKEN_STREAM = 1  # tells this use of a seed from the others
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,4 +63,4 @@ class Vocabulary:
 
 def make_vocabulary(nodes: int, seed: int) -> Vocabulary:
     """The vocabulary of ``nodes`` nodes, in an order drawn from ``seed``."""
-    return Vocabulary(np.random.default_rng((seed, TOKEN_STREAM)).permutation(nodes).astype(np.int64))
+    return Vocabulary(np.random.default_rng((seed, Stream.PATH_TOKENS)).permutation(nodes).astype(np.int64))

@@ -24,6 +24,7 @@ from ..models.architectures import build_causal_lm, mamba_sizes
 from ..models.devices import check_device
 from ..models.guidance import make_guidance
 from ..models.protocol import Diverged
+from ..models.streams import Stream
 from ..models.switches import Switches
 from ..models.torch_state import learned_state, load_learned_state
 from ..tasks.task import Task
@@ -32,7 +33,6 @@ from .examples import Examples
 from .settings import PathSettings
 
 SMALL = 64  # tokens of the vocabulary and the context where only the other sizes matter
-BATCH_STREAM = 4  # tells this use of a seed from the others
 
 
 class PathTraining:
@@ -71,7 +71,7 @@ class PathTraining:
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        seeds = np.random.SeedSequence((seed, BATCH_STREAM)).generate_state(1)
+        seeds = np.random.SeedSequence((seed, Stream.PATH_BATCHES)).generate_state(1)
         self._generator = torch.Generator().manual_seed(int(seeds[0]))
 
     @property

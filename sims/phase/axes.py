@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-# Settings of the target, not of the model.
-TASK_OPTIONS = ("self_edges", "label_smoothing", "window", "p", "q", "edges", "weights")
 WHOLE = ("width", "steps", "window")  # settings that are whole numbers
 LOG_RANGE = 10.0  # largest over smallest positive value from which an axis is logarithmic
 SAME_STEP = 1e-6  # relative difference of steps that are equal
@@ -89,8 +87,8 @@ def level_lines(axes: Sequence[Axis], x: Floats, y: Floats, values: Floats, leve
     columns, rows = np.isfinite(across), np.isfinite(up)
     if columns.sum() < 2 or rows.sum() < 2:
         return []
-    kept = np.ma.masked_invalid(values[np.ix_(rows, columns)])
-    generator = contour_generator(across[columns], up[rows], kept, line_type=LineType.Separate)
+    finite = np.ma.masked_invalid(values[np.ix_(rows, columns)])
+    generator = contour_generator(across[columns], up[rows], finite, line_type=LineType.Separate)
     lines = [np.asarray(line, dtype=np.float64) for line in generator.lines(level)]
     return [np.column_stack([axes[0].back(line[:, 0]), axes[1].back(line[:, 1])]) for line in lines]
 

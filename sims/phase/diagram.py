@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from fiedler.theory import parse
 
-from ..tasks.task import Task
-from .axes import TASK_OPTIONS, Axis, level_lines, line_distance
+from ..tasks.task import TASK_OPTIONS, Task
+from .axes import Axis, level_lines, line_distance
 from .prediction import PhasePrediction, Surface, predict_phase
 from .table import METRIC, PhaseGrid, phase_grid
 
@@ -97,7 +97,7 @@ def phase_diagram(
     if boundary is not None and not math.isfinite(boundary):
         raise ValueError(f"boundary must be a finite number; got {boundary}")
     grid = phase_grid(table, x, y, metric, fixed=fixed)
-    level = BOUNDARIES.get(metric) if boundary is None and grid.model.tied else boundary
+    level = BOUNDARIES.get(metric) if boundary is None and (grid.model is None or grid.model.tied) else boundary
     prediction = _predict(grid, task, samples) if predict else PhasePrediction("no prediction was asked for")
     measured = _cell_lines(grid, grid.mean, level)
     lines = measured, _lines(grid, prediction.limit, level), _lines(grid, prediction.finite, level)
@@ -137,7 +137,7 @@ def describe_phase(
     ]
     return {
         "graph": grid.graph,
-        "model": grid.model.name,
+        "model": grid.name,
         "metric": grid.metric,
         "x": names[0],
         "y": names[1] if len(names) > 1 else None,
@@ -161,6 +161,8 @@ def describe_phase(
 
 def _predict(grid: PhaseGrid, task: Task | None, samples: int | None) -> PhasePrediction:
     """The prediction of the cells that have a finished seed, and of the range they span."""
+    if grid.model is None:
+        return PhasePrediction(f"no prediction for runs of fiedler {grid.command}")
     ranges = [name for name, value in grid.settings.items() if isinstance(value, tuple)]
     if ranges:
         return PhasePrediction(f"no prediction: {', '.join(ranges)} vary")
@@ -173,14 +175,14 @@ def _predict(grid: PhaseGrid, task: Task | None, samples: int | None) -> PhasePr
         except (ValueError, OSError) as error:
             return PhasePrediction(f"no prediction: {error}")
         task = Task(graph, **options)
-    base = {name: value for name, value in grid.settings.items() if name in grid.model.setting_types()}
+    base = {name: value for name, value in grid.settings.items() if name in grid.setting_types}
     done = grid.done > 0
     axes = [Axis(axis.name, np.unique(c), axis.log) for axis, c in zip(grid.axes, grid.cells[done].T, strict=True)]
     scattered = grid.layout == "scatter"
-    found = predict_phase(
+    predicted = predict_phase(
         task, grid.model, base, axes, grid.cells[done], grid.metric, scattered=scattered, samples=samples
     )
-    return dataclasses.replace(found, limit=_at_all(found.limit, done), finite=_at_all(found.finite, done))
+    return dataclasses.replace(predicted, limit=_at_all(predicted.limit, done), finite=_at_all(predicted.finite, done))
 
 
 def _at_all(surface: Surface | None, done: NDArray[np.bool_]) -> Surface | None:

@@ -21,6 +21,7 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from ..draw.style import COLOURS, LONGEST_NAME, STYLE
+from ..tasks.task import TASK_OPTIONS
 from .diagram import PhaseDiagram, phase_diagram
 from .drawing import cell_edges, set_axis, shown_at, spread
 from .prediction import ModeDeath, Surface
@@ -41,10 +42,9 @@ TITLES = {
     "effective_rank": "effective rank",
     "geometric_level_centred": "geometric level (centred)",
 }
-USUAL = {"self_edges": False, "symmetrize": False, "label_smoothing": 0.0, "window": 1, "p": 1.0, "q": 1.0} | {
-    "edges": "both",
-    "weights": "node",
-}
+USUAL = {"symmetrize": False, **TASK_OPTIONS}
+# Of the settings of another command, which are too many for a title.
+NAMED = ("preset", "condition", "variant", "model", "width", "steps")
 UNTITLED = ("tied", "init", "heads", "layers")  # settings that the model's name says, or seldom change
 WIDE_SPAN = 20.0  # largest distance from the boundary over the lower quartile from which colours are logarithmic
 COLOUR_SPAN = 1e5  # of the largest distance: colours are linear below this part
@@ -251,11 +251,14 @@ def phase_title(grid: PhaseGrid) -> str:
     shown = {
         key: value
         for key, value in grid.settings.items()
-        if key not in UNTITLED and key != "model" and USUAL.get(key) != value and value == value
+        if (key in NAMED if grid.model is None else key not in UNTITLED and key != "model")
+        and USUAL.get(key) != value
+        and value == value
     }
     parts = [f"{_name(key).split(' (')[0]} {_text(value)}" for key, value in shown.items()]
     seeds = f"{len(grid.seeds)} seed{'s' if len(grid.seeds) > 1 else ''}"
-    head = f"{name}: {grid.model.title}, {seeds}"
+    title = grid.name if grid.model is None else grid.model.title
+    head = f"{name}: {title}, {seeds}" if name else f"{title}, {seeds}"
     return "\n".join([head, textwrap.fill(", ".join(parts), CAPTION)])
 
 

@@ -21,8 +21,8 @@ from fiedler.theory import decay_thresholds, early_modes, target_decay_threshold
 from fiedler.theory.routes.optimum import useful_symmetry
 
 from ..models.registry import Model
-from ..tasks.task import Task
-from .axes import TASK_OPTIONS, WHOLE, Axis
+from ..tasks.task import TASK_OPTIONS, Task
+from .axes import WHOLE, Axis
 from .scores import predict_scores, why_not_predicted
 
 Floats = NDArray[np.float64]
@@ -101,19 +101,19 @@ def predict_phase(
 
     def point(values: Sequence[float]) -> tuple[Task, Any]:
         named = zip((axis.name for axis in axes), values, strict=True)
-        given: dict[str, Any] = {name: int(value) if name in WHOLE else float(value) for name, value in named}
-        options = {name: given.pop(name) for name in TASK_OPTIONS if name in given}
+        chosen: dict[str, Any] = {name: int(value) if name in WHOLE else float(value) for name, value in named}
+        options = {name: chosen.pop(name) for name in TASK_OPTIONS if name in chosen}
         key = tuple(options.items())
         if key not in tasks:
             tasks[key] = dataclasses.replace(task, **options) if options else task
-        return tasks[key], model.make_settings(**{**base, **given})
+        return tasks[key], model.make_settings(**{**base, **chosen})
 
     def surface(flows: int, count: int) -> Surface:
         fine = [axis.spread(SPREAD) for axis in axes] if scattered else _finer(axes, task.graph.n, flows)
         grid = [point(values[::-1]) for values in product(*fine[::-1])]
-        found = predict_scores([*measured, *grid], model, metric, samples=count, seed=seed)
+        scores = predict_scores([*measured, *grid], model, metric, samples=count, seed=seed)
         x, y = fine[0], fine[1] if len(fine) > 1 else np.array([np.nan])
-        return Surface(x, y, found[len(measured) :].reshape(len(y), len(x)), found[: len(measured)])
+        return Surface(x, y, scores[len(measured) :].reshape(len(y), len(x)), scores[: len(measured)])
 
     measured = [point(cell) for cell in cells]
     deaths = _deaths_on(task, model, axes, measured[0][1])
@@ -143,9 +143,9 @@ def mode_deaths(task: Task, model: Model, lowest: float) -> tuple[tuple[ModeDeat
     try:
         if task.graph_target and (small or useful_symmetry(task.graph) is not None):
             of_target: dict[str, Any] = {"self_edges": task.self_edges, "label_smoothing": task.label_smoothing}
-            found = decay_thresholds(task.graph, **of_target, **options)
+            thresholds = decay_thresholds(task.graph, **of_target, **options)
         elif small:
-            found = target_decay_thresholds(task.target, spaces, row_weight=task.row_weight, **options)
+            thresholds = target_decay_thresholds(task.target, spaces, row_weight=task.row_weight, **options)
         else:
             raise RuntimeError(f"more than {DEATHS_NODES} nodes without enough symmetry")
     except RuntimeError as error:
@@ -154,14 +154,14 @@ def mode_deaths(task: Task, model: Model, lowest: float) -> tuple[tuple[ModeDeat
         k, count = int(energy.argmax()), first.shape[1]
         only = ModeDeath(top, float(spaces.eigenvalues[k]), k, count, float(energy[k] / count), True)
         return (only,), f"of the deaths only the largest is known ({error})"
-    change = found.upper_ranks - found.lower_ranks
+    change = thresholds.upper_ranks - thresholds.lower_ranks
     deaths = tuple(
-        ModeDeath(float(decay), float(found.eigenvalues[k]), int(k), int(abs(step)), float(share), bool(step < 0))
-        for decay, step, k, share in zip(found.decays, change, found.spaces, found.shares, strict=True)
+        ModeDeath(float(decay), float(thresholds.eigenvalues[k]), int(k), int(abs(step)), float(share), bool(step < 0))
+        for decay, step, k, share in zip(thresholds.decays, change, thresholds.spaces, thresholds.shares, strict=True)
         if decay >= lowest
     )
-    missing = found.lowest > lowest * (1 + DEATH_TOLERANCE) and relative == LOWEST_DECAY
-    return deaths, f"deaths below {found.lowest:.2g} were not looked for" if missing else ""
+    missing = thresholds.lowest > lowest * (1 + DEATH_TOLERANCE) and relative == LOWEST_DECAY
+    return deaths, f"deaths below {thresholds.lowest:.2g} were not looked for" if missing else ""
 
 
 def _deaths_on(task: Task, model: Model, axes: Sequence[Axis], settings: Any) -> tuple[tuple[ModeDeath, ...], str]:

@@ -1,7 +1,8 @@
 """The measured side of a phase diagram: one score of a finished sweep over one or two settings.
 
 The table has one row a point and seed: "graph", "model", every setting and option of the target, "seed", "status"
-("done", "failed"; others are runs not made yet) and scores. Rows of one cell may differ in the seed alone: nothing is
+("done", "failed"; others are runs not made yet) and scores. Where "command" is not "train", there need be no graph and
+model: its settings are the columns up to "seed". Rows of one cell may differ in the seed alone: nothing is
 averaged unasked.
 """
 
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from ..models.registry import Model, get_model
 from ..suggest import choose
-from .axes import TASK_OPTIONS, Axis
+from ..tasks.task import TASK_OPTIONS
+from .axes import Axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 METRIC = "geometric_margin"
+TRAIN = "train"
 OPTIONS = ("graph", "symmetrize", *TASK_OPTIONS)
 FILLED = 0.5  # cells present among all combinations, above which points are a grid
 SAME = 1e-9  # relative difference of numbers that are the same value, written and read again
@@ -39,11 +42,12 @@ class PhaseGrid:
     ``cells`` (k, number of axes). Over the finished seeds of each cell ``mean``, ``std`` (n - 1 in the denominator; NaN
     for one seed), ``low`` and ``high`` (k,), NaN without any. How many seeds (k,): ``done``, with a finite score;
     ``undefined``, finished without one; ``failed``. ``settings``: what does not vary; a pair of numbers where a range
-    was chosen. ``seeds``: all of them.
+    was chosen. ``seeds``: all of them. ``command``: whose runs they are; for others than "train" ``model`` is None, and
+    ``graph`` empty where they have none.
     """
 
     graph: str
-    model: Model
+    model: Model | None
     metric: str
     axes: tuple[Axis, ...]
     cells: Floats
@@ -57,6 +61,17 @@ class PhaseGrid:
     settings: Mapping[str, Any]
     seeds: tuple[int, ...]
     layout: str
+    command: str = TRAIN
+
+    @property
+    def name(self) -> str:
+        """What was trained."""
+        return f"fiedler {self.command}" if self.model is None else self.model.name
+
+    @property
+    def setting_types(self) -> Mapping[str, type]:
+        """The settings of the model, of which a prediction is made."""
+        return {} if self.model is None else self.model.setting_types()
 
     def matrix(self, values: NDArray[Any]) -> Floats:
         """Values (k,) of the cells as (len(y), len(x)), NaN where there is no cell; (1, len(x)) for a curve."""
@@ -82,7 +97,7 @@ def phase_grid(
     """
     chosen = dict(fixed or {})
     names = [x] if y is None else [x, y]
-    for name in (*names, metric, "graph", "model", "seed", "status", *chosen):
+    for name in (*names, metric, "seed", "status", *chosen):
         if name not in table.columns:
             hint = choose(name, tuple(map(str, table.columns)), "it has")
             raise ValueError(f"the table has no column {name!r}; {hint}")
@@ -91,26 +106,32 @@ def phase_grid(
     rows = table
     for name, value in chosen.items():
         rows = _rows_with(rows, name, value)
-    _one_value(rows, ("model",), ())
-    model = get_model(str(rows["model"].iloc[0]))
-    known = [name for name in (*OPTIONS, *model.setting_types()) if name in table.columns]
+    command = str(_one_value(rows, ("command",), ())["command"]) if "command" in rows else TRAIN
+    model = _model(rows) if command == TRAIN else None
+    known = _settings_of(rows) if model is None else [
+        name for name in (*OPTIONS, *model.setting_types()) if name in table.columns
+    ]  # fmt: skip
     for name in names:
         if name not in known or name == "graph":
-            raise ValueError(f"{name!r} is no setting of {model.name} to draw over; {choose(name, known[1:])}")
+            owner = f"fiedler {command}" if model is None else model.name
+            offered = [setting for setting in known if setting != "graph"]
+            raise ValueError(f"{name!r} is no setting of {owner} to draw over; {choose(name, offered)}")
     ranges = [name for name, value in chosen.items() if isinstance(value, tuple)]
     settings = _one_value(rows, known, [*names, *ranges])
     settings.update({name: chosen[name] for name in ranges})
     score = _numbers(rows, metric, finite=False)
-    cells, place = np.unique(np.column_stack([_numbers(rows, name) for name in names]), axis=0, return_inverse=True)
-    place = place.reshape(-1)
-    _check_seeds(rows, names, place)
+    cells, cell_of_row = np.unique(
+        np.column_stack([_numbers(rows, name) for name in names]), axis=0, return_inverse=True
+    )
+    cell_of_row = cell_of_row.reshape(-1)
+    _check_seeds(rows, names, cell_of_row)
     finished = (rows["status"] == "done").to_numpy()
     done = finished & np.isfinite(score)
-    groups = [score[done & (place == k)] for k in range(len(cells))]
+    groups = [score[done & (cell_of_row == k)] for k in range(len(cells))]
     axes = tuple(Axis.of(name, column) for name, column in zip(names, cells.T, strict=True))
     filled = len(cells) / float(np.prod([len(axis.values) for axis in axes]))
     return PhaseGrid(
-        str(settings.pop("graph")),
+        str(settings.pop("graph", "")),
         model,
         metric,
         axes,
@@ -119,17 +140,34 @@ def phase_grid(
         np.array([group.std(ddof=1) if len(group) > 1 else np.nan for group in groups]),
         np.array([group.min() if len(group) else np.nan for group in groups]),
         np.array([group.max() if len(group) else np.nan for group in groups]),
-        _counts(place, done, len(cells)),
-        _counts(place, finished & ~done, len(cells)),
-        _counts(place, (rows["status"] == "failed").to_numpy(), len(cells)),
+        _counts(cell_of_row, done, len(cells)),
+        _counts(cell_of_row, finished & ~done, len(cells)),
+        _counts(cell_of_row, (rows["status"] == "failed").to_numpy(), len(cells)),
         settings,
         tuple(sorted(int(seed) for seed in rows["seed"].unique())),
         "curve" if y is None else "grid" if filled > FILLED else "scatter",
+        command,
     )
 
 
-def _counts(place: NDArray[np.intp], which: NDArray[np.bool_], cells: int) -> Integers:
-    return np.bincount(place[which], minlength=cells).astype(np.int64)
+def _model(rows: pd.DataFrame) -> Model:
+    """The one model of runs of `fiedler train`."""
+    for name in ("graph", "model"):
+        if name not in rows.columns:
+            raise ValueError(
+                f"the table has no column {name!r}; {choose(name, tuple(map(str, rows.columns)), 'it has')}"
+            )
+    return get_model(str(_one_value(rows, ("model",), ())["model"]))
+
+
+def _settings_of(rows: pd.DataFrame) -> list[str]:
+    """The settings of another command: what the rows say before their seed."""
+    before = list(map(str, rows.columns))[: list(rows.columns).index("seed")]
+    return [name for name in before if name not in ("point", "command") and rows[name].notna().any()]
+
+
+def _counts(cell_of_row: NDArray[np.intp], which: NDArray[np.bool_], cells: int) -> Integers:
+    return np.bincount(cell_of_row[which], minlength=cells).astype(np.int64)
 
 
 def _rows_with(rows: pd.DataFrame, name: str, value: Any) -> pd.DataFrame:
@@ -138,14 +176,14 @@ def _rows_with(rows: pd.DataFrame, name: str, value: Any) -> pd.DataFrame:
         if len(value) != 2:
             raise ValueError(f"a range of {name} is a pair (lowest, highest); got {value}")
         numbers = _numbers(rows, name)
-        found = rows[(numbers >= value[0]) & (numbers <= value[1])]
+        matching = rows[(numbers >= value[0]) & (numbers <= value[1])]
     elif isinstance(value, (int, float)) and not isinstance(value, bool) and column.dtype.kind in "iuf":
-        found = rows[np.isclose(column.to_numpy(dtype=np.float64), float(value), rtol=SAME, atol=0.0)]
+        matching = rows[np.isclose(column.to_numpy(dtype=np.float64), float(value), rtol=SAME, atol=0.0)]
     else:
-        found = rows[column == value]
-    if len(found) == 0:
+        matching = rows[column == value]
+    if len(matching) == 0:
         raise ValueError(f"no row has {name} = {value}; there are {_values(column)}")
-    return found
+    return matching
 
 
 def _one_value(rows: pd.DataFrame, names: Sequence[str], free: Sequence[str]) -> dict[str, Any]:
@@ -154,11 +192,11 @@ def _one_value(rows: pd.DataFrame, names: Sequence[str], free: Sequence[str]) ->
         raise ValueError("the table has no rows; give a finished sweep")
     varying = [name for name in names if name not in free and rows[name].nunique(dropna=False) > 1]
     if varying:
-        found = "; ".join(f"{name} ({_values(rows[name])})" for name in varying)
+        listed = "; ".join(f"{name} ({_values(rows[name])})" for name in varying)
         example = f"fixed={{{varying[0]!r}: {rows[varying[0]].iloc[0]!r}}}"
-        raise ValueError(f"other settings still vary: {found}: choose a value of each, as {example}")
-    one = {name: rows[name].iloc[0] for name in names if name not in free}
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in one.items()}
+        raise ValueError(f"other settings still vary: {listed}: choose a value of each, as {example}")
+    fixed = {name: rows[name].iloc[0] for name in names if name not in free}
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in fixed.items()}
 
 
 def _values(column: pd.Series[Any]) -> str:
@@ -177,8 +215,8 @@ def _numbers(rows: pd.DataFrame, name: str, *, finite: bool = True) -> Floats:
     return numbers
 
 
-def _check_seeds(rows: pd.DataFrame, names: Sequence[str], place: NDArray[np.intp]) -> None:
-    twice = rows.assign(_cell=place).duplicated(["_cell", "seed"])
+def _check_seeds(rows: pd.DataFrame, names: Sequence[str], cell_of_row: NDArray[np.intp]) -> None:
+    twice = rows.assign(_cell=cell_of_row).duplicated(["_cell", "seed"])
     if twice.any():
         row = rows[twice.to_numpy()].iloc[0]
         where = ", ".join(f"{name} = {row[name]:g}" for name in names)

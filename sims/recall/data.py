@@ -19,12 +19,12 @@ from torch.nn import functional
 
 from fiedler.theory import Facts, random_facts
 
+from ..models.streams import Stream
 from .settings import RecallSettings
 
 Ints = NDArray[np.int64]
 
 IGNORED = -100  # in place of a target where nothing is asked, as in PyTorch
-HELD_OUT_STREAM = 7  # tells this use of a seed from the others
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def make_recall_data(settings: RecallSettings, seed: int) -> RecallData:
         settings.subjects, settings.relations, settings.attribute_count, settings.shared, entities
     )
     train = [all_questions(facts, hops) for hops in range(1, settings.hops + 1)]
-    rng = np.random.default_rng((seed, HELD_OUT_STREAM))
+    rng = np.random.default_rng((seed, Stream.RECALL_HELD_OUT))
     order = rng.permutation(len(train[-1]))
     hidden = round(settings.held_out * len(order))
     last = train[-1]

@@ -5,8 +5,38 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ..models.options import MAX_STEPS, Option
+
 CODE_SCALE = 6.0  # of frozen codes: short ones cannot grow, and all the training goes into the norm before them
 MOST_QUESTIONS = 5_000_000  # rows of token ids; a whole vocabulary and relations^hops multiply fast
+
+# The options of `fiedler recall` that are settings, in the order of its help; two are the construction's alone.
+OPTIONS = {
+    "subjects": Option("Number N of subjects.", short="-n", least=2),
+    "relations": Option("Number R of relations.", short="-r", least=1),
+    "attributes": Option("Attributes of a relation (default: as many as subjects).", least=2),
+    "shared": Option("Give each relation attributes of its own.", name="disjoint"),
+    "hops": Option("Ask questions of up to so many hops.", least=1),
+    "chain_of_thought": Option("Write the entities in between before the answer."),
+    "held_out": Option("Share of the longest questions that is never shown."),
+    "frozen": Option("Keep subject embeddings as drawn.", name="frozen_subjects"),
+    "frozen_codes": Option("Keep output embeddings as drawn."),
+    "arch": Option(
+        "gpt2, gpt-neox, llama, ... or a config file of transformers.", choices=("gpt2", "gpt-neox", "llama")
+    ),
+    "layers": Option("Blocks.", least=1),
+    "heads": Option("Attention heads.", least=1),
+    "width": Option("Embedding dimension (with --construct: of subject vectors).", least=1),
+    "neurons": Option("Of each perceptron.", least=1),
+    "code_dimension": Option("With --construct: length k of attribute codes.", least=1, kind=int),
+    "coherence": Option("With --construct: largest inner product of two codes.", kind=float),
+    "steps": Option("Training steps.", least=1, most=MAX_STEPS),
+    "batch": Option("Questions a step, 0 for all.", least=0),
+    "learning_rate": Option("Peak step size."),
+    "weight_decay": Option("Weight decay of AdamW."),
+    "init_std": Option("Standard deviation of initial weights."),
+    "records": Option("How often a run is measured.", least=1),
+}
 
 
 @dataclass(frozen=True)

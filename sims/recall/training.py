@@ -17,12 +17,12 @@ from fiedler.kernels import linear_cross_entropy
 
 from ..models.devices import check_device
 from ..models.protocol import Diverged
+from ..models.streams import Stream
 from ..models.torch_state import learned_state, load_learned_state
 from .data import IGNORED, Questions, RecallVocabulary, make_recall_data
 from .model import RecallModel
 from .settings import CODE_SCALE, RecallSettings
 
-BATCH_STREAM = 8  # tells this use of a seed from the others
 MEASURED_ROWS = 4096  # questions in one forward pass of a measurement
 
 
@@ -55,7 +55,7 @@ class RecallTraining:
             trained, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self._frozen = self.model.subjects.clone() if settings.frozen else None
-        seeds = np.random.SeedSequence((seed, BATCH_STREAM)).generate_state(1)
+        seeds = np.random.SeedSequence((seed, Stream.RECALL_BATCHES)).generate_state(1)
         self._generator = torch.Generator().manual_seed(int(seeds[0]))
 
     @property

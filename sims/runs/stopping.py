@@ -35,10 +35,14 @@ class StopRequest:
         return self.signalled
 
 
+_listening: list[StopRequest] = []  # of the contexts below that are open in this process, outermost first
+
+
 @contextmanager
 def stop_on_signals(file: Path | None = None) -> Iterator[StopRequest]:
     """Within the context SIGINT (Ctrl-C) and SIGTERM only ask to stop; a second SIGINT interrupts at once. So does
-    ``file``, if it appears.
+    ``file``, if it appears. A context within another, as of a point that a sweep trains in its own process, asks for
+    both.
 
     Outside the main thread, which alone receives signals, only the file counts.
     """
@@ -50,14 +54,18 @@ def stop_on_signals(file: Path | None = None) -> Iterator[StopRequest]:
     def ask(number: int, frame: FrameType | None) -> None:
         if request.signalled and number == signal.SIGINT:
             raise KeyboardInterrupt
-        request.signalled = True
+        for listening in _listening:
+            listening.signalled = True
 
+    request.signalled = any(listening.signalled for listening in _listening)
+    _listening.append(request)
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _listening.remove(request)
 
 
 @contextmanager

@@ -30,7 +30,6 @@ from ..cli.options import (
     Steps,
     Symmetrize,
     Width,
-    make_task,
     setting_overrides,
 )
 from ..cli.processes import joined, rank, run_command, world_size
@@ -41,6 +40,7 @@ from ..models.registry import get_model
 from ..runs.control import Restart, Watch
 from ..runs.guards import size
 from ..runs.stopping import stop_on_signals
+from ..tasks.make import make_task
 from .cost import ShardedCost
 from .run import run_sharded
 
@@ -85,7 +85,7 @@ def train(
             raise ValueError("--processes is for --dry-run; torchrun --nproc-per-node says how many train")
         overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
         settings = get_model("node2vec-untied" if untied else "node2vec").make_settings(**overrides)
-        return make_task(graph, symmetrize, self_edges, 0.0, 1, 1.0, 1.0, dense=False), settings, restart
+        return make_task(graph, symmetrize, self_edges, dense=False), settings, restart
 
     if dry_run:
         if rank() == 0:

@@ -1,6 +1,7 @@
 """The file of a sweep: a base, axes, and which of their points to run, in TOML.
 
 [base]                       # options of `fiedler train`, and any setting of the model
+command = "train"            # or "paths", "recall", "headroom", with their options and settings
 graph = "path-star:4x5"
 model = "node2vec"
 steps = 2000
@@ -32,7 +33,8 @@ from typing import Any
 import numpy as np
 
 from ..suggest import choose, nearest
-from .point import OPTIONS, Point
+from .commands import WHOLE
+from .point import Point
 
 TABLES = {
     "base": None,
@@ -143,9 +145,9 @@ def _values(name: str, axis: Any) -> list[Any]:
         if not _is_count(points) or points > MOST_POINTS:
             raise ValueError(f"axis {name} needs points, how many values to take; got {points!r}")
         ends = (low, high)
-        found = (np.geomspace(*ends, points) if scale == "log" else np.linspace(*ends, points)).tolist()
+        spread = (np.geomspace(*ends, points) if scale == "log" else np.linspace(*ends, points)).tolist()
         # Rounded to 12 digits, so that 0.1 is 0.1 and the same value in another range is the same point.
-        return list(dict.fromkeys(round(x) if whole else float(f"{x:.12g}") for x in found))
+        return list(dict.fromkeys(round(x) if whole else float(f"{x:.12g}") for x in spread))
     if not isinstance(axis, list) or not axis or any(isinstance(value, (list, Mapping)) for value in axis):
         raise ValueError(f"axis {name} must be a list of values or a range like {{ from = 0.1, to = 1, points = 5 }}")
     return axis
@@ -162,29 +164,29 @@ def _range(name: str, axis: Mapping[str, Any], allowed: Sequence[str]) -> tuple[
         raise ValueError(f"unknown scale {scale!r} of axis {name}: {choose(scale, SCALES)}")
     if scale == "log" and min(ends) <= 0:
         raise ValueError(f'axis {name} with scale = "log" must be above zero; got {ends[0]!r} to {ends[1]!r}')
-    return float(ends[0]), float(ends[1]), scale, OPTIONS.get(name) is int
+    return float(ends[0]), float(ends[1]), scale, name in WHOLE
 
 
-def _seeds(given: Any) -> tuple[int, ...]:
-    seeds = list(range(given)) if _is_count(given) and given <= MOST_POINTS else given
+def _seeds(wanted: Any) -> tuple[int, ...]:
+    seeds = list(range(wanted)) if _is_count(wanted) and wanted <= MOST_POINTS else wanted
     whole = isinstance(seeds, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds)
     if not whole or not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError(f"seeds of [sweep] must be a number of seeds or a list without repeats; got {given!r}")
+        raise ValueError(f"seeds of [sweep] must be a number of seeds or a list without repeats; got {wanted!r}")
     return tuple(seeds)
 
 
-def _phase(given: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, str]:
-    for key, value in given.items():
+def _phase(figure: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, str]:
+    for key, value in figure.items():
         if not isinstance(value, str):
             raise ValueError(f"{key} of [phase] must be a name in quotes; got {value!r}")
     for key in ("x", "y"):
-        if key in given and given[key] not in axes:
-            near = nearest(given[key], axes)
+        if key in figure and figure[key] not in axes:
+            near = nearest(figure[key], axes)
             hint = "" if near is None else f": did you mean {near!r}?"
             raise ValueError(
-                f"{key} = {given[key]!r} of [phase] is not one of the axes, {', '.join(axes) or 'none'}{hint}"
+                f"{key} = {figure[key]!r} of [phase] is not one of the axes, {', '.join(axes) or 'none'}{hint}"
             )
-    return dict(given)
+    return dict(figure)
 
 
 def _is_count(value: Any) -> bool:

@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,42 +18,28 @@ from ..runs.control import Restart, Watch
 from ..runs.folder import RunDir
 from ..runs.stopping import Interrupted, stop_on_signals
 from ..suggest import nearest
-from ..tasks.task import Task
+from .commands import TRAIN, Command, get_command
 
-# What a point may say beside its model's settings, and the type each has.
-TASK_OPTIONS: dict[str, type] = {
-    "graph": str,
-    "model": str,
-    "self_edges": bool,
-    "label_smoothing": float,
-    "window": int,
-    "p": float,
-    "q": float,
-    "edges": str,
-    "weights": str,
-    "symmetrize": bool,
-}
-# Settings of models whose values are whole numbers, for ranges.
-OPTIONS: dict[str, type] = {**TASK_OPTIONS, "steps": int, "width": int, "heads": int, "layers": int}
 POINTS, FAILURES, STOP_FILE = "points", "failures", ".stop"
 KEY_DIGITS = 16
 
 
 @dataclass(frozen=True)
 class Point:
-    """Options by name, sorted; ``key``: the name of its folder, which depends on nothing else."""
+    """Options by name, sorted, with the command unless it is "train"; ``key``: the name of its folder, which depends on
+    nothing else."""
 
     options: tuple[tuple[str, Any], ...]
 
     @staticmethod
     def make(options: Mapping[str, Any]) -> Point:
-        """Raises ValueError where graph or model are missing, an option is unknown or has a value it cannot have."""
-        options = {"model": "node2vec", **options}
-        if "graph" not in options:
-            raise ValueError("no graph: give one in [base] or [axes]")
-        for name, kind in TASK_OPTIONS.items():
-            if name in options:
-                options[name] = _typed(name, options[name], kind)
+        """Raises ValueError where a graph is missing, an option is unknown or has a value it cannot have."""
+        options = dict(options)
+        name = options.pop("command", TRAIN)
+        command = get_command(name)
+        options = command.complete({key: _typed(key, value, command.options[key]) if key in command.options else value
+                                    for key, value in options.items()})  # fmt: skip
+        options |= {"command": name} if name != TRAIN else {}  # as keys were before there was another command
         point = Point(tuple(sorted(options.items())))
         point.settings()
         return point
@@ -63,24 +48,35 @@ class Point:
     def key(self) -> str:
         return hashlib.sha256(to_json(dict(self.options)).encode()).hexdigest()[:KEY_DIGITS]
 
+    def option(self, name: str) -> Any:
+        """The value of an option or setting that the point says, or its command."""
+        return dict(self.options).get(name, TRAIN if name == "command" else None)
+
+    @property
+    def command(self) -> Command:
+        return get_command(self.option("command"))
+
+    @property
+    def own(self) -> dict[str, Any]:
+        """The options that are no settings."""
+        return {name: value for name, value in self.options if name in self.command.options}
+
     def settings(self) -> Any:
-        """The model's settings."""
-        from ..models.registry import get_model
-
-        given = {name: value for name, value in self.options if name not in TASK_OPTIONS}
-        model = get_model(dict(self.options)["model"])
-        known = model.setting_types()
-        for name, value in given.items():
+        """The settings of its runs."""
+        command, own = self.command, self.own
+        changes = {name: value for name, value in self.options if name not in own and name != "command"}
+        known = command.setting_types(own)
+        for name, value in changes.items():
             if name not in known:
-                near = nearest(name, [*known, *TASK_OPTIONS])
+                near = nearest(name, [*known, *command.options])
                 hint = f"did you mean {near!r}?" if near is not None else f"it has {', '.join(sorted(known))}"
-                raise ValueError(f"the {model.name} model has no setting {name!r}: {hint}")
-            given[name] = _typed(name, value, known[name])
-        return model.make_settings(**given)
+                raise ValueError(f"{command.owner(own)} has no setting {name!r}: {hint}")
+            changes[name] = _typed(name, value, known[name])
+        return command.settings(own, changes)
 
-    def task(self) -> Task:
-        """The graph and its target, shared by the points of a process."""
-        return _task(tuple(item for item in self.options if item[0] in TASK_OPTIONS and item[0] != "model"))
+    def check(self) -> None:
+        """Raises ValueError for a graph or an architecture that cannot be trained."""
+        self.command.check(self.own, self.settings())
 
     def folder(self, out: Path, seed: int) -> Path:
         """Where its run of ``seed`` is kept in a sweep's folder."""
@@ -111,7 +107,7 @@ def run_point(point: Point, seeds: Sequence[int], out: str, checkpoint_every: fl
     """
     from threadpoolctl import threadpool_limits
 
-    if "torch" in sys.modules or not dict(point.options)["model"].startswith("node2vec"):
+    if "torch" in sys.modules or point.command.needs_torch(point.own):
         import torch
 
         torch.set_num_threads(1)
@@ -132,7 +128,7 @@ def run_point(point: Point, seeds: Sequence[int], out: str, checkpoint_every: fl
             return [outcome(seed, "busy", str(error)) for seed in seeds]
         except Exception as error:
             if len(seeds) > 1:
-                return [one for seed in seeds for one in run_point(point, [seed], out, checkpoint_every)]
+                return [alone for seed in seeds for alone in run_point(point, [seed], out, checkpoint_every)]
             write_failure(point, seeds[0], root, error)
             return [outcome(seeds[0], "failed", _line(error))]
         for seed in seeds:
@@ -175,30 +171,14 @@ def read_scores(point: Point, seed: int, out: Path) -> dict[str, Any] | None:
 
 
 def _train(point: Point, seeds: Sequence[int], out: Path, checkpoint_every: float | None, stop: Any) -> None:
-    from ..models.registry import get_model
-    from ..runs.scored import run_and_score
-
-    run_and_score(
-        point.task(),
-        get_model(dict(point.options)["model"]),
+    point.command.train(
+        point.own,
         point.settings(),
         seeds,
-        folder=lambda seed: point.folder(out, seed),
+        lambda seed: point.folder(out, seed),
         restart=Restart(resume=True, checkpoint_every=checkpoint_every),
         watch=Watch(stop=stop),
     )
-
-
-@lru_cache(maxsize=64)
-def _task(options: tuple[tuple[str, Any], ...]) -> Task:
-    from fiedler.theory import parse
-    from fiedler.theory.optimum.tied import check_size
-
-    given = dict(options)
-    task = Task(parse(given.pop("graph"), symmetrize=given.pop("symmetrize", False)), **given)
-    check_size(task.graph.n)
-    _ = task.target
-    return task
 
 
 def _typed(name: str, value: Any, kind: type) -> Any:

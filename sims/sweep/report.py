@@ -46,13 +46,15 @@ def _phase(plan: SweepPlan, table: pd.DataFrame, out: Path) -> tuple[Path | None
     from ..phase.diagram import describe_phase, phase_diagram
     from ..phase.plot import phase_figure
 
-    axes = [name for name in plan.axes if table[name].dtype.kind in "if" and table[name].nunique() > 1]
+    axes = [
+        name for name in plan.axes if name in table and table[name].dtype.kind in "if" and table[name].nunique() > 1
+    ]
     x = plan.phase.get("x", axes[0] if axes else None)
     left = [name for name in axes if name != x]
     y = plan.phase.get("y", left[0] if left else None)
     if x is None:
         return None, "no phase diagram: no axis of numbers varies"
-    metric = plan.phase.get("metric", METRIC)
+    metric = plan.phase.get("metric", plan.points[0].command.metric)
     if not (table["status"] == "done").any():
         return None, "no phase diagram: no run is done"
     try:

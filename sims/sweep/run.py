@@ -104,12 +104,12 @@ def run_sweep(
 def check_folder(out: Path) -> None:
     """Raises ValueError where ``out`` holds something that is not a sweep's."""
     try:
-        found = sorted(name for name in os.listdir(out) if name != LOCK_FILE)
+        names = sorted(name for name in os.listdir(out) if name != LOCK_FILE)
     except FileNotFoundError:
         return
     except OSError as error:
         raise ValueError(f"{out} cannot be a sweep's folder ({error.strerror}): give another --out") from error
-    if not found:
+    if not names:
         return
     try:
         content = from_json((out / SWEEP_FILE).read_text(encoding="utf-8"))
@@ -118,14 +118,12 @@ def check_folder(out: Path) -> None:
     marked = isinstance(content, dict) and MARK in content
     # A damaged one is written again where the log beside it tells whose it is.
     if not marked and not ((out / SWEEP_FILE).is_file() and (out / TIMINGS).is_file()):
-        raise ValueError(f"{out} holds {found[0]!r} but no sweep: give another --out")
+        raise ValueError(f"{out} holds {names[0]!r} but no sweep: give another --out")
 
 
 def outstanding(plan: SweepPlan, out: Path, retry_failed: bool = False) -> tuple[Counts, list[Job]]:
     """What is finished and failed already, and the jobs that are left. Seeds of a model that trains them together are
     one job."""
-    from ..models.registry import get_model
-
     counts = Counts(total=len(plan.points) * len(plan.seeds))
     left = []
     for point in plan.points:
@@ -137,7 +135,7 @@ def outstanding(plan: SweepPlan, out: Path, retry_failed: bool = False) -> tuple
                 counts.failed += 1
             else:
                 seeds.append(seed)
-        together = get_model(dict(point.options)["model"]).exact_together
+        together = point.command.together(point.own)
         groups = [tuple(seeds)] if together and seeds else [(seed,) for seed in seeds]
         left += [Job(point, group) for group in groups]
     counts.before = counts.done
@@ -187,13 +185,13 @@ def _run(
     from joblib.parallel import get_active_backend
 
     calls = [delayed(_work)(job, str(out), checkpoint_every) for job in batch]
-    found, workers = get_active_backend()
+    active, workers = get_active_backend()
     with announced(out / STOP_FILE, stop):
-        if found.supports_return_generator:
+        if active.supports_return_generator:
             yield from Parallel(return_as="generator_unordered", batch_size=1)(calls)
             return
         # Ray's back end only returns whole lists: a few jobs for each worker at a time, so that results are seen.
-        size = SLICE * max(1, found.effective_n_jobs(workers))
+        size = SLICE * max(1, active.effective_n_jobs(workers))
         for start in range(0, len(calls), size):
             yield from Parallel(batch_size=1)(calls[start : start + size])
 

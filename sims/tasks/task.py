@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -39,6 +40,9 @@ class Task:
 
     Raises ValueError for an unknown direction or weighting, and for either of them with a walk; from ``target``, for
     isolated nodes, a smoothing outside [0, 1) or a bad walk.
+
+    Every field but the graph is an option of the commands that train. "stored" in a field's metadata: its name in run
+    folders, where it is only written if it is not the default, as in folders from before there was a choice.
     """
 
     graph: Graph
@@ -47,8 +51,8 @@ class Task:
     window: int = 1
     p: float = 1.0
     q: float = 1.0
-    edges: str = "both"
-    weights: str = "node"
+    edges: str = field(default="both", metadata={"stored": "direction"})  # "edges" is their number there
+    weights: str = field(default="node", metadata={"stored": "weights"})
 
     def __post_init__(self) -> None:
         for name, value, known in (("edges", self.edges, DIRECTIONS), ("weights", self.weights, LINE_WEIGHTS)):
@@ -134,17 +138,20 @@ class Task:
         return laplacian_eigenspaces(self.graph, "symmetrized-random-walk")
 
     def describe(self) -> dict[str, Any]:
-        """What a run folder keeps of the task. ``direction`` and ``weights`` only where they are not the usual ones, so
-        that folders written before there was a choice describe the same runs."""
-        chosen = {"direction": (self.edges, "both"), "weights": (self.weights, "node")}
-        return {
-            "graph": self.graph.name,
-            "n": self.graph.n,
-            "edges": self.graph.edge_count,
-            "self_edges": self.self_edges,
-            "label_smoothing": self.label_smoothing,
-            "window": self.window,
-            "p": self.p,
-            "q": self.q,
-            **{name: value for name, (value, usual) in chosen.items() if value != usual},
-        }
+        """What a run folder keeps of the task; ``from_description`` reads it."""
+        description: dict[str, Any] = {"graph": self.graph.name, "n": self.graph.n, "edges": self.graph.edge_count}
+        for option in _OPTIONS:
+            value = getattr(self, option.name)
+            if "stored" not in option.metadata or value != option.default:
+                description[option.metadata.get("stored", option.name)] = value
+        return description
+
+    @staticmethod
+    def from_description(graph: Graph, description: Mapping[str, Any]) -> Task:
+        """The task on ``graph`` that ``describe`` described."""
+        stored = {option.name: option.metadata.get("stored", option.name) for option in _OPTIONS}
+        return Task(graph, **{name: description[key] for name, key in stored.items() if key in description})
+
+
+_OPTIONS = fields(Task)[1:]
+TASK_OPTIONS: Mapping[str, Any] = {option.name: option.default for option in _OPTIONS}  # name -> default

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.streams import Stream
 from ..model import RecallModel
 from .answers import all_answers, answer_tokens, embedding_array
 from .superposition import Superposition
@@ -20,8 +21,6 @@ from .superposition import Superposition
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-
-INTERVENTION_STREAM = 9  # tells this use of a seed from the others
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ def intervene(
 ) -> InterventionScores:
     """Swap every attribute of every subject once. ``fits``: as ``cross_fit_superposition`` gives them for the model's
     subjects and the facts ``table`` (R, N)."""
-    rng = np.random.default_rng((seed, INTERVENTION_STREAM))
+    rng = np.random.default_rng((seed, Stream.RECALL_INTERVENTIONS_AND_CODES))
     relations, attributes = len(table), model.vocabulary.attributes
     new = (table + rng.integers(1, attributes, size=table.shape)) % attributes
     wanted, embeddings = answer_tokens(model.vocabulary, new), embedding_array(model)

@@ -16,13 +16,13 @@ from torch.nn import functional
 
 from fiedler.theory import Facts, random_facts
 
+from ...models.streams import Stream
 from ..model import RecallModel
 from .answers import answer_tokens, embedding_array, recall_accuracy
 from .superposition import Superposition
 
 Floats = NDArray[np.float64]
 
-TRANSFER_STREAM = 10  # tells this use of a seed from the others
 DRAWS = 3  # of new facts
 GRADIENT_STEPS = 200  # of Adam, all questions in each
 GRADIENT_RATE = 0.3  # in units of the mean deviation of an embedding's coordinate
@@ -46,7 +46,7 @@ def transfer_facts(model: RecallModel, fit: Superposition, facts: Facts, seed: i
     """Give ``model`` new facts of the same sizes as ``facts``, to whose embeddings ``fit`` was fitted. The model and
     torch's random state stay as they are."""
     draws = [new_facts(facts, seed, draw) for draw in range(DRAWS)]
-    rng = np.random.default_rng((seed, TRANSFER_STREAM))
+    rng = np.random.default_rng((seed, Stream.RECALL_TRANSFER))
     old = embedding_array(model)
     closed = [recall_accuracy(model, fit.predict(new.table), new.table) for new in draws]
     random = [
@@ -66,7 +66,7 @@ def transfer_facts(model: RecallModel, fit: Superposition, facts: Facts, seed: i
 
 def new_facts(facts: Facts, seed: int, draw: int) -> Facts:
     """Random facts of the same sizes, independent of those of any run's seed."""
-    drawn = int(np.random.SeedSequence((seed, TRANSFER_STREAM, draw)).generate_state(1)[0])
+    drawn = int(np.random.SeedSequence((seed, Stream.RECALL_TRANSFER, draw)).generate_state(1)[0])
     return random_facts(facts.subjects, facts.relations, attributes=facts.attributes, seed=drawn)
 
 

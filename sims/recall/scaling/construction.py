@@ -13,6 +13,7 @@ import numpy as np
 
 from fiedler.theory import Facts, construct_associative, construct_memory, random_facts, recall_margins
 
+from ...models.streams import Stream
 from ...suggest import choose
 from .dimension import SmallestWidth, Trial, search_width, width_grid
 
@@ -20,7 +21,6 @@ CONSTRUCTIONS = ("blocks", "rotations", "associative")
 LARGEST = 1024  # dimension of rotations and associative memories that is tried
 LONGEST_CODE = 64  # of blocks: two of 10^9 codes agree with probability below 0.03
 MARGIN = 1e-9  # above the rounding of float64, below the least margin of different codes, 2/k
-CODE_STREAM = 9  # tells this use of a seed from the others
 
 
 def smallest_construction(name: str, subjects: int, relations: int, seed: int) -> SmallestWidth:
@@ -43,7 +43,7 @@ def smallest_construction(name: str, subjects: int, relations: int, seed: int) -
 
 def _build(name: str, facts: Facts, width: int, seed: int) -> Trial:
     """``width``: d, or k of blocks."""
-    drawn = int(np.random.SeedSequence((seed, width, CODE_STREAM)).generate_state(1)[0])
+    drawn = int(np.random.SeedSequence((seed, width, Stream.RECALL_INTERVENTIONS_AND_CODES)).generate_state(1)[0])
     if name == "associative":
         margins = construct_associative(facts, dimension=width, code_dimension=width, seed=drawn).margins(facts)
         return Trial(width, float((margins > MARGIN).mean()), 0)

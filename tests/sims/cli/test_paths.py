@@ -9,9 +9,11 @@ import pytest
 from scipy.stats import binom
 
 from commands import Capture, answer, files_here, refusal, table
-from fiedler.sims.paths.presets import choose_conditions, get_preset
+from fiedler.sims.paths.presets import get_preset
 from fiedler.sims.paths.run import run_paths
 from fiedler.sims.paths.settings import PathSettings
+from fiedler.sims.recall.presets import PRESETS as recall_presets
+from fiedler.sims.runs.conditions import choose_conditions
 from fiedler.theory import parse
 
 TINY = ("path-star:5x3", "--steps", "6", "--width", "16", "--layers", "1", "--heads", "2", "--edge-batch", "8",
@@ -147,12 +149,21 @@ def test_other_settings_than_the_folders_are_refused(capsys: Capture) -> None:
 
 def test_options_change_every_condition_and_equal_ones_become_one() -> None:
     cpu, fig4 = get_preset("cpu").conditions, get_preset("fig4").conditions
-    changed = choose_conditions(cpu, {"width": 64, "steps": None})
-    assert {one.width for one in changed.values()} == {64}
+    changed = choose_conditions(cpu, {"width": 64})
+    assert {settings.width for settings in changed.values()} == {64}
     assert changed["in_weights"].steps == cpu["in_weights"].steps
-    assert list(choose_conditions(cpu, {}, frozen=True)) == ["frozen_embeddings"]
-    assert list(choose_conditions(fig4, {"objective": "full"})) == ["hardest_token"]
+    frozen = choose_conditions(cpu, {"frozen": True}, leave_out=lambda settings: settings.in_context)
+    assert list(frozen) == ["in_weights"]  # the first of the names
+    assert list(choose_conditions(fig4, {"objective": "full"})) == ["in_weights"]
     assert list(choose_conditions(cpu, {}, only=["in_context"])) == ["in_context"]
+    structure = recall_presets["structure"].conditions
+    assert list(choose_conditions(structure, {"frozen": True})) == ["trained", "frozen_embeddings"]
+
+
+def test_frozen_leaves_the_conditions_in_context_out(capsys: Capture) -> None:
+    found = answer(capsys, "paths", *TINY, "--frozen", "--out", "out")
+    assert found["conditions"] == ["in_weights"]
+    assert found["in_weights"]["settings"]["frozen"] is True
 
 
 def test_help_explains(capsys: Capture) -> None:

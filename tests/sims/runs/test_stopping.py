@@ -63,3 +63,15 @@ def test_a_file_asks_too_and_is_not_looked_for_all_the_time(tmp_path: Path, monk
     assert request.asked
     file.unlink()
     assert request.asked  # once asked, always
+
+
+def test_a_signal_within_two_contexts_asks_for_both() -> None:
+    with stop_on_signals() as outer:
+        with stop_on_signals() as inner:
+            signal.raise_signal(signal.SIGINT)
+            assert inner.asked
+            assert outer.asked
+        with stop_on_signals() as later:
+            assert later.asked
+    with stop_on_signals() as fresh:
+        assert not fresh.asked
