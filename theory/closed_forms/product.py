@@ -39,7 +39,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from scipy.optimize import brentq
 
-from ..softmax import Array
+from ..checks import Array
 
 Factor: TypeAlias = tuple[Literal["cycle", "complete"], int]
 

@@ -16,8 +16,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import check_matrix, check_positive, check_reals, shown
-from ..softmax import Array, check_row_weight, check_target, check_weight_decay, cross_entropy, residual
+from ..checks import Array, check_matrix, check_positive, check_reals, shown
+from ..softmax import check_row_weight, check_target, check_weight_decay, cross_entropy, residual
 from .trajectory import TiedGramTrajectory, TiedTrajectory, UntiedTrajectory, compress_columns
 
 STEPS_LIMIT = 10**8  # hours even for a few nodes; the flow goes further in seconds

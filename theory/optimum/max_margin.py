@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..softmax import Array, check_target
+from ..checks import Array
+from ..softmax import check_target
 
 NODE_LIMIT = 400  # a singular value decomposition an iteration: minutes there
 ITERATIONS = 20_000

@@ -36,8 +36,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
 from scipy.sparse.csgraph import connected_components
 
-from ..checks import LARGEST_ENTRY, check_labels, check_matrix
-from ..softmax import Array, check_row_weight, check_target, check_weight_decay, cross_entropy
+from ..checks import LARGEST_ENTRY, Array, check_labels, check_matrix
+from ..softmax import check_row_weight, check_target, check_weight_decay, cross_entropy
 from .burer_monteiro import solve
 from .certificate import Certificate, tied_certificate
 from .objectives import TiedObjective

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..softmax import Array, check_row_weight, check_target, check_weight_decay, cross_entropy, target_entropy
+from ..checks import Array
+from ..softmax import check_row_weight, check_target, check_weight_decay, cross_entropy, target_entropy
 from .burer_monteiro import solve
 from .certificate import Certificate, untied_certificate
 from .objectives import UntiedObjective

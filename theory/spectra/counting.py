@@ -16,8 +16,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from scipy.sparse.linalg import splu
 
-from ..checks import LARGEST_ENTRY, check_array, check_number
-from .closed_form import Floats
+from ..checks import LARGEST_ENTRY, Array, check_array, check_number
 
 _EPS = float(np.finfo(np.float64).eps)
 # Inverse iterations that look for an eigenvalue next to the shift.
@@ -45,9 +44,9 @@ class ShiftedFactor:
         """The number of rows."""
         return int(self._lu.shape[0])
 
-    def solve(self, right: Floats) -> Floats:
+    def solve(self, right: Array) -> Array:
         """(M - shift I)^-1 times an (n,) or (n, m) array."""
-        found: Floats = self._lu.solve(right)
+        found: Array = self._lu.solve(right)
         return found
 
     @cached_property

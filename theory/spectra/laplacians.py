@@ -10,13 +10,12 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh, eigvalsh
 
-from ..checks import LARGEST_ENTRY, check_array, check_real, check_reals, check_type, shown
+from ..checks import LARGEST_ENTRY, Array, check_array, check_real, check_reals, check_type, shown
 from ..graphs.graph import Graph, check_graph
 from .closed_form import (
     DENSE_LIMIT,
     EIGENVALUE_TOLERANCE,
     KINDS,
-    Floats,
     Integers,
     LaplacianKind,
     Spectrum,
@@ -51,23 +50,23 @@ class Eigenspaces:
     compare projectors.
     """
 
-    eigenvalues: Floats
+    eigenvalues: Array
     multiplicities: Integers
-    basis: Floats
+    basis: Array
 
     @property
     def labels(self) -> Integers:
         """The index of the eigenspace of each column of ``basis``, shape (n,)."""
         return np.repeat(np.arange(self.eigenvalues.size, dtype=np.int64), self.multiplicities)
 
-    def columns(self, j: int) -> Floats:
+    def columns(self, j: int) -> Array:
         """The orthonormal basis of eigenspace ``j``, shape (n, multiplicities[j]); IndexError if there is none."""
         if not 0 <= j < self.eigenvalues.size:
             raise IndexError(f"eigenspace {j} does not exist; there are {self.eigenvalues.size}, counted from 0")
         stop = int(self.multiplicities[: j + 1].sum())
         return self.basis[:, stop - int(self.multiplicities[j]) : stop]
 
-    def projector(self, j: int) -> Floats:
+    def projector(self, j: int) -> Array:
         """The orthogonal projector on eigenspace ``j``, shape (n, n); the same for every basis."""
         columns = self.columns(j)
         return columns @ columns.T
@@ -161,7 +160,7 @@ def _check_dense_size(n: int) -> None:
         )
 
 
-def _dense_symmetric(matrix: ArrayLike | sp.sparray) -> Floats:
+def _dense_symmetric(matrix: ArrayLike | sp.sparray) -> Array:
     given: Any = matrix if sp.issparse(matrix) else check_reals(matrix, "the matrix", kinds="biuf")
     shape = given.shape
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from .closed_form import Floats, Integers
+from ..checks import Array
+from .closed_form import Integers
 from .counting import ShiftedFactor, shifted_factor
 from .solve_lanczos import SparsePairs, finish, lanczos, largest, merge, norm_bound, orthonormal, rayleigh_ritz
 
@@ -111,7 +112,7 @@ class _Counter:
                 )
         return self._done[key]
 
-    def windows(self, distinct: Floats) -> tuple[Floats, Floats]:
+    def windows(self, distinct: Array) -> tuple[Array, Array]:
         """Disjoint intervals (low, high) around ascending eigenvalues, shape (m,) each."""
         largest_half = _WINDOW * self.norm
         gaps = np.diff(distinct) / 3
@@ -127,14 +128,14 @@ class _Listed:
     """The distinct eigenvalues below an end, how many copies of each exist, an orthonormal basis of the eigenvectors
     found so far, and how many of each these are."""
 
-    values: Floats
+    values: Array
     copies: Integers
-    basis: Floats
+    basis: Array
     found: Integers
 
 
 def _list_all(
-    matrix: sp.csr_array, bottom: ShiftedFactor, counter: _Counter, basis: Floats, total: int, end: float
+    matrix: sp.csr_array, bottom: ShiftedFactor, counter: _Counter, basis: Array, total: int, end: float
 ) -> _Listed:
     """Every distinct eigenvalue below ``end`` with its number of copies, which sum to ``total``."""
     for _ in range(_SEARCHES):
@@ -153,7 +154,7 @@ def _list_all(
     raise RuntimeError(f"{total} eigenvalues lie below {end:.6g}, but not all of them were found; use method='dense'")
 
 
-def _supply(matrix: sp.csr_array, counter: _Counter, listed: _Listed, total: int, end: float) -> Floats:
+def _supply(matrix: sp.csr_array, counter: _Counter, listed: _Listed, total: int, end: float) -> Array:
     """Orthonormal eigenvectors (n, total): those found and the missing copies, by block inverse iteration."""
     basis = listed.basis
     highs = counter.windows(listed.values)[1]
@@ -170,7 +171,7 @@ def _supply(matrix: sp.csr_array, counter: _Counter, listed: _Listed, total: int
     return basis
 
 
-def _inverse_iteration(matrix: sp.csr_array, shift: float, found: Floats, missing: int) -> Floats:
+def _inverse_iteration(matrix: sp.csr_array, shift: float, found: Array, missing: int) -> Array:
     """``missing`` orthonormal eigenvectors next to ``shift`` on the complement of ``found``."""
     n = matrix.shape[0]
     factor = shifted_factor(matrix, shift)
@@ -190,10 +191,10 @@ def _inverse_iteration(matrix: sp.csr_array, shift: float, found: Floats, missin
     return block[:, nearest]
 
 
-def _inverted_lanczos(factor: ShiftedFactor, count: int, found: Floats | None) -> tuple[Floats, Floats]:
+def _inverted_lanczos(factor: ShiftedFactor, count: int, found: Array | None) -> tuple[Array, Array]:
     """The lowest ``count`` eigenpairs, ascending, on the complement of ``found``."""
 
-    def apply(x: Floats) -> Floats:
+    def apply(x: Array) -> Array:
         if found is None:
             return factor.solve(x)
         y = factor.solve(x - found @ (found.T @ x))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import eigvalsh, null_space
 
+from ..checks import Array
 from ..optimum.certificate import SINKHORN_SWEEPS, Certificate
-from ..softmax import Array
 from .blocks import BlockAlgebra
 from .problem import ReducedProblem
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigvalsh, solve_triangular
 
-from ..softmax import Array
+from ..checks import Array
 from .problem import ReducedProblem, smat, svec
 
 FINAL_BARRIER = 1e-12  # mu at the end: complementary eigenvalues multiply to this
