@@ -128,10 +128,10 @@ def principal_angles(embedding: ArrayLike, optimum: TiedOptimum) -> Array:
     left, values, _ = np.linalg.svd(
         centre_rows(_embedding(embedding, len(optimum.gram)), optimum.components), full_matrices=False
     )
-    kept = int((values[:rank] ** 2 > ZERO_ENERGY * max(float((values**2).sum()), np.finfo(float).tiny)).sum())
+    embedding_rank = int((values[:rank] ** 2 > ZERO_ENERGY * max(float((values**2).sum()), np.finfo(float).tiny)).sum())
     angles = np.full(rank, np.pi / 2)
-    if kept:
-        angles[:kept] = np.sort(subspace_angles(q, left[:, :kept]))[:kept]
+    if embedding_rank:
+        angles[:embedding_rank] = np.sort(subspace_angles(q, left[:, :embedding_rank]))[:embedding_rank]
     return angles
 
 

@@ -128,13 +128,13 @@ def _product(family: str, factors: Sequence[Factor], decay: float, loops: bool, 
     if (decay > 0 or smoothing > 0) and excess > ACCEPTED_EXCESS * min(axis.first for axis in axes):
         return None
     n = prod(axis.size for axis in axes)
-    found = sorted(eigenvalues(axes).items(), reverse=True)
+    descending = sorted(eigenvalues(axes).items(), reverse=True)
     return ClosedForm(
         family,
         n,
         True,
-        np.array([value for value, _ in found]),
-        np.array([count for _, count in found], dtype=np.int64),
+        np.array([value for value, _ in descending]),
+        np.array([count for _, count in descending], dtype=np.int64),
         loss_per_node(axes, smoothing),
         float(decay),
         True,

@@ -130,10 +130,10 @@ def _times(eta: float, counts: NDArray[np.int64]) -> Array:
 @np.errstate(over="ignore", invalid="ignore")  # as in ``iterate``
 def finite_loss(loss: Callable[[], Array]) -> Array:
     """The loss of iterates that are finite themselves; FloatingPointError where it is not."""
-    found = loss()
-    if not np.isfinite(found).all():
+    values = loss()
+    if not np.isfinite(values).all():
         raise FloatingPointError("gradient descent diverged: its loss overflows; use a smaller step size")
-    return found
+    return values
 
 
 @np.errstate(over="ignore", invalid="ignore")  # an overflow is reported once, as FloatingPointError

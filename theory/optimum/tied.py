@@ -120,8 +120,8 @@ def tied_optimum(target: ArrayLike, *, weight_decay: float = 0.0, row_weight: Ar
     w = check_row_weight(row_weight, n)
     check_size(n)
     if decay > 0:
-        found = solve(TiedObjective(t, w, decay, with_bias=False))
-        gram = found.factor @ found.factor.T
+        solution = solve(TiedObjective(t, w, decay, with_bias=False))
+        gram = solution.factor @ solution.factor.T
         return TiedOptimum(
             gram,
             np.zeros(n),
@@ -130,7 +130,7 @@ def tied_optimum(target: ArrayLike, *, weight_decay: float = 0.0, row_weight: Ar
             float(w.sum()),
             True,
             np.zeros(n, dtype=np.int64),
-            tied_certificate(t, w, decay, found.factor, found.bias),
+            tied_certificate(t, w, decay, solution.factor, solution.bias),
             "Burer-Monteiro, L-BFGS and Newton-MINRES",
         )
     count, labels = connected_components(sp.csr_array(w[:, None] * t), directed=False)
@@ -146,12 +146,12 @@ def tied_optimum(target: ArrayLike, *, weight_decay: float = 0.0, row_weight: Ar
         if not w[nodes].any():  # a single node that is in no row of the loss
             continue
         part = t[np.ix_(nodes, nodes)]
-        found = solve(TiedObjective(part, w[nodes], 0.0, with_bias=True))
-        block = found.factor @ found.factor.T
-        gram[np.ix_(nodes, nodes)], bias[nodes] = block, found.bias
-        loss += float(cross_entropy(block + found.bias, part, w[nodes]))
-        attained = attained and _in_column_space(found.factor, found.bias)
-        certificates.append(tied_certificate(part, w[nodes], 0.0, found.factor, found.bias))
+        solution = solve(TiedObjective(part, w[nodes], 0.0, with_bias=True))
+        block = solution.factor @ solution.factor.T
+        gram[np.ix_(nodes, nodes)], bias[nodes] = block, solution.bias
+        loss += float(cross_entropy(block + solution.bias, part, w[nodes]))
+        attained = attained and _in_column_space(solution.factor, solution.bias)
+        certificates.append(tied_certificate(part, w[nodes], 0.0, solution.factor, solution.bias))
     return TiedOptimum(
         gram,
         bias,

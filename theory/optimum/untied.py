@@ -76,9 +76,9 @@ def untied_optimum(
     check_size(n)
     total = float(w.sum())
     if decay > 0:
-        found = solve(UntiedObjective(t, w, decay))
-        logits = found.factor[:n] @ found.factor[n:].T
-        certificate = untied_certificate(t, w, decay, found.factor)
+        solution = solve(UntiedObjective(t, w, decay))
+        logits = solution.factor[:n] @ solution.factor[n:].T
+        certificate = untied_certificate(t, w, decay, solution.factor)
         method = "Burer-Monteiro, L-BFGS and Newton-MINRES"
         return UntiedOptimum(logits, float(cross_entropy(logits, t, w)), decay, total, certificate, method)
     floor = target_entropy(t, w)

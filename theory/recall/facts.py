@@ -101,16 +101,16 @@ def check_entities(facts: object) -> Facts:
 
 def check_indices(value: ArrayLike, shape: tuple[int | None, ...], below: int, name: str) -> Indices:
     """Whole numbers from 0 to ``below`` - 1 of the given shape (None: any size above zero), as int64."""
-    given = check_reals(value, name)
-    fits = given.ndim == len(shape) and all(
-        have > 0 and want in (None, have) for have, want in zip(given.shape, shape, strict=True)
+    array = check_reals(value, name)
+    fits = array.ndim == len(shape) and all(
+        have > 0 and want in (None, have) for have, want in zip(array.shape, shape, strict=True)
     )
     if not fits:
         wanted = ", ".join("at least 1" if size is None else str(size) for size in shape)
-        raise ValueError(f"{name} must have shape ({wanted}{',' * (len(shape) == 1)}); got {given.shape}")
-    if not ((given >= 0) & (given < below) & (given == np.floor(given))).all():
+        raise ValueError(f"{name} must have shape ({wanted}{',' * (len(shape) == 1)}); got {array.shape}")
+    if not ((array >= 0) & (array < below) & (array == np.floor(array))).all():
         raise ValueError(f"{name} must hold whole numbers from 0 to {below - 1}; got {shown(value)}")
-    return given.astype(np.int64)
+    return array.astype(np.int64)
 
 
 def check_memory_size(numbers: float, what: str) -> None:

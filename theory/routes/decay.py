@@ -202,13 +202,13 @@ class _Follower:
 
     def _alive(self, low: float, high: float) -> NDArray[np.bool_]:
         """Which spaces have energy between two rank changes, away from both."""
-        found = np.zeros(len(self.spectrum[0]), dtype=np.bool_)
+        alive = np.zeros(len(self.spectrum[0]), dtype=np.bool_)
         for part in INSIDE:
             try:
-                found |= self.at(float(low ** (1 - part) * high**part)).alive
+                alive |= self.at(float(low ** (1 - part) * high**part)).alive
             except RuntimeError:
                 continue
-        return found
+        return alive
 
     def _describe(self, lowest: float, changes: list[_Change]) -> DecayThresholds:
         q = len(self.spectrum[0])

@@ -61,11 +61,11 @@ def graph_flow(
     target: dict[str, Any] = {"self_edges": self_edges, "label_smoothing": label_smoothing}
     if graph.family in ("cycle", "torus"):
         tolerance = TOLERANCE if graph.n <= LARGE else LARGE_TOLERANCE
-        found = cayley_flow(
+        trajectory = cayley_flow(
             graph, times, init_scale=init_scale, tied=tied, weight_decay=weight_decay, tolerance=tolerance, **target
         )
-        pairs = [_descending(values, found.multiplicity) for values in found.gram]
-        return _describe(found.times, found.loss / graph.n, pairs, "Fourier modes")
+        pairs = [_descending(values, trajectory.multiplicity) for values in trajectory.gram]
+        return _describe(trajectory.times, trajectory.loss / graph.n, pairs, "Fourier modes")
     symmetry = useful_symmetry(graph)
     if symmetry is not None:
         reduced = reduced_flow(

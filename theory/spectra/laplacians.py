@@ -100,8 +100,8 @@ def laplacian(graph: Graph, kind: str = "combinatorial") -> sp.csr_array:
         root = np.sqrt(degrees)
         apart = entries.row != entries.col
         scaled[apart] = (entries.data / (root[entries.row] * root[entries.col]))[apart]
-    found = identity - sp.coo_array((scaled, (entries.row, entries.col)), shape=adjacency.shape)
-    return _canonical(found + found.T if kind == "symmetrized-random-walk" else found)
+    matrix = identity - sp.coo_array((scaled, (entries.row, entries.col)), shape=adjacency.shape)
+    return _canonical(matrix + matrix.T if kind == "symmetrized-random-walk" else matrix)
 
 
 def eigenspaces(symmetric_matrix: ArrayLike | sp.sparray, *, tolerance: float = EIGENVALUE_TOLERANCE) -> Eigenspaces:
@@ -161,14 +161,14 @@ def _check_dense_size(n: int) -> None:
 
 
 def _dense_symmetric(matrix: ArrayLike | sp.sparray) -> Array:
-    given: Any = matrix if sp.issparse(matrix) else check_reals(matrix, "the matrix", kinds="biuf")
-    shape = given.shape
+    untyped: Any = matrix if sp.issparse(matrix) else check_reals(matrix, "the matrix", kinds="biuf")
+    shape = untyped.shape
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
         raise ValueError(f"eigenspaces need a non-empty square matrix; got shape {shape}")
     _check_dense_size(shape[0])
-    if given.dtype.kind not in "biuf":  # sparse; of a dense one it is known
-        raise ValueError(f"eigenspaces need a real matrix; got dtype {given.dtype}")
-    dense = np.asarray(given.toarray() if sp.issparse(matrix) else given, dtype=np.float64)
+    if untyped.dtype.kind not in "biuf":  # sparse; of a dense one it is known
+        raise ValueError(f"eigenspaces need a real matrix; got dtype {untyped.dtype}")
+    dense = np.asarray(untyped.toarray() if sp.issparse(matrix) else untyped, dtype=np.float64)
     check_array(dense, "the matrix")
     gap = np.abs(dense - dense.T).max()
     if gap > _SYMMETRY_TOLERANCE * np.abs(dense).max():

@@ -66,15 +66,15 @@ def _factor_columns(side: int, j: Integers, wrap: bool, complete: bool) -> Array
     i = np.arange(side)[:, None]
     if complete:
         # Helmert's contrasts: 1 on the nodes before j, -j on node j.
-        found = np.where(i < j, 1.0, np.where(i == j, -1.0 * j, 0.0))
-        found[:, j == 0] = 1.0
+        columns = np.where(i < j, 1.0, np.where(i == j, -1.0 * j, 0.0))
+        columns[:, j == 0] = 1.0
     elif wrap:
         # Angles reduced modulo the side, exact in integers.
         angle = 2.0 * np.pi * (i * np.minimum(j, side - j) % side) / side
-        found = np.where(2 * j <= side, np.cos(angle), np.sin(angle))
+        columns = np.where(2 * j <= side, np.cos(angle), np.sin(angle))
     else:
-        found = np.cos(np.pi * ((2 * i + 1) * j % (4 * side)) / (2.0 * side))
-    result: Array = found / np.linalg.norm(found, axis=0)
+        columns = np.cos(np.pi * ((2 * i + 1) * j % (4 * side)) / (2.0 * side))
+    result: Array = columns / np.linalg.norm(columns, axis=0)
     return result
 
 

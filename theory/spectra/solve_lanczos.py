@@ -145,9 +145,9 @@ def _degree(lowest: float, wanted: float, edge: float, upper: float) -> int:
 
 
 def _below_on_complement(
-    matrix: sp.csr_array, polynomial: _Filter, found: Array, neighbours: Array, norm: float, seed: int
+    matrix: sp.csr_array, polynomial: _Filter, excluded: Array, neighbours: Array, norm: float, seed: int
 ) -> Array | None:
-    """An eigenvector orthogonal to ``found`` whose eigenvalue is below the middle of ``neighbours`` (the last wanted
+    """An eigenvector orthogonal to ``excluded`` whose eigenvalue is below the middle of ``neighbours`` (the last wanted
     eigenvalue and the next, if known), or None if the lowest of the complement is above."""
     gap = float(neighbours[1] - neighbours[0]) if neighbours.size == 2 else 1e-8 * norm
     end = float(neighbours[0]) + gap / 2
@@ -156,8 +156,8 @@ def _below_on_complement(
 
     def apply(x: Array) -> Array:
         # What was found gets the value zero, which is below every threshold.
-        y = polynomial.apply(x - found @ (found.T @ x))
-        return y - found @ (found.T @ y)
+        y = polynomial.apply(x - excluded @ (excluded.T @ x))
+        return y - excluded @ (excluded.T @ y)
 
     n = matrix.shape[0]
     threshold = polynomial.value(end)
