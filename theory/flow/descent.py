@@ -32,7 +32,17 @@ def tied_descent(
     weight_decay: float = 0.0,
     row_weight: ArrayLike | None = None,
 ) -> TiedTrajectory:
-    """V after each of ``steps`` (ascending integers) from ``embedding0`` (n, m); ``times`` = step_size * steps."""
+    """V after each of ``steps`` (ascending integers) from ``embedding0`` (n, m); ``times`` = step_size * steps.
+
+    >>> import numpy as np
+    >>> from fiedler.theory import one_hop_target, parse, tied_descent, tied_flow
+    >>> target, start = one_hop_target(parse("cycle:15")), 0.1 * np.eye(15)
+    >>> descent = tied_descent(target, start, 0.01, [0, 100, 1000])
+    >>> (descent.loss / 15).round(3).tolist()
+    [2.709, 2.651, 1.457]
+    >>> (tied_flow(target, start, descent.times).loss / 15).round(3).tolist()  # time = step size x steps
+    [2.709, 2.649, 1.457]
+    """
     t, decay, eta = check_target(target), check_weight_decay(weight_decay), check_step_size(step_size)
     n = len(t)
     w = check_row_weight(row_weight, n)

@@ -69,6 +69,15 @@ def untied_optimum(
     At zero decay with a positive target the logits returned are log T with row means removed, zero in rows of weight
     zero. Raises ValueError for a
     bad target, weight or decay, RuntimeError when no certified optimum is found.
+
+    >>> import numpy as np
+    >>> from fiedler.theory import one_hop_target, parse, target_entropy, untied_optimum
+    >>> target = one_hop_target(parse("karate"))
+    >>> optimum = untied_optimum(target)  # the logits diverge, the loss falls to the entropy of the target
+    >>> optimum.attained, abs(optimum.loss - target_entropy(target, np.ones(34))) < 1e-9
+    (False, True)
+    >>> untied_optimum(target, weight_decay=0.5).rank
+    8
     """
     t, decay = check_target(target), check_weight_decay(weight_decay)
     n = len(t)

@@ -60,6 +60,13 @@ def random_facts(subjects: int, relations: int, *, attributes: int | None = None
 
     A = N gives random bijections; with fewer, every relation uses each attribute floor(N / A) or ceil(N / A) times.
     Raises ValueError for A > N, and for more than LARGEST_MEMORY facts.
+
+    >>> from fiedler.theory import compose_facts, random_facts
+    >>> facts = random_facts(4, 2, seed=1)
+    >>> facts.table.tolist(), facts.is_bijection
+    ([[2, 0, 1, 3], [1, 2, 0, 3]], True)
+    >>> compose_facts(facts, [0, 1]).tolist()  # relation 0, then relation 1
+    [0, 1, 2, 3]
     """
     n, r = check_whole_number(subjects, "subjects", 1), check_whole_number(relations, "relations", 1)
     a = n if attributes is None else check_whole_number(attributes, "attributes", 1)

@@ -66,6 +66,15 @@ def graph_optimum(
 
     Raises ValueError for a bad option, an isolated node without self-edges, or a graph of more than OPTIMUM_LIMIT nodes
     with neither closed form nor enough symmetry; RuntimeError when no certified optimum is found.
+
+    >>> from fiedler.theory import graph_optimum, parse
+    >>> optimum = graph_optimum(parse("path-star:4x5"))
+    >>> round(optimum.loss_per_node, 6), optimum.rank
+    (1.285787, 3)
+    >>> optimum.multiplicities.tolist(), optimum.eigenvalues.round(2).tolist()  # the arms, told apart
+    ([3], [47.28])
+    >>> graph_optimum(parse("cycle:100000")).method
+    'closed form (cycle)'
     """
     check_flag(tied, "tied")
     one_hop_sparse(graph, self_edges=self_edges)  # the error for isolated nodes, which names them

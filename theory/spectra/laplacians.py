@@ -121,7 +121,15 @@ def eigenspaces(symmetric_matrix: ArrayLike | sp.sparray, *, tolerance: float = 
 
 def laplacian_eigenspaces(graph: Graph, kind: str = "symmetrized-random-walk") -> Eigenspaces:
     """The complete eigenspaces of a symmetric Laplacian kind. Raises ValueError for "random-walk", which has
-    no orthonormal eigenvectors, and as ``laplacian`` and ``eigenspaces`` do."""
+    no orthonormal eigenvectors, and as ``laplacian`` and ``eigenspaces`` do.
+
+    >>> from fiedler.theory import laplacian_eigenspaces, parse
+    >>> spaces = laplacian_eigenspaces(parse("cycle:15"))
+    >>> spaces.multiplicities.tolist()  # the constant, then seven pairs of a sine and a cosine
+    [1, 2, 2, 2, 2, 2, 2, 2]
+    >>> spaces.columns(1).shape, spaces.eigenvalues[1].round(4).item()
+    ((15, 2), 0.1729)
+    """
     check_kind(kind)
     if kind == "random-walk":
         raise ValueError("the 'random-walk' Laplacian is not symmetric; use 'symmetric' or 'symmetrized-random-walk'")
@@ -135,6 +143,11 @@ def spectrum(graph: Graph, kind: str = "symmetrized-random-walk") -> Spectrum:
     In closed form where one is known (any size), else by a dense solver; "random-walk" through the similar
     matrix "symmetric" = D^1/2 (random-walk) D^-1/2. Raises ValueError as ``laplacian`` does, and for n >
     ``DENSE_LIMIT`` without a closed form.
+
+    >>> from fiedler.theory import parse, spectrum
+    >>> values, multiplicities = spectrum(parse("hypercube:4"), "combinatorial")
+    >>> values.tolist(), multiplicities.tolist()
+    ([0.0, 2.0, 4.0, 6.0, 8.0], [1, 4, 6, 4, 1])
     """
     known = closed_form_spectrum(graph, kind)
     if known is not None:
