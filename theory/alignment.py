@@ -24,7 +24,15 @@ ZERO_ENERGY = 1e-12
 
 
 def mode_energy(embedding: ArrayLike, spaces: Eigenspaces, *, centred: bool = False) -> Array:
-    """||Pi_k V||_F^2 = tr(Pi_k V V') for each eigenspace k, shape (k,); sums to ||V||_F^2 (of the centred V)."""
+    """||Pi_k V||_F^2 = tr(Pi_k V V') for each eigenspace k, shape (k,); sums to ||V||_F^2 (of the centred V).
+
+    >>> import numpy as np
+    >>> from fiedler.theory import laplacian_eigenspaces, mode_energy, parse
+    >>> spaces = laplacian_eigenspaces(parse("cycle:15"))
+    >>> wave = np.cos(2 * np.pi * 2 * np.arange(15) / 15)[:, None]  # twice round the cycle
+    >>> mode_energy(wave, spaces).round(6).tolist()
+    [0.0, 0.0, 7.5, 0.0, 0.0, 0.0, 0.0, 0.0]
+    """
     v = _embedding(embedding, check_spaces(spaces).basis.shape[0])
     if check_flag(centred, "centred"):
         v = centre_rows(v)
@@ -58,6 +66,14 @@ def effective_rank(embedding: ArrayLike, *, components: ArrayLike | None = None)
     """exp of the Shannon entropy of the normalised eigenvalues of the centred Gram matrix; 0 for equal rows.
 
     Equals r when r eigenvalues are equal and the rest zero. Source: Roy and Vetterli 2007, on energies.
+
+    >>> import numpy as np
+    >>> from fiedler.theory import effective_rank
+    >>> circle = 2 * np.pi * np.arange(15) / 15
+    >>> round(effective_rank(np.column_stack([np.cos(circle), np.sin(circle)])), 6)
+    2.0
+    >>> round(effective_rank(np.column_stack([np.cos(circle), 0.1 * np.sin(circle)])), 4)
+    1.0571
     """
     raw = _embedding(embedding, None)
     energy = np.linalg.svd(centre_rows(raw, components), compute_uv=False) ** 2
@@ -72,6 +88,14 @@ def gram_error(embedding: ArrayLike, optimum: TiedOptimum) -> float:
     """min_c ||c K - K*||_F / ||K*||_F over scales c >= 0, K and K* the centred Gram matrices of V and the optimum.
 
     Between 0 and 1. NaN when the predicted K* is zero (complete graphs): there is no geometry to compare with.
+
+    >>> from fiedler.theory import gram_error, one_hop_target, parse, tied_optimum
+    >>> optimum = tied_optimum(one_hop_target(parse("cycle:15")))
+    >>> v = optimum.embedding()
+    >>> gram_error(3.0 * v, optimum) < 1e-6  # the size does not count
+    True
+    >>> round(gram_error(v[:, :1], optimum), 3)  # one of two dimensions
+    0.707
     """
     k_star = _optimum(optimum).centred_gram
     size = np.linalg.norm(k_star)
@@ -106,6 +130,14 @@ def fiedler_score(embedding: ArrayLike, optimum: TiedOptimum) -> float:
     """||Q' V||_F^2 / ||V||_F^2, V centred, Q a basis of the predicted optimum's column space: 1 when V lies in it.
 
     A random V scores rank / (n - components) on average. NaN when V or the prediction is zero after centring.
+
+    >>> import numpy as np
+    >>> from fiedler.theory import fiedler_score, one_hop_target, parse, tied_optimum
+    >>> optimum = tied_optimum(one_hop_target(parse("cycle:15")))
+    >>> round(fiedler_score(optimum.embedding(), optimum), 6)
+    1.0
+    >>> round(fiedler_score(np.eye(15), optimum), 4)  # knows nothing: rank / (n - components) = 2 / 14
+    0.1429
     """
     q = _optimum(optimum).column_space
     v = _embedding(embedding, len(optimum.gram))
@@ -128,10 +160,10 @@ def principal_angles(embedding: ArrayLike, optimum: TiedOptimum) -> Array:
     left, values, _ = np.linalg.svd(
         centre_rows(_embedding(embedding, len(optimum.gram)), optimum.components), full_matrices=False
     )
-    kept = int((values[:rank] ** 2 > ZERO_ENERGY * max(float((values**2).sum()), np.finfo(float).tiny)).sum())
+    embedding_rank = int((values[:rank] ** 2 > ZERO_ENERGY * max(float((values**2).sum()), np.finfo(float).tiny)).sum())
     angles = np.full(rank, np.pi / 2)
-    if kept:
-        angles[:kept] = np.sort(subspace_angles(q, left[:, :kept]))[:kept]
+    if embedding_rank:
+        angles[:embedding_rank] = np.sort(subspace_angles(q, left[:, :embedding_rank]))[:embedding_rank]
     return angles
 
 

@@ -169,13 +169,13 @@ def check_reals(value: ArrayLike, name: str, *, kinds: str = "iuf") -> Array:
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must be a plain array, for a mask would be lost; use .filled(...) or .data")
     try:
-        given = np.asarray(value)
+        array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError):  # ragged lists; objects that refuse to become arrays (tensors do)
         raise ValueError(f"{name} must be an array of numbers; {shown(value)} does not convert to one") from None
-    if given.dtype.kind not in kinds:
-        raise TypeError(f"{name} must hold real numbers; got {shown(value)}, of dtype {given.dtype}")
+    if array.dtype.kind not in kinds:
+        raise TypeError(f"{name} must hold real numbers; got {shown(value)}, of dtype {array.dtype}")
     with np.errstate(over="ignore"):  # long doubles; infinity is refused after this
-        return given.astype(np.float64, copy=False)
+        return array.astype(np.float64, copy=False)
 
 
 def check_vector(value: ArrayLike, name: str, length: int | None = None) -> Array:

@@ -193,8 +193,8 @@ def shifted_adjacency_code(graph: Graph) -> Array:
     bounds n. Raises ValueError above its size limit. Source: ours (arXiv 2510.26745, proposition 4, uses |E|).
     """
     spaces = eigenspaces(check_graph(graph).adjacency)
-    kept = spaces.labels > 0
-    return spaces.basis[:, kept] * np.sqrt(spaces.eigenvalues[spaces.labels[kept]] - spaces.eigenvalues[0])
+    above = spaces.labels > 0
+    return spaces.basis[:, above] * np.sqrt(spaces.eigenvalues[spaces.labels[above]] - spaces.eigenvalues[0])
 
 
 def path_star_code(arms: int, length: int) -> NDArray[np.int64]:

@@ -12,8 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .checks import Array as Array  # the package's arrays are those of this file's formulas
-from .checks import check_real, check_reals, shown
+from .checks import Array, check_real, check_reals, shown
 
 # A row of a target may miss a sum of one by this much: n additions of float64 numbers below one.
 ROW_SUM_TOLERANCE = 1e-10

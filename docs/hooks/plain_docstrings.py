@@ -1,5 +1,6 @@
 """Docstrings as they are read in a terminal: formulas in them are plain text, in which Markdown would see emphasis,
-links and tags. Indented lines become blocks of code, everything else keeps its characters."""
+links and tags. Indented lines and examples of the Python prompt become blocks of code, everything else keeps its
+characters."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any
 import griffe
 
 SPECIAL = re.compile(r"[\\*_\[\]<>|~^$#]")
+EXAMPLES = re.compile(r"^(>>> .*(?:\n.+)*)", re.MULTILINE)  # each up to the next blank line
 CODE = re.compile(r"(``.+?``|`[^`]+?`)")
 
 
@@ -22,8 +24,13 @@ class PlainDocstrings(griffe.Extension):
 
 def plain(text: str) -> str:
     """``text`` as Markdown that shows it as it is."""
+    parts = EXAMPLES.split(text.expandtabs())
+    return "".join(f"\n```pycon\n{part}\n```\n" if at % 2 else _prose(part) for at, part in enumerate(parts))
+
+
+def _prose(text: str) -> str:
     lines: list[str] = []
-    for line in text.expandtabs().split("\n"):
+    for line in text.split("\n"):
         indented = line.startswith("    ")
         if indented and lines and lines[-1] and not lines[-1].startswith("    "):
             lines.append("")
@@ -36,5 +43,5 @@ def _escape(line: str) -> str:
     return "".join(part if at % 2 else SPECIAL.sub(_entity, part) for at, part in enumerate(parts))
 
 
-def _entity(found: re.Match[str]) -> str:
-    return f"&#{ord(found[0])};"
+def _entity(character: re.Match[str]) -> str:
+    return f"&#{ord(character[0])};"

@@ -147,6 +147,12 @@ def csr_target(
     with empty columns, for a vocabulary of more tokens than nodes. ``dtype`` is the one the loss accumulates in:
     float32, or float64 for float64 embeddings. Raises TypeError for anything else and ValueError for a matrix that is
     not two-dimensional, for ``columns`` < m and for entries that are negative or not finite.
+
+    >>> import torch
+    >>> from fiedler.kernels import csr_target
+    >>> target = csr_target(torch.tensor([[0.0, 1.0], [0.5, 0.5]]), columns=4)  # a vocabulary of four
+    >>> target.shape, target.to_dense().tolist()
+    ((2, 4), [[0.0, 1.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
     """
     if not isinstance(dtype, torch.dtype) or dtype not in TARGET_DTYPES:
         raise TypeError(

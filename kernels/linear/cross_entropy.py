@@ -89,6 +89,16 @@ def linear_cross_entropy(
     Raises TypeError or ValueError naming the argument for dtypes, shapes, devices and options that do not fit, and on
     the CPU for a target that is neither a class nor ``ignore_index``. On a GPU targets are not read back: a row with
     such a target has loss NaN there (``check_targets`` looks, and waits for the device).
+
+    >>> import torch
+    >>> from fiedler.kernels import linear_cross_entropy
+    >>> hidden, weight = torch.eye(3), torch.zeros(5, 3, requires_grad=True)  # three tokens, a vocabulary of five
+    >>> loss = linear_cross_entropy(hidden, weight, torch.tensor([0, 4, -100]))
+    >>> round(loss.item(), 4)  # log 5, over the two tokens that count
+    1.6094
+    >>> loss.backward()
+    >>> weight.grad[:, 2].abs().sum().item()  # nothing from the ignored one
+    0.0
     """
     options = Options(
         label_smoothing=label_smoothing,

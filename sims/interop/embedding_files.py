@@ -61,6 +61,14 @@ def read_embedding(path: str | os.PathLike[str], *, key: str | None = None) -> N
     Raises ValueError, in one line, where there is no such file, its suffix is unknown, it cannot
     be read, the key is absent or the choice unclear, or the array is not a 2-D table of finite
     numbers, none above 1e70, with at least one row and one column.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from fiedler.sims import read_embedding
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/model.npz", vectors=np.eye(3, 2), step=7)
+    ...     read_embedding(f"{folder}/model.npz").tolist()
+    [[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
     """
     path = Path(path)
     try:

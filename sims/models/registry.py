@@ -142,6 +142,13 @@ def get_model(word: str) -> Model:
     settings, as in "transformer:layer_norm=false,heads=2" or "hf:llama:width=64".
 
     Raises ValueError, suggesting the nearest, for any other word and for settings that are none of the model's.
+
+    >>> from fiedler.sims import get_model
+    >>> model = get_model("node2vec")
+    >>> model.title
+    'Node2Vec'
+    >>> model.make_settings(steps=100).learning_rate
+    0.01
     """
     name, colon, given = word.rpartition(":")
     if not colon or "=" not in given:

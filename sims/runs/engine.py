@@ -61,6 +61,16 @@ def run_seeds(
     before anything is written; Diverged (a FloatingPointError) when training diverges and MemoryError when memory runs
     out, each with a hint; Interrupted, with a checkpoint written, when ``watch`` asks to stop. What is already written
     stays.
+
+    >>> from fiedler.sims import Task, get_model, run_seeds
+    >>> from fiedler.theory import parse
+    >>> model = get_model("node2vec")
+    >>> settings = model.make_settings(steps=1000, width=16, init_std=0.1)
+    >>> runs = run_seeds(Task(parse("cycle:15")), model, settings, seeds=[0, 1])
+    >>> runs[0].final.embedding.shape
+    (15, 16)
+    >>> [round(run.modes.loss[-1].item(), 2) for run in runs]
+    [1.46, 1.46]
     """
     check_seeds(seeds)
     groups = model.groups(task, settings, seeds)

@@ -34,6 +34,14 @@ def score_embedding(embedding: NDArray[np.floating], task: Task, optimum: TiedOp
     Lists are per eigenspace of the Laplacian in ascending eigenvalue (``energy``, ``centred_energy``) or per basis
     vector in that order (``vector_energy`` = ||V'e_i||, ``coefficient_norms`` = ||C e_i||). Edges are those of the
     task's direction; the self-edges of the task are in the geometric level, not in ``geometric_level_neighbours``.
+
+    >>> from fiedler.sims import Task, score_embedding
+    >>> from fiedler.theory import parse, tied_optimum
+    >>> task = Task(parse("cycle:15"))
+    >>> optimum = tied_optimum(task.target)
+    >>> scores = score_embedding(optimum.embedding(), task, optimum)
+    >>> [round(scores[name], 4) for name in ("fiedler_score", "gram_error", "effective_rank")]
+    [1.0, 0.0, 2.0]
     """
     v = np.asarray(embedding, dtype=np.float64)
     margin, margin_top1 = geometric_margin(v, task.graph, direction=task.edges)

@@ -52,6 +52,13 @@ def test_docstrings_are_shown_as_they_are(site: Path) -> None:
     assert "d^2 V[B, B](0) = -B^2 / (4 s^3)" in pages["width"]
     for name, text in pages.items():
         assert "\\" not in text, name
+        assert ">>>" not in text, name
+
+
+def test_examples_are_shown_as_python_sessions(site: Path) -> None:
+    page = (site / "reference" / "graphs.html").read_text()
+    assert '<span class="gp">&gt;&gt;&gt; </span>' in page
+    assert '<span class="go">78</span>' in page
 
 
 def test_formulas_are_mathml(site: Path) -> None:

@@ -39,7 +39,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from scipy.optimize import brentq
 
-from ..softmax import Array
+from ..checks import Array
 
 Factor: TypeAlias = tuple[Literal["cycle", "complete"], int]
 
@@ -112,12 +112,12 @@ def solve_axes(factors: Sequence[Factor], self_edges: bool, label_smoothing: flo
 def eigenvalues(axes: Sequence[Axis]) -> dict[float, int]:
     """The non-zero eigenvalues of K with their multiplicities."""
     n = prod(axis.size for axis in axes)
-    found: dict[float, int] = {}
+    multiplicities: dict[float, int] = {}
     for axis in axes:
         if axis.scalar > 0:
             value = axis.weight * n / axis.multiplicity
-            found[value] = found.get(value, 0) + axis.multiplicity
-    return found
+            multiplicities[value] = multiplicities.get(value, 0) + axis.multiplicity
+    return multiplicities
 
 
 def loss_per_node(axes: Sequence[Axis], label_smoothing: float) -> float:

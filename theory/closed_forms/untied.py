@@ -17,8 +17,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from ..checks import Array
 from ..graphs.graph import Graph
-from ..softmax import Array
 from ..spectra.closed_form import EIGENVALUE_TOLERANCE, closed_form_spectrum, merge_eigenvalues
 from ..targets.one_hop import one_hop_sparse
 from .form import ClosedForm, Kernel, check_options

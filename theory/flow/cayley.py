@@ -82,7 +82,7 @@ def cayley_flow(
     states = _integrate(derivative, start, t, tolerance)
     logits = np.array([spectrum(state, time) for state, time in zip(states, t, strict=True)])
     gram = logits if tied else np.exp(energy - 2 * decay * t)[:, None] * np.cosh(states)
-    loss = np.array([modes.loss(one) for one in logits])
+    loss = np.array([modes.loss(z) for z in logits])
     return CayleyTrajectory(t, gram, logits, modes.multiplicity, modes.frequencies, loss)
 
 
@@ -139,7 +139,7 @@ def _integrate(derivative: Callable[[float, Array], Array], start: Array, times:
     if times[-1] == 0:
         return np.repeat(start[None], len(times), axis=0)
     t0 = min(0.25, float(times[-1]))  # the fastest mode changes by one in a quarter of a unit of time at the most
-    tau, place = np.unique(np.log1p(times / t0), return_inverse=True)
+    tau, index = np.unique(np.log1p(times / t0), return_inverse=True)
     solution = solve_ivp(
         lambda at, y: t0 * np.exp(at) * derivative(t0 * np.expm1(at), y),
         (0.0, tau[-1]),
@@ -151,4 +151,4 @@ def _integrate(derivative: Callable[[float, Array], Array], start: Array, times:
     )
     if not solution.success:
         raise RuntimeError(f"the flow could not be integrated to t = {times[-1]:g}: {solution.message}")
-    return np.asarray(solution.y.T[place])
+    return np.asarray(solution.y.T[index])

@@ -16,8 +16,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import check_matrix, check_positive, check_reals, shown
-from ..softmax import Array, check_row_weight, check_target, check_weight_decay, cross_entropy, residual
+from ..checks import Array, check_matrix, check_positive, check_reals, shown
+from ..softmax import check_row_weight, check_target, check_weight_decay, cross_entropy, residual
 from .trajectory import TiedGramTrajectory, TiedTrajectory, UntiedTrajectory, compress_columns
 
 STEPS_LIMIT = 10**8  # hours even for a few nodes; the flow goes further in seconds
@@ -32,7 +32,17 @@ def tied_descent(
     weight_decay: float = 0.0,
     row_weight: ArrayLike | None = None,
 ) -> TiedTrajectory:
-    """V after each of ``steps`` (ascending integers) from ``embedding0`` (n, m); ``times`` = step_size * steps."""
+    """V after each of ``steps`` (ascending integers) from ``embedding0`` (n, m); ``times`` = step_size * steps.
+
+    >>> import numpy as np
+    >>> from fiedler.theory import one_hop_target, parse, tied_descent, tied_flow
+    >>> target, start = one_hop_target(parse("cycle:15")), 0.1 * np.eye(15)
+    >>> descent = tied_descent(target, start, 0.01, [0, 100, 1000])
+    >>> (descent.loss / 15).round(3).tolist()
+    [2.709, 2.651, 1.457]
+    >>> (tied_flow(target, start, descent.times).loss / 15).round(3).tolist()  # time = step size x steps
+    [2.709, 2.649, 1.457]
+    """
     t, decay, eta = check_target(target), check_weight_decay(weight_decay), check_step_size(step_size)
     n = len(t)
     w = check_row_weight(row_weight, n)
@@ -130,10 +140,10 @@ def _times(eta: float, counts: NDArray[np.int64]) -> Array:
 @np.errstate(over="ignore", invalid="ignore")  # as in ``iterate``
 def finite_loss(loss: Callable[[], Array]) -> Array:
     """The loss of iterates that are finite themselves; FloatingPointError where it is not."""
-    found = loss()
-    if not np.isfinite(found).all():
+    values = loss()
+    if not np.isfinite(values).all():
         raise FloatingPointError("gradient descent diverged: its loss overflows; use a smaller step size")
-    return found
+    return values
 
 
 @np.errstate(over="ignore", invalid="ignore")  # an overflow is reported once, as FloatingPointError

@@ -55,7 +55,15 @@ class EarlyModes:
 def early_modes(
     target: ArrayLike, *, tied: bool = True, weight_decay: float = 0.0, row_weight: ArrayLike | None = None
 ) -> EarlyModes:
-    """The growth rates and modes of the linear flow around zero embeddings. See the module for the equation."""
+    """The growth rates and modes of the linear flow around zero embeddings. See the module for the equation.
+
+    >>> from fiedler.theory import early_modes, one_hop_target, parse
+    >>> modes = early_modes(one_hop_target(parse("cycle:15")))
+    >>> modes.rates[:5].round(3).tolist()  # waves, the slowest in space first
+    [1.827, 1.827, 1.338, 1.338, 0.618]
+    >>> modes.mode_times(init_scale=0.01)[:5].round(2).tolist()
+    [2.52, 2.52, 3.44, 3.44, 7.45]
+    """
     t, decay, one_sided = check_target(target), check_weight_decay(weight_decay), check_flag(tied, "tied")
     w = check_row_weight(row_weight, len(t))
     r0 = w[:, None] * (t - 1.0 / len(t))

@@ -23,8 +23,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import LARGEST_LOGIT, check_array, check_callable, check_matrix, check_type
-from ..softmax import Array, check_row_weight, check_target, check_weight_decay, cross_entropy, residual
+from ..checks import LARGEST_LOGIT, Array, check_array, check_callable, check_matrix, check_type
+from ..softmax import check_row_weight, check_target, check_weight_decay, cross_entropy, residual
 from .trajectory import TiedGramTrajectory, TiedTrajectory, UntiedGramTrajectory, UntiedTrajectory, compress_columns
 
 T = TypeVar("T")

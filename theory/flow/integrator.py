@@ -139,94 +139,155 @@ def integrate(
     check_flag(dense_output, "dense_output")
     check_whole_number(implicit_limit, "implicit_limit", 0)
     events = _events(events)
-    check_callable(velocity, "velocity")
-    start = check_array(start, "start")
-    if start.size == 0:
-        raise ValueError(f"start must hold at least one number; got shape {start.shape}")
-    first = check_array(velocity(start), "velocity(start)")
-    if first.shape != start.shape:
-        raise ValueError(f"velocity(start) must have the shape of start, {start.shape}; got {first.shape}")
-    happened = {event.name: 0.0 if event.measure(start) >= 0 else np.inf for event in events}
-    stopped = next((event.name for event in events if event.terminal and happened[event.name] == 0), None)
-    if end == 0 or stopped is not None:
-        at_start = wanted[wanted == 0]
-        states = np.repeat(start[None], len(at_start), axis=0)
-        return Integration(0.0, start, at_start, states, happened, stopped, 0, None, start, 1.0, None)
+    start, velocity0 = _start(velocity, start)
+    clock = _Clock(start, velocity0, float(end))
+    watch = _Watch(start, events, clock.tau(wanted), dense_output)
+    if end > 0 and watch.stopped_by is None:
+        steps, switched = _run(velocity, clock, watch, rtol, implicit_limit)
+    else:
+        watch.hold(0.0)
+        steps, switched = 0, None
+    return Integration(
+        clock.end if watch.stopped_by is None else clock.time(watch.tau),
+        watch.state,
+        wanted[: watch.filled],
+        watch.states[: watch.filled],
+        {name: clock.time(tau) for name, tau in watch.event_taus.items()},
+        watch.stopped_by,
+        steps,
+        None if switched is None else clock.time(switched),
+        start,
+        clock.unit,
+        OdeSolution(watch.knots, watch.pieces) if watch.pieces else None,
+    )
 
-    speed, size = float(np.linalg.norm(first)), float(np.linalg.norm(start))
-    scale = size / speed if speed > 0 and size > 0 else 1.0
-    clock = min(float(end), scale)
-    tau_end = float(np.log1p(end / clock))
-    tau_wanted = np.minimum(np.log1p(wanted / clock), tau_end)
+
+def _run(
+    velocity: Callable[[Array], Array], clock: _Clock, watch: _Watch, rtol: float, implicit_limit: int
+) -> tuple[int, float | None]:
+    """Step to the last tau, to a terminal event or to rest: the number of steps, and the tau of the switch or None."""
+    start = watch.state
     absolute = max(ABSOLUTE_TOLERANCE * (float(np.abs(start).max()) or 1.0), SMALLEST_TOLERANCE)
     tolerances = {"rtol": rtol, "atol": absolute}
 
     def rhs(tau: float, y: Array) -> Array:
-        return np.asarray(clock * np.exp(tau) * velocity(y.reshape(start.shape)).ravel())
+        return np.asarray(clock.unit * np.exp(tau) * velocity(y.reshape(start.shape)).ravel())
 
-    pending = [event for event in events if happened[event.name] == np.inf]
-    states, filled = np.empty((len(wanted), *start.shape)), 0
-    knots: list[float] = [0.0]
-    pieces: list[Callable[[float], Array]] = []
-    steps, switched, watched_from, at_rest = 0, None, 0.0, False
+    steps, switched, watched_from = 0, None, 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # trial steps that are too long are refused and shortened
-        solver = DOP853(rhs, 0.0, start.ravel().copy(), tau_end, **tolerances)
+        solver = DOP853(rhs, 0.0, start.ravel().copy(), clock.last, **tolerances)
         while solver.status == "running":
             message = solver.step()
             if solver.status == "failed":
-                raise RuntimeError(f"the flow could not be integrated to t = {end:g}: {message}")
+                raise RuntimeError(f"the flow could not be integrated to t = {clock.end:g}: {message}")
             steps += 1
-            tau, state = float(solver.t), solver.y.reshape(start.shape)
-            tell(tau / tau_end)  # of the logarithm of time, in which steps are about even
-            crossed = [event for event in pending if event.measure(state) >= 0]
-            due = filled < len(wanted) and tau_wanted[filled] <= tau
-            piece = solver.dense_output() if dense_output or crossed or due else _Constant(solver.y)
-            for event in crossed:
-                happened[event.name] = _crossing(event, piece, float(solver.t_old), tau, start.shape)
-            final = min((e for e in crossed if e.terminal), key=lambda e: happened[e.name], default=None)
-            if final is not None:
-                tau, stopped = happened[final.name], final.name
-                for event in crossed:
-                    happened[event.name] = happened[event.name] if happened[event.name] <= tau else np.inf
-            pending = [event for event in pending if event not in crossed]
-            while filled < len(wanted) and tau_wanted[filled] <= tau:
-                states[filled] = piece(tau_wanted[filled]).reshape(start.shape)
-                filled += 1
-            if dense_output:
-                knots.append(float(solver.t))
-                pieces.append(piece)
-            if stopped is not None:
+            tell(float(solver.t) / clock.last)  # of the logarithm of time, in which steps are about even
+            watch.step(solver)
+            if watch.stopped_by is not None:
                 break
             if switched is not None:
-                at_rest = bool(np.linalg.norm(velocity(state)) <= AT_REST * np.linalg.norm(state) / scale)
-                if at_rest:
+                speed, size = np.linalg.norm(velocity(watch.state)), np.linalg.norm(watch.state)
+                if speed <= AT_REST * size / clock.t0:
+                    watch.hold(clock.last)
                     break
             elif start.size <= implicit_limit and steps % WATCHED == 0:
-                pace, watched_from = WATCHED / (tau - watched_from), tau
-                worthwhile = max(PACE_AT_LEAST, PACE_PER_SQUARED_SIZE * start.size**2)
-                if pace > worthwhile and pace * (tau_end - tau) > worthwhile:
-                    switched = tau
-                    solver = BDF(rhs, tau, solver.y, tau_end, **tolerances)
+                advance, watched_from = watch.tau - watched_from, watch.tau
+                if _pays_to_switch(start.size, advance, clock.last - watch.tau):
+                    switched = watch.tau
+                    solver = BDF(rhs, switched, solver.y, clock.last, **tolerances)
                     solver.newton_tol = max(solver.newton_tol, NEWTON_TOLERANCE)
-    final_state = solver.y if stopped is None else piece(tau)
-    if at_rest and stopped is None:
-        states[filled:], filled = final_state.reshape(start.shape), len(wanted)
-        if dense_output and knots[-1] < tau_end:
-            knots.append(tau_end)
-            pieces.append(_Constant(final_state))
-    return Integration(
-        float(end) if stopped is None else _time(tau, clock, end),
-        final_state.reshape(start.shape),
-        wanted[:filled],
-        states[:filled],
-        {name: _time(value, clock, end) for name, value in happened.items()},
-        stopped,
-        steps,
-        None if switched is None else _time(switched, clock, end),
-        start,
-        clock,
-        OdeSolution(knots, pieces) if dense_output else None,
-    )
+    return steps, switched
+
+
+def _pays_to_switch(size: int, advance: float, left: float) -> bool:
+    """Whether implicit steps of ``size`` numbers are faster, the last WATCHED explicit ones having made ``advance``
+    in tau, and enough of the span is ``left`` to be worth the change."""
+    pace = WATCHED / advance
+    worthwhile = max(PACE_AT_LEAST, PACE_PER_SQUARED_SIZE * size**2)
+    return pace > worthwhile and pace * left > worthwhile
+
+
+class _Clock:
+    """tau = log(1 + t / unit) from t = 0 to ``end``, where tau is ``last``. ``t0``: the module's; ``unit``: the earlier
+    of it and the end."""
+
+    def __init__(self, start: Array, velocity0: Array, end: float) -> None:
+        speed, size = float(np.linalg.norm(velocity0)), float(np.linalg.norm(start))
+        self.t0 = size / speed if speed > 0 and size > 0 else 1.0
+        self.unit = min(end, self.t0) or 1.0  # an end of zero: nothing moves, in any unit
+        self.end = end
+        self.last = float(np.log1p(end / self.unit))
+
+    def tau(self, times: Array) -> Array:
+        return np.minimum(np.log1p(times / self.unit), self.last)
+
+    def time(self, tau: float) -> float:
+        return np.inf if tau == np.inf else min(float(self.unit * np.expm1(tau)), self.end)
+
+
+class _Watch:
+    """What is asked of a flow, gathered step by step, everything in tau.
+
+    ``tau``, ``state``: how far the flow has come. ``event_taus``: when each event first happened, infinity before it
+    does; ``stopped_by``: the terminal one. ``states``: those at the ``wanted`` taus, of which the first ``filled`` are
+    known. ``knots``, ``pieces``: ends and interpolants of all steps, where ``dense_output`` asks for them.
+    """
+
+    def __init__(self, start: Array, events: Sequence[Event], wanted: Array, dense_output: bool) -> None:
+        self.tau, self.state = 0.0, start
+        self.event_taus = {event.name: 0.0 if event.measure(start) >= 0 else np.inf for event in events}
+        self.pending = [event for event in events if self.event_taus[event.name] == np.inf]
+        terminal = (event.name for event in events if event.terminal and self.event_taus[event.name] == 0)
+        self.stopped_by = next(terminal, None)
+        self.wanted, self.states, self.filled = wanted, np.empty((len(wanted), *start.shape)), 0
+        self.dense_output = dense_output
+        self.knots: list[float] = [0.0]
+        self.pieces: list[Callable[[float], Array]] = []
+
+    def step(self, solver: DOP853 | BDF) -> None:
+        """Take in the step that ``solver`` has just made; an interpolant, which costs velocities, only if needed."""
+        self.tau, self.state = float(solver.t), solver.y.reshape(self.state.shape)
+        crossed = [event for event in self.pending if event.measure(self.state) >= 0]
+        due = self.filled < len(self.wanted) and self.wanted[self.filled] <= self.tau
+        if not (self.dense_output or crossed or due):
+            return
+        piece = solver.dense_output()
+        if self.dense_output:
+            self.knots.append(self.tau)
+            self.pieces.append(piece)
+        if crossed:
+            self._cross(crossed, piece, float(solver.t_old))
+        self._fill(piece)
+
+    def hold(self, until: float) -> None:
+        """Leave the state as it is, at rest, up to the tau ``until``."""
+        piece = _Constant(self.state.ravel())
+        if self.dense_output and self.knots[-1] < until:
+            self.knots.append(until)
+            self.pieces.append(piece)
+        self.tau = until
+        self._fill(piece)
+
+    def _cross(self, crossed: list[Event], piece: Callable[[float], Array], low: float) -> None:
+        """Date the events ``crossed`` in the step from ``low`` that ``piece`` interpolates; step back to the first that
+        is terminal, before the others that come after it."""
+        shape = self.state.shape
+        for event in crossed:
+            self.event_taus[event.name] = _crossing(event, piece, low, self.tau, shape)
+        self.pending = [event for event in self.pending if event not in crossed]
+        final = min((e for e in crossed if e.terminal), key=lambda e: self.event_taus[e.name], default=None)
+        if final is None:
+            return
+        self.stopped_by, self.tau = final.name, self.event_taus[final.name]
+        self.state = piece(self.tau).reshape(shape)
+        for event in crossed:
+            if self.event_taus[event.name] > self.tau:
+                self.event_taus[event.name] = np.inf
+
+    def _fill(self, piece: Callable[[float], Array]) -> None:
+        while self.filled < len(self.wanted) and self.wanted[self.filled] <= self.tau:
+            self.states[self.filled] = piece(self.wanted[self.filled]).reshape(self.state.shape)
+            self.filled += 1
 
 
 def check_times(times: ArrayLike, last: float = LAST_FLOW_TIME) -> Array:
@@ -266,6 +327,18 @@ def _events(events: Sequence[Event]) -> tuple[Event, ...]:
     return tuple(events)
 
 
+def _start(velocity: Callable[[Array], Array], start: ArrayLike) -> tuple[Array, Array]:
+    """``start`` and the velocity there, two arrays of one shape."""
+    check_callable(velocity, "velocity")
+    start = check_array(start, "start")
+    if start.size == 0:
+        raise ValueError(f"start must hold at least one number; got shape {start.shape}")
+    velocity0 = check_array(velocity(start), "velocity(start)")
+    if velocity0.shape != start.shape:
+        raise ValueError(f"velocity(start) must have the shape of start, {start.shape}; got {velocity0.shape}")
+    return start, velocity0
+
+
 class _Constant:
     """The interpolant of a state at rest: (size,) at a time, (size, k) at k times."""
 
@@ -274,10 +347,6 @@ class _Constant:
 
     def __call__(self, tau: float | Array) -> Array:
         return self.state if np.ndim(tau) == 0 else np.repeat(self.state[:, None], np.size(tau), axis=1)
-
-
-def _time(tau: float, clock: float, end: float) -> float:
-    return np.inf if tau == np.inf else min(float(clock * np.expm1(tau)), float(end))
 
 
 def _crossing(event: Event, piece: Callable[[float], Array], low: float, high: float, shape: tuple[int, ...]) -> float:

@@ -92,8 +92,8 @@ def measured_mode_times(
         wanted = [
             energy_reaches(equation, spaces, count - 1 - k, level * dimensions[k], name=str(k)) for k in range(count)
         ]
-        found = follow(equation, last, events=wanted).event_times
-        return np.array([found[str(k)] for k in range(count)])
+        event_times = follow(equation, last, events=wanted).event_times
+        return np.array([event_times[str(k)] for k in range(count)])
 
     if tied:
         start = wide_tied_start(n, init_scale)

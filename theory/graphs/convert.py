@@ -22,6 +22,12 @@ def as_graph(obj: Any, *, symmetrize: bool = False) -> Graph:
     object (``graphs.readers.read_graph``), a NetworkX graph, a SciPy sparse matrix or array, a dense square NumPy
     array. Raises TypeError for anything else, ValueError for data that is no graph (see the conventions
     above).
+
+    >>> import numpy as np
+    >>> from fiedler.theory import as_graph
+    >>> graph = as_graph(np.array([[0, 2, 0], [2, 0, 1], [0, 1, 0]]))  # a path with weights
+    >>> graph.n, graph.edge_count, graph.degrees.tolist()
+    (3, 2, [2.0, 3.0, 1.0])
     """
     check_flag(symmetrize, "symmetrize")
     if isinstance(obj, Graph):

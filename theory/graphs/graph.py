@@ -28,7 +28,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from ..checks import LARGEST_WEIGHT, SMALLEST_WEIGHT, brief, check_flag, check_text, check_type, shown
+from ..checks import LARGEST_WEIGHT, SMALLEST_WEIGHT, Array, brief, check_flag, check_text, check_type, shown
 from .family_sizes import check_family
 
 # Asymmetry below this fraction of the largest weight is rounding; such a matrix is averaged.
@@ -96,7 +96,7 @@ class Graph:
         return (int(self.adjacency.nnz) - loops) // 2 + loops
 
     @cached_property
-    def degrees(self) -> NDArray[np.float64]:
+    def degrees(self) -> Array:
         """The row sums d_i = sum_j A_ij, shape (n,)."""
         return np.asarray(self.adjacency.sum(axis=1), dtype=np.float64).ravel()
 
@@ -213,7 +213,7 @@ def check_graph(graph: object) -> Graph:
     return check_type(graph, Graph, "graph", "make one with as_graph")
 
 
-def bad_weight(weights: NDArray[np.float64]) -> int | None:
+def bad_weight(weights: Array) -> int | None:
     """The place of the first weight that no edge may have, or None: zero is allowed, it means no edge."""
     good = (weights == 0) | ((weights >= SMALLEST_WEIGHT) & (weights <= LARGEST_WEIGHT))
     return None if good.all() else int(np.flatnonzero(~good)[0])

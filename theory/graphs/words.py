@@ -53,6 +53,13 @@ def parse(word: str, *, symmetrize: bool = False) -> Graph:
     Raises TypeError for a non-string; ValueError, in one line, for an unknown word (with the nearest valid
     one), for parameters of the wrong number, type or range, for a file that does not exist, and as
     ``read_graph`` does.
+
+    >>> from fiedler.theory import parse
+    >>> graph = parse("path-star:4x5")  # four arms of five nodes, the shared end counted in each
+    >>> graph.n, graph.edge_count
+    (17, 16)
+    >>> parse("karate").edge_count
+    78
     """
     if not isinstance(word, str):
         raise TypeError(f"a graph word is a string such as 'cycle:15'; got {shown(word)}")

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, minres
 
-from ..softmax import Array
+from ..checks import Array
 from .newton_cg import newton_cg
 from .objectives import FULL_RANK_LIMIT, Objective
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import eigvalsh
 
-from ..softmax import Array, cross_entropy, row_softmax, target_entropy
+from ..checks import Array
+from ..softmax import cross_entropy, row_softmax, target_entropy
 
 FLAT = 1e-12  # an eigenvalue of a Laplacian, relative to its largest entry, that is rounding
 SINKHORN_SWEEPS = 50  # the solver's column sums are right to about 1e-9; a few sweeps bring them to rounding

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..softmax import Array, check_target
+from ..checks import Array
+from ..softmax import check_target
 
 NODE_LIMIT = 400  # a singular value decomposition an iteration: minutes there
 ITERATIONS = 20_000
@@ -65,8 +66,8 @@ def untied_max_margin(target: ArrayLike) -> MaxMarginLogits:
     best, lower = (np.inf, x, np.zeros(0)), 0.0
     for step in range(1, ITERATIONS + 1):
         left, values, right = np.linalg.svd(x - u)
-        kept = np.maximum(values - 1.0 / rho, 0.0)
-        z = (left * kept) @ right
+        thresholded = np.maximum(values - 1.0 / rho, 0.0)
+        z = (left * thresholded) @ right
         relaxed = RELAXATION * z + (1 - RELAXATION) * x
         before, x = x, _project(relaxed + u, support)
         u = u + relaxed - x
@@ -74,7 +75,7 @@ def untied_max_margin(target: ArrayLike) -> MaxMarginLogits:
             continue
         norm = float(np.linalg.svd(x, compute_uv=False).sum())
         if norm < best[0]:
-            best = (norm, x, kept[kept > 0])
+            best = (norm, x, thresholded[thresholded > 0])
         lower = max(lower, float(-_dual_point(-rho * u, support)[~support].sum()))
         if best[0] - lower <= GOAL * best[0]:
             break

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..softmax import Array
+from ..checks import Array
 from .objectives import Objective
 
 STEPS = 300

@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.linalg import eigh
 
-from ..softmax import Array, log_sum_exp, row_softmax
+from ..checks import Array
+from ..softmax import log_sum_exp, row_softmax
 
 # Columns of the start: n up to this n, COLUMNS_PER_ROOT sqrt(n) above. Escape adds what is missing, but one narrower
 # than the optimum converges to a saddle first, and slowly: 3 sqrt(n) is above the rank of sparse graphs at l >= 0.01.

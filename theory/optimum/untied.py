@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..softmax import Array, check_row_weight, check_target, check_weight_decay, cross_entropy, target_entropy
+from ..checks import Array
+from ..softmax import check_row_weight, check_target, check_weight_decay, cross_entropy, target_entropy
 from .burer_monteiro import solve
 from .certificate import Certificate, untied_certificate
 from .objectives import UntiedObjective
@@ -68,6 +69,15 @@ def untied_optimum(
     At zero decay with a positive target the logits returned are log T with row means removed, zero in rows of weight
     zero. Raises ValueError for a
     bad target, weight or decay, RuntimeError when no certified optimum is found.
+
+    >>> import numpy as np
+    >>> from fiedler.theory import one_hop_target, parse, target_entropy, untied_optimum
+    >>> target = one_hop_target(parse("karate"))
+    >>> optimum = untied_optimum(target)  # the logits diverge, the loss falls to the entropy of the target
+    >>> optimum.attained, abs(optimum.loss - target_entropy(target, np.ones(34))) < 1e-9
+    (False, True)
+    >>> untied_optimum(target, weight_decay=0.5).rank
+    8
     """
     t, decay = check_target(target), check_weight_decay(weight_decay)
     n = len(t)
@@ -75,9 +85,9 @@ def untied_optimum(
     check_size(n)
     total = float(w.sum())
     if decay > 0:
-        found = solve(UntiedObjective(t, w, decay))
-        logits = found.factor[:n] @ found.factor[n:].T
-        certificate = untied_certificate(t, w, decay, found.factor)
+        solution = solve(UntiedObjective(t, w, decay))
+        logits = solution.factor[:n] @ solution.factor[n:].T
+        certificate = untied_certificate(t, w, decay, solution.factor)
         method = "Burer-Monteiro, L-BFGS and Newton-MINRES"
         return UntiedOptimum(logits, float(cross_entropy(logits, t, w)), decay, total, certificate, method)
     floor = target_entropy(t, w)

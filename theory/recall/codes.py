@@ -53,7 +53,7 @@ def _signs(rng: np.random.Generator, rows: int, k: int) -> Array:
 
 def _greedy(rng: np.random.Generator, a: int, k: int, most: int, eps: float) -> Array:
     """Rows of signs of which every two have at most ``most`` for the sum of their products."""
-    kept = np.empty((a, k))
+    codes = np.empty((a, k))
     count, left = 0, DRAWS * a
     while count < a:
         if left <= 0:
@@ -64,11 +64,11 @@ def _greedy(rng: np.random.Generator, a: int, k: int, most: int, eps: float) -> 
         batch = _signs(rng, min(max(a - count, SMALLEST_BATCH), left, max(1, SHARE // max(count, 4096))), k)
         left -= len(batch)
         if count:
-            batch = batch[(batch @ kept[:count].T <= most).all(axis=1)]  # sums of signs are exact
+            batch = batch[(batch @ codes[:count].T <= most).all(axis=1)]  # sums of signs are exact
         batch = batch[_independent(batch @ batch.T > most)][: a - count]
-        kept[count : count + len(batch)] = batch
+        codes[count : count + len(batch)] = batch
         count += len(batch)
-    return kept
+    return codes
 
 
 def _independent(conflict: np.ndarray) -> np.ndarray:

@@ -60,6 +60,13 @@ def random_facts(subjects: int, relations: int, *, attributes: int | None = None
 
     A = N gives random bijections; with fewer, every relation uses each attribute floor(N / A) or ceil(N / A) times.
     Raises ValueError for A > N, and for more than LARGEST_MEMORY facts.
+
+    >>> from fiedler.theory import compose_facts, random_facts
+    >>> facts = random_facts(4, 2, seed=1)
+    >>> facts.table.tolist(), facts.is_bijection
+    ([[2, 0, 1, 3], [1, 2, 0, 3]], True)
+    >>> compose_facts(facts, [0, 1]).tolist()  # relation 0, then relation 1
+    [0, 1, 2, 3]
     """
     n, r = check_whole_number(subjects, "subjects", 1), check_whole_number(relations, "relations", 1)
     a = n if attributes is None else check_whole_number(attributes, "attributes", 1)
@@ -101,16 +108,16 @@ def check_entities(facts: object) -> Facts:
 
 def check_indices(value: ArrayLike, shape: tuple[int | None, ...], below: int, name: str) -> Indices:
     """Whole numbers from 0 to ``below`` - 1 of the given shape (None: any size above zero), as int64."""
-    given = check_reals(value, name)
-    fits = given.ndim == len(shape) and all(
-        have > 0 and want in (None, have) for have, want in zip(given.shape, shape, strict=True)
+    array = check_reals(value, name)
+    fits = array.ndim == len(shape) and all(
+        have > 0 and want in (None, have) for have, want in zip(array.shape, shape, strict=True)
     )
     if not fits:
         wanted = ", ".join("at least 1" if size is None else str(size) for size in shape)
-        raise ValueError(f"{name} must have shape ({wanted}{',' * (len(shape) == 1)}); got {given.shape}")
-    if not ((given >= 0) & (given < below) & (given == np.floor(given))).all():
+        raise ValueError(f"{name} must have shape ({wanted}{',' * (len(shape) == 1)}); got {array.shape}")
+    if not ((array >= 0) & (array < below) & (array == np.floor(array))).all():
         raise ValueError(f"{name} must hold whole numbers from 0 to {below - 1}; got {shown(value)}")
-    return given.astype(np.int64)
+    return array.astype(np.int64)
 
 
 def check_memory_size(numbers: float, what: str) -> None:

@@ -132,6 +132,13 @@ def construct_memory(
 
     ``dimension`` None: blocks, d = R k; given, d >= k: independent uniformly random projections. Errors as
     ``sign_codes`` and ``memory_from_codes``. Source: arXiv 2605.12426, theorem 4.1.
+
+    >>> from fiedler.theory import construct_memory, random_facts, recall_margins
+    >>> memory = construct_memory(50, 3, code_dimension=64)
+    >>> memory.dimension, memory.neurons
+    (192, 384)
+    >>> bool(recall_margins(memory, random_facts(50, 3)).min() > 0)  # every fact is recalled
+    True
     """
     check_whole_number(attributes, "attributes", 2), check_whole_number(code_dimension, "code_dimension", 1)
     _check_sizes(relations, dimension, code_dimension)

@@ -104,6 +104,13 @@ def decay_thresholds(
     log2(1 / tolerance) optima per rank change. Near a rank change the solver may find no certified optimum: the
     bisection ends there, and ``widths`` says so. Raises ValueError for a bad option, an isolated node without
     self-edges or too large a graph; RuntimeError when no optimum is found at a decay of the grid.
+
+    >>> from fiedler.theory import decay_thresholds, parse
+    >>> thresholds = decay_thresholds(parse("grid:2x3"))
+    >>> thresholds.decays.round(4).tolist()  # where the rank of the optimum changes
+    [0.5, 0.1785, 0.0767]
+    >>> thresholds.lower_ranks.tolist(), thresholds.upper_ranks.tolist()  # just below and above them
+    ([1, 2, 3], [0, 1, 2])
     """
     one_sided = check_flag(tied, "tied")
     one_hop_sparse(check_graph(graph), self_edges=self_edges)  # the error for isolated nodes, which names them
@@ -202,13 +209,13 @@ class _Follower:
 
     def _alive(self, low: float, high: float) -> NDArray[np.bool_]:
         """Which spaces have energy between two rank changes, away from both."""
-        found = np.zeros(len(self.spectrum[0]), dtype=np.bool_)
+        alive = np.zeros(len(self.spectrum[0]), dtype=np.bool_)
         for part in INSIDE:
             try:
-                found |= self.at(float(low ** (1 - part) * high**part)).alive
+                alive |= self.at(float(low ** (1 - part) * high**part)).alive
             except RuntimeError:
                 continue
-        return found
+        return alive
 
     def _describe(self, lowest: float, changes: list[_Change]) -> DecayThresholds:
         q = len(self.spectrum[0])

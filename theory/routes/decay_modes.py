@@ -77,8 +77,8 @@ class BlockModes:
             counts.append(np.full(len(value), self.algebra.multiplicity[number]))
         value = np.concatenate(values)
         order = np.argsort(-value, kind="stable")
-        kept = order[value[order] > NO_RANK * max(1.0, float(value.max()))]
-        return OptimumModes(np.concatenate(counts)[kept].astype(np.int64), np.concatenate(shares)[kept])
+        nonzero = order[value[order] > NO_RANK * max(1.0, float(value.max()))]
+        return OptimumModes(np.concatenate(counts)[nonzero].astype(np.int64), np.concatenate(shares)[nonzero])
 
     def _grams(self, decay: float) -> tuple[Array, ...]:
         if self.tied:
@@ -99,10 +99,10 @@ def dense_modes(
         assert logits is not None
         gram = _left_root(logits)
     values, vectors = np.linalg.eigh(centre_gram(gram))
-    kept = vectors[:, values > NO_RANK * max(1.0, float(values[-1]))][:, ::-1]
+    nonzero = vectors[:, values > NO_RANK * max(1.0, float(values[-1]))][:, ::-1]
     starts = np.cumsum(spaces.multiplicities) - spaces.multiplicities
-    shares = np.add.reduceat((spaces.basis.T @ kept) ** 2, starts, axis=0).T
-    return OptimumModes(np.ones(kept.shape[1], dtype=np.int64), shares)
+    shares = np.add.reduceat((spaces.basis.T @ nonzero) ** 2, starts, axis=0).T
+    return OptimumModes(np.ones(nonzero.shape[1], dtype=np.int64), shares)
 
 
 def _left_root(logits: Array) -> Array:

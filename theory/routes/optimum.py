@@ -66,6 +66,15 @@ def graph_optimum(
 
     Raises ValueError for a bad option, an isolated node without self-edges, or a graph of more than OPTIMUM_LIMIT nodes
     with neither closed form nor enough symmetry; RuntimeError when no certified optimum is found.
+
+    >>> from fiedler.theory import graph_optimum, parse
+    >>> optimum = graph_optimum(parse("path-star:4x5"))
+    >>> round(optimum.loss_per_node, 6), optimum.rank
+    (1.285787, 3)
+    >>> optimum.multiplicities.tolist(), optimum.eigenvalues.round(2).tolist()  # the arms, told apart
+    ([3], [47.28])
+    >>> graph_optimum(parse("cycle:100000")).method
+    'closed form (cycle)'
     """
     check_flag(tied, "tied")
     one_hop_sparse(graph, self_edges=self_edges)  # the error for isolated nodes, which names them
@@ -78,8 +87,8 @@ def graph_optimum(
     if symmetry is not None:
         target = symmetry.target(self_edges=self_edges, label_smoothing=label_smoothing)
         if not tied and (weight_decay == 0 or untied_unknowns(symmetry.algebra) <= UNKNOWNS_LIMIT):
-            found = reduced_untied_optimum(symmetry.algebra, target, weight_decay=weight_decay)
-            return _from_untied_blocks(found, symmetry)
+            reduced = reduced_untied_optimum(symmetry.algebra, target, weight_decay=weight_decay)
+            return _from_untied_blocks(reduced, symmetry)
         if tied and (weight_decay > 0 or label_smoothing > 0 or graph.component_count == 1):
             return _from_blocks(reduced_tied_optimum(symmetry.algebra, target, weight_decay=weight_decay), symmetry)
     if graph.n > OPTIMUM_LIMIT:
@@ -114,81 +123,81 @@ def useful_symmetry(graph: Graph) -> Symmetry | None:
     return symmetry if small and unknowns <= UNKNOWNS_LIMIT else None
 
 
-def _from_closed_form(found: ClosedForm) -> GraphOptimum:
+def _from_closed_form(closed: ClosedForm) -> GraphOptimum:
     # With S <= (l + e) I and |S - l I| <= s on K, convexity bounds what any K' of the same trace could still gain.
-    trace = float(found.eigenvalues @ found.multiplicities)
-    gap = (max(found.excess, 0.0) + found.stationarity) * trace
+    trace = float(closed.eigenvalues @ closed.multiplicities)
+    gap = (max(closed.excess, 0.0) + closed.stationarity) * trace
     return GraphOptimum(
-        found.tied,
-        found.loss_per_node,
-        found.weight_decay,
-        found.attained,
-        found.eigenvalues,
-        found.multiplicities,
+        closed.tied,
+        closed.loss_per_node,
+        closed.weight_decay,
+        closed.attained,
+        closed.eigenvalues,
+        closed.multiplicities,
         0,
-        Certificate(found.max_violation, gap),
-        f"closed form ({found.family})",
-        found,
+        Certificate(closed.max_violation, gap),
+        f"closed form ({closed.family})",
+        closed,
     )
 
 
-def _from_blocks(found: ReducedOptimum, symmetry: Symmetry) -> GraphOptimum:
+def _from_blocks(reduced: ReducedOptimum, symmetry: Symmetry) -> GraphOptimum:
     return GraphOptimum(
         True,
-        found.loss_per_node,
-        found.weight_decay,
-        found.attained,
-        found.eigenvalues,
-        found.multiplicities,
+        reduced.loss_per_node,
+        reduced.weight_decay,
+        reduced.attained,
+        reduced.eigenvalues,
+        reduced.multiplicities,
         0,
-        found.certificate,
-        f"{found.method}: {symmetry.method}",
-        found,
+        reduced.certificate,
+        f"{reduced.method}: {symmetry.method}",
+        reduced,
     )
 
 
-def _from_untied_blocks(found: ReducedUntiedOptimum, symmetry: Symmetry) -> GraphOptimum:
+def _from_untied_blocks(reduced: ReducedUntiedOptimum, symmetry: Symmetry) -> GraphOptimum:
     return GraphOptimum(
         False,
-        found.loss_per_node,
-        found.weight_decay,
-        found.attained,
-        found.singular_values,
-        found.multiplicities,
+        reduced.loss_per_node,
+        reduced.weight_decay,
+        reduced.attained,
+        reduced.singular_values,
+        reduced.multiplicities,
         0,
-        found.certificate,
-        f"{found.method}: {symmetry.method}",
-        found,
+        reduced.certificate,
+        f"{reduced.method}: {symmetry.method}",
+        reduced,
     )
 
 
-def _from_dense(found: TiedOptimum) -> GraphOptimum:
-    values = found.eigenvalues
+def _from_dense(optimum: TiedOptimum) -> GraphOptimum:
+    values = optimum.eigenvalues
     return GraphOptimum(
         True,
-        found.loss_per_node,
-        found.weight_decay,
-        found.attained,
+        optimum.loss_per_node,
+        optimum.weight_decay,
+        optimum.attained,
         values,
         np.ones(len(values), dtype=np.int64),
-        found.diverging,
-        found.certificate,
-        found.method,
-        found,
+        optimum.diverging,
+        optimum.certificate,
+        optimum.method,
+        optimum,
     )
 
 
-def _from_untied(found: UntiedOptimum) -> GraphOptimum:
-    values = found.singular_values
+def _from_untied(optimum: UntiedOptimum) -> GraphOptimum:
+    values = optimum.singular_values
     return GraphOptimum(
         False,
-        found.loss_per_node,
-        found.weight_decay,
-        found.attained,
+        optimum.loss_per_node,
+        optimum.weight_decay,
+        optimum.attained,
         values,
         np.ones(len(values), dtype=np.int64),
         0,
-        found.certificate,
-        found.method,
-        found,
+        optimum.certificate,
+        optimum.method,
+        optimum,
     )

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
 
-from ..checks import check_choice
+from ..checks import Array, check_choice
 from ..graphs.graph import Graph, check_graph
 
 LaplacianKind: TypeAlias = Literal["combinatorial", "symmetric", "random-walk", "symmetrized-random-walk"]
@@ -35,9 +35,8 @@ EIGENVALUE_TOLERANCE = 1e-10
 # value keeps the truly distinct, closer eigenvalues of large graphs apart.
 CLOSED_FORM_TOLERANCE = 1e-13
 
-Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Spectrum: TypeAlias = tuple[Floats, Integers]
+Spectrum: TypeAlias = tuple[Array, Integers]
 
 
 def check_kind(kind: str) -> None:
@@ -46,7 +45,7 @@ def check_kind(kind: str) -> None:
 
 
 def merge_eigenvalues(
-    values: Floats, multiplicities: Integers | None = None, tolerance: float = EIGENVALUE_TOLERANCE
+    values: Array, multiplicities: Integers | None = None, tolerance: float = EIGENVALUE_TOLERANCE
 ) -> Spectrum:
     """Distinct ascending eigenvalues and their multiplicities, from (k,) values in any order.
 
@@ -182,5 +181,5 @@ def _path_star(arms: int, length: int, kind: str) -> Spectrum:
     return values, multiplicities
 
 
-def _tridiagonal_eigenvalues(diagonal: Floats, coupling: Floats) -> Floats:
+def _tridiagonal_eigenvalues(diagonal: Array, coupling: Array) -> Array:
     return np.asarray(eigh_tridiagonal(diagonal, coupling, eigvals_only=True), dtype=np.float64)

@@ -16,8 +16,7 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 from scipy.sparse.linalg import splu
 
-from ..checks import LARGEST_ENTRY, check_array, check_number
-from .closed_form import Floats
+from ..checks import LARGEST_ENTRY, Array, check_array, check_number
 
 _EPS = float(np.finfo(np.float64).eps)
 # Inverse iterations that look for an eigenvalue next to the shift.
@@ -45,10 +44,10 @@ class ShiftedFactor:
         """The number of rows."""
         return int(self._lu.shape[0])
 
-    def solve(self, right: Floats) -> Floats:
+    def solve(self, right: Array) -> Array:
         """(M - shift I)^-1 times an (n,) or (n, m) array."""
-        found: Floats = self._lu.solve(right)
-        return found
+        solution: Array = self._lu.solve(right)
+        return solution
 
     @cached_property
     def error(self) -> float:
@@ -107,13 +106,13 @@ def inertia(matrix: sp.sparray, shift: float) -> int:
     real, finite and symmetric or a shift that is not finite; RuntimeError when a pivot is off the diagonal or so
     small that rounding, or an eigenvalue next to the shift, could change the count: then move the shift.
     """
-    found: Any = matrix
-    if not sp.issparse(matrix) or found.ndim != 2 or found.shape[0] != found.shape[1] or found.shape[0] == 0:
-        what = f"shape {found.shape}" if hasattr(found, "shape") else type(found).__name__
-        raise ValueError(f"inertia needs a non-empty square sparse matrix; got {type(found).__name__}, {what}")
-    if found.dtype.kind not in "biuf":
-        raise ValueError(f"inertia needs a real matrix; got dtype {found.dtype}")
-    exact = sp.csr_array(found, dtype=np.float64)
+    untyped: Any = matrix
+    if not sp.issparse(matrix) or untyped.ndim != 2 or untyped.shape[0] != untyped.shape[1] or untyped.shape[0] == 0:
+        what = f"shape {untyped.shape}" if hasattr(untyped, "shape") else type(untyped).__name__
+        raise ValueError(f"inertia needs a non-empty square sparse matrix; got {type(untyped).__name__}, {what}")
+    if untyped.dtype.kind not in "biuf":
+        raise ValueError(f"inertia needs a real matrix; got dtype {untyped.dtype}")
+    exact = sp.csr_array(untyped, dtype=np.float64)
     check_array(exact.data, "the matrix")
     scale = abs(exact).max() if exact.nnz else 0.0
     gap = abs(exact - exact.T).max() if exact.nnz else 0.0
@@ -156,7 +155,7 @@ def front_width(adjacency: sp.csr_array) -> int:
     if rest.nnz == 0:
         return int(hubs.sum()) + 1
     order = reverse_cuthill_mckee(sp.csr_matrix(rest), symmetric_mode=True)
-    place = np.empty(order.size, dtype=np.int64)
-    place[order] = np.arange(order.size)
+    position = np.empty(order.size, dtype=np.int64)
+    position[order] = np.arange(order.size)
     rows = np.repeat(np.arange(order.size), np.diff(rest.indptr))
-    return int((place[rows] - place[rest.indices]).max()) + int(hubs.sum()) + 1
+    return int((position[rows] - position[rest.indices]).max()) + int(hubs.sum()) + 1

@@ -14,9 +14,9 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import eigh
 
-from ..checks import check_choice, check_flag, check_real, check_whole_number
+from ..checks import Array, check_choice, check_flag, check_real, check_whole_number
 from ..graphs.graph import Graph, check_graph
-from .closed_form import DENSE_LIMIT, Floats, Integers, check_kind, closed_form_spectrum
+from .closed_form import DENSE_LIMIT, Integers, check_kind, closed_form_spectrum
 from .closed_form import merge_eigenvalues as merge
 from .counting import front_width
 from .laplacians import laplacian
@@ -53,9 +53,9 @@ class Eigenpairs:
     missing. ``note``: in one sentence, what the statement rests on.
     """
 
-    eigenvalues: Floats
+    eigenvalues: Array
     multiplicities: Integers
-    basis: Floats | None
+    basis: Array | None
     residual: float
     requested: int
     method: str
@@ -68,7 +68,7 @@ class Eigenpairs:
         """The number of eigenpairs, at least ``requested``."""
         return int(self.multiplicities.sum())
 
-    def columns(self, j: int) -> Floats:
+    def columns(self, j: int) -> Array:
         """The orthonormal basis of eigenspace ``j``, shape (n, multiplicities[j]). IndexError if there is none,
         ValueError without vectors."""
         if not 0 <= j < self.eigenvalues.size:
@@ -210,5 +210,5 @@ def _from_sparse(pairs: SparsePairs, sign: float, k: int, method: str, vectors: 
     return Eigenpairs(values, copies, basis, residual, k, method, inertia, n is not None, pairs.note)
 
 
-def _residual(matrix: sp.csr_array, values: Floats, basis: Floats) -> float:
+def _residual(matrix: sp.csr_array, values: Array, basis: Array) -> float:
     return float(np.sqrt(((matrix @ basis - basis * values) ** 2).sum(axis=0).max()))

@@ -10,13 +10,12 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh, eigvalsh
 
-from ..checks import LARGEST_ENTRY, check_array, check_real, check_reals, check_type, shown
+from ..checks import LARGEST_ENTRY, Array, check_array, check_real, check_reals, check_type, shown
 from ..graphs.graph import Graph, check_graph
 from .closed_form import (
     DENSE_LIMIT,
     EIGENVALUE_TOLERANCE,
     KINDS,
-    Floats,
     Integers,
     LaplacianKind,
     Spectrum,
@@ -51,23 +50,23 @@ class Eigenspaces:
     compare projectors.
     """
 
-    eigenvalues: Floats
+    eigenvalues: Array
     multiplicities: Integers
-    basis: Floats
+    basis: Array
 
     @property
     def labels(self) -> Integers:
         """The index of the eigenspace of each column of ``basis``, shape (n,)."""
         return np.repeat(np.arange(self.eigenvalues.size, dtype=np.int64), self.multiplicities)
 
-    def columns(self, j: int) -> Floats:
+    def columns(self, j: int) -> Array:
         """The orthonormal basis of eigenspace ``j``, shape (n, multiplicities[j]); IndexError if there is none."""
         if not 0 <= j < self.eigenvalues.size:
             raise IndexError(f"eigenspace {j} does not exist; there are {self.eigenvalues.size}, counted from 0")
         stop = int(self.multiplicities[: j + 1].sum())
         return self.basis[:, stop - int(self.multiplicities[j]) : stop]
 
-    def projector(self, j: int) -> Floats:
+    def projector(self, j: int) -> Array:
         """The orthogonal projector on eigenspace ``j``, shape (n, n); the same for every basis."""
         columns = self.columns(j)
         return columns @ columns.T
@@ -101,8 +100,8 @@ def laplacian(graph: Graph, kind: str = "combinatorial") -> sp.csr_array:
         root = np.sqrt(degrees)
         apart = entries.row != entries.col
         scaled[apart] = (entries.data / (root[entries.row] * root[entries.col]))[apart]
-    found = identity - sp.coo_array((scaled, (entries.row, entries.col)), shape=adjacency.shape)
-    return _canonical(found + found.T if kind == "symmetrized-random-walk" else found)
+    matrix = identity - sp.coo_array((scaled, (entries.row, entries.col)), shape=adjacency.shape)
+    return _canonical(matrix + matrix.T if kind == "symmetrized-random-walk" else matrix)
 
 
 def eigenspaces(symmetric_matrix: ArrayLike | sp.sparray, *, tolerance: float = EIGENVALUE_TOLERANCE) -> Eigenspaces:
@@ -122,7 +121,15 @@ def eigenspaces(symmetric_matrix: ArrayLike | sp.sparray, *, tolerance: float = 
 
 def laplacian_eigenspaces(graph: Graph, kind: str = "symmetrized-random-walk") -> Eigenspaces:
     """The complete eigenspaces of a symmetric Laplacian kind. Raises ValueError for "random-walk", which has
-    no orthonormal eigenvectors, and as ``laplacian`` and ``eigenspaces`` do."""
+    no orthonormal eigenvectors, and as ``laplacian`` and ``eigenspaces`` do.
+
+    >>> from fiedler.theory import laplacian_eigenspaces, parse
+    >>> spaces = laplacian_eigenspaces(parse("cycle:15"))
+    >>> spaces.multiplicities.tolist()  # the constant, then seven pairs of a sine and a cosine
+    [1, 2, 2, 2, 2, 2, 2, 2]
+    >>> spaces.columns(1).shape, spaces.eigenvalues[1].round(4).item()
+    ((15, 2), 0.1729)
+    """
     check_kind(kind)
     if kind == "random-walk":
         raise ValueError("the 'random-walk' Laplacian is not symmetric; use 'symmetric' or 'symmetrized-random-walk'")
@@ -136,6 +143,11 @@ def spectrum(graph: Graph, kind: str = "symmetrized-random-walk") -> Spectrum:
     In closed form where one is known (any size), else by a dense solver; "random-walk" through the similar
     matrix "symmetric" = D^1/2 (random-walk) D^-1/2. Raises ValueError as ``laplacian`` does, and for n >
     ``DENSE_LIMIT`` without a closed form.
+
+    >>> from fiedler.theory import parse, spectrum
+    >>> values, multiplicities = spectrum(parse("hypercube:4"), "combinatorial")
+    >>> values.tolist(), multiplicities.tolist()
+    ([0.0, 2.0, 4.0, 6.0, 8.0], [1, 4, 6, 4, 1])
     """
     known = closed_form_spectrum(graph, kind)
     if known is not None:
@@ -161,15 +173,15 @@ def _check_dense_size(n: int) -> None:
         )
 
 
-def _dense_symmetric(matrix: ArrayLike | sp.sparray) -> Floats:
-    given: Any = matrix if sp.issparse(matrix) else check_reals(matrix, "the matrix", kinds="biuf")
-    shape = given.shape
+def _dense_symmetric(matrix: ArrayLike | sp.sparray) -> Array:
+    untyped: Any = matrix if sp.issparse(matrix) else check_reals(matrix, "the matrix", kinds="biuf")
+    shape = untyped.shape
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
         raise ValueError(f"eigenspaces need a non-empty square matrix; got shape {shape}")
     _check_dense_size(shape[0])
-    if given.dtype.kind not in "biuf":  # sparse; of a dense one it is known
-        raise ValueError(f"eigenspaces need a real matrix; got dtype {given.dtype}")
-    dense = np.asarray(given.toarray() if sp.issparse(matrix) else given, dtype=np.float64)
+    if untyped.dtype.kind not in "biuf":  # sparse; of a dense one it is known
+        raise ValueError(f"eigenspaces need a real matrix; got dtype {untyped.dtype}")
+    dense = np.asarray(untyped.toarray() if sp.issparse(matrix) else untyped, dtype=np.float64)
     check_array(dense, "the matrix")
     gap = np.abs(dense - dense.T).max()
     if gap > _SYMMETRY_TOLERANCE * np.abs(dense).max():

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
+from ..checks import Array
 from ..graphs.graph import Graph
-from .closed_form import Floats, Integers
+from .closed_form import Integers
 from .laplacians import laplacian
 
 _PRODUCTS = ("cycle", "torus", "grid", "hypercube", "hamming")
@@ -22,7 +23,7 @@ def has_closed_form_columns(graph: Graph) -> bool:
     return graph.family in (*_PRODUCTS, "path-star")
 
 
-def closed_form_columns(graph: Graph, kind: str, values: Floats, multiplicities: Integers, *, top: bool) -> Floats:
+def closed_form_columns(graph: Graph, kind: str, values: Array, multiplicities: Integers, *, top: bool) -> Array:
     """Orthonormal eigenvectors, (n, sum of multiplicities), of the first eigenvalues of ``closed_form_spectrum``
     from the bottom or from the top, grouped in the order given."""
     total = int(multiplicities.sum())
@@ -31,7 +32,7 @@ def closed_form_columns(graph: Graph, kind: str, values: Floats, multiplicities:
     return _product(graph, total, top)
 
 
-def _product(graph: Graph, total: int, top: bool) -> Floats:
+def _product(graph: Graph, total: int, top: bool) -> Array:
     """The products u_1 (x) ... (x) u_d of eigenvectors of the factors with the ``total`` extreme sums of eigenvalues
     of the factors. Only these columns of each factor are made."""
     family, p = graph.family, graph.parameters
@@ -52,7 +53,7 @@ def _product(graph: Graph, total: int, top: bool) -> Floats:
     return columns
 
 
-def _factor_values(side: int, wrap: bool, complete: bool) -> Floats:
+def _factor_values(side: int, wrap: bool, complete: bool) -> Array:
     """Eigenvalue of each column of a factor: cycle (cosines for j <= side/2, sines after), path, or K_side."""
     j = np.arange(side)
     if complete:
@@ -60,24 +61,24 @@ def _factor_values(side: int, wrap: bool, complete: bool) -> Floats:
     return 4.0 * np.sin(np.pi * (np.minimum(j, side - j) / side if wrap else j / (2 * side))) ** 2
 
 
-def _factor_columns(side: int, j: Integers, wrap: bool, complete: bool) -> Floats:
+def _factor_columns(side: int, j: Integers, wrap: bool, complete: bool) -> Array:
     """Columns j of the orthonormal eigenvectors of a factor, shape (side, j.size)."""
     i = np.arange(side)[:, None]
     if complete:
         # Helmert's contrasts: 1 on the nodes before j, -j on node j.
-        found = np.where(i < j, 1.0, np.where(i == j, -1.0 * j, 0.0))
-        found[:, j == 0] = 1.0
+        columns = np.where(i < j, 1.0, np.where(i == j, -1.0 * j, 0.0))
+        columns[:, j == 0] = 1.0
     elif wrap:
         # Angles reduced modulo the side, exact in integers.
         angle = 2.0 * np.pi * (i * np.minimum(j, side - j) % side) / side
-        found = np.where(2 * j <= side, np.cos(angle), np.sin(angle))
+        columns = np.where(2 * j <= side, np.cos(angle), np.sin(angle))
     else:
-        found = np.cos(np.pi * ((2 * i + 1) * j % (4 * side)) / (2.0 * side))
-    result: Floats = found / np.linalg.norm(found, axis=0)
+        columns = np.cos(np.pi * ((2 * i + 1) * j % (4 * side)) / (2.0 * side))
+    result: Array = columns / np.linalg.norm(columns, axis=0)
     return result
 
 
-def _path_star(graph: Graph, kind: str, total: int, top: bool) -> Floats:
+def _path_star(graph: Graph, kind: str, total: int, top: bool) -> Array:
     """With y an eigenvector of one arm's block and c a contrast over arms (sum zero): c (x) y on the arms, zero at
     the root. With z one of the quotient: z_0 at the root and z_t / sqrt(arms) at depth t of every arm."""
     arms, length = graph.parameters
@@ -93,7 +94,7 @@ def _path_star(graph: Graph, kind: str, total: int, top: bool) -> Floats:
     order = np.argsort(-values if top else values, kind="stable")
     basis = np.zeros((graph.n, total))
     start = 0
-    contrasts: Floats | None = None
+    contrasts: Array | None = None
     for e in order[copies[order] > 0]:
         if start == total:
             break

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
-from .closed_form import Floats, Integers
+from ..checks import Array
+from .closed_form import Integers
 from .counting import ShiftedFactor, shifted_factor
 from .solve_lanczos import SparsePairs, finish, lanczos, largest, merge, norm_bound, orthonormal, rayleigh_ritz
 
@@ -53,16 +54,16 @@ def shift_invert_pairs(
     if total != copies[: last + 1].sum():
         last = bisect_left(range(last), True, key=lambda i: counter.between(known[i], known[i + 1])[1] >= k)
         end, total = counter.between(known[last], known[last + 1])
-    found = int(copies[: last + 1].sum())
-    if total < max(found, k):
+    computed = int(copies[: last + 1].sum())
+    if total < max(computed, k):
         raise RuntimeError(
-            f"{found} eigenvalues were computed below {end:.6g}, where {total} were counted; use method='dense'"
+            f"{computed} eigenvalues were computed below {end:.6g}, where {total} were counted; use method='dense'"
         )
     if vectors:
         check_memory(n, total, memory_limit)
-    note = f"{total} eigenvalues were counted by inertia, {found} of them found at once"
-    basis = basis[:, :found]
-    if total > found:
+    note = f"{total} eigenvalues were counted by inertia, {computed} of them found at once"
+    basis = basis[:, :computed]
+    if total > computed:
         listed = _list_all(matrix, bottom, counter, basis, total, end)
         if not vectors:
             last = int(np.searchsorted(np.cumsum(listed.copies), k)) + 1
@@ -111,7 +112,7 @@ class _Counter:
                 )
         return self._done[key]
 
-    def windows(self, distinct: Floats) -> tuple[Floats, Floats]:
+    def windows(self, distinct: Array) -> tuple[Array, Array]:
         """Disjoint intervals (low, high) around ascending eigenvalues, shape (m,) each."""
         largest_half = _WINDOW * self.norm
         gaps = np.diff(distinct) / 3
@@ -127,37 +128,37 @@ class _Listed:
     """The distinct eigenvalues below an end, how many copies of each exist, an orthonormal basis of the eigenvectors
     found so far, and how many of each these are."""
 
-    values: Floats
+    values: Array
     copies: Integers
-    basis: Floats
-    found: Integers
+    basis: Array
+    computed: Integers
 
 
 def _list_all(
-    matrix: sp.csr_array, bottom: ShiftedFactor, counter: _Counter, basis: Floats, total: int, end: float
+    matrix: sp.csr_array, bottom: ShiftedFactor, counter: _Counter, basis: Array, total: int, end: float
 ) -> _Listed:
     """Every distinct eigenvalue below ``end`` with its number of copies, which sum to ``total``."""
     for _ in range(_SEARCHES):
         values, basis = rayleigh_ritz(matrix, basis)
-        distinct, found = merge(values, counter.norm)
-        if found.sum() == total:
-            return _Listed(distinct, found, basis, found)
+        distinct, computed = merge(values, counter.norm)
+        if computed.sum() == total:
+            return _Listed(distinct, computed, basis, computed)
         windows = zip(distinct, *counter.windows(distinct), strict=True)
         inside = [counter.between(x, min(high, end))[1] - counter.between(low, x)[1] for x, low, high in windows]
         copies = np.array(inside, dtype=np.int64)
-        if copies.sum() == total and (copies >= found).all():
-            return _Listed(distinct, copies, basis, found)
+        if copies.sum() == total and (copies >= computed).all():
+            return _Listed(distinct, copies, basis, computed)
         # An eigenvalue of which no copy was found.
         more, vectors = _inverted_lanczos(bottom, min(total - len(values), basis.shape[1] + 1), basis)
         basis = orthonormal(np.column_stack([basis, vectors[:, more < end]]))
     raise RuntimeError(f"{total} eigenvalues lie below {end:.6g}, but not all of them were found; use method='dense'")
 
 
-def _supply(matrix: sp.csr_array, counter: _Counter, listed: _Listed, total: int, end: float) -> Floats:
+def _supply(matrix: sp.csr_array, counter: _Counter, listed: _Listed, total: int, end: float) -> Array:
     """Orthonormal eigenvectors (n, total): those found and the missing copies, by block inverse iteration."""
     basis = listed.basis
     highs = counter.windows(listed.values)[1]
-    for value, high, missing in zip(listed.values, highs, listed.copies - listed.found, strict=True):
+    for value, high, missing in zip(listed.values, highs, listed.copies - listed.computed, strict=True):
         if missing > 0:
             shift, _ = counter.between(value, min(high, end))
             basis = np.column_stack([basis, _inverse_iteration(matrix, shift, basis, int(missing))])
@@ -170,18 +171,18 @@ def _supply(matrix: sp.csr_array, counter: _Counter, listed: _Listed, total: int
     return basis
 
 
-def _inverse_iteration(matrix: sp.csr_array, shift: float, found: Floats, missing: int) -> Floats:
-    """``missing`` orthonormal eigenvectors next to ``shift`` on the complement of ``found``."""
+def _inverse_iteration(matrix: sp.csr_array, shift: float, excluded: Array, missing: int) -> Array:
+    """``missing`` orthonormal eigenvectors next to ``shift`` on the complement of ``excluded``."""
     n = matrix.shape[0]
     factor = shifted_factor(matrix, shift)
-    guard = min(2, n - found.shape[1] - missing)
-    block = np.random.default_rng(found.shape[1]).standard_normal((n, missing + guard))
+    guard = min(2, n - excluded.shape[1] - missing)
+    block = np.random.default_rng(excluded.shape[1]).standard_normal((n, missing + guard))
     accuracy = 1e-13 * norm_bound(matrix) * np.sqrt(n)
     for _ in range(_INVERSE_ITERATIONS):
-        block -= found @ (found.T @ block)
+        block -= excluded @ (excluded.T @ block)
         block = orthonormal(factor.solve(np.asfortranarray(block)))
         # Twice: the solve amplifies rounding along what was found.
-        block = orthonormal(block - found @ (found.T @ block))
+        block = orthonormal(block - excluded @ (excluded.T @ block))
         values, block = rayleigh_ritz(matrix, block)
         nearest = np.argsort(np.abs(values - shift), kind="stable")[:missing]
         image = matrix @ block[:, nearest] - block[:, nearest] * values[nearest]
@@ -190,16 +191,16 @@ def _inverse_iteration(matrix: sp.csr_array, shift: float, found: Floats, missin
     return block[:, nearest]
 
 
-def _inverted_lanczos(factor: ShiftedFactor, count: int, found: Floats | None) -> tuple[Floats, Floats]:
-    """The lowest ``count`` eigenpairs, ascending, on the complement of ``found``."""
+def _inverted_lanczos(factor: ShiftedFactor, count: int, excluded: Array | None) -> tuple[Array, Array]:
+    """The lowest ``count`` eigenpairs, ascending, on the complement of ``excluded``."""
 
-    def apply(x: Floats) -> Floats:
-        if found is None:
+    def apply(x: Array) -> Array:
+        if excluded is None:
             return factor.solve(x)
-        y = factor.solve(x - found @ (found.T @ x))
-        return y - found @ (found.T @ y)
+        y = factor.solve(x - excluded @ (excluded.T @ x))
+        return y - excluded @ (excluded.T @ y)
 
-    seed = 0 if found is None else found.shape[1]
+    seed = 0 if excluded is None else excluded.shape[1]
     inverse, vectors = largest(apply, factor.n, count, seed)
     order = np.argsort(-inverse, kind="stable")
     # On the complement, what was found has the inverse zero.

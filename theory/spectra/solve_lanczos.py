@@ -14,7 +14,8 @@ import scipy.sparse as sp
 from scipy.linalg import eigh, eigh_tridiagonal, qr
 from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh
 
-from .closed_form import EIGENVALUE_TOLERANCE, Floats, Integers, merge_eigenvalues
+from ..checks import Array
+from .closed_form import EIGENVALUE_TOLERANCE, Integers, merge_eigenvalues
 
 # Relative to the norm of M: a larger residual is an error.
 _RESIDUAL = 1e-7
@@ -27,7 +28,7 @@ _LARGEST_DEGREE = 100
 _MOST_ADDED = 200
 _STARTS = 3
 
-Operator = Callable[[Floats], Floats]
+Operator = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +36,9 @@ class SparsePairs:
     """``eigenvalues`` (m,) distinct, ascending; ``multiplicities`` (m,); ``basis`` (n, total) orthonormal or None;
     ``residual``; ``counts``: pairs (shift, eigenvalues below it); ``note`` as in ``Eigenpairs``."""
 
-    eigenvalues: Floats
+    eigenvalues: Array
     multiplicities: Integers
-    basis: Floats | None
+    basis: Array | None
     residual: float
     counts: tuple[tuple[float, int], ...]
     note: str
@@ -84,7 +85,7 @@ class _Filter:
     high: float
     degree: int
 
-    def apply(self, x: Floats) -> Floats:
+    def apply(self, x: Array) -> Array:
         before, now = x, self.scaled @ x
         for _ in range(self.degree - 1):
             following = self.scaled @ now
@@ -105,7 +106,7 @@ def _make_filter(matrix: sp.csr_array, low: float, high: float, degree: int) -> 
     return _Filter(sp.csr_array((middle * identity - matrix) / half), low, high, degree)
 
 
-def _lowest(matrix: sp.csr_array, count: int) -> tuple[Floats, Floats, _Filter]:
+def _lowest(matrix: sp.csr_array, count: int) -> tuple[Array, Array, _Filter]:
     """The ``count`` lowest pairs, ascending, by Lanczos on a Chebyshev polynomial of M, and the polynomial.
 
     The polynomial is at most one on [edge, upper], which holds the unwanted spectrum, and grows below, so that few
@@ -144,19 +145,19 @@ def _degree(lowest: float, wanted: float, edge: float, upper: float) -> int:
 
 
 def _below_on_complement(
-    matrix: sp.csr_array, polynomial: _Filter, found: Floats, neighbours: Floats, norm: float, seed: int
-) -> Floats | None:
-    """An eigenvector orthogonal to ``found`` whose eigenvalue is below the middle of ``neighbours`` (the last wanted
+    matrix: sp.csr_array, polynomial: _Filter, excluded: Array, neighbours: Array, norm: float, seed: int
+) -> Array | None:
+    """An eigenvector orthogonal to ``excluded`` whose eigenvalue is below the middle of ``neighbours`` (the last wanted
     eigenvalue and the next, if known), or None if the lowest of the complement is above."""
     gap = float(neighbours[1] - neighbours[0]) if neighbours.size == 2 else 1e-8 * norm
     end = float(neighbours[0]) + gap / 2
     if end > polynomial.low and polynomial.degree > 1:
         polynomial = _make_filter(matrix, -norm, 3.0 * norm, 1)
 
-    def apply(x: Floats) -> Floats:
+    def apply(x: Array) -> Array:
         # What was found gets the value zero, which is below every threshold.
-        y = polynomial.apply(x - found @ (found.T @ x))
-        return y - found @ (found.T @ y)
+        y = polynomial.apply(x - excluded @ (excluded.T @ x))
+        return y - excluded @ (excluded.T @ y)
 
     n = matrix.shape[0]
     threshold = polynomial.value(end)
@@ -166,7 +167,7 @@ def _below_on_complement(
     return None if rough[0] < threshold else largest(apply, n, 1, seed, tolerance=1e-3 * TOLERANCE)[1]
 
 
-def largest(apply: Operator, n: int, count: int, seed: int, tolerance: float = TOLERANCE) -> tuple[Floats, Floats]:
+def largest(apply: Operator, n: int, count: int, seed: int, tolerance: float = TOLERANCE) -> tuple[Array, Array]:
     """The ``count`` largest eigenvalues of a symmetric operator on (n,) vectors, and orthonormal eigenvectors."""
     operator = LinearOperator((n, n), matvec=lambda x: apply(x.ravel()), dtype=np.float64)
     width = min(n, max(2 * count + 1, 20))
@@ -190,7 +191,7 @@ def largest(apply: Operator, n: int, count: int, seed: int, tolerance: float = T
     )
 
 
-def lanczos(apply: Operator, n: int, steps: int) -> tuple[Floats, Floats, Floats]:
+def lanczos(apply: Operator, n: int, steps: int) -> tuple[Array, Array, Array]:
     """At most ``steps`` Lanczos steps from a fixed random start: the Ritz values ascending, the squared component of
     the start on each Ritz vector, and the residual of each. Without orthogonalisation against earlier vectors: a
     Ritz value that has converged may appear twice, which harms neither the ends nor the density."""
@@ -219,19 +220,19 @@ def norm_bound(matrix: sp.csr_array) -> float:
     return float(abs(matrix).sum(axis=1).max()) or 1.0
 
 
-def merge(values: Floats, norm: float) -> tuple[Floats, Integers]:
+def merge(values: Array, norm: float) -> tuple[Array, Integers]:
     """Distinct ascending eigenvalues and copies; the tolerance is relative to the whole spectrum, not to the part."""
     largest_here = float(np.abs(values).max(initial=0.0))
     return merge_eigenvalues(values, tolerance=EIGENVALUE_TOLERANCE * norm / largest_here if largest_here > 0 else 0.0)
 
 
-def orthonormal(columns: Floats) -> Floats:
+def orthonormal(columns: Array) -> Array:
     """An orthonormal basis of the span of independent columns (n, m)."""
-    q: Floats = qr(columns, mode="economic", check_finite=False)[0]
+    q: Array = qr(columns, mode="economic", check_finite=False)[0]
     return q
 
 
-def rayleigh_ritz(matrix: sp.csr_array, basis: Floats) -> tuple[Floats, Floats]:
+def rayleigh_ritz(matrix: sp.csr_array, basis: Array) -> tuple[Array, Array]:
     """Eigenvalues (m,), ascending, and rotated basis (n, m) of M restricted to an orthonormal basis (n, m)."""
     small = basis.T @ (matrix @ basis)
     values, rotation = eigh((small + small.T) / 2)
@@ -239,7 +240,7 @@ def rayleigh_ritz(matrix: sp.csr_array, basis: Floats) -> tuple[Floats, Floats]:
 
 
 def finish(
-    matrix: sp.csr_array, basis: Floats, k: int, norm: float, counts: tuple[tuple[float, int], ...], note: str
+    matrix: sp.csr_array, basis: Array, k: int, norm: float, counts: tuple[tuple[float, int], ...], note: str
 ) -> SparsePairs:
     """The k lowest pairs, widened to whole eigenspaces, of an orthonormal basis of eigenvectors; their residual is
     checked."""

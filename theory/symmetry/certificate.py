@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import eigvalsh, null_space
 
+from ..checks import Array
 from ..optimum.certificate import SINKHORN_SWEEPS, Certificate
-from ..softmax import Array
 from .blocks import BlockAlgebra
 from .problem import ReducedProblem
 
@@ -25,8 +25,8 @@ def reduced_certificate(problem: ReducedProblem, factors: list[Array], p: Array,
     energy = sum(m * float((f**2).sum()) for m, f in zip(counts, factors, strict=True))
     columns = 0.0
     if decay == 0:
-        wanted, found = column_sums(algebra, weight * problem.target), column_sums(algebra, weight * p)
-        columns = float((np.abs(wanted - found) / np.maximum(1.0, wanted)).max())
+        wanted, attained = column_sums(algebra, weight * problem.target), column_sums(algebra, weight * p)
+        columns = float((np.abs(wanted - attained) / np.maximum(1.0, wanted)).max())
     violation = max(0.0, top - decay, np.sqrt(miss) / max(1.0, np.sqrt(energy)), columns)
     return Certificate(float(violation), loss + decay * energy - _dual_value(problem, p))
 

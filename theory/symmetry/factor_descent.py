@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import eigh
 from scipy.optimize import minimize
 
-from ..softmax import Array
+from ..checks import Array
 from .problem import ReducedProblem
 
 LBFGS_ITERATIONS = 3000

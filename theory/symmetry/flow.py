@@ -81,7 +81,7 @@ def reduced_flow(
         tuple(np.array(block) for block in zip(*blocks, strict=True)),
         np.array(algebra.multiplicity),
         z,
-        np.array([system.loss(one) for one in z]),
+        np.array([system.loss(logits_at_time) for logits_at_time in z]),
     )
 
 
@@ -164,7 +164,7 @@ def _integrate(system: _System, start: Array, times: Array, rtol: float) -> Arra
         return np.repeat(start[None], len(times), axis=0)
     rate = float(np.abs(system.derivative(start)).max() / np.abs(start).max())
     t0 = min(1.0 / rate, float(times[-1])) if rate > 0 else float(times[-1])
-    tau, place = np.unique(np.log1p(times / t0), return_inverse=True)
+    tau, index = np.unique(np.log1p(times / t0), return_inverse=True)
     solution = solve_ivp(
         lambda at, y: t0 * np.exp(at) * system.derivative(y),
         (0.0, tau[-1]),
@@ -177,4 +177,4 @@ def _integrate(system: _System, start: Array, times: Array, rtol: float) -> Arra
     )
     if not solution.success:
         raise RuntimeError(f"the flow could not be integrated to t = {times[-1]:g}: {solution.message}")
-    return np.asarray(solution.y.T[place])
+    return np.asarray(solution.y.T[index])

@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigvalsh, solve_triangular
 
-from ..softmax import Array
+from ..checks import Array
 from .problem import ReducedProblem, smat, svec
 
 FINAL_BARRIER = 1e-12  # mu at the end: complementary eigenvalues multiply to this
@@ -123,10 +123,10 @@ def _inverse(a: Array) -> Array:
 
 def _relative(matrices: list[Array], changes: list[Array]) -> list[Array]:
     """Eigenvalues of M^-1/2 dM M^-1/2 for each non-empty block."""
-    found = []
+    relative = []
     for a, da in zip(matrices, changes, strict=True):
         if len(a):
             low = np.linalg.cholesky(a)
             scaled = solve_triangular(low, solve_triangular(low, da, lower=True).T, lower=True)
-            found.append(eigvalsh(_symmetrise(scaled)))
-    return found
+            relative.append(eigvalsh(_symmetrise(scaled)))
+    return relative

@@ -80,12 +80,12 @@ def reduced_tied_optimum(
     best, errors = None, []
     for route in routes:
         try:
-            found = route(problem)
+            candidate = route(problem)
         except (RuntimeError, LinAlgError) as error:
             errors.append(str(error))
             continue
-        if best is None or found.certificate.max_violation < best.certificate.max_violation:
-            best = found
+        if best is None or candidate.certificate.max_violation < best.certificate.max_violation:
+            best = candidate
         if best.certificate.max_violation <= GOOD_ENOUGH:
             break
     if best is None or best.certificate.max_violation > ACCEPTED:

@@ -39,6 +39,13 @@ def one_hop_target(graph: Graph, *, self_edges: bool = False, label_smoothing: f
     """The one-hop target as a dense (n, n) float64 array: (1 - a) T + a 11'/n, a = ``label_smoothing`` in [0, 1).
 
     Raises ValueError for a smoothing outside [0, 1), or a node without neighbours (see ``one_hop_sparse``).
+
+    >>> from fiedler.theory import one_hop_target, parse
+    >>> target = one_hop_target(parse("grid:1x3"))  # a path of three nodes
+    >>> target.tolist()
+    [[0.0, 1.0, 0.0], [0.5, 0.0, 0.5], [0.0, 1.0, 0.0]]
+    >>> one_hop_target(parse("grid:1x3"), self_edges=True)[0].tolist()
+    [0.5, 0.5, 0.0]
     """
     smoothing = check_smoothing(label_smoothing)
     check_room(float(check_graph(graph).n) ** 2, "the dense target")

@@ -220,13 +220,13 @@ def directed_target(
     steps, smoothing = _check_window(window), check_smoothing(label_smoothing)
     check_choice(dangling, "dangling", get_args(Dangling))
     check_flag(self_edges, "self_edges")
-    given: Any = adjacency if sp.issparse(adjacency) else check_reals(adjacency, "adjacency", kinds="biuf")
-    if given.ndim != 2 or given.shape[0] != given.shape[1] or given.shape[0] == 0:
-        raise ValueError(f"a directed adjacency must be a non-empty square matrix; got shape {given.shape}")
-    if given.dtype.kind not in "biuf":
-        raise TypeError(f"edge weights must be real numbers; got dtype {given.dtype}")
-    check_room(float(given.shape[0]) ** 2, "the dense target")
-    entries = sp.coo_array(given, dtype=np.float64)
+    weights: Any = adjacency if sp.issparse(adjacency) else check_reals(adjacency, "adjacency", kinds="biuf")
+    if weights.ndim != 2 or weights.shape[0] != weights.shape[1] or weights.shape[0] == 0:
+        raise ValueError(f"a directed adjacency must be a non-empty square matrix; got shape {weights.shape}")
+    if weights.dtype.kind not in "biuf":
+        raise TypeError(f"edge weights must be real numbers; got dtype {weights.dtype}")
+    check_room(float(weights.shape[0]) ** 2, "the dense target")
+    entries = sp.coo_array(weights, dtype=np.float64)
     bad = bad_weight(entries.data)
     if bad is not None:
         i, j, weight = entries.row[bad], entries.col[bad], entries.data[bad]
@@ -254,10 +254,10 @@ def directed_target(
 
 
 def _mean_power(step: sp.csr_array, window: int) -> Array:
-    one: Array = step.toarray()
-    total = one
+    dense_step: Array = step.toarray()
+    total = dense_step
     for _ in range(window - 1):
-        total = one + step @ total
+        total = dense_step + step @ total
     return total / window
 
 

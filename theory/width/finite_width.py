@@ -164,10 +164,10 @@ def width_bands(
 
 
 def _check_levels(levels: Sequence[float]) -> Array:
-    found = check_vector(levels, "levels")
-    if not ((found >= 0) & (found <= 1)).all():
+    quantiles = check_vector(levels, "levels")
+    if not ((quantiles >= 0) & (quantiles <= 1)).all():
         raise ValueError(f"levels must lie in [0, 1]; got {shown(levels)}")
-    return found
+    return quantiles
 
 
 def _check_spaces(spaces: Eigenspaces, n: int) -> None:
