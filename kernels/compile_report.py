@@ -286,6 +286,7 @@ def report_table(reports: Sequence[KernelReport]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line of the module: 0 if all kernels compile without a problem, 1 otherwise."""
     parser = argparse.ArgumentParser(
         prog="python -m fiedler.kernels.compile_report", description=__doc__.split("\n")[0]
     )

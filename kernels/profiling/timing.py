@@ -26,10 +26,12 @@ class Timing:
 
     @property
     def median(self) -> float:
+        """The middle round, in milliseconds."""
         return statistics.median(self.ms)
 
     @property
     def spread(self) -> tuple[float, float]:
+        """The shortest and the longest round, in milliseconds."""
         return min(self.ms), max(self.ms)
 
     def ratio_to(self, other: Timing) -> tuple[float, float, float]:

@@ -79,10 +79,12 @@ class ShardedTarget:
 
     @property
     def dtype(self) -> torch.dtype:
+        """float32 or float64, of the values and of the loss."""
         return self.row_sum.dtype
 
     @property
     def device(self) -> torch.device:
+        """Where the rows of this process lie."""
         return self.row_sum.device
 
     @property
