@@ -40,11 +40,11 @@ def test_the_loss_is_the_loop(target: np.ndarray, scale: float, path: str) -> No
         each = graph_cross_entropy(x, c, csr, reduction="none", path=path, chunk_rows=4, **options)
         np.testing.assert_allclose(each.numpy(), rows, rtol=SAME, atol=SAME)
         for weight, weighted, total in ((None, rows, len(rows)), (w, w.numpy() * rows, w.sum().item())):
-            given_ = {"row_weight": weight, "path": path, "chunk_rows": 4, **options}
-            value = graph_cross_entropy(x, c, csr, **given_)
+            arguments = {"row_weight": weight, "path": path, "chunk_rows": 4, **options}
+            value = graph_cross_entropy(x, c, csr, **arguments)
             assert (value.shape, value.dtype) == ((), torch.float64)
             assert value.item() == pytest.approx(weighted.sum(), rel=SAME, abs=SAME)
-            mean = graph_cross_entropy(x, c, csr, reduction="mean", **given_)
+            mean = graph_cross_entropy(x, c, csr, reduction="mean", **arguments)
             assert mean.item() == pytest.approx(weighted.sum() / total, rel=SAME, abs=SAME)
 
 
@@ -52,23 +52,25 @@ def test_the_loss_is_the_loop(target: np.ndarray, scale: float, path: str) -> No
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 @each_target
 def test_the_gradients_are_autograds(target: np.ndarray, scale: float, reduction: str) -> None:
-    given_ = learn(*factors(target, scale))
-    x, c, b, w = given_
+    tensors = learn(*factors(target, scale))
+    x, c, b, w = tensors
     found, expected = (
         graph_cross_entropy(x, c, exact(target), bias=b, row_weight=w, reduction=reduction, path=path, chunk_rows=4)
         for path in PATHS
     )
     upstream = torch.linspace(-1, 2, found.numel(), dtype=torch.float64).reshape(found.shape)
-    for one, two in zip(slopes(found, given_, upstream), slopes(expected, given_, upstream), strict=True):
-        torch.testing.assert_close(one, two, rtol=SAME, atol=SAME * max(1.0, two.abs().max().item()))
+    for result, right in zip(slopes(found, tensors, upstream), slopes(expected, tensors, upstream), strict=True):
+        torch.testing.assert_close(result, right, rtol=SAME, atol=SAME * max(1.0, right.abs().max().item()))
     # Constant weights take another way: the gradients of a sum come with it.
     found, expected = (
         graph_cross_entropy(x, c, exact(target), bias=b, row_weight=w.detach(), reduction=reduction, path=path)
         for path in PATHS
     )
     upstream = torch.linspace(-1, 2, found.numel(), dtype=torch.float64).reshape(found.shape)
-    for one, two in zip(slopes(found, given_[:3], upstream), slopes(expected, given_[:3], upstream), strict=True):
-        torch.testing.assert_close(one, two, rtol=SAME, atol=SAME * max(1.0, two.abs().max().item()))
+    for result, right in zip(
+        slopes(found, tensors[:3], upstream), slopes(expected, tensors[:3], upstream), strict=True
+    ):
+        torch.testing.assert_close(result, right, rtol=SAME, atol=SAME * max(1.0, right.abs().max().item()))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
@@ -186,16 +188,16 @@ def test_renaming_the_nodes_renames_the_gradients(seed: int, name: str) -> None:
     renamed = exact(target[order][:, order])
     new = graph_cross_entropy(*after[:2], renamed, bias=after[2], row_weight=w[order], chunk_rows=4)
     assert new.item() == pytest.approx(old.item(), rel=SAME, abs=SAME)
-    for one, two in zip(slopes(old, before), slopes(new, after), strict=True):
-        torch.testing.assert_close(one[order], two, rtol=SAME, atol=SAME)
+    for result, right in zip(slopes(old, before), slopes(new, after), strict=True):
+        torch.testing.assert_close(result[order], right, rtol=SAME, atol=SAME)
 
 
 @each_target
 def test_the_gradients_of_the_logits_sum_to_zero(target: np.ndarray) -> None:
     """So the bias has slopes of sum zero, and a shift of all contexts changes nothing."""
     x, c, b, w = factors(target)
-    given_ = learn(c, b)
-    by_c, by_b = slopes(graph_cross_entropy(x, given_[0], exact(target), bias=given_[1], row_weight=w), given_)
+    tensors = learn(c, b)
+    by_c, by_b = slopes(graph_cross_entropy(x, tensors[0], exact(target), bias=tensors[1], row_weight=w), tensors)
     assert by_b.sum().item() == pytest.approx(0.0, abs=SAME)
     torch.testing.assert_close(by_c.sum(dim=0), torch.zeros(D, dtype=torch.float64), rtol=0, atol=SAME)
 
@@ -225,8 +227,8 @@ def test_the_same_bits_again(reduction: str) -> None:
     once, again = (graph_cross_entropy(x, c, csr, reduction=reduction) for _ in range(2))
     assert torch.equal(once, again)
     upstream = torch.ones_like(once)
-    for one, two in zip(slopes(once, [x, c], upstream), slopes(again, [x, c], upstream), strict=True):
-        assert torch.equal(one, two)
+    for result, right in zip(slopes(once, [x, c], upstream), slopes(again, [x, c], upstream), strict=True):
+        assert torch.equal(result, right)
 
 
 # Bad input.
@@ -262,20 +264,20 @@ def test_vectors_that_do_not_fit(name: str, length: int, shape: tuple[int, ...])
 @pytest.mark.parametrize("odd", ["context", "target", "row_weight", "bias"])
 @pytest.mark.parametrize("kind", ["dtype", "device"])
 def test_tensors_of_different_kinds(odd: str, kind: str) -> None:
-    given_: Any = {
+    tensors: Any = {
         "context": torch.zeros(8, D),
         "target": csr_target(TARGETS["wide ragged"]),
         "row_weight": torch.ones(6),
         "bias": torch.ones(8),
     }
     if kind == "device":
-        given_[odd] = given_[odd].to("meta")
+        tensors[odd] = tensors[odd].to("meta")
     elif odd == "target":
-        given_[odd] = exact(TARGETS["wide ragged"])
+        tensors[odd] = exact(TARGETS["wide ragged"])
     else:
-        given_[odd] = given_[odd].double()
+        tensors[odd] = tensors[odd].double()
     with pytest.raises(TypeError, match=rf"{odd} is torch\.float.* on .*; embedding, torch\.float32 on cpu, wants"):
-        call(**given_)
+        call(**tensors)
 
 
 @pytest.mark.parametrize(

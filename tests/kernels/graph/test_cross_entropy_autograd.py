@@ -19,13 +19,13 @@ from graph_targets import TARGETS, random_target
 @pytest.mark.parametrize("learning", [(0,), (1,), (2,), (0, 2), (1, 2)])
 def test_what_is_frozen_leaves_the_others_their_gradients(learning: tuple[int, ...], reduction: str) -> None:
     target = TARGETS["wide ragged"]
-    given_ = factors(target)[:3]
+    tensors = factors(target)[:3]
     csr = exact(target)
 
     def gradients(which: tuple[int, ...]) -> list[Tensor | None]:
-        tensors = [t.clone().requires_grad_(i in which) for i, t in enumerate(given_)]
-        graph_cross_entropy(*tensors[:2], csr, bias=tensors[2], reduction=reduction).sum().backward()
-        return [tensor.grad for tensor in tensors]
+        copies = [t.clone().requires_grad_(i in which) for i, t in enumerate(tensors)]
+        graph_cross_entropy(*copies[:2], csr, bias=copies[2], reduction=reduction).sum().backward()
+        return [copy.grad for copy in copies]
 
     everything = gradients((0, 1, 2))
     for index, found in enumerate(gradients(learning)):
@@ -69,16 +69,16 @@ def test_a_second_derivative_is_refused(reduction: str) -> None:
 @pytest.mark.parametrize("reduction", ["mean", "none"])
 def test_compiled_whole(reduction: str) -> None:
     target = TARGETS["wide ragged"]
-    csr, given_ = exact(target), learn(*factors(target))
+    csr, tensors = exact(target), learn(*factors(target))
 
     def value(x: Tensor, c: Tensor, b: Tensor, w: Tensor) -> Tensor:
         return graph_cross_entropy(x, c, csr, bias=b, row_weight=w, reduction=reduction).sum()
 
     compiled: Callable[..., Tensor] = torch.compile(value, fullgraph=True, backend="aot_eager")
-    eager = value(*given_)
-    assert torch.equal(compiled(*given_), eager)
-    for one, two in zip(slopes(compiled(*given_), given_), slopes(eager, given_), strict=True):
-        assert torch.equal(one, two)
+    eager = value(*tensors)
+    assert torch.equal(compiled(*tensors), eager)
+    for result, right in zip(slopes(compiled(*tensors), tensors), slopes(eager, tensors), strict=True):
+        assert torch.equal(result, right)
 
 
 def test_the_operators_keep_their_contract() -> None:
@@ -103,8 +103,8 @@ def test_half_precision_sums_in_single(dtype: torch.dtype) -> None:
     wide = learn(x.float(), c.float())
     expected = graph_cross_entropy(*wide, csr)
     assert torch.equal(value, expected)
-    for one, two in zip(slopes(value, [x, c]), slopes(expected, wide), strict=True):
-        assert torch.equal(one, two.to(dtype))
+    for result, right in zip(slopes(value, [x, c]), slopes(expected, wide), strict=True):
+        assert torch.equal(result, right.to(dtype))
 
 
 def test_autocast_casts_as_for_a_linear_layer() -> None:
@@ -126,11 +126,13 @@ def test_strides_of_any_kind() -> None:
     crooked = x.T.contiguous().T, torch.cat([c, c], dim=1)[:, :D]
     assert not any(tensor.is_contiguous() for tensor in crooked)
     x, c = learn(x, c)
-    given_ = [tensor.requires_grad_() for tensor in crooked]
-    value = graph_cross_entropy(*given_, exact(target))
+    tensors = [tensor.requires_grad_() for tensor in crooked]
+    value = graph_cross_entropy(*tensors, exact(target))
     assert value.item() == pytest.approx(expected.item(), rel=SAME)
-    for one, two in zip(slopes(value, given_), slopes(graph_cross_entropy(x, c, exact(target)), [x, c]), strict=True):
-        torch.testing.assert_close(one, two, rtol=SAME, atol=SAME)
+    for result, right in zip(
+        slopes(value, tensors), slopes(graph_cross_entropy(x, c, exact(target)), [x, c]), strict=True
+    ):
+        torch.testing.assert_close(result, right, rtol=SAME, atol=SAME)
 
 
 def test_no_nodes_at_all() -> None:

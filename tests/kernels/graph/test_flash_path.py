@@ -61,8 +61,8 @@ def test_the_flash_path_around_its_kernels(target: np.ndarray, reduction: str, m
             value = call(path)
             upstream = torch.linspace(-1, 2, value.numel(), dtype=torch.float64).reshape(value.shape)
             slopes.append([value.detach(), *torch.autograd.grad(value, tensors, upstream)])
-        for one, two in zip(*slopes, strict=True):
-            torch.testing.assert_close(one, two, rtol=SAME, atol=SAME)
+        for result, right in zip(*slopes, strict=True):
+            torch.testing.assert_close(result, right, rtol=SAME, atol=SAME)
 
     options = {"row_weight": w, "reduction": reduction}
     check(lambda path: symmetric(x, csr, path=path, **options), [x])

@@ -59,18 +59,18 @@ def test_the_loss_is_the_loop(target: np.ndarray, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @each_target
 def test_the_gradients_are_autograds(target: np.ndarray, kind: str, reduction: str) -> None:
-    given_ = [embedding(len(target), kind), weights(len(target))]
+    tensors = [embedding(len(target), kind), weights(len(target))]
     csr = exact(target)
 
     def slopes(**options: Any) -> tuple[Tensor, ...]:
-        value = symmetric(given_[0], csr, row_weight=given_[1], reduction=reduction, **options)
+        value = symmetric(tensors[0], csr, row_weight=tensors[1], reduction=reduction, **options)
         upstream = torch.linspace(-1, 2, value.numel(), dtype=torch.float64).reshape(value.shape)
-        return torch.autograd.grad(value, given_, upstream)
+        return torch.autograd.grad(value, tensors, upstream)
 
     expected = slopes(path="reference")
     for options in ({}, {"chunk_rows": 1}, {"chunk_rows": 3}, {"chunk_rows": 99}, {"path": "chunked"}):
-        for one, two in zip(slopes(**options), expected, strict=True):
-            torch.testing.assert_close(one, two, rtol=SAME, atol=SAME * max(1.0, two.abs().max().item()))
+        for result, right in zip(slopes(**options), expected, strict=True):
+            torch.testing.assert_close(result, right, rtol=SAME, atol=SAME * max(1.0, right.abs().max().item()))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -86,9 +86,9 @@ def test_tied_is_untied_with_the_gradients_added(target: np.ndarray, kind: str) 
 @each_target
 def test_the_gradient_is_the_slope_of_the_loss(target: np.ndarray) -> None:
     csr = exact(target)
-    given_ = (embedding(len(target)), weights(len(target)))
-    assert torch.autograd.gradcheck(lambda x, w: symmetric(x, csr, row_weight=w), given_)
-    assert torch.autograd.gradcheck(lambda x: symmetric(x, csr, reduction="none"), given_[:1])
+    tensors = (embedding(len(target)), weights(len(target)))
+    assert torch.autograd.gradcheck(lambda x, w: symmetric(x, csr, row_weight=w), tensors)
+    assert torch.autograd.gradcheck(lambda x: symmetric(x, csr, reduction="none"), tensors[:1])
 
 
 @pytest.mark.parametrize(("scale", "kind"), [(0.1, "small"), (1.0, "small"), (1.0, "wide"), (1.0, "large")])
@@ -237,8 +237,8 @@ def test_compiled_whole(reduction: str) -> None:
 
     compiled = torch.compile(value, fullgraph=True, backend="aot_eager")
     assert torch.equal(compiled(x, w), value(x, w))
-    for one, two in zip(*(torch.autograd.grad(call(x, w), [x, w]) for call in (compiled, value)), strict=True):
-        assert torch.equal(one, two)
+    for result, right in zip(*(torch.autograd.grad(call(x, w), [x, w]) for call in (compiled, value)), strict=True):
+        assert torch.equal(result, right)
 
 
 def test_the_operators_keep_their_contract() -> None:
@@ -288,8 +288,8 @@ def test_strides_of_any_kind() -> None:
     assert not crooked.is_contiguous()
     csr = exact(SQUARE["ragged"])
     whole = x.clone().requires_grad_()
-    (one,), (two,) = (torch.autograd.grad(symmetric(tensor, csr), tensor) for tensor in (crooked, whole))
-    torch.testing.assert_close(one, two, rtol=SAME, atol=SAME)
+    (result,), (right,) = (torch.autograd.grad(symmetric(tensor, csr), tensor) for tensor in (crooked, whole))
+    torch.testing.assert_close(result, right, rtol=SAME, atol=SAME)
 
 
 @pytest.mark.parametrize("path", ["symmetric", "chunked", "auto"])
