@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVarTuple, cast
 
 import torch
 from torch import Tensor
@@ -16,6 +16,8 @@ SHOWN = 60  # characters of a value in a message
 LARGEST_INTEGER = 2**63 - 1  # of a tensor, and of an operator's argument
 # Of a width and of a number of classes, from integers alone: beyond, a mistyped number would be allocated.
 LARGEST_WIDTH, LARGEST_CLASSES = 2**20, 2**28
+
+Tensors = TypeVarTuple("Tensors")
 
 
 def shown(value: Any) -> str:
@@ -40,15 +42,23 @@ def check_tensor(value: Any, name: str) -> Tensor:
     return value
 
 
-def autocast_enabled(tensor: Tensor) -> bool:
-    """Whether autocast is on for the tensor's device; there is none for some."""
-    kind = tensor.device.type
-    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-
-
 def check_optional_tensor(value: Any, name: str) -> Tensor | None:
     """The same, or None."""
     return None if value is None else check_tensor(value, name)
+
+
+def as_autocast(*tensors: *Tensors) -> tuple[*Tensors]:
+    """The tensors as ``torch.nn.functional.linear`` takes them: where autocast is on for a tensor's device, floating
+    point tensors in its dtype, but float64 ones as they are. What is no tensor comes back as it is, too."""
+    return cast("tuple[*Tensors]", tuple(map(_as_autocast, tensors)))
+
+
+def _as_autocast(tensor: Any) -> Any:
+    if not (isinstance(tensor, Tensor) and tensor.is_floating_point()) or tensor.dtype == torch.float64:
+        return tensor
+    kind = tensor.device.type  # there is no autocast for some
+    enabled = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return tensor.to(torch.get_autocast_dtype(kind)) if enabled else tensor
 
 
 def check_flag(value: Any, name: str) -> None:
@@ -57,7 +67,7 @@ def check_flag(value: Any, name: str) -> None:
         raise TypeError(f"{name} must be True or False, got {shown(value)}")
 
 
-def check_number(name: str, value: Any) -> float:
+def check_number(value: Any, name: str) -> float:
     """A Python number as a float, NaN and infinities included; TypeError for anything else, a bool too."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a Python number, got {shown(value)} of type {type(value).__name__}")
@@ -104,6 +114,7 @@ def check_device(value: Any) -> None:
 
 
 def check_chunk_rows(value: int | None) -> None:
+    """TypeError unless ``value`` is an integer or None, ValueError for one below 1."""
     if value is None:
         return
     if isinstance(value, int) and value < 1:

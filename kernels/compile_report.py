@@ -67,15 +67,15 @@ class KernelReport:
         """What is wrong with the kernel on this architecture, in words; empty if nothing is."""
         if self.failure:
             return (f"does not compile: {self.failure}",)
-        found = []
+        problems = []
         if self.stack_bytes or self.local_loads or self.local_stores:
-            found.append(f"spills: {self.stack_bytes} B stack, {self.local_loads} LDL, {self.local_stores} STL")
+            problems.append(f"spills: {self.stack_bytes} B stack, {self.local_loads} LDL, {self.local_stores} STL")
         limit = SHARED_LIMIT[self.architecture]
         if self.shared_bytes > limit:
-            found.append(f"shared memory {self.shared_bytes} B above the card's {limit} B")
+            problems.append(f"shared memory {self.shared_bytes} B above the card's {limit} B")
         if self.wants_matrix and not self.matrix_instructions:
-            found.append("no matrix instruction")
-        return tuple(found)
+            problems.append("no matrix instruction")
+        return tuple(problems)
 
 
 def inspect_case(case: CompileCase, architecture: int) -> KernelReport:
@@ -158,10 +158,10 @@ def _disassemble(cubin: bytes) -> tuple[str, str]:
 
 
 def _number(usage: str, word: str) -> int:
-    found = re.search(rf"\b{word}:(\d+)", usage)
-    if found is None:
+    match = re.search(rf"\b{word}:(\d+)", usage)
+    if match is None:
         raise RuntimeError(f"cuobjdump -res-usage gave no {word}: {usage!r}")
-    return int(found.group(1))
+    return int(match.group(1))
 
 
 def compile_report(
@@ -205,7 +205,7 @@ def compile_report(
         except BaseException:  # Ctrl-C above all: the workers that it ended are not started again
             stopped.set()
             raise
-    order = {job: place for place, job in enumerate(jobs)}
+    order = {job: position for position, job in enumerate(jobs)}
     return tuple(sorted(done, key=lambda report: order[(report.case, report.architecture)]))
 
 
@@ -219,11 +219,11 @@ def _run_worker(jobs: Sequence[tuple[str, int]], on_report: Callable[[], None], 
         left = jobs[len(reports) :]
         command = [sys.executable, "-m", __name__ if __name__ != "__main__" else "fiedler.kernels.compile_report"]
         before = len(reports)
-        with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as errors:
-            given.write(json.dumps(left))
-            given.seek(0)
+        with tempfile.TemporaryFile("w+") as listed, tempfile.TemporaryFile("w+") as errors:
+            listed.write(json.dumps(left))
+            listed.seek(0)
             with subprocess.Popen(
-                [*command, "--worker"], stdin=given, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
+                [*command, "--worker"], stdin=listed, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
             ) as worker:
                 assert worker.stdout is not None
                 for line in worker.stdout:
@@ -286,6 +286,7 @@ def report_table(reports: Sequence[KernelReport]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line of the module: 0 if all kernels compile without a problem, 1 otherwise."""
     parser = argparse.ArgumentParser(
         prog="python -m fiedler.kernels.compile_report", description=__doc__.split("\n")[0]
     )

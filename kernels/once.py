@@ -7,10 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+TWICE = (
+    "this loss is differentiable once; use path='reference', which records all it computes (losses over several "
+    "processes have no such path)"
+)
+
 
 def differentiable_once(gradients: tuple[Tensor | None, ...], sources: tuple[Tensor | None, ...]) -> Any:
     """``gradients`` as they are; under ``create_graph=True`` tied to the ``sources`` they were computed from, so that a
-    second derivative raises RuntimeError where it would silently leave their dependence out."""
+    second derivative raises NotImplementedError where it would silently leave their dependence out."""
     if not torch.is_grad_enabled():
         return gradients
     return _Once.apply(len(gradients), *gradients, *sources)
@@ -25,4 +30,4 @@ class _Once(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor | None) -> Any:
-        raise RuntimeError("this loss is differentiable once; use path='reference', which records all it computes")
+        raise NotImplementedError(TWICE)

@@ -128,6 +128,7 @@ def exponential_kernel(
     PRECISION: tl.constexpr, HAS_CAP: tl.constexpr, ENTROPY: tl.constexpr, ACCURACY: tl.constexpr,
     STORE: tl.constexpr, MAXIMUM: tl.constexpr, RETRY: tl.constexpr,
 ):  # fmt: skip
+    """One tile of E and the partial sums of its rows; with RETRY every tile of the flagged blocks of rows."""
     row_blocks = tl.cdiv(N, ROWS)
     class_blocks = tl.cdiv(V, CLASSES)
     if RETRY:  # a few programs share the flagged blocks of rows
@@ -212,6 +213,7 @@ def exponential_rows_kernel(
     ROWS: tl.constexpr, HAS_CAP: tl.constexpr, ENTROPY: tl.constexpr, ACCURACY: tl.constexpr, MAXIMUM: tl.constexpr,
     RETRY: tl.constexpr,
 ):  # fmt: skip
+    """What follows from the partial sums of ROWS rows, or with MAXIMUM their offsets from the partial maxima."""
     run = True
     if RETRY:
         run = (tl.load(any_flag) != 0) & (tl.load(flag + tl.program_id(0)) != 0)

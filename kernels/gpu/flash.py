@@ -30,15 +30,15 @@ FP16_SHIFT = 14  # 2^14 times a probability is at most half of fp16's largest nu
 
 @dataclass(frozen=True)
 class Tile:
-    """Rows kept and rows streamed per program step, the warps that share them and the pipeline's stages."""
+    """Rows held and rows streamed per program step, the warps that share them and the pipeline's stages."""
 
-    kept: int
+    held: int
     streamed: int
     warps: int
     stages: int
 
 
-# What bounds a tile: the accumulator (kept x width fp32) and the tile of logits (kept x streamed) live in registers
+# What bounds a tile: the accumulator (held x width fp32) and the tile of logits (held x streamed) live in registers
 # together, the streamed operand in shared memory once per stage; fp32 operands are split into bf16 pieces in registers.
 # Per kind of kernel, 16-bit or fp32, compute capability and padded width: the largest tile that does not spill, plain
 # and with options (soft cap, bias, entropy, accuracy, smoothing, ragged width). ``compile_report`` checks them all.
@@ -88,21 +88,22 @@ def _rows(matrix, stride, i, d, N, D, EVEN_D: tl.constexpr):
 def softmax_average_kernel(
     x, x_stride, c, c_stride, bias, target, target_logit, class_term,
     offset, sums, sum_stride, lse, average, average_stride, N, V, D, cap,
-    KEPT: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
+    HELD: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
     HAS_CAP: tl.constexpr, ENTROPY: tl.constexpr, ACCURACY: tl.constexpr,
 ):  # fmt: skip
-    i = tl.program_id(0) * KEPT + tl.arange(0, KEPT)
+    """One block of rows of x, held, against all of c, streamed, with a running maximum."""
+    i = tl.program_id(0) * HELD + tl.arange(0, HELD)
     d = tl.arange(0, BLOCK_D)
     here = i < N
     rows = _rows(x, x_stride, i, d, N, D, EVEN_D)
-    m = tl.full([KEPT], float("-inf"), tl.float32)
-    total = tl.zeros([KEPT], tl.float32)
-    weighted = tl.zeros([KEPT], tl.float32)
-    classes = tl.zeros([KEPT], tl.float32)
-    beaten = tl.zeros([KEPT], tl.int32)
-    acc = tl.zeros([KEPT, BLOCK_D], tl.float32)
-    y = tl.full([KEPT], -1, tl.int32)
-    zy = tl.zeros([KEPT], tl.float32)
+    m = tl.full([HELD], float("-inf"), tl.float32)
+    total = tl.zeros([HELD], tl.float32)
+    weighted = tl.zeros([HELD], tl.float32)
+    classes = tl.zeros([HELD], tl.float32)
+    beaten = tl.zeros([HELD], tl.int32)
+    acc = tl.zeros([HELD, BLOCK_D], tl.float32)
+    y = tl.full([HELD], -1, tl.int32)
+    zy = tl.zeros([HELD], tl.float32)
     if target is not None:
         y = tl.load(target + i, mask=here, other=-1).to(tl.int32)
         zy = tl.load(target_logit + i, mask=here, other=0.0)
@@ -139,7 +140,7 @@ def softmax_average_kernel(
                 p *= tl.where(others, softcap_slope(z, cap), 0.0)
             acc = acc * shrink[:, None]
             acc = tl.dot(p.to(block.dtype), block, acc, input_precision=PRECISION)
-    normalise = tl.full([KEPT], 1.0, tl.float32)
+    normalise = tl.full([HELD], 1.0, tl.float32)
     if target is not None:  # exponential_rows goes on from here
         tl.store(offset + i, m, mask=here)
         tl.store(sums + i, total, mask=here)
@@ -208,13 +209,13 @@ def _average(
     block = power_of_two(width, least=16)
     return Launch(
         softmax_average_kernel,
-        (triton.cdiv(rows, tile.kept),),
+        (triton.cdiv(rows, tile.held),),
         {
             "x": x, "x_stride": x.stride(0), "c": c, "c_stride": c.stride(0), "bias": bias, "target": target,
             "target_logit": target_logit, "class_term": class_term, "offset": offset, "sums": sums,
             "sum_stride": 0 if sums is None else sums.stride(0), "lse": lse, "average": average,
             "average_stride": 0 if average is None else average.stride(0), "N": rows, "V": number, "D": width,
-            "cap": 1.0 if cap is None else cap, "KEPT": tile.kept, "STREAMED": tile.streamed, "BLOCK_D": block,
+            "cap": 1.0 if cap is None else cap, "HELD": tile.held, "STREAMED": tile.streamed, "BLOCK_D": block,
             "EVEN_D": width == block, "PRECISION": dot_precision(x), "HAS_CAP": cap is not None, "ENTROPY": entropy,
             "ACCURACY": accuracy,
         },
@@ -227,23 +228,24 @@ def _average(
 @triton.jit
 def transpose_average_kernel(
     x, x_stride, c, c_stride, bias, target, offset, factor, average, average_stride, columns, N, V, D, cap,
-    KEPT: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
+    HELD: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
     HAS_CAP: tl.constexpr, SHIFT: tl.constexpr,
 ):  # fmt: skip
-    j = tl.program_id(0) * KEPT + tl.arange(0, KEPT)
+    """One block of rows of c, held, against all of x, streamed."""
+    j = tl.program_id(0) * HELD + tl.arange(0, HELD)
     d = tl.arange(0, BLOCK_D)
-    kept = _rows(c, c_stride, j, d, V, D, EVEN_D)
-    b = tl.zeros([KEPT], tl.float32)
+    held = _rows(c, c_stride, j, d, V, D, EVEN_D)
+    b = tl.zeros([HELD], tl.float32)
     if bias is not None:
         b = tl.load(bias + j, mask=j < V, other=0.0).to(tl.float32)
-    sums = tl.zeros([KEPT], tl.float32)
-    acc = tl.zeros([KEPT, BLOCK_D], tl.float32)
+    sums = tl.zeros([HELD], tl.float32)
+    acc = tl.zeros([HELD, BLOCK_D], tl.float32)
     for start in range(0, N, STREAMED):
         i = start + tl.arange(0, STREAMED)
         rows = _rows(x, x_stride, i, d, N, D, EVEN_D)
         m = tl.load(offset + i, mask=i < N, other=0.0)
         f = tl.load(factor + i, mask=i < N, other=0.0)
-        z = tl.dot(kept, tl.trans(rows), input_precision=PRECISION)
+        z = tl.dot(held, tl.trans(rows), input_precision=PRECISION)
         if bias is not None:
             z += b[:, None]
         if HAS_CAP:
@@ -291,12 +293,12 @@ def transpose_average(
     block = power_of_two(width, least=16)
     return Launch(
         transpose_average_kernel,
-        (triton.cdiv(number, tile.kept),),
+        (triton.cdiv(number, tile.held),),
         {
             "x": x, "x_stride": x.stride(0), "c": c, "c_stride": c.stride(0), "bias": bias, "target": target,
             "offset": offset, "factor": factor, "average": average,
             "average_stride": 0 if average is None else average.stride(0), "columns": columns, "N": rows,
-            "V": number, "D": width, "cap": 1.0 if cap is None else cap, "KEPT": tile.kept,
+            "V": number, "D": width, "cap": 1.0 if cap is None else cap, "HELD": tile.held,
             "STREAMED": tile.streamed, "BLOCK_D": block, "EVEN_D": width == block, "PRECISION": dot_precision(x),
             "HAS_CAP": cap is not None, "SHIFT": FP16_SHIFT if x.dtype == torch.float16 else 0,
         },
@@ -309,26 +311,27 @@ def transpose_average(
 @triton.jit
 def tied_average_kernel(
     x, x_stride, bias, offset, factor, average, average_stride, columns, N, D,
-    KEPT: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
+    HELD: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
     SHIFT: tl.constexpr,
 ):  # fmt: skip
-    i = tl.program_id(0) * KEPT + tl.arange(0, KEPT)
+    """One block of rows of x, held, against all of x, streamed: p_ij and p_ji from one product."""
+    i = tl.program_id(0) * HELD + tl.arange(0, HELD)
     d = tl.arange(0, BLOCK_D)
     here = i < N
-    kept = _rows(x, x_stride, i, d, N, D, EVEN_D)
+    held = _rows(x, x_stride, i, d, N, D, EVEN_D)
     own_offset = tl.load(offset + i, mask=here, other=0.0)
     own_factor = tl.load(factor + i, mask=here, other=0.0)
-    own_bias = tl.zeros([KEPT], tl.float32)
+    own_bias = tl.zeros([HELD], tl.float32)
     if bias is not None:
         own_bias = tl.load(bias + i, mask=here, other=0.0).to(tl.float32)
-    sums = tl.zeros([KEPT], tl.float32)
-    acc = tl.zeros([KEPT, BLOCK_D], tl.float32)
+    sums = tl.zeros([HELD], tl.float32)
+    acc = tl.zeros([HELD, BLOCK_D], tl.float32)
     for start in range(0, N, STREAMED):
         j = start + tl.arange(0, STREAMED)
         rows = _rows(x, x_stride, j, d, N, D, EVEN_D)
         out = tl.load(offset + j, mask=j < N, other=0.0)
         f = tl.load(factor + j, mask=j < N, other=0.0)
-        z = tl.dot(kept, tl.trans(rows), input_precision=PRECISION)
+        z = tl.dot(held, tl.trans(rows), input_precision=PRECISION)
         transposed = z
         if bias is not None:
             z += tl.load(bias + j, mask=j < N, other=0.0).to(tl.float32)[None, :]
@@ -368,10 +371,10 @@ def tied_average(
     block = power_of_two(width, least=16)
     return Launch(
         tied_average_kernel,
-        (triton.cdiv(rows, tile.kept),),
+        (triton.cdiv(rows, tile.held),),
         {
             "x": x, "x_stride": x.stride(0), "bias": bias, "offset": offset, "factor": factor, "average": average,
-            "average_stride": average.stride(0), "columns": columns, "N": rows, "D": width, "KEPT": tile.kept,
+            "average_stride": average.stride(0), "columns": columns, "N": rows, "D": width, "HELD": tile.held,
             "STREAMED": tile.streamed, "BLOCK_D": block, "EVEN_D": width == block, "PRECISION": dot_precision(x),
             "SHIFT": FP16_SHIFT if x.dtype == torch.float16 else 0,
         },

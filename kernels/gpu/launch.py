@@ -35,6 +35,7 @@ class Launch:
     matrix: bool = False
 
     def run(self) -> None:
+        """Launch the kernel on the device of its first tensor."""
         if 0 in self.grid:
             return
         first = next(value for value in self.arguments.values() if isinstance(value, Tensor))

@@ -7,10 +7,9 @@ import triton
 import triton.language as tl
 
 LOG2E = tl.constexpr(1.4426950408889634)
-# The row offset of a sum of exponentials may be this far below the log-sum-exp, in nats. e^60 = 1e26 keeps products
+# The row offset of a sum of exponentials may be 60 nats below the log-sum-exp. e^60 = 1e26 keeps products
 # with a gradient and its reciprocal times a row scale of 1e-8 inside the 1e38 of fp32 and bf16.
-OFFSET_LIMIT = tl.constexpr(60.0)
-OFFSET_LIMIT_SUM = tl.constexpr(1.1420073898156842e26)  # e^60
+OFFSET_LIMIT_SUM = tl.constexpr(1.1420073898156842e26)
 
 
 @triton.jit

@@ -89,6 +89,7 @@ def row_cross_entropy_kernel(
     BLOCK: tl.constexpr, HAS_CAP: tl.constexpr, ENTROPY: tl.constexpr, ACCURACY: tl.constexpr,
     SUMS: tl.constexpr, RESULTS: tl.constexpr, GRADIENT: tl.constexpr, SKIP: tl.constexpr,
 ):  # fmt: skip
+    """One row: its sums, then as asked its results and the gradient over its logits."""
     i = tl.program_id(0).to(tl.int64)
     row = logits + i * row_stride
     y = tl.load(target + i).to(tl.int32) - first

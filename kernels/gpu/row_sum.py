@@ -23,6 +23,7 @@ def row_sum_kernel(
     matrix, stride, factor, partial, partial_stride, N, D,
     ROWS: tl.constexpr, STEP: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
+    """The sum of one block of rows, for one block of columns."""
     d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)
     block = tl.program_id(1)
     inside = (d < D)[None, :]

@@ -27,6 +27,7 @@ LARGEST_COLUMNS = 1024
 def target_logit_kernel(
     x, x_stride, w, w_stride, bias, target, out, D, cap, BLOCK_D: tl.constexpr, HAS_CAP: tl.constexpr
 ):
+    """One row's dot product with the weight of its target."""
     i = tl.program_id(0).to(tl.int64)
     y = tl.load(target + i)
     lanes = tl.arange(0, BLOCK_D)
@@ -66,6 +67,7 @@ def combine_rows_kernel(
     out, out_stride, acc, acc_stride, alpha, w, w_stride, target, beta, row_factor, vector, factor, D,
     BLOCK_D: tl.constexpr,
 ):  # fmt: skip
+    """One block of columns of one row."""
     i = tl.program_id(0).to(tl.int64)
     d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     inside = d < D
@@ -114,6 +116,7 @@ def scatter_rows_kernel(
     out, out_stride, bias_out, x, x_stride, beta, sorted_target, order, N, D,
     ROWS: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
+    """One class and one block of columns, from the program at the first of the rows sorted by target."""
     position = tl.program_id(0)
     y = tl.load(sorted_target + position)
     before = tl.load(sorted_target + tl.maximum(position - 1, 0))

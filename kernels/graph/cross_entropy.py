@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import autocast_enabled, check_chunk_rows, check_optional_tensor, check_tensor, did_you_mean, shown
+from ..checks import as_autocast, check_choice, check_chunk_rows, check_optional_tensor, check_tensor
 from ..once import differentiable_once
 from .chunked import GraphLoss, graph_loss
 from .csr import CsrTarget
@@ -47,7 +47,8 @@ def graph_cross_entropy(
     ``bias`` (m,) in either dtype; ``row_weight`` w (n,) in the target's dtype, ones when None. Differentiable in all
     four tensors, once: for tied embeddings use ``tied_graph_cross_entropy``, which does less work than passing one
     tensor twice. Rows of an empty target, isolated nodes, have loss and gradients of zero; give them the weight zero
-    to leave them out of the mean, too. Under autocast embedding and context are cast as for a linear layer.
+    to leave them out of the mean, too. Under autocast embedding, context and bias are cast as for a linear layer,
+    float64 ones not at all.
 
     ``path``: "chunked" (any device) works through blocks of ``chunk_rows`` rows in three matrix products, four for
     "none"; "flash" (CUDA, not float64) keeps no logits; "reference" makes the full n x m logits; "auto" chooses flash
@@ -64,9 +65,7 @@ def graph_cross_entropy(
     2.7081
     """
     check_tensor(embedding, "embedding"), check_tensor(context, "context")
-    if autocast_enabled(embedding):
-        low = torch.get_autocast_dtype(embedding.device.type)
-        embedding, context = embedding.to(low), context.to(low)
+    embedding, context, bias = as_autocast(embedding, context, bias)
     check(embedding, context, target, bias, row_weight, reduction, path)
     check_chunk_rows(chunk_rows)
     if path == "reference":
@@ -98,11 +97,8 @@ def check(
     if not isinstance(target, CsrTarget):
         raise TypeError(f"target must be a CsrTarget, got {type(target).__name__}; make it with csr_target")
     check_optional_tensor(bias, "bias"), check_optional_tensor(row_weight, "row_weight")
-    for name, word, known in (("reduction", reduction, REDUCTIONS), ("path", path, paths)):
-        if not (isinstance(word, str) and word in known):
-            raise ValueError(
-                f"unknown {name} {shown(word)}; choose one of {', '.join(known)}{did_you_mean(word, known)}"
-            )
+    check_choice(reduction, "reduction", REDUCTIONS)
+    check_choice(path, "path", paths)
     sums = torch.float32 if embedding.dtype in LOW_PRECISION else embedding.dtype
     for name, tensor, dtypes in (
         ("context", context, (embedding.dtype,)),
@@ -143,10 +139,11 @@ def resolve(path: str, embedding: Tensor) -> str:
 
 def dense_rows(embedding: Tensor, context: Tensor, target: CsrTarget, bias: Tensor | None) -> Tensor:
     """Every row's loss before its weight from the full logits, by autograd: the plain form, for checks."""
-    logits = embedding.to(target.dtype) @ context.to(target.dtype).T
-    if bias is not None:
-        logits = logits + bias.to(target.dtype)
-    return target.row_sum * torch.logsumexp(logits, dim=1) - (target.to_dense() * logits).sum(dim=1)
+    with torch.autocast(embedding.device.type, enabled=False):
+        logits = embedding.to(target.dtype) @ context.to(target.dtype).T
+        if bias is not None:
+            logits = logits + bias.to(target.dtype)
+        return target.row_sum * torch.logsumexp(logits, dim=1) - (target.to_dense() * logits).sum(dim=1)
 
 
 def reduce_rows(rows: Tensor, row_weight: Tensor | None, reduction: str) -> Tensor:
@@ -188,11 +185,11 @@ def _sum(
     rows: int,
 ) -> Pieces:
     """sum_i w_i loss_i and its gradients, empty where not needed."""
-    found = _run(embedding, context, bias, target, weight, need, path, rows)
-    total = torch.dot(found.rows.double(), weight.double()).to(weight.dtype)
+    loss = _run(embedding, context, bias, target, weight, need, path, rows)
+    total = torch.dot(loss.rows.double(), weight.double()).to(weight.dtype)
     made = [
         embedding.new_empty(0) if gradient is None or of is None else gradient.to(of.dtype)
-        for gradient, of in zip((found.embedding, found.context, found.bias), (embedding, context, bias), strict=True)
+        for gradient, of in zip((loss.embedding, loss.context, loss.bias), (embedding, context, bias), strict=True)
     ]
     return total, made[0], made[1], made[2]
 
@@ -268,12 +265,12 @@ def _keep_gradients(ctx: Any, inputs: tuple[Any, ...], output: Pieces) -> None:
 
 
 def _scale_gradients(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> Any:
-    kept, sources = ctx.saved_tensors[:3], ctx.saved_tensors[3:]
+    gradients, sources = ctx.saved_tensors[:3], ctx.saved_tensors[3:]
     if upstream is None:
         return None, None, None, ctx.no_target, None, None, None, None
     made = tuple(
         gradient * upstream.to(gradient.dtype) if wanted else None
-        for gradient, wanted in zip(kept, ctx.need, strict=True)
+        for gradient, wanted in zip(gradients, ctx.need, strict=True)
     )
     return *differentiable_once(made, sources), ctx.no_target, None, None, None, None
 
@@ -292,10 +289,10 @@ def _rows_backward(ctx: Any, upstream: Tensor) -> Any:
     rest = (upstream.contiguous(), need, ctx.path, ctx.rows)
     with torch.no_grad():
         if ctx.no_target is None:
-            found = _sum(embedding, context, bias, CsrTarget(*target), *rest)[1:]
+            gradients = _sum(embedding, context, bias, CsrTarget(*target), *rest)[1:]
         else:
-            found = graph_sum(embedding, context, bias, target, *rest)[1:]
-    made = tuple(tensor if wanted else None for tensor, wanted in zip(found, need, strict=True))
+            gradients = graph_sum(embedding, context, bias, target, *rest)[1:]
+    made = tuple(tensor if wanted else None for tensor, wanted in zip(gradients, need, strict=True))
     return *differentiable_once(made, (embedding, context, bias, upstream)), ctx.no_target, None, None
 
 
@@ -330,6 +327,7 @@ def graph_sum(
     path: str,
     rows: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """sum_i w_i loss_i and its gradients, ``target`` the tensors of a CsrTarget: ``_sum`` for the compiler."""
     return _sum(embedding, context, bias, CsrTarget(*target), weight, need, path, rows)
 
 
@@ -337,6 +335,7 @@ def graph_sum(
 def graph_rows(
     embedding: Tensor, context: Tensor, bias: Tensor | None, target: Sequence[Tensor], path: str, rows: int
 ) -> Tensor:
+    """loss_i of every row before its weight, ``target`` the tensors of a CsrTarget: ``_rows`` for the compiler."""
     return _rows(embedding, context, bias, CsrTarget(*target), path, rows)
 
 

@@ -69,10 +69,12 @@ class CsrTarget:
 
     @property
     def dtype(self) -> torch.dtype:
+        """float32 or float64, of the values and of the loss."""
         return self.value.dtype
 
     @property
     def device(self) -> torch.device:
+        """Where all of it lies."""
         return self.value.device
 
     def matmul(self, dense: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ of logits, which cuBLAS makes and a kernel turns into p. The same result every t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -122,7 +124,15 @@ def _scaled(x: Tensor, lse: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Ten
     return lse, weight / peak, peak
 
 
-def _probabilities(x, c, bias, weight, *, lse=None, gradient=True):  # type: ignore[no-untyped-def]
+def _probabilities(
+    x: Tensor,
+    c: Tensor,
+    bias: Tensor | None,
+    weight: Tensor | None,
+    *,
+    lse: Tensor | None = None,
+    gradient: bool = True,
+) -> Iterator[tuple[int, int, Tensor]]:
     """Blocks of rows weight_i p_ij, as (start, stop, block): the gradient of the row kernel for upstream lse alone."""
     n, m = x.shape[0], c.shape[0]
     rows = max(1, min(n, BLOCK_BYTES // (m * x.element_size())))

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import autocast_enabled, check_chunk_rows, check_tensor
+from ..checks import as_autocast, check_chunk_rows, check_tensor
 from ..once import differentiable_once
 from .cross_entropy import check, dense_rows, graph_cross_entropy, no_gradient, reduce_rows, resolve
 from .csr import CsrTarget
@@ -44,7 +44,8 @@ def tied_graph_cross_entropy(
     ``embedding`` (n, D), float32, float64, bfloat16 or float16; ``target`` (n, n) from ``csr_target``, float32 (float64
     for a float64 embedding), which is also the dtype of the loss and of every sum; ``row_weight`` w (n,) in that dtype.
     Differentiable in both, once. Rows of an empty target have a loss of zero. There is no bias, which would spoil the
-    symmetry: pass the embedding twice to ``graph_cross_entropy`` for that.
+    symmetry: pass the embedding twice to ``graph_cross_entropy`` for that. Under autocast the embedding is cast as for
+    a linear layer, a float64 one not at all.
 
     ``path``: "symmetric" (any device) goes through strips of ``chunk_rows`` rows of the upper triangle, its gradient
     computed in the backward pass; "chunked" is ``graph_cross_entropy`` of both roles, three products but fewer steps;
@@ -64,8 +65,7 @@ def tied_graph_cross_entropy(
     1.435
     """
     check_tensor(embedding, "embedding")
-    if autocast_enabled(embedding):
-        embedding = embedding.to(torch.get_autocast_dtype(embedding.device.type))
+    (embedding,) = as_autocast(embedding)
     check(embedding, embedding, target, None, row_weight, reduction, path, PATHS)
     check_chunk_rows(chunk_rows)
     if path == "reference":
@@ -83,18 +83,18 @@ def tied_graph_cross_entropy(
         )
     rows = chunk_rows or 0
     if torch.compiler.is_compiling():
-        found = tied_graph_rows(embedding, target.tensors(), path, rows)[0]
+        losses = tied_graph_rows(embedding, target.tensors(), path, rows)[0]
     else:
-        found = _Rows.apply(embedding, target, path, rows)[0]
-    return reduce_rows(found, row_weight, reduction)
+        losses = _Rows.apply(embedding, target, path, rows)[0]
+    return reduce_rows(losses, row_weight, reduction)
 
 
 def tied_path(asked: str, embedding: Tensor) -> str:
     """The path that runs for ``path=asked``."""
     if asked == "symmetric":
         return asked
-    found = resolve(asked, embedding)
-    return "symmetric" if asked == "auto" and found == "chunked" and len(embedding) >= SYMMETRIC_FROM else found
+    path = resolve(asked, embedding)
+    return "symmetric" if asked == "auto" and path == "chunked" and len(embedding) >= SYMMETRIC_FROM else path
 
 
 def _rows(embedding: Tensor, target: CsrTarget, path: str, rows: int) -> tuple[Tensor, Tensor]:
@@ -107,22 +107,21 @@ def _rows(embedding: Tensor, target: CsrTarget, path: str, rows: int) -> tuple[T
             lse = softmax_lse(embedding.detach(), embedding.detach(), None)
             return target.row_sum * lse - torch.linalg.vecdot(x, target.matmul(x)), lse[None]
         sums = tied_sums(x, target, rows or None)
-        kept = torch.stack([sums.others, sums.own, sums.at_pivot, sums.offset])
-        return tied_loss(x, target, sums), kept
+        return tied_loss(x, target, sums), torch.stack([sums.others, sums.own, sums.at_pivot, sums.offset])
 
 
-def _gradient(embedding: Tensor, target: CsrTarget, kept: Tensor, weight: Tensor, path: str, rows: int) -> Tensor:
-    """The gradient of sum_i weight_i loss_i in the dtype of ``embedding``."""
+def _gradient(embedding: Tensor, target: CsrTarget, numbers: Tensor, weight: Tensor, path: str, rows: int) -> Tensor:
+    """The gradient of sum_i weight_i loss_i in the dtype of ``embedding``, from the ``numbers`` of ``_rows``."""
     with torch.autocast(embedding.device.type, enabled=False):
         x = embedding.detach().to(target.dtype)
         if path == "flash":
             from .cuda import tied_softmax_average
 
-            grad = tied_softmax_average(embedding.detach(), None, kept[0], weight * target.row_sum)[0]
+            grad = tied_softmax_average(embedding.detach(), None, numbers[0], weight * target.row_sum)[0]
             grad.addcmul_(target.matmul(x), weight[:, None], value=-1)
             grad -= target.transposed_matmul(x * weight[:, None])
         else:
-            grad = tied_gradient(x, target, TiedSums(*kept), weight, rows or None)
+            grad = tied_gradient(x, target, TiedSums(*numbers), weight, rows or None)
         return grad.to(embedding.dtype)
 
 
@@ -136,10 +135,10 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 
 def _backward(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> Any:
-    embedding, kept, *target = ctx.saved_tensors
+    embedding, numbers, *target = ctx.saved_tensors
     if upstream is None:
         return None, ctx.no_target, None, None
-    rest = (kept, upstream.contiguous(), ctx.path, ctx.rows)
+    rest = (numbers, upstream.contiguous(), ctx.path, ctx.rows)
     with torch.no_grad():
         if ctx.no_target is None:
             gradient = _gradient(embedding, CsrTarget(*target), *rest)
@@ -160,6 +159,7 @@ class _Rows(torch.autograd.Function):
 
 @torch.library.custom_op("fiedler::tied_graph_rows", mutates_args=())
 def tied_graph_rows(embedding: Tensor, target: Sequence[Tensor], path: str, rows: int) -> tuple[Tensor, Tensor]:
+    """``_rows`` for the compiler, ``target`` the tensors of a CsrTarget."""
     return _rows(embedding, CsrTarget(*target), path, rows)
 
 
@@ -167,6 +167,7 @@ def tied_graph_rows(embedding: Tensor, target: Sequence[Tensor], path: str, rows
 def tied_graph_gradient(
     embedding: Tensor, target: Sequence[Tensor], kept: Tensor, weight: Tensor, path: str, rows: int
 ) -> Tensor:
+    """``_gradient`` for the compiler; ``kept``, a name of the operator's schema, is the second result of the rows."""
     return _gradient(embedding, CsrTarget(*target), kept, weight, path, rows)
 
 

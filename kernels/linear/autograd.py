@@ -6,21 +6,17 @@ gradient that flows into the log-sum-exp or the entropy, computes the logits ane
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..once import differentiable_once
 from . import cpu as linear_cpu
 from .options import Options
 from .row_terms import ForwardResult, RowTerms, accumulation_dtype, check_targets, row_terms
-
-TWICE = (
-    "linear_cross_entropy cannot be differentiated twice: its gradients are computed without a graph; "
-    'use path="reference", which stores the logits and is differentiable to any order'
-)
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,7 @@ def implementation(device: torch.device) -> ModuleType:
 def make_terms(
     call: Call, target: Tensor, input: Tensor, weight: Tensor, class_weight: Tensor | None, token_weight: Tensor | None
 ) -> RowTerms:
+    """The terms of a call's rows; on the CPU ValueError for a target that is neither a class nor ignored."""
     classes = weight.shape[0]
     all_count = target.device.type == "cpu" and check_targets(target, call.options, classes)
     return row_terms(
@@ -69,6 +66,7 @@ def make_terms(
 
 
 def run_forward(call: Call, input: Tensor, weight: Tensor, bias: Tensor | None, terms: RowTerms) -> ForwardResult:
+    """What the device's implementation computes, without gradients where they are deferred."""
     need = (False, False, False) if call.defer else call.need
     result: ForwardResult = implementation(input.device).forward(
         input,
@@ -97,8 +95,8 @@ def reduce_outputs(call: Call, result: ForwardResult, terms: RowTerms, target: T
         loss = loss.to(result.loss_rows.dtype)
     accuracy = None
     if result.correct is not None and options.return_accuracy:
-        kept = target != options.ignore_index
-        accuracy = (result.correct & kept).sum().float() / kept.sum()
+        counted = target != options.ignore_index
+        accuracy = (result.correct & counted).sum().float() / counted.sum()
     return loss, result.lse if options.return_lse else None, result.entropy, accuracy
 
 
@@ -141,18 +139,6 @@ def _scale_in_place(gradient: Tensor | None, factor: Tensor) -> Tensor | None:
     return gradient.mul_(factor)
 
 
-class _Once(torch.autograd.Function):
-    """Identity on gradients that keeps them connected to what they depend on, and refuses to go back."""
-
-    @staticmethod
-    def forward(ctx: Any, count: int, *tensors: Any) -> Any:
-        return tuple(None if t is None else t.view_as(t) for t in tensors[:count])
-
-    @staticmethod
-    def backward(ctx: Any, *upstream: Any) -> Any:
-        raise NotImplementedError(TWICE)
-
-
 class LinearCrossEntropyFunction(torch.autograd.Function):
     """(call, target, class_weight, token_weight, input, weight, bias) -> loss, lse, entropy, accuracy."""
 
@@ -167,6 +153,7 @@ class LinearCrossEntropyFunction(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
     ) -> Outputs:
+        """The outputs, and the gradients into them where they are not deferred."""
         terms = make_terms(call, target, input, weight, class_weight, token_weight)
         result = run_forward(call, input, weight, bias, terms)
         outputs = reduce_outputs(call, result, terms, target)
@@ -183,6 +170,7 @@ class LinearCrossEntropyFunction(torch.autograd.Function):
     def backward(
         ctx: Any, grad_loss: Tensor | None, grad_lse: Tensor | None, grad_entropy: Tensor | None, _: Any
     ) -> Any:
+        """The stored gradients, given away at the first call, or new ones."""
         upstream = (grad_loss, grad_lse, grad_entropy)
         if all(g is None for g in upstream):
             return (None,) * 7
@@ -193,34 +181,45 @@ class LinearCrossEntropyFunction(torch.autograd.Function):
             else:
                 input, weight, bias, lse = ctx.saved_tensors
                 gradients = run_backward(ctx.call, (input, weight, bias), ctx.terms, lse, upstream)
-        if torch.is_grad_enabled():  # create_graph=True
-            gradients = _Once.apply(3, *gradients, *ctx.saved_tensors, *upstream)
+        if torch.is_grad_enabled():  # create_graph=True: else the saved tensors are not asked for
+            gradients = differentiable_once(gradients, (*ctx.saved_tensors, *upstream))
         return None, None, None, None, *gradients
 
 
-def _call_of(
-    ignore_index: int, reduction: str, label_smoothing: float, logit_softcap: float | None, z_loss: float,
-    return_lse: bool, return_entropy: bool, return_accuracy: bool, need: list[bool], defer: bool, path: str,
-    chunk_rows: int | None,
-) -> Call:  # fmt: skip
-    options = Options(
-        label_smoothing=label_smoothing,
-        logit_softcap=logit_softcap,
-        z_loss=z_loss,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        return_lse=return_lse,
-        return_entropy=return_entropy,
-        return_accuracy=return_accuracy,
-    )
-    return Call(options, (need[0], need[1], need[2]), defer, path, chunk_rows)
+_TENSORS = "Tensor input, Tensor weight, Tensor? bias, Tensor target, Tensor? class_weight, Tensor? token_weight"
+_ARGUMENTS = (
+    "SymInt ignore_index, str reduction, float label_smoothing, float? logit_softcap, float z_loss, bool return_lse, "
+    "bool return_entropy, bool return_accuracy, bool[] need, bool defer, str path, SymInt? chunk_rows"
+)
 
 
-def arguments_of(call: Call) -> tuple[Any, ...]:
-    """The call in the plain values that an operator's schema knows; ``_call_of`` undoes it."""
+class Arguments(NamedTuple):
+    """A call in the plain values that an operator's schema knows, in the schema's order."""
+
+    ignore_index: int
+    reduction: str
+    label_smoothing: float
+    logit_softcap: float | None
+    z_loss: float
+    return_lse: bool
+    return_entropy: bool
+    return_accuracy: bool
+    need: list[bool]
+    defer: bool
+    path: str
+    chunk_rows: int | None
+
+    def call(self) -> Call:
+        """The call that ``arguments_of`` took apart."""
+        options = Options(**{field.name: getattr(self, field.name) for field in fields(Options)})
+        return Call(options, (self.need[0], self.need[1], self.need[2]), self.defer, self.path, self.chunk_rows)
+
+
+def arguments_of(call: Call) -> Arguments:
+    """The arguments of the operator for ``call``, after its tensors."""
     o = call.options
     cap = None if o.logit_softcap is None else float(o.logit_softcap)
-    return (
+    return Arguments(
         o.ignore_index, o.reduction, float(o.label_smoothing), cap, float(o.z_loss), o.return_lse,
         o.return_entropy, o.return_accuracy, list(call.need), call.defer, call.path, call.chunk_rows,
     )  # fmt: skip
@@ -230,18 +229,17 @@ def _or_empty(tensor: Tensor | None, like: Tensor) -> Tensor:
     return like.new_empty(0) if tensor is None else tensor.contiguous()
 
 
-@torch.library.custom_op("fiedler::linear_cross_entropy", mutates_args=())
+@torch.library.custom_op(
+    "fiedler::linear_cross_entropy",
+    mutates_args=(),
+    schema=f"({_TENSORS}, {_ARGUMENTS}) -> ({', '.join(['Tensor'] * 7)})",
+)
 def linear_cross_entropy_op(
     input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, class_weight: Tensor | None,
-    token_weight: Tensor | None, ignore_index: int, reduction: str, label_smoothing: float,
-    logit_softcap: float | None, z_loss: float, return_lse: bool, return_entropy: bool, return_accuracy: bool,
-    need: list[bool], defer: bool, path: str, chunk_rows: int | None,
+    token_weight: Tensor | None, *arguments: Any,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
     """Loss, lse (always), entropy, accuracy, and the gradients of input, weight, bias; empty where there is none."""
-    call = _call_of(
-        ignore_index, reduction, label_smoothing, logit_softcap, z_loss, return_lse, return_entropy, return_accuracy,
-        need, defer, path, chunk_rows,
-    )  # fmt: skip
+    call = Arguments(*arguments).call()
     terms = make_terms(call, target, input, weight, class_weight, token_weight)
     result = run_forward(call, input, weight, bias, terms)
     loss, _, entropy, accuracy = reduce_outputs(call, result, terms, target)
@@ -257,57 +255,49 @@ def linear_cross_entropy_op(
 
 
 @linear_cross_entropy_op.register_fake
-def _(
-    input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, class_weight: Tensor | None,
-    token_weight: Tensor | None, ignore_index: int, reduction: str, label_smoothing: float,
-    logit_softcap: float | None, z_loss: float, return_lse: bool, return_entropy: bool, return_accuracy: bool,
-    need: list[bool], defer: bool, path: str, chunk_rows: int | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+def _(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
+    arguments = Arguments(*rest[3:])  # as they are: the compiler may stand symbols for numbers
+    need = arguments.need
     wide = accumulation_dtype(input.dtype)
     rows = (input.shape[0],)
 
     def gradient(of: Tensor | None, needed: bool) -> Tensor:
-        if of is None or not needed or defer:
+        if of is None or not needed or arguments.defer:
             return (weight if of is weight else input).new_empty(0)
         return of.new_empty(of.shape)
 
     return (
-        input.new_empty(rows if reduction == "none" else (), dtype=wide),
+        input.new_empty(rows if arguments.reduction == "none" else (), dtype=wide),
         input.new_empty(rows, dtype=wide),
-        input.new_empty(rows if return_entropy else (0,), dtype=wide),
-        input.new_empty((), dtype=torch.float32) if return_accuracy else input.new_empty(0, dtype=wide),
+        input.new_empty(rows if arguments.return_entropy else (0,), dtype=wide),
+        input.new_empty((), dtype=torch.float32) if arguments.return_accuracy else input.new_empty(0, dtype=wide),
         gradient(input, need[0]),
         gradient(weight, need[1]),
         gradient(bias, need[2]),
     )
 
 
-@torch.library.custom_op("fiedler::linear_cross_entropy_backward", mutates_args=())
+@torch.library.custom_op(
+    "fiedler::linear_cross_entropy_backward",
+    mutates_args=(),
+    schema=f"({_TENSORS}, Tensor lse, Tensor? grad_loss, Tensor? grad_lse, Tensor? grad_entropy, {_ARGUMENTS}) -> "
+    "(Tensor, Tensor, Tensor)",
+)
 def linear_cross_entropy_backward_op(
     input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, class_weight: Tensor | None,
     token_weight: Tensor | None, lse: Tensor, grad_loss: Tensor | None, grad_lse: Tensor | None,
-    grad_entropy: Tensor | None, ignore_index: int, reduction: str, label_smoothing: float,
-    logit_softcap: float | None, z_loss: float, return_lse: bool, return_entropy: bool, return_accuracy: bool,
-    need: list[bool], defer: bool, path: str, chunk_rows: int | None,
+    grad_entropy: Tensor | None, *arguments: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Gradients of input, weight and bias, the logits computed anew; empty where none is needed."""
-    call = _call_of(
-        ignore_index, reduction, label_smoothing, logit_softcap, z_loss, return_lse, return_entropy, return_accuracy,
-        need, defer, path, chunk_rows,
-    )  # fmt: skip
+    call = Arguments(*arguments).call()
     terms = make_terms(call, target, input, weight, class_weight, token_weight)
-    found = run_backward(call, (input, weight, bias), terms, lse, (grad_loss, grad_lse, grad_entropy))
-    return _or_empty(found[0], input), _or_empty(found[1], weight), _or_empty(found[2], input)
+    gradients = run_backward(call, (input, weight, bias), terms, lse, (grad_loss, grad_lse, grad_entropy))
+    return _or_empty(gradients[0], input), _or_empty(gradients[1], weight), _or_empty(gradients[2], input)
 
 
 @linear_cross_entropy_backward_op.register_fake
-def _(
-    input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, class_weight: Tensor | None,
-    token_weight: Tensor | None, lse: Tensor, grad_loss: Tensor | None, grad_lse: Tensor | None,
-    grad_entropy: Tensor | None, ignore_index: int, reduction: str, label_smoothing: float,
-    logit_softcap: float | None, z_loss: float, return_lse: bool, return_entropy: bool, return_accuracy: bool,
-    need: list[bool], defer: bool, path: str, chunk_rows: int | None,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+def _(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
+    need = Arguments(*rest[7:]).need
     return (
         input.new_empty(input.shape if need[0] else (0,)),
         weight.new_empty(weight.shape if need[1] else (0,)),
@@ -316,16 +306,15 @@ def _(
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    input, weight, bias, target, class_weight, token_weight, *rest = inputs
-    ctx.rest = rest
+    ctx.arguments = Arguments(*inputs[6:])
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(*output[3:])
-    ctx.save_for_backward(input, weight, bias, target, class_weight, token_weight, output[1], *output[4:])
+    ctx.save_for_backward(*inputs[:6], output[1], *output[4:])
 
 
 def _backward(ctx: Any, grad_loss: Tensor | None, grad_lse: Tensor | None, grad_entropy: Tensor | None, *_: Any) -> Any:
     *inputs, lse, grad_input, grad_weight, grad_bias = ctx.saved_tensors
-    need, defer = ctx.rest[8], ctx.rest[9]
+    need, defer = ctx.arguments.need, ctx.arguments.defer
     gradients: Any
     if grad_loss is None and grad_lse is None and grad_entropy is None:
         gradients = (None, None, None)
@@ -333,9 +322,9 @@ def _backward(ctx: Any, grad_loss: Tensor | None, grad_lse: Tensor | None, grad_
         stored = (grad_input, grad_weight, grad_bias)
         gradients = (g * grad_loss.to(g.dtype) if n else None for g, n in zip(stored, need, strict=True))
     else:
-        found = linear_cross_entropy_backward_op(*inputs, lse, grad_loss, grad_lse, grad_entropy, *ctx.rest)
-        gradients = (g if n else None for g, n in zip(found, need, strict=True))
-    return (*gradients, *(None,) * 15)
+        computed = linear_cross_entropy_backward_op(*inputs, lse, grad_loss, grad_lse, grad_entropy, *ctx.arguments)
+        gradients = (g if n else None for g, n in zip(computed, need, strict=True))
+    return (*gradients, *(None,) * (len(inputs) - 3 + len(ctx.arguments)))
 
 
 linear_cross_entropy_op.register_autograd(_backward, setup_context=_setup_context)

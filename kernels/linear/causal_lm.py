@@ -70,9 +70,9 @@ def trunk(model: torch.nn.Module) -> torch.nn.Module:
 
 def hidden_states(model: torch.nn.Module, input_ids: Tensor, **arguments: Any) -> Tensor:
     """The trunk's last hidden states (B, T, D)."""
-    found = trunk(model)(input_ids=input_ids, **arguments)
-    hidden = getattr(found, "last_hidden_state", None)
-    return found[0] if hidden is None else hidden
+    output = trunk(model)(input_ids=input_ids, **arguments)
+    hidden = getattr(output, "last_hidden_state", None)
+    return output[0] if hidden is None else hidden
 
 
 def verify_head(model: torch.nn.Module, input_ids: Tensor) -> None:
@@ -124,7 +124,7 @@ def causal_lm_loss(
     ``num_items_in_batch`` divides the sum in place of the number of labels, as trainers that accumulate gradients ask.
     ``trunk_arguments`` go to the trunk (position ids and the like); ``options`` to ``linear_cross_entropy``: z-loss,
     smoothing, ``return_accuracy`` and so on, with statistics per token (B, T - 1). A soft cap or a scale of the logits
-    that the model's config names is applied.
+    that the model's config names is applied. Autocast casts as in ``linear_cross_entropy``.
 
     Raises TypeError or ValueError for a model whose head cannot be honoured (``output_head``; with ``verify`` the
     model's own logits are compared once, on two tokens) or whose loss has further terms.
@@ -178,9 +178,9 @@ def _check_batch(
         raise TypeError(f"input_ids must be int64 token numbers, got {input_ids.dtype}; use input_ids.long()")
     for name, tensor in (("labels", labels), ("attention_mask", attention_mask)):
         check_optional_tensor(tensor, name)
-    found = None if labels is None else tuple(labels.shape)
+    labels_shape = None if labels is None else tuple(labels.shape)
     if input_ids.dim() != 2 or (labels is not None and labels.shape != input_ids.shape):
-        raise ValueError(f"input_ids and labels must be (B, T), got {tuple(input_ids.shape)} and {found}")
+        raise ValueError(f"input_ids and labels must be (B, T), got {tuple(input_ids.shape)} and {labels_shape}")
     if input_ids.shape[1] == 0 or (attention_mask is not None and attention_mask.shape != input_ids.shape):
         mask = None if attention_mask is None else tuple(attention_mask.shape)
         raise ValueError(f"input_ids and attention_mask must be (B, T), T > 0; got {tuple(input_ids.shape)} and {mask}")

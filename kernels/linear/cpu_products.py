@@ -52,6 +52,7 @@ class ChunkProducts:
             torch.addmm(bias, x, weight.t(), out=out)
 
     def input_gradient(self, gradient: Tensor, out: Tensor) -> None:
+        """out = G W."""
         if self.wide:
             torch.mm(gradient, self.weight, out=out)
             return
@@ -60,6 +61,7 @@ class ChunkProducts:
             out.addmm_(gradient[:, columns], tile)
 
     def add_weight_gradient(self, gradient: Tensor, x: Tensor, out: Tensor, *, first: bool) -> None:
+        """out += G' x, or out = G' x the ``first`` time."""
         if first:  # overwriting spares a pass that fills ``out`` with zeros
             torch.mm(gradient.t(), x, out=out)
         else:

@@ -44,6 +44,7 @@ class RowStatistics:
 
 
 def block_rows(classes: int) -> int:
+    """Rows of logits at a time: a block for each thread, one row at least."""
     return max(1, BLOCK_ELEMENTS * torch.get_num_threads() // classes)
 
 
@@ -91,6 +92,7 @@ class QuickRows:
 
     @staticmethod
     def serves(options: Options, terms: RowTerms, upstream: RowGradient) -> bool:
+        """Whether these options and upstream gradients are those this class knows."""
         plain = terms.class_term is None and options.logit_softcap is None and options.z_loss == 0
         return plain and not options.return_entropy and upstream.lse is None and upstream.entropy is None
 
@@ -120,6 +122,7 @@ class QuickRows:
         return None
 
     def statistics(self) -> RowStatistics:
+        """The rows as far as they were seen, in the dtype of accumulation."""
         _, nll, lse = RowSums(self.offset, self.target_logit, self.others).losses()
         loss = nll.squeeze(1)
         if not self.terms.uniform:
@@ -138,8 +141,8 @@ class GeneralRows:
     ) -> None:
         rows = terms.target.shape[0]
         self.cap, self.z_loss = options.logit_softcap, options.z_loss
-        given = (upstream.loss, upstream.lse, upstream.entropy)
-        columns = (None if g is None else g.double().unsqueeze(1) for g in given)
+        vectors = (upstream.loss, upstream.lse, upstream.entropy)
+        columns = (None if g is None else g.double().unsqueeze(1) for g in vectors)
         self.upstream = RowGradient(*columns) if gradient else None
         self.target = terms.target.unsqueeze(1)
         self.weight = terms.row_weight.double().unsqueeze(1)
@@ -160,6 +163,7 @@ class GeneralRows:
             self._block(rows, logits[start : start + self.step])
 
     def statistics(self) -> RowStatistics:
+        """The rows as far as they were seen, in the dtype of accumulation."""
         entropy, correct = self.entropy, self.correct
         return RowStatistics(
             self.loss.squeeze(1),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..checks import autocast_enabled, check_chunk_rows, check_optional_tensor, check_tensor
+from ..checks import as_autocast, check_chunk_rows, check_optional_tensor, check_tensor
 from . import cpu as linear_cpu
 from .autograd import (
     Call,
@@ -70,7 +70,7 @@ def linear_cross_entropy(
     ``token_weight`` (...), of any strides. Dtypes: input, weight and bias share one of float32, bfloat16, float16 and
     float64; logits, sums and the weight's gradient are kept in float32 (float64 for float64), and so are the loss and
     what else is returned, whatever the input's dtype. Under ``torch.autocast`` input, weight and bias are cast as
-    ``torch.nn.functional.linear`` casts them.
+    ``torch.nn.functional.linear`` casts them, float64 ones not at all.
 
     Reductions: "mean" divides sum_i l_i by sum_i t_i w_y over the rows that are not ignored, "sum" does not, "none"
     returns l_i in the shape of the targets. If nothing counts, the mean is NaN and its gradients are zero.
@@ -110,6 +110,32 @@ def linear_cross_entropy(
         return_entropy=return_entropy,
         return_accuracy=return_accuracy,
     )
+    return loss_with_options(
+        input,
+        weight,
+        target,
+        options,
+        bias=bias,
+        class_weight=class_weight,
+        token_weight=token_weight,
+        path=path,
+        chunk_rows=chunk_rows,
+    )
+
+
+def loss_with_options(
+    input: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    options: Options,
+    *,
+    bias: Tensor | None,
+    class_weight: Tensor | None,
+    token_weight: Tensor | None,
+    path: str,
+    chunk_rows: int | None,
+) -> Tensor | LinearCrossEntropyOutput:
+    """``linear_cross_entropy``, its options in one value. Raises what that raises."""
     check_path(path)
     check_chunk_rows(chunk_rows)
     for name, tensor in (("input", input), ("weight", weight), ("target", target)):
@@ -120,7 +146,7 @@ def linear_cross_entropy(
         return _over_shards(
             input, weight, target, options, bias, class_weight, token_weight, path=path, chunk_rows=chunk_rows
         )
-    input, weight, bias = _as_autocast(input, weight, bias)
+    input, weight, bias = as_autocast(input, weight, bias)
     check_tensors(input, weight, target, bias, class_weight, token_weight)
     shape = target.shape
     rows = input.reshape(-1, input.shape[-1])
@@ -132,15 +158,15 @@ def linear_cross_entropy(
     else:
         outputs = _fused(rows, weight, bias, target, class_weight, token_weight, options, path, chunk_rows)
     loss, lse, entropy, accuracy = outputs
-    if reduction == "none":
+    if options.reduction == "none":
         loss = loss.reshape(shape)
     if not options.returns_statistics:
         return loss
     return LinearCrossEntropyOutput(
         loss,
-        lse.reshape(shape) if return_lse and lse is not None else None,
-        entropy.reshape(shape) if return_entropy and entropy is not None else None,
-        accuracy if return_accuracy else None,
+        lse.reshape(shape) if options.return_lse and lse is not None else None,
+        entropy.reshape(shape) if options.return_entropy and entropy is not None else None,
+        accuracy if options.return_accuracy else None,
     )
 
 
@@ -164,7 +190,7 @@ def linear_cross_entropy_plan(
     check_path(path)
     check_chunk_rows(chunk_rows)
     check_tensor(input, "input"), check_tensor(weight, "weight")
-    input, weight, _ = _as_autocast(input, weight, None)
+    input, weight = as_autocast(input, weight)
     _check_pair(input, weight)
     rows, width, classes = input.numel() // max(input.shape[-1], 1), input.shape[-1], weight.shape[0]
     if path == "reference":
@@ -197,17 +223,6 @@ def _why_deferred(options: Options, dtype: torch.dtype) -> str | None:
 def _check_cpu_path(path: str) -> None:
     if path in ("exponential", "flash"):
         raise ValueError(f'path="{path}" runs on CUDA only; on the CPU use "auto", "chunked", "recompute", "reference"')
-
-
-def _as_autocast(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    if not autocast_enabled(input):
-        return input, weight, bias
-    dtype = torch.get_autocast_dtype(input.device.type)
-
-    def cast(tensor: Tensor) -> Tensor:
-        return tensor.to(dtype) if tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
-
-    return cast(input), cast(weight), None if bias is None else cast(bias)
 
 
 def check_tensors(
@@ -316,18 +331,16 @@ def _over_shards(
 ) -> Tensor:
     if options.returns_statistics or path != "auto":
         raise ValueError('a sharded weight has path="auto" only and no return_lse, return_entropy or return_accuracy')
-    from .vocab_parallel import vocab_parallel_linear_cross_entropy
+    from .vocab_parallel import vocab_parallel_loss
 
-    return vocab_parallel_linear_cross_entropy(
+    return vocab_parallel_loss(
         input,
         weight,
         target,
+        options,
+        process_group=None,
+        layout=None,
         bias=bias,
-        ignore_index=options.ignore_index,
-        reduction=options.reduction,
-        label_smoothing=options.label_smoothing,
-        logit_softcap=options.logit_softcap,
-        z_loss=options.z_loss,
         class_weight=class_weight,
         token_weight=token_weight,
         chunk_rows=chunk_rows,
@@ -345,9 +358,10 @@ def _reference(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     if not torch.compiler.is_compiling():
         check_targets(target, options, weight.shape[0])
-    found = linear_cross_entropy_reference(
-        input, weight, target, options, bias=bias, class_weight=class_weight, token_weight=token_weight
-    )
-    kept = target != options.ignore_index
-    accuracy = (found.correct & kept).sum().float() / kept.sum()
-    return found.loss, found.lse, found.entropy, accuracy
+    with torch.autocast(input.device.type, enabled=False):
+        result = linear_cross_entropy_reference(
+            input, weight, target, options, bias=bias, class_weight=class_weight, token_weight=token_weight
+        )
+    counted = target != options.ignore_index
+    accuracy = (result.correct & counted).sum().float() / counted.sum()
+    return result.loss, result.lse, result.entropy, accuracy

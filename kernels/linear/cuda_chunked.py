@@ -7,6 +7,8 @@ again for its gradient, of which the weight's is complete at once; four products
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -67,68 +69,88 @@ def recompute(task: Task, chunk_classes: int, lse: Tensor | None = None) -> Forw
     rounding, about 1e-6, is then the error of 1 - p at the target, below that of 16-bit logits. fp32 inputs take the
     sweep, for which the others' sum is exact.
     """
-    n, classes, options, terms, gradient = task.rows, task.classes, task.options, task.terms, task.gradient
     results, exact = row_results(task), target_logits(task)
-    step = max(1, min(chunk_classes, classes))
-    buffer = padded_logits(n, step, task.input)
-    starts = range(0, classes, step)
-    state = row_state(exact)
-
-    def block(start: int) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        stop = min(start + step, classes)
-        bias, term = row_slice(task.bias, start, stop), row_slice(terms.class_term, start, stop)
-        return buffer[:, : stop - start], task.weight[start:stop], bias, term
-
-    swept = lse is None or not task.low_precision or gradient.entropy is not None
-    if swept:
-        for start in starts:
-            logits, weight, bias, term = block(start)
-            torch.mm(task.input, weight.T, out=logits)
-            last = start == starts[-1]
-            row_cross_entropy(
-                logits, terms.target, exact, terms.lse_coefficient, terms.target_coefficient, terms.row_weight,
-                bias=bias, class_term=term, cap=options.logit_softcap, z_loss=options.z_loss, first=start, state=state,
-                loss=results.loss if last else None, lse=results.lse if last else None,
-                entropy=results.entropy if last else None, correct=results.correct if last else None,
-                track_entropy=_tracks_entropy(task), track_accuracy=options.return_accuracy,
-                skip_weightless=_skips_weightless(task),
-            ).run()  # fmt: skip
+    blocks = _ClassBlocks(task, chunk_classes, exact)
+    if lse is None or not task.low_precision or task.gradient.entropy is not None:
+        _sweep(task, blocks, results)
     else:
-        assert lse is not None
-        state[0] = lse
-        state[1] = -torch.expm1(exact - lse)
+        blocks.state[0] = lse
+        blocks.state[1] = -torch.expm1(exact - lse)
     if not task.need_gradient:
         return results.result()
-    grad_input = torch.empty((n, task.input.shape[1]), dtype=torch.float32, device=task.input.device)
-    grad_weight = torch.empty_like(task.weight) if task.need_weight else None
-    grad_bias = task.weight.new_empty(classes, dtype=torch.float32) if task.need_bias else None
-    for start in reversed(starts):  # the last block's logits are still there
-        logits, weight, bias, term = block(start)
-        if not (swept and start == starts[-1]):
-            torch.mm(task.input, weight.T, out=logits)
+    return results.result(*_block_gradients(task, blocks))
+
+
+class _ClassBlocks:
+    """Blocks of classes of logits in one buffer, and the state of the rows that passes from one to the next."""
+
+    def __init__(self, task: Task, chunk_classes: int, exact: Tensor) -> None:
+        self.task, self.exact = task, exact
+        self.step = max(1, min(chunk_classes, task.classes))
+        self.starts = range(0, task.classes, self.step)
+        self.state = row_state(exact)
+        self.buffer = padded_logits(task.rows, self.step, task.input)
+        self.start: int | None = None  # of the block whose logits were made last
+
+    def logits(self, start: int) -> tuple[Tensor, Tensor]:
+        """The logits of the block, made unless they are there, and its rows of the weight."""
+        weight = self.task.weight[start : start + self.step]
+        logits = self.buffer[:, : len(weight)]
+        if self.start != start:
+            torch.mm(self.task.input, weight.T, out=logits)
+        self.start = start
+        return logits, weight
+
+    def run(self, logits: Tensor, start: int, **outputs: Any) -> None:
+        """The row kernel over the block's logits, with what both passes tell it."""
+        task, terms, stop = self.task, self.task.terms, start + logits.shape[1]
         row_cross_entropy(
-            logits, terms.target, exact, terms.lse_coefficient, terms.target_coefficient, terms.row_weight,
-            bias=bias, class_term=term, cap=options.logit_softcap, z_loss=options.z_loss, first=start, state=state,
-            sums=False, gradient=True, gradient_weight=gradient.weight, grad_lse=gradient.lse,
-            grad_entropy=gradient.entropy, track_entropy=gradient.entropy is not None,
-            skip_weightless=_skips_weightless(task),
+            logits, terms.target, self.exact, terms.lse_coefficient, terms.target_coefficient, terms.row_weight,
+            bias=row_slice(task.bias, start, stop), class_term=row_slice(terms.class_term, start, stop),
+            cap=task.options.logit_softcap, z_loss=task.options.z_loss, first=start, state=self.state,
+            skip_weightless=_skips_weightless(task), **outputs,
         ).run()  # fmt: skip
+
+
+def _sweep(task: Task, blocks: _ClassBlocks, results: RowResults) -> None:
+    """Fill the results, and the state with every row's sums."""
+    for start in blocks.starts:
+        logits, _ = blocks.logits(start)
+        last = start == blocks.starts[-1]
+        blocks.run(
+            logits, start, loss=results.loss if last else None, lse=results.lse if last else None,
+            entropy=results.entropy if last else None, correct=results.correct if last else None,
+            track_entropy=_tracks_entropy(task), track_accuracy=task.options.return_accuracy,
+        )  # fmt: skip
+
+
+def _block_gradients(task: Task, blocks: _ClassBlocks) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """The gradients of input, weight and bias from the state that a sweep left, or that a given lse makes."""
+    gradient = task.gradient
+    grad_input = torch.empty((task.rows, task.input.shape[1]), dtype=torch.float32, device=task.input.device)
+    grad_weight = torch.empty_like(task.weight) if task.need_weight else None
+    grad_bias = task.weight.new_empty(task.classes, dtype=torch.float32) if task.need_bias else None
+    for start in reversed(blocks.starts):  # after a sweep the last block's logits are still there
+        logits, weight = blocks.logits(start)
+        blocks.run(
+            logits, start, sums=False, gradient=True, gradient_weight=gradient.weight, grad_lse=gradient.lse,
+            grad_entropy=gradient.entropy, track_entropy=gradient.entropy is not None,
+        )  # fmt: skip
         if task.need_input:
-            if start == starts[-1]:
+            if start == blocks.starts[-1]:
                 product(logits, weight, torch.float32, out=grad_input)
             else:
                 add_product(grad_input, logits, weight)
         if grad_weight is not None:
-            part = grad_weight[start : start + step]
+            part = grad_weight[start : start + blocks.step]
             if gradient.factor is None:
                 torch.mm(logits.T, task.input, out=part)
             else:
                 torch.mul(product(logits.T, task.input, torch.float32), gradient.factor, out=part)
         if grad_bias is not None:
-            grad_bias[start : start + step] = row_sum(logits)
-    result = finished(grad_input, task.input.dtype, gradient.factor) if task.need_input else None
-    bias_result = finished(grad_bias, _bias_dtype(task), gradient.factor)
-    return results.result(result, grad_weight, bias_result)
+            grad_bias[start : start + blocks.step] = row_sum(logits)
+    input_result = finished(grad_input, task.input.dtype, gradient.factor) if task.need_input else None
+    return input_result, grad_weight, finished(grad_bias, _bias_dtype(task), gradient.factor)
 
 
 def _tracks_entropy(task: Task) -> bool:

@@ -41,18 +41,22 @@ class Task:
 
     @property
     def rows(self) -> int:
+        """N."""
         return self.input.shape[0]
 
     @property
     def classes(self) -> int:
+        """V."""
         return self.weight.shape[0]
 
     @property
     def need_gradient(self) -> bool:
+        """Whether any gradient is wanted."""
         return self.need_input or self.need_weight or self.need_bias
 
     @property
     def low_precision(self) -> bool:
+        """Whether the operands of the products have 16 bits."""
         return self.input.dtype != torch.float32
 
 
@@ -68,6 +72,7 @@ class RowResults:
     def result(
         self, grad_input: Tensor | None = None, grad_weight: Tensor | None = None, grad_bias: Tensor | None = None
     ) -> ForwardResult:
+        """These with the gradients of input, weight and bias."""
         return ForwardResult(self.loss, self.lse, self.entropy, self.correct, grad_input, grad_weight, grad_bias)
 
 
@@ -84,6 +89,7 @@ def row_results(task: Task) -> RowResults:
 
 
 def row_slice(vector: Tensor | None, start: int, stop: int) -> Tensor | None:
+    """Entries [start, stop) of a vector that there may not be."""
     return None if vector is None else vector[start:stop]
 
 
@@ -115,10 +121,10 @@ def _plain(vector: Tensor | None) -> Tensor | None:
 
 def normalised(weight: Tensor | None, lse: Tensor | None, entropy: Tensor | None, dtype: torch.dtype) -> RowGradient:
     """For fp16, which has no range, the largest gradient is divided out, to be multiplied back in fp32."""
-    given = [vector for vector in (weight, lse, entropy) if vector is not None]
-    if dtype != torch.float16 or not given or given[0].numel() == 0:
+    vectors = [vector for vector in (weight, lse, entropy) if vector is not None]
+    if dtype != torch.float16 or not vectors or vectors[0].numel() == 0:
         return RowGradient(weight, lse, entropy)
-    largest = torch.stack([vector.abs().amax() for vector in given]).amax()
+    largest = torch.stack([vector.abs().amax() for vector in vectors]).amax()
     factor = torch.where((largest > 0) & torch.isfinite(largest), largest, torch.ones_like(largest))
     weight, lse, entropy = (None if vector is None else vector / factor for vector in (weight, lse, entropy))
     return RowGradient(weight, lse, entropy, factor)

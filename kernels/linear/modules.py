@@ -17,15 +17,15 @@ from ..checks import (
     check_optional_tensor,
     shown,
 )
-from .cross_entropy import DTYPES, LinearCrossEntropyOutput, linear_cross_entropy
+from .cross_entropy import DTYPES, LinearCrossEntropyOutput, loss_with_options
 from .options import Options, check_path
 
 
 class LinearCrossEntropyLoss(torch.nn.Module):
     """``linear_cross_entropy`` with its options fixed; ``forward(input, weight, target, bias=None)``.
 
-    Arguments are those of the function, checked here. ``class_weight`` becomes a buffer, so it follows the module to
-    its device. Raises what the function raises.
+    Arguments are those of the function, checked here; autocast casts as there. ``class_weight`` becomes a buffer, so it
+    follows the module to its device. Raises what the function raises.
 
     >>> import torch
     >>> from fiedler.kernels import LinearCrossEntropyLoss
@@ -80,27 +80,21 @@ class LinearCrossEntropyLoss(torch.nn.Module):
         *,
         token_weight: Tensor | None = None,
     ) -> Tensor | LinearCrossEntropyOutput:
-        o = self.options
-        return linear_cross_entropy(
+        """The loss of ``linear_cross_entropy`` with these options; raises what it raises."""
+        return loss_with_options(
             input,
             weight,
             target,
+            self.options,
             bias=bias,
-            ignore_index=o.ignore_index,
-            reduction=o.reduction,
-            label_smoothing=o.label_smoothing,
-            logit_softcap=o.logit_softcap,
-            z_loss=o.z_loss,
             class_weight=self.class_weight,
             token_weight=token_weight,
-            return_lse=o.return_lse,
-            return_entropy=o.return_entropy,
-            return_accuracy=o.return_accuracy,
             path=self.path,
             chunk_rows=self.chunk_rows,
         )
 
     def extra_repr(self) -> str:
+        """The options that differ from the defaults."""
         plain = Options()
         changed = {name: value for name, value in vars(self.options).items() if value != getattr(plain, name)}
         changed |= {"path": self.path} if self.path != "auto" else {}
@@ -137,9 +131,10 @@ class LinearCrossEntropy(torch.nn.Linear):
     def forward(  # type: ignore[override]
         self, input: Tensor, target: Tensor | None = None, *, token_weight: Tensor | None = None
     ) -> Tensor | LinearCrossEntropyOutput:
+        """Logits (..., V) of ``input`` (..., D), or with ``target`` (...) its loss; raises what the loss raises."""
         if target is None:
             return super().forward(input)
-        found: Tensor | LinearCrossEntropyOutput = self.loss(
+        loss: Tensor | LinearCrossEntropyOutput = self.loss(
             input, self.weight, target, self.bias, token_weight=token_weight
         )
-        return found
+        return loss

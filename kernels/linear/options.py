@@ -60,14 +60,16 @@ class Plan:
 
 
 def check_label_smoothing(value: float) -> None:
-    if not 0.0 <= check_number("label_smoothing", value) <= 1.0:
+    """TypeError unless ``value`` is a number, ValueError for one outside [0, 1]."""
+    if not 0.0 <= check_number(value, "label_smoothing") <= 1.0:
         raise ValueError(f"label_smoothing must lie in [0, 1], got {shown(value)}")
 
 
 def check_logit_softcap(value: float | None) -> None:
+    """TypeError unless ``value`` is a number or None, ValueError for one that cannot divide and multiply logits."""
     if value is None:
         return
-    number = check_number("logit_softcap", value)
+    number = check_number(value, "logit_softcap")
     if not (SMALLEST <= number <= LARGEST):
         raise ValueError(
             f"logit_softcap must be a positive finite number, from {SMALLEST:g} to {LARGEST:g}, or None for no cap; "
@@ -76,18 +78,22 @@ def check_logit_softcap(value: float | None) -> None:
 
 
 def check_z_loss(value: float) -> None:
-    number = check_number("z_loss", value)
+    """TypeError unless ``value`` is a number, ValueError for a negative one and one beyond ``LARGEST``."""
+    number = check_number(value, "z_loss")
     if not 0.0 <= number <= LARGEST:
         raise ValueError(f"z_loss must be a finite number >= 0, at most {LARGEST:g}; got {shown(value)}")
 
 
 def check_ignore_index(value: int) -> None:
+    """TypeError unless ``value`` is an integer, ValueError for one that no int64 tensor holds."""
     check_integer(value, "ignore_index", -LARGEST_INTEGER - 1)
 
 
 def check_reduction(value: str) -> None:
+    """ValueError unless ``value`` is one of ``REDUCTIONS``."""
     check_choice(value, "reduction", REDUCTIONS)
 
 
 def check_path(value: str) -> None:
+    """ValueError unless ``value`` is one of ``PATHS``."""
     check_choice(value, "path", PATHS)

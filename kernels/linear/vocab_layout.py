@@ -38,6 +38,7 @@ class VocabLayout:
 
     @property
     def classes(self) -> int:
+        """V, over all processes."""
         return sum(self.sizes)
 
     @property
@@ -53,6 +54,7 @@ class VocabLayout:
 
     @property
     def local_classes(self) -> int:
+        """The rows of the weight on this process."""
         return sum(self.sizes[shard] for shard in self.local)
 
 
@@ -66,6 +68,40 @@ def even_layout(classes: int, *, shards: int | None = None, processes: int = 1, 
     each = -(-classes // shards)
     sizes = tuple(max(0, min(each, classes - start * each)) for start in range(shards))
     return VocabLayout(sizes, (shards // processes,) * processes, rank)
+
+
+def localize(
+    weight: Tensor, bias: Tensor | None, input: Tensor, group: Any, layout: VocabLayout | None
+) -> tuple[Tensor, Tensor | None, Tensor, Any, VocabLayout | None]:
+    """The parts of DTensors that lie here, with the group of their mesh and the layout of their shards;
+    plain tensors as they are. Raises ValueError or TypeError for other placements than Shard(0) on one mesh."""
+    if not dist.is_available():
+        return weight, bias, input, group, layout
+    from torch.distributed.tensor import DTensor, Replicate, Shard
+
+    if isinstance(input, DTensor):
+        if any(not isinstance(placement, Replicate) for placement in input.placements):
+            raise ValueError(f"input must be replicated, got placements {input.placements}; redistribute it")
+        input = input.to_local(grad_placements=input.placements)
+    if isinstance(bias, DTensor) and not isinstance(weight, DTensor):
+        raise TypeError("bias is a DTensor and weight is not; shard both or neither")
+    if not isinstance(weight, DTensor):
+        return weight, bias, input, group, layout
+    mesh = weight.device_mesh
+    for name, tensor in (("weight", weight), ("bias", bias)):
+        if tensor is None:
+            continue
+        if not isinstance(tensor, DTensor) or tensor.device_mesh != mesh or tuple(tensor.placements) != (Shard(0),):
+            raise ValueError(
+                f"{name} must be a DTensor in Shard(0) over the one-dimensional mesh of weight, got "
+                f"{getattr(tensor, 'placements', 'a plain tensor')}: redistribute or distribute it"
+            )
+    if group is not None and group is not mesh.get_group():
+        raise ValueError("a DTensor brings the process group of its mesh; leave process_group out")
+    if layout is None:
+        layout = even_layout(weight.shape[0], processes=mesh.size(), rank=mesh.get_local_rank())
+    here = None if bias is None else bias.to_local()  # type: ignore[attr-defined]
+    return weight.to_local(), here, input, mesh.get_group(), layout
 
 
 def gathered_layout(sizes: Sequence[int], group: Any, device: torch.device) -> VocabLayout:

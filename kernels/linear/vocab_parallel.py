@@ -20,12 +20,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ..checks import autocast_enabled, check_chunk_rows, check_optional_tensor, check_tensor, shown
+from ..checks import as_autocast, check_chunk_rows, check_optional_tensor, check_tensor, shown
 from ..once import differentiable_once
 from .cpu_products import ChunkProducts
+from .cuda_products import CudaProducts
 from .options import Options
 from .row_terms import RowTerms, accumulation_dtype, check_targets, row_terms
-from .vocab_layout import VocabLayout, even_layout, gather_shards, gathered_layout, reduce_shards, sum_shards
+from .vocab_layout import VocabLayout, gather_shards, gathered_layout, localize, reduce_shards, sum_shards
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 LOG2_E = math.log2(math.e)
@@ -59,13 +60,41 @@ def vocab_parallel_linear_cross_entropy(
     the classes are cut into shards, one for each process when None; without it sizes are exchanged at every call.
     ``chunk_rows``: rows of logits at a time, N x (classes here) in float32, chosen from the layout when None.
 
-    float32, float64, bfloat16, float16; sums in float32 (float64 for float64). Differentiable once in input, weight and
-    bias; the same of them must want gradients on every process. Results depend on the shards, not on who holds them,
-    and are the same bits every time. Every process must make the same calls: one that raises leaves the others waiting.
+    float32, float64, bfloat16, float16; sums in float32 (float64 for float64). Under autocast input, weight and bias
+    are cast as for a linear layer, float64 ones not at all. Differentiable once in input, weight and bias; the same of
+    them must want gradients on every process. Results depend on the shards, not on who holds them, and are the same
+    bits every time. Every process must make the same calls: one that raises leaves the others waiting.
 
     Raises TypeError for dtypes and ValueError for shapes, devices, targets, options or a layout that do not fit.
     """
-    options = Options(label_smoothing, logit_softcap, z_loss, ignore_index, reduction)
+    return vocab_parallel_loss(
+        input,
+        weight,
+        target,
+        Options(label_smoothing, logit_softcap, z_loss, ignore_index, reduction),
+        process_group=process_group,
+        layout=layout,
+        bias=bias,
+        class_weight=class_weight,
+        token_weight=token_weight,
+        chunk_rows=chunk_rows,
+    )
+
+
+def vocab_parallel_loss(
+    input: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    options: Options,
+    *,
+    process_group: Any,
+    layout: VocabLayout | None,
+    bias: Tensor | None,
+    class_weight: Tensor | None,
+    token_weight: Tensor | None,
+    chunk_rows: int | None,
+) -> Tensor:
+    """``vocab_parallel_linear_cross_entropy``, its options in one value. Raises what that raises."""
     check_chunk_rows(chunk_rows)
     for name, tensor in (("input", input), ("weight", weight), ("target", target)):
         check_tensor(tensor, name)
@@ -74,21 +103,19 @@ def vocab_parallel_linear_cross_entropy(
     _check_group(process_group, layout)
     if weight.dim() != 2:
         raise ValueError(f"weight must be (classes here, D); got shape {tuple(weight.shape)}")
-    weight, bias, input, process_group, layout = _localize(weight, bias, input, process_group, layout)
+    weight, bias, input, process_group, layout = localize(weight, bias, input, process_group, layout)
     if process_group is None and dist.is_available() and dist.is_initialized():
         process_group = dist.group.WORLD
-    if autocast_enabled(input):
-        low = torch.get_autocast_dtype(input.device.type)
-        input, weight, bias = input.to(low), weight.to(low), None if bias is None else bias.to(low)
+    input, weight, bias = as_autocast(input, weight, bias)
     if layout is None:
         layout = gathered_layout([weight.shape[0]], process_group, input.device)
     _check(input, weight, target, bias, class_weight, token_weight, layout, process_group)
-    rows, kept = input.reshape(-1, input.shape[-1]), target.reshape(-1)
-    check_targets(kept, options, layout.classes)
+    rows, labels = input.reshape(-1, input.shape[-1]), target.reshape(-1)
+    check_targets(labels, options, layout.classes)
     dtype = accumulation_dtype(input.dtype)
     with torch.no_grad():
         terms = row_terms(
-            kept,
+            labels,
             options,
             classes=layout.classes,
             dtype=dtype,
@@ -101,7 +128,7 @@ def vocab_parallel_linear_cross_entropy(
     need = tuple(grad and tensor is not None and tensor.requires_grad for tensor in (rows, weight, bias))
     call = _Call(options, layout, process_group, min(chunk, max(1, len(rows))), need)
     losses = _Loss.apply(call, terms, rows, weight, bias)
-    return losses.view(target.shape) if reduction == "none" else losses
+    return losses.view(target.shape) if options.reduction == "none" else losses
 
 
 def _check_group(group: Any, layout: VocabLayout | None) -> None:
@@ -120,39 +147,6 @@ class _Call:
     group: Any
     chunk_rows: int
     need: tuple[bool, ...]
-
-
-def _localize(
-    weight: Tensor, bias: Tensor | None, input: Tensor, group: Any, layout: VocabLayout | None
-) -> tuple[Tensor, Tensor | None, Tensor, Any, VocabLayout | None]:
-    """The parts of DTensors that lie here, with the group of their mesh and the layout of their shards."""
-    if not dist.is_available():
-        return weight, bias, input, group, layout
-    from torch.distributed.tensor import DTensor, Replicate, Shard
-
-    if isinstance(input, DTensor):
-        if any(not isinstance(placement, Replicate) for placement in input.placements):
-            raise ValueError(f"input must be replicated, got placements {input.placements}; redistribute it")
-        input = input.to_local(grad_placements=input.placements)
-    if isinstance(bias, DTensor) and not isinstance(weight, DTensor):
-        raise TypeError("bias is a DTensor and weight is not; shard both or neither")
-    if not isinstance(weight, DTensor):
-        return weight, bias, input, group, layout
-    mesh = weight.device_mesh
-    for name, tensor in (("weight", weight), ("bias", bias)):
-        if tensor is None:
-            continue
-        if not isinstance(tensor, DTensor) or tensor.device_mesh != mesh or tuple(tensor.placements) != (Shard(0),):
-            raise ValueError(
-                f"{name} must be a DTensor in Shard(0) over the one-dimensional mesh of weight, got "
-                f"{getattr(tensor, 'placements', 'a plain tensor')}: redistribute or distribute it"
-            )
-    if group is not None and group is not mesh.get_group():
-        raise ValueError("a DTensor brings the process group of its mesh; leave process_group out")
-    if layout is None:
-        layout = even_layout(weight.shape[0], processes=mesh.size(), rank=mesh.get_local_rank())
-    here = None if bias is None else bias.to_local()  # type: ignore[attr-defined]
-    return weight.to_local(), here, input, mesh.get_group(), layout
 
 
 def _check(
@@ -258,10 +252,10 @@ def _run(
         for start in range(0, len(input), call.chunk_rows):
             chunk = slice(start, start + call.chunk_rows)
             x = input[chunk].contiguous()
-            told = x.new_empty(len(shards), 4, len(x), dtype=dtype)
-            for shard, numbers in zip(shards, told, strict=True):
+            row_numbers = x.new_empty(len(shards), 4, len(x), dtype=dtype)
+            for shard, numbers in zip(shards, row_numbers, strict=True):
                 shard.exponentials(x, chunk, numbers)
-            row = _Rows.of(gather_shards(told, layout, call.group), terms, call.options, chunk)
+            row = _Rows.of(gather_shards(row_numbers, layout, call.group), terms, call.options, chunk)
             losses[chunk] = row.loss
             if not any(need):
                 continue
@@ -272,8 +266,10 @@ def _run(
                 grad_input[chunk] = reduce_shards(parts, layout, call.group)
         made = []
         for wanted, like, name in ((need[1], weight, "grad_weight"), (need[2], bias, "grad_bias")):
-            found = [getattr(shard, name) for shard in shards]
-            made.append(None if not wanted or like is None else torch.cat([like[:0].to(dtype), *found]).to(like.dtype))
+            gradients = [getattr(shard, name) for shard in shards]
+            made.append(
+                None if not wanted or like is None else torch.cat([like[:0].to(dtype), *gradients]).to(like.dtype)
+            )
         return losses, grad_input, made[0], made[1]
 
 
@@ -289,11 +285,11 @@ class _Rows:
     z_slope: Tensor
 
     @staticmethod
-    def of(told: Tensor, terms: RowTerms, options: Options, chunk: slice) -> _Rows:
+    def of(numbers: Tensor, terms: RowTerms, options: Options, chunk: slice) -> _Rows:
         """From the numbers (S, 4, rows) of all shards: largest logit, sum, target's logit, smoothing sum."""
-        largest = told[:, 0].amax(dim=0)
-        others = sum_shards(told[:, 1] * torch.exp(told[:, 0] - largest))
-        at_target, smoothing = sum_shards(told[:, 2]), sum_shards(told[:, 3])
+        largest = numbers[:, 0].amax(dim=0)
+        others = sum_shards(numbers[:, 1] * torch.exp(numbers[:, 0] - largest))
+        at_target, smoothing = sum_shards(numbers[:, 2]), sum_shards(numbers[:, 3])
         own = torch.exp(at_target - largest)
         log_sum = torch.log(own + others)
         # lse - z_y, without cancellation where the target is the largest logit.
@@ -315,7 +311,7 @@ class _Shard:
         self.terms, self.cap, self.need = terms, call.options.logit_softcap, need
         self.start, self.size = call.layout.starts[shard], call.layout.sizes[shard]
         self.dtype = terms.scale.dtype
-        self.products = (ChunkProducts if weight.device.type == "cpu" else _CardProducts)(weight, bias, self.dtype)
+        self.products = (ChunkProducts if weight.device.type == "cpu" else CudaProducts)(weight, bias, self.dtype)
         self.term = None if terms.class_term is None else terms.class_term[self.start : self.start + self.size]
         made: Any = {"dtype": self.dtype, "device": weight.device}
         self.buffer = torch.empty(call.chunk_rows, self.size, **made)
@@ -329,9 +325,9 @@ class _Shard:
         rows = torch.nonzero((column >= 0) & (column < self.size))[:, 0]
         return rows, rows * self.size + column[rows]
 
-    def exponentials(self, x: Tensor, chunk: slice, told: Tensor) -> None:
-        """Fill the buffer with exp(z - largest here), zero at the targets, and ``told`` (4, rows)."""
-        told[0], told[1:] = -math.inf, 0.0
+    def exponentials(self, x: Tensor, chunk: slice, numbers: Tensor) -> None:
+        """Fill the buffer with exp(z - largest here), zero at the targets, and ``numbers`` (4, rows)."""
+        numbers[0], numbers[1:] = -math.inf, 0.0
         if self.size == 0:
             return
         z = self.buffer[: len(x)]
@@ -343,15 +339,15 @@ class _Shard:
             z.mul_(self.cap)
         rows, places = self._targets(chunk)
         flat = z.view(-1)
-        told[2].index_copy_(0, rows, flat[places])
+        numbers[2].index_copy_(0, rows, flat[places])
         if self.term is not None:
-            torch.mv(z, self.term, out=told[3])
-        torch.amax(z, dim=1, out=told[0])
+            torch.mv(z, self.term, out=numbers[3])
+        torch.amax(z, dim=1, out=numbers[0])
         # exp2: on the CPU three times as fast as exp, and no slower where it underflows.
-        z.sub_(told[0, :, None]).mul_(LOG2_E).exp2_()
+        z.sub_(numbers[0, :, None]).mul_(LOG2_E).exp2_()
         flat.index_fill_(0, places, 0.0)
-        torch.sum(z, dim=1, out=told[1])
-        self.largest = told[0]
+        torch.sum(z, dim=1, out=numbers[1])
+        self.largest = numbers[0]
 
     def add_gradients(self, x: Tensor, chunk: slice, row: _Rows, upstream: Tensor, part: Tensor) -> None:
         """Turn the exponentials into slopes, add their products to the gradients, and write the input's to ``part``."""
@@ -377,30 +373,3 @@ class _Shard:
             self.products.add_weight_gradient(slope, wide, self.grad_weight, first=False)
         if self.grad_bias is not None:
             self.grad_bias += slope.sum(dim=0)
-
-
-class _CardProducts:
-    """The three products on a GPU: operands in the dtype of the weight, sums and results in ``dtype``."""
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
-        self.weight, self.bias, self.wide = weight, bias, weight.dtype == dtype
-
-    def _mm(self, a: Tensor, b: Tensor, out: Tensor) -> None:
-        if self.wide:
-            torch.mm(a, b, out=out)
-        else:
-            out.copy_(torch.mm(a.to(self.weight.dtype), b, out_dtype=out.dtype))
-
-    def logits(self, x: Tensor, out: Tensor) -> None:
-        self._mm(x, self.weight.t(), out)
-        if self.bias is not None:
-            out += self.bias
-
-    def input_gradient(self, gradient: Tensor, out: Tensor) -> None:
-        self._mm(gradient, self.weight, out)
-
-    def add_weight_gradient(self, gradient: Tensor, x: Tensor, out: Tensor, *, first: bool) -> None:
-        if self.wide:
-            out.addmm_(gradient.t(), x)
-        else:
-            out += torch.mm(gradient.to(x.dtype).t(), x, out_dtype=out.dtype)

@@ -26,10 +26,12 @@ class Timing:
 
     @property
     def median(self) -> float:
+        """The middle round, in milliseconds."""
         return statistics.median(self.ms)
 
     @property
     def spread(self) -> tuple[float, float]:
+        """The shortest and the longest round, in milliseconds."""
         return min(self.ms), max(self.ms)
 
     def ratio_to(self, other: Timing) -> tuple[float, float, float]:
@@ -44,12 +46,12 @@ def time_interleaved(
     """Each way once a round, after one round that does not count (compilation, caches, allocator)."""
     for way in ways.values():
         way()
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    times: dict[str, list[float]] = {name: [] for name in ways}
     scratch = torch.empty(L2_BYTES, dtype=torch.uint8, device=device) if device.type == "cuda" else None
     for _ in range(rounds):
         for name, way in ways.items():
-            found[name].append(_once(way, device, scratch))
-    return {name: Timing(tuple(ms)) for name, ms in found.items()}
+            times[name].append(_once(way, device, scratch))
+    return {name: Timing(tuple(ms)) for name, ms in times.items()}
 
 
 def _once(way: Callable[[], object], device: torch.device, scratch: torch.Tensor | None) -> float:
@@ -79,10 +81,10 @@ def peak_bytes(way: Callable[[], object], device: torch.device) -> int:
     os.environ.setdefault(
         "KINETO_LOG_LEVEL", "99"
     )  # or the profiler writes two lines to standard error at its first use
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as found:
-        kept = way()
-    del kept
-    results = found.profiler.kineto_results if found.profiler is not None else None
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        result = way()
+    del result
+    results = profile.profiler.kineto_results if profile.profiler is not None else None
     if results is None:
         raise RuntimeError("PyTorch's profiler returned nothing; memory cannot be measured with this build")
     changes = sorted((e.start_ns(), e.nbytes()) for e in results.events() if e.name() == "[memory]")

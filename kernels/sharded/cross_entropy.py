@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checks import autocast_enabled, check_choice, check_integer, check_optional_tensor, check_tensor, shown
+from ..checks import as_autocast, check_choice, check_integer, check_optional_tensor, check_tensor, shown
 from ..once import differentiable_once
 from .ring import RingSum
 from .target import ShardedTarget, SparseBlock
@@ -51,7 +51,8 @@ def sharded_graph_cross_entropy(
     in that dtype. ``target`` from ``sharded_target(tied=False)``, float32 (float64 for float64 embeddings), which is
     also the dtype of the loss and of every sum; ``row_weight`` w (n_r,) in it, constant, ones when None. ``tile``: rows
     and columns of the logits at hand, by device when None. Shards may differ in size and be empty. Rows of an empty
-    target have loss and gradients of zero. Under autocast embedding and context are cast as for a linear layer.
+    target have loss and gradients of zero. Under autocast embedding and context are cast as for a linear layer, float64
+    ones not at all.
 
     Differentiable in the rows here, once; call backward on every process, with the same upstream gradient. The same
     world gives the same bits every time. Every process must call; gradients are computed with the loss, where the
@@ -108,7 +109,7 @@ def sharded_loss(
     weight = torch.ones_like(loss) if row_weight is None else row_weight
     # Added up in rank order, which an all-reduce would leave open.
     total, divisor = ring.gather(torch.stack([(loss.double() * weight).sum(), weight.double().sum()])).sum(dim=0)
-    found = None
+    grad_context = None
     if any(need):
         mass = weight * target.row_sum
         slopes = RowSlopes.of(relative, sums.at_pivot, mass, target.pivot_share, target.rest_share)
@@ -116,8 +117,8 @@ def sharded_loss(
             assert grad is not None
             _tied_gradient(tiles, slopes, own, target, row_weight, grad)
         else:
-            found = _gradients(tiles, slopes, own, target, row_weight, grad, need_context=need[1])
-    return ShardedLoss(total, divisor, grad, found)
+            grad_context = _gradients(tiles, slopes, own, target, row_weight, grad, need_context=need[1])
+    return ShardedLoss(total, divisor, grad, grad_context)
 
 
 # In functions of their own, whose last block and products are gone when the next pass begins.
@@ -155,8 +156,8 @@ def _tied_gradient(
     for owner, (block, row_numbers, pivot) in target.ring.blocks(brought, target.row_sizes):
         v = block.to(grad.dtype)
         offset, slope, *weight = row_numbers.unbind(1)
-        place = starts[owner], starts[target.ring.rank]
-        add_tied_gradient(tiles, slopes, v, RowSlopes(offset, slope), pivot, place, grad)
+        first = starts[owner], starts[target.ring.rank]
+        add_tied_gradient(tiles, slopes, v, RowSlopes(offset, slope), pivot, first, grad)
         target.backward[owner].subtract(grad, v, *weight)
 
 
@@ -240,41 +241,39 @@ class _Arguments:
         }
 
 
-def _loss(given: _Arguments) -> Tensor:
-    target = given.target
+def _loss(call: _Arguments) -> Tensor:
+    target = call.target
     if not isinstance(target, ShardedTarget):  # without one there is nobody to tell
         raise TypeError(f"target must be a ShardedTarget, got a {type(target).__name__}; make it with sharded_target")
-    if isinstance(given.embedding, Tensor) and autocast_enabled(given.embedding):
-        low = torch.get_autocast_dtype(given.embedding.device.type)
-        context = given.context.to(low) if isinstance(given.context, Tensor) else given.context
-        given = replace(given, embedding=given.embedding.to(low), context=context)
+    embedding, context = as_autocast(call.embedding, call.context)
+    call = replace(call, embedding=embedding, context=context)
     facts, error = {}, None
     try:
-        facts = given.check()
-    except (TypeError, ValueError) as found:
-        error = found
+        facts = call.check()
+    except (TypeError, ValueError) as raised:
+        error = raised
     target.ring.agree(facts, error, target.device, same=tuple(facts))
-    total, divisor = _Loss.apply(given, given.need(), given.embedding, given.context)
-    return total if given.reduction == "sum" else total / divisor
+    total, divisor = _Loss.apply(call, call.need(), embedding, context)
+    return total if call.reduction == "sum" else total / divisor
 
 
 class _Loss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, given: _Arguments, need: tuple[bool, bool], embedding: Tensor, context: Tensor | None
+        ctx: Any, call: _Arguments, need: tuple[bool, bool], embedding: Tensor, context: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         with torch.autocast(embedding.device.type, enabled=False):
-            found = sharded_loss(embedding, context, given.target, given.row_weight, need=need, tile=given.tile)
+            result = sharded_loss(embedding, context, call.target, call.row_weight, need=need, tile=call.tile)
         ctx.set_materialize_grads(False)
-        divisor = found.weight.to(given.target.dtype)
+        divisor = result.weight.to(call.target.dtype)
         ctx.mark_non_differentiable(divisor)
-        ctx.save_for_backward(found.embedding, found.context, embedding, context)
-        return found.total.to(given.target.dtype), divisor
+        ctx.save_for_backward(result.embedding, result.context, embedding, context)
+        return result.total.to(call.target.dtype), divisor
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> Any:
-        *kept, embedding, context = ctx.saved_tensors
+        *gradients, embedding, context = ctx.saved_tensors
         if upstream is None:
             return None, None, None, None
-        made = tuple(None if grad is None else (grad * upstream).to(embedding.dtype) for grad in kept)
+        made = tuple(None if grad is None else (grad * upstream).to(embedding.dtype) for grad in gradients)
         return None, None, *differentiable_once(made, (embedding, context, upstream))

@@ -79,10 +79,12 @@ class ShardedTarget:
 
     @property
     def dtype(self) -> torch.dtype:
+        """float32 or float64, of the values and of the loss."""
         return self.row_sum.dtype
 
     @property
     def device(self) -> torch.device:
+        """Where the rows of this process lie."""
         return self.row_sum.device
 
     @property
@@ -126,8 +128,8 @@ def sharded_target(
     ring, local, error = Ring.of(process_group), None, None
     try:
         local = _local_part(rows, tied, columns, dtype)
-    except (TypeError, ValueError) as found:
-        error = found
+    except (TypeError, ValueError) as raised:
+        error = raised
     facts = {} if local is None else local[2]
     notes = ring.agree(facts, error, device, same=("columns of T", "tied", "dtype"))
     assert local is not None
@@ -181,12 +183,12 @@ def _local_part(
         if tied:
             raise ValueError(f"columns = {columns} for a tied target, whose contexts are its rows; leave it out")
     coo = rows.tocoo()
-    occupied, place = np.unique(coo.coords[1], return_inverse=True)
+    occupied, position = np.unique(coo.coords[1], return_inverse=True)
     if not len(occupied):
         occupied = np.zeros(1, dtype=np.int64)  # where the pivots of empty rows point
     shape = rows.shape[0], len(occupied)
     # Columns without an entry would cost csr_target's transpose memory of size m.
-    part = csr_target(sp.coo_array((coo.data, (coo.coords[0], place)), shape=shape), dtype=dtype)
+    part = csr_target(sp.coo_array((coo.data, (coo.coords[0], position)), shape=shape), dtype=dtype)
     facts = {"rows": shape[0], "contexts": shape[0] if columns is None else columns, "columns of T": rows.shape[1]}
     return part, occupied.astype(np.int64), {**facts, "tied": bool(tied), "dtype": str(dtype)}
 
@@ -219,10 +221,10 @@ def _exchange(
     counts = torch.from_numpy(np.bincount(owner, minlength=ring.world)).to(device)
     send = counts.tolist()
     receive = ring.gather(counts)[:, ring.rank].tolist()
-    found = []
+    gathered = []
     for array in (row, column, value):
         out = torch.from_numpy(array[order]).to(device)
         into = out.new_empty(sum(receive))
         dist.all_to_all_single(into, out, receive, send, group=ring.group)
-        found.append(into.cpu().numpy())
-    return found[0], found[1], found[2]
+        gathered.append(into.cpu().numpy())
+    return gathered[0], gathered[1], gathered[2]

@@ -40,7 +40,7 @@ def test_tensors_without_data_pass() -> None:
 
 def test_integers_and_numbers() -> None:
     assert check_integer(3, "x", 1) == 3
-    assert check_number("x", 10**400) == float("inf")
+    assert check_number(10**400, "x") == float("inf")
     for value, error in ((True, TypeError), (2.0, TypeError), (0, ValueError), (2**63, ValueError)):
         with pytest.raises(error, match=r"^x must"):
             check_integer(value, "x", 1)

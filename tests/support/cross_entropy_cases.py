@@ -10,6 +10,8 @@ from torch import Tensor
 
 from fiedler.kernels.linear.cross_entropy import LinearCrossEntropyOutput, linear_cross_entropy
 
+N, D, V = 21, 6, 33  # of ``leaves``
+
 
 @dataclass
 class Case:
@@ -43,6 +45,14 @@ def random_case(
         torch.rand(n, generator=g, dtype=torch.float64) if token_weight else None,
         options,
     )  # fmt: skip
+
+
+def leaves(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Input, weight and bias that learn, and a target of which some rows are ignored."""
+    case = random_case(N, D, V, bias=True, ignored=True)
+    assert case.bias is not None
+    x, w, b = (t.to(dtype).requires_grad_() for t in (case.input, case.weight, case.bias))
+    return x, w, b, case.target
 
 
 def upstream(case: Case, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:

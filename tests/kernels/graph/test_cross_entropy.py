@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,46 +12,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fiedler.kernels import csr_target, graph_cross_entropy
+from graph_losses import SAME, D, exact, factors, learn, slopes
 from graph_targets import SQUARE, TARGETS, loop, random_target
 
-SAME = 1e-11  # float64 sums of a hundred terms in another order; logits of a thousand cost three digits
 SLACK = 1.1  # mean error over PyTorch's own: one at best, as both round the same product, and six draws tell it so well
 FLOOR = 1e-7  # float32 rounds a result by this much: PyTorch is often right to the last bit
 EXPONENT = 5e-6  # exp of a float32 number near 60, which is known to 4e-6
 TURNED = 2e-4  # the same of logits that are sums of a dozen float32 products of size 60
-D = 4
 PATHS = ("chunked", "reference")
 each_target = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 each_path = pytest.mark.parametrize("path", PATHS)
 SMALL = settings(max_examples=30, deadline=None)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def factors(target: np.ndarray, scale: float = 1.0) -> list[Tensor]:
-    """Embedding, context, bias and row weights that fit ``target``."""
-    rng = np.random.default_rng(1)
-    n, m = target.shape
-    arrays = scale * rng.standard_normal((n, D)), scale * rng.standard_normal((m, D)), rng.standard_normal(m)
-    return [torch.tensor(array) for array in (*arrays, 0.5 + rng.random(n))]
-
-
-def learn(*tensors: Tensor) -> list[Tensor]:
-    return [tensor.detach().clone().requires_grad_() for tensor in tensors]
-
-
-def exact(target: np.ndarray) -> Any:
-    return csr_target(target, dtype=torch.float64)
-
-
-def slopes(value: Tensor, tensors: list[Tensor], upstream: Tensor | None = None) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(value, tensors, upstream)
 
 
 # Values.
@@ -70,11 +40,11 @@ def test_the_loss_is_the_loop(target: np.ndarray, scale: float, path: str) -> No
         each = graph_cross_entropy(x, c, csr, reduction="none", path=path, chunk_rows=4, **options)
         np.testing.assert_allclose(each.numpy(), rows, rtol=SAME, atol=SAME)
         for weight, weighted, total in ((None, rows, len(rows)), (w, w.numpy() * rows, w.sum().item())):
-            given_ = {"row_weight": weight, "path": path, "chunk_rows": 4, **options}
-            value = graph_cross_entropy(x, c, csr, **given_)
+            arguments = {"row_weight": weight, "path": path, "chunk_rows": 4, **options}
+            value = graph_cross_entropy(x, c, csr, **arguments)
             assert (value.shape, value.dtype) == ((), torch.float64)
             assert value.item() == pytest.approx(weighted.sum(), rel=SAME, abs=SAME)
-            mean = graph_cross_entropy(x, c, csr, reduction="mean", **given_)
+            mean = graph_cross_entropy(x, c, csr, reduction="mean", **arguments)
             assert mean.item() == pytest.approx(weighted.sum() / total, rel=SAME, abs=SAME)
 
 
@@ -82,23 +52,25 @@ def test_the_loss_is_the_loop(target: np.ndarray, scale: float, path: str) -> No
 @pytest.mark.parametrize("scale", [1.0, 30.0])
 @each_target
 def test_the_gradients_are_autograds(target: np.ndarray, scale: float, reduction: str) -> None:
-    given_ = learn(*factors(target, scale))
-    x, c, b, w = given_
+    tensors = learn(*factors(target, scale))
+    x, c, b, w = tensors
     found, expected = (
         graph_cross_entropy(x, c, exact(target), bias=b, row_weight=w, reduction=reduction, path=path, chunk_rows=4)
         for path in PATHS
     )
     upstream = torch.linspace(-1, 2, found.numel(), dtype=torch.float64).reshape(found.shape)
-    for one, two in zip(slopes(found, given_, upstream), slopes(expected, given_, upstream), strict=True):
-        torch.testing.assert_close(one, two, rtol=SAME, atol=SAME * max(1.0, two.abs().max().item()))
+    for result, right in zip(slopes(found, tensors, upstream), slopes(expected, tensors, upstream), strict=True):
+        torch.testing.assert_close(result, right, rtol=SAME, atol=SAME * max(1.0, right.abs().max().item()))
     # Constant weights take another way: the gradients of a sum come with it.
     found, expected = (
         graph_cross_entropy(x, c, exact(target), bias=b, row_weight=w.detach(), reduction=reduction, path=path)
         for path in PATHS
     )
     upstream = torch.linspace(-1, 2, found.numel(), dtype=torch.float64).reshape(found.shape)
-    for one, two in zip(slopes(found, given_[:3], upstream), slopes(expected, given_[:3], upstream), strict=True):
-        torch.testing.assert_close(one, two, rtol=SAME, atol=SAME * max(1.0, two.abs().max().item()))
+    for result, right in zip(
+        slopes(found, tensors[:3], upstream), slopes(expected, tensors[:3], upstream), strict=True
+    ):
+        torch.testing.assert_close(result, right, rtol=SAME, atol=SAME * max(1.0, right.abs().max().item()))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "none"])
@@ -216,16 +188,16 @@ def test_renaming_the_nodes_renames_the_gradients(seed: int, name: str) -> None:
     renamed = exact(target[order][:, order])
     new = graph_cross_entropy(*after[:2], renamed, bias=after[2], row_weight=w[order], chunk_rows=4)
     assert new.item() == pytest.approx(old.item(), rel=SAME, abs=SAME)
-    for one, two in zip(slopes(old, before), slopes(new, after), strict=True):
-        torch.testing.assert_close(one[order], two, rtol=SAME, atol=SAME)
+    for result, right in zip(slopes(old, before), slopes(new, after), strict=True):
+        torch.testing.assert_close(result[order], right, rtol=SAME, atol=SAME)
 
 
 @each_target
 def test_the_gradients_of_the_logits_sum_to_zero(target: np.ndarray) -> None:
     """So the bias has slopes of sum zero, and a shift of all contexts changes nothing."""
     x, c, b, w = factors(target)
-    given_ = learn(c, b)
-    by_c, by_b = slopes(graph_cross_entropy(x, given_[0], exact(target), bias=given_[1], row_weight=w), given_)
+    tensors = learn(c, b)
+    by_c, by_b = slopes(graph_cross_entropy(x, tensors[0], exact(target), bias=tensors[1], row_weight=w), tensors)
     assert by_b.sum().item() == pytest.approx(0.0, abs=SAME)
     torch.testing.assert_close(by_c.sum(dim=0), torch.zeros(D, dtype=torch.float64), rtol=0, atol=SAME)
 
@@ -255,165 +227,8 @@ def test_the_same_bits_again(reduction: str) -> None:
     once, again = (graph_cross_entropy(x, c, csr, reduction=reduction) for _ in range(2))
     assert torch.equal(once, again)
     upstream = torch.ones_like(once)
-    for one, two in zip(slopes(once, [x, c], upstream), slopes(again, [x, c], upstream), strict=True):
-        assert torch.equal(one, two)
-
-
-# Autograd and its surroundings.
-
-
-@pytest.mark.parametrize("reduction", ["sum", "none"])
-@pytest.mark.parametrize("learning", [(0,), (1,), (2,), (0, 2), (1, 2)])
-def test_what_is_frozen_leaves_the_others_their_gradients(learning: tuple[int, ...], reduction: str) -> None:
-    target = TARGETS["wide ragged"]
-    given_ = factors(target)[:3]
-    csr = exact(target)
-
-    def gradients(which: tuple[int, ...]) -> list[Tensor | None]:
-        tensors = [t.clone().requires_grad_(i in which) for i, t in enumerate(given_)]
-        graph_cross_entropy(*tensors[:2], csr, bias=tensors[2], reduction=reduction).sum().backward()
-        return [tensor.grad for tensor in tensors]
-
-    everything = gradients((0, 1, 2))
-    for index, found in enumerate(gradients(learning)):
-        if index in learning:
-            assert found is not None
-            assert torch.equal(found, everything[index])
-        else:
-            assert found is None
-
-
-def test_without_gradients() -> None:
-    target = TARGETS["ragged"]
-    x, c = learn(*factors(target)[:2])
-    with torch.no_grad():
-        value = graph_cross_entropy(x, c, exact(target))
-    assert not value.requires_grad
-    assert value.item() == graph_cross_entropy(x, c, exact(target)).item()
-
-
-def test_gradients_accumulate_and_backward_runs_twice() -> None:
-    target = TARGETS["ragged"]
-    x, c = learn(*factors(target)[:2])
-    value = graph_cross_entropy(x, c, exact(target))
-    value.backward(retain_graph=True)
-    first = x.grad.clone()
-    (2 * value).backward()
-    assert torch.equal(x.grad, 3 * first)
-
-
-@pytest.mark.parametrize("reduction", ["sum", "none"])
-def test_a_second_derivative_is_refused(reduction: str) -> None:
-    target = TARGETS["ragged"]
-    x, c = learn(*factors(target)[:2])
-    (slope,) = torch.autograd.grad(
-        graph_cross_entropy(x, c, exact(target), reduction=reduction).sum(), x, create_graph=True
-    )
-    with pytest.raises(RuntimeError, match="differentiable once; use path='reference'"):
-        slope.sum().backward()
-
-
-@pytest.mark.parametrize("reduction", ["mean", "none"])
-def test_compiled_whole(reduction: str) -> None:
-    target = TARGETS["wide ragged"]
-    csr, given_ = exact(target), learn(*factors(target))
-
-    def value(x: Tensor, c: Tensor, b: Tensor, w: Tensor) -> Tensor:
-        return graph_cross_entropy(x, c, csr, bias=b, row_weight=w, reduction=reduction).sum()
-
-    compiled: Callable[..., Tensor] = torch.compile(value, fullgraph=True, backend="aot_eager")
-    eager = value(*given_)
-    assert torch.equal(compiled(*given_), eager)
-    for one, two in zip(slopes(compiled(*given_), given_), slopes(eager, given_), strict=True):
-        assert torch.equal(one, two)
-
-
-def test_the_operators_keep_their_contract() -> None:
-    target = TARGETS["wide ragged"]
-    x, c, b, w = learn(*factors(target))
-    tensors = exact(target).tensors()
-    torch.library.opcheck(
-        torch.ops.fiedler.graph_sum.default, (x, c, b, tensors, w.detach(), [True, True, True], "chunked", 4)
-    )
-    torch.library.opcheck(
-        torch.ops.fiedler.graph_sum.default, (x, c, None, tensors, w.detach(), [True, False, False], "chunked", 0)
-    )
-    torch.library.opcheck(torch.ops.fiedler.graph_rows.default, (x, c, None, tensors, "chunked", 4))
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_sums_in_single(dtype: torch.dtype) -> None:
-    csr = csr_target(random_target(60, 5))
-    x, c = learn(torch.randn(60, 8, dtype=dtype), torch.randn(60, 8, dtype=dtype))
-    value = graph_cross_entropy(x, c, csr)
-    assert value.dtype == torch.float32
-    wide = learn(x.float(), c.float())
-    expected = graph_cross_entropy(*wide, csr)
-    assert torch.equal(value, expected)
-    for one, two in zip(slopes(value, [x, c]), slopes(expected, wide), strict=True):
-        assert torch.equal(one, two.to(dtype))
-
-
-def test_autocast_casts_as_for_a_linear_layer() -> None:
-    csr = csr_target(random_target(60, 5))
-    x, c = learn(torch.randn(60, 8), torch.randn(60, 8))
-    with torch.autocast("cpu", torch.bfloat16):
-        value = graph_cross_entropy(x.bfloat16(), c, csr)
-    low = graph_cross_entropy(x.bfloat16(), c.bfloat16(), csr)
-    assert torch.equal(value, low)
-    value.backward()
-    assert c.grad is not None
-    assert c.grad.dtype == torch.float32
-
-
-def test_strides_of_any_kind() -> None:
-    target = TARGETS["ragged"]
-    x, c, _, _ = factors(target)
-    expected = graph_cross_entropy(x, c, exact(target))
-    crooked = x.T.contiguous().T, torch.cat([c, c], dim=1)[:, :D]
-    assert not any(tensor.is_contiguous() for tensor in crooked)
-    x, c = learn(x, c)
-    given_ = [tensor.requires_grad_() for tensor in crooked]
-    value = graph_cross_entropy(*given_, exact(target))
-    assert value.item() == pytest.approx(expected.item(), rel=SAME)
-    for one, two in zip(slopes(value, given_), slopes(graph_cross_entropy(x, c, exact(target)), [x, c]), strict=True):
-        torch.testing.assert_close(one, two, rtol=SAME, atol=SAME)
-
-
-def test_no_nodes_at_all() -> None:
-    csr = csr_target(np.zeros((0, 5)), dtype=torch.float64)
-    x, c = learn(torch.zeros(0, D, dtype=torch.float64), torch.ones(5, D, dtype=torch.float64))
-    assert graph_cross_entropy(x, c, csr, reduction="none").shape == (0,)
-    assert torch.isnan(graph_cross_entropy(x, c, csr, reduction="mean"))
-    value = graph_cross_entropy(x, c, csr)
-    assert value.item() == 0.0
-    assert not slopes(value, [c])[0].any()
-
-
-def test_no_tensor_of_all_pairs_is_made() -> None:
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    largest = 0
-
-    class Record(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            nonlocal largest
-            out = func(*args, **(kwargs or {}))
-            for tensor in out if isinstance(out, (tuple, list)) else (out,):
-                if isinstance(tensor, Tensor):
-                    largest = max(largest, tensor.untyped_storage().nbytes() // tensor.element_size())
-            return out
-
-    n, rows = 640, 32
-    csr = csr_target(random_target(n, 4))
-    x, c = learn(torch.randn(n, 8), torch.randn(n, 8))
-    for reduction in ("sum", "none"):
-        with Record():
-            graph_cross_entropy(x, c, csr, reduction=reduction, chunk_rows=rows).sum().backward()
-    assert largest <= rows * n
-    with Record():
-        graph_cross_entropy(x, c, csr, path="reference")
-    assert largest >= n * n  # the recorder sees them
+    for result, right in zip(slopes(once, [x, c], upstream), slopes(again, [x, c], upstream), strict=True):
+        assert torch.equal(result, right)
 
 
 # Bad input.
@@ -449,20 +264,20 @@ def test_vectors_that_do_not_fit(name: str, length: int, shape: tuple[int, ...])
 @pytest.mark.parametrize("odd", ["context", "target", "row_weight", "bias"])
 @pytest.mark.parametrize("kind", ["dtype", "device"])
 def test_tensors_of_different_kinds(odd: str, kind: str) -> None:
-    given_: Any = {
+    tensors: Any = {
         "context": torch.zeros(8, D),
         "target": csr_target(TARGETS["wide ragged"]),
         "row_weight": torch.ones(6),
         "bias": torch.ones(8),
     }
     if kind == "device":
-        given_[odd] = given_[odd].to("meta")
+        tensors[odd] = tensors[odd].to("meta")
     elif odd == "target":
-        given_[odd] = exact(TARGETS["wide ragged"])
+        tensors[odd] = exact(TARGETS["wide ragged"])
     else:
-        given_[odd] = given_[odd].double()
+        tensors[odd] = tensors[odd].double()
     with pytest.raises(TypeError, match=rf"{odd} is torch\.float.* on .*; embedding, torch\.float32 on cpu, wants"):
-        call(**given_)
+        call(**tensors)
 
 
 @pytest.mark.parametrize(
@@ -470,8 +285,8 @@ def test_tensors_of_different_kinds(odd: str, kind: str) -> None:
     [
         ({"target": torch.zeros(6, 8)}, TypeError, "must be a CsrTarget, got Tensor; make it with csr_target"),
         ({"target": torch.zeros(6, 8).to_sparse()}, TypeError, "must be a CsrTarget, got Tensor"),
-        ({"reduction": "total"}, ValueError, "unknown reduction 'total'; choose one of sum, mean, none"),
-        ({"path": "fast"}, ValueError, "unknown path 'fast'; choose one of auto, chunked, flash, reference"),
+        ({"reduction": "total"}, ValueError, "reduction must be one of 'sum', 'mean', 'none'; got 'total'"),
+        ({"path": "fast"}, ValueError, "path must be one of 'auto', 'chunked', 'flash', 'reference'; got 'fast'"),
         ({"path": "flash"}, ValueError, "the flash path runs on CUDA"),
         ({"chunk_rows": 0}, ValueError, "chunk_rows must be at least 1"),
         ({"embedding": torch.zeros(6, D, dtype=torch.int64)}, TypeError, "torch.int64"),

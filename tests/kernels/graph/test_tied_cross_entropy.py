@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,48 +14,16 @@ from torch import Tensor
 from fiedler.kernels import csr_target, graph_cross_entropy
 from fiedler.kernels.graph.tied_cross_entropy import SYMMETRIC_FROM, tied_graph_cross_entropy
 from fiedler.kernels.graph.tied_tiles import strip_rows
+from graph_losses import SAME, D, embedding, exact, symmetric, weights
 from graph_targets import SQUARE, loop, random_target
 
-SAME = 1e-11  # float64 sums of a hundred terms in another order; logits of a thousand cost three digits
 SLACK = 1.1  # mean error over PyTorch's own, over six draws
 FLOOR = 2e-7  # where PyTorch is right to the last bit or two: what some roundings of factors near one add up to
 EXPONENT = 5e-6  # exp of a float32 number near 60, which is known to 4e-6
-D = 4
 SMALL = settings(max_examples=30, deadline=None)
 each_target = pytest.mark.parametrize("target", SQUARE.values(), ids=SQUARE)
 # Norms alike, norms far apart (each row its own offset), and all norms large (one offset, not zero).
 KINDS = ("small", "wide", "large")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def embedding(n: int, kind: str = "small", width: int = D) -> Tensor:
-    rng = np.random.default_rng(1)
-    x = rng.standard_normal((n, width))
-    if kind == "wide":
-        x *= 60 * rng.random((n, 1)) ** 2
-    if kind == "large":
-        x *= 40 / np.linalg.norm(x, axis=1, keepdims=True)
-    return torch.tensor(x, requires_grad=True)
-
-
-def weights(n: int) -> Tensor:
-    return torch.tensor(0.5 + np.random.default_rng(2).random(n), requires_grad=True)
-
-
-def exact(target: np.ndarray) -> Any:
-    return csr_target(target, dtype=torch.float64)
-
-
-def symmetric(x: Tensor, target: Any, **options: Any) -> Tensor:
-    """By strips of four rows, so that small graphs have several."""
-    return tied_graph_cross_entropy(x, target, **{"path": "symmetric", "chunk_rows": 4, **options})
 
 
 def test_the_kinds_take_the_ways_they_are_meant_for() -> None:
@@ -93,18 +59,18 @@ def test_the_loss_is_the_loop(target: np.ndarray, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @each_target
 def test_the_gradients_are_autograds(target: np.ndarray, kind: str, reduction: str) -> None:
-    given_ = [embedding(len(target), kind), weights(len(target))]
+    tensors = [embedding(len(target), kind), weights(len(target))]
     csr = exact(target)
 
     def slopes(**options: Any) -> tuple[Tensor, ...]:
-        value = symmetric(given_[0], csr, row_weight=given_[1], reduction=reduction, **options)
+        value = symmetric(tensors[0], csr, row_weight=tensors[1], reduction=reduction, **options)
         upstream = torch.linspace(-1, 2, value.numel(), dtype=torch.float64).reshape(value.shape)
-        return torch.autograd.grad(value, given_, upstream)
+        return torch.autograd.grad(value, tensors, upstream)
 
     expected = slopes(path="reference")
     for options in ({}, {"chunk_rows": 1}, {"chunk_rows": 3}, {"chunk_rows": 99}, {"path": "chunked"}):
-        for one, two in zip(slopes(**options), expected, strict=True):
-            torch.testing.assert_close(one, two, rtol=SAME, atol=SAME * max(1.0, two.abs().max().item()))
+        for result, right in zip(slopes(**options), expected, strict=True):
+            torch.testing.assert_close(result, right, rtol=SAME, atol=SAME * max(1.0, right.abs().max().item()))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,9 +86,9 @@ def test_tied_is_untied_with_the_gradients_added(target: np.ndarray, kind: str) 
 @each_target
 def test_the_gradient_is_the_slope_of_the_loss(target: np.ndarray) -> None:
     csr = exact(target)
-    given_ = (embedding(len(target)), weights(len(target)))
-    assert torch.autograd.gradcheck(lambda x, w: symmetric(x, csr, row_weight=w), given_)
-    assert torch.autograd.gradcheck(lambda x: symmetric(x, csr, reduction="none"), given_[:1])
+    tensors = (embedding(len(target)), weights(len(target)))
+    assert torch.autograd.gradcheck(lambda x, w: symmetric(x, csr, row_weight=w), tensors)
+    assert torch.autograd.gradcheck(lambda x: symmetric(x, csr, reduction="none"), tensors[:1])
 
 
 @pytest.mark.parametrize(("scale", "kind"), [(0.1, "small"), (1.0, "small"), (1.0, "wide"), (1.0, "large")])
@@ -271,8 +237,8 @@ def test_compiled_whole(reduction: str) -> None:
 
     compiled = torch.compile(value, fullgraph=True, backend="aot_eager")
     assert torch.equal(compiled(x, w), value(x, w))
-    for one, two in zip(*(torch.autograd.grad(call(x, w), [x, w]) for call in (compiled, value)), strict=True):
-        assert torch.equal(one, two)
+    for result, right in zip(*(torch.autograd.grad(call(x, w), [x, w]) for call in (compiled, value)), strict=True):
+        assert torch.equal(result, right)
 
 
 def test_the_operators_keep_their_contract() -> None:
@@ -322,8 +288,8 @@ def test_strides_of_any_kind() -> None:
     assert not crooked.is_contiguous()
     csr = exact(SQUARE["ragged"])
     whole = x.clone().requires_grad_()
-    (one,), (two,) = (torch.autograd.grad(symmetric(tensor, csr), tensor) for tensor in (crooked, whole))
-    torch.testing.assert_close(one, two, rtol=SAME, atol=SAME)
+    (result,), (right,) = (torch.autograd.grad(symmetric(tensor, csr), tensor) for tensor in (crooked, whole))
+    torch.testing.assert_close(result, right, rtol=SAME, atol=SAME)
 
 
 @pytest.mark.parametrize("path", ["symmetric", "chunked", "auto"])
@@ -343,8 +309,12 @@ def test_no_nodes_at_all(path: str) -> None:
         ({"target": csr_target(np.eye(8))}, ValueError, "shapes do not fit"),
         ({"target": exact(np.eye(9))}, TypeError, "target is torch.float64 on cpu; embedding, torch.float32"),
         ({"row_weight": torch.ones(8)}, ValueError, r"row_weight must have shape \(9,\); got \(8,\)"),
-        ({"reduction": "total"}, ValueError, "unknown reduction 'total'"),
-        ({"path": "fast"}, ValueError, "unknown path 'fast'; choose one of auto, symmetric, chunked, flash, reference"),
+        ({"reduction": "total"}, ValueError, "reduction must be one of 'sum', 'mean', 'none'; got 'total'"),
+        (
+            {"path": "fast"},
+            ValueError,
+            "path must be one of 'auto', 'symmetric', 'chunked', 'flash', 'reference'; got 'fast'",
+        ),
         ({"path": "flash"}, ValueError, "the flash path runs on CUDA"),
         ({"chunk_rows": -1}, ValueError, "chunk_rows must be at least 1"),
     ],
@@ -352,59 +322,3 @@ def test_no_nodes_at_all(path: str) -> None:
 def test_calls_that_do_not_fit(change: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         tied_graph_cross_entropy(**{"embedding": torch.zeros(9, D), "target": csr_target(np.eye(9)), **change})
-
-
-# What surrounds the kernels of the flash path, with the kernels' formulas written out.
-
-
-def dense_kernels() -> Any:
-    from types import SimpleNamespace
-
-    def probabilities(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        z = x @ c.T if bias is None else x @ c.T + bias
-        return torch.logsumexp(z, dim=1), torch.softmax(z, dim=1)
-
-    def softmax_average(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        lse, p = probabilities(x, c, bias)
-        return lse, p @ c
-
-    def transposed(x: Tensor, c: Tensor, bias: Tensor | None, lse: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        p = probabilities(x, c, bias)[1] * weight[:, None]
-        return p.T @ x, p.sum(dim=0)
-
-    def tied(x: Tensor, bias: Tensor | None, lse: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        p = probabilities(x, x, bias)[1] * weight[:, None]
-        return (p + p.T) @ x, p.sum(dim=0)
-
-    return SimpleNamespace(
-        softmax_average=softmax_average,
-        softmax_lse=lambda x, c, bias: probabilities(x, c, bias)[0],
-        softmax_transpose_average=transposed,
-        tied_softmax_average=tied,
-    )
-
-
-@pytest.mark.parametrize("reduction", ["sum", "mean", "none"])
-@each_target
-def test_the_flash_path_around_its_kernels(target: np.ndarray, reduction: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "fiedler.kernels.graph.cuda", dense_kernels())
-    for module in ("cross_entropy", "tied_cross_entropy"):
-        monkeypatch.setattr(sys.modules[f"fiedler.kernels.graph.{module}"], "resolve", lambda path, _: path)
-    n = len(target)
-    csr, x, w = exact(target), embedding(n), weights(n).detach()
-    c, b = embedding(n).detach().flip(0).requires_grad_(), weights(n)
-
-    def check(call: Callable[[str], Tensor], tensors: list[Tensor]) -> None:
-        slopes = []
-        for path in ("flash", "reference"):
-            value = call(path)
-            upstream = torch.linspace(-1, 2, value.numel(), dtype=torch.float64).reshape(value.shape)
-            slopes.append([value.detach(), *torch.autograd.grad(value, tensors, upstream)])
-        for one, two in zip(*slopes, strict=True):
-            torch.testing.assert_close(one, two, rtol=SAME, atol=SAME)
-
-    options = {"row_weight": w, "reduction": reduction}
-    check(lambda path: symmetric(x, csr, path=path, **options), [x])
-    for learning in ([x, c, b], [c], [b], [x]):
-        both = [t if any(t is other for other in learning) else t.detach() for t in (x, c, b)]
-        check(lambda path, t=both: graph_cross_entropy(t[0], t[1], csr, bias=t[2], path=path, **options), learning)

@@ -9,21 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from cross_entropy_cases import random_case, relative_error
+from cross_entropy_cases import D, N, V, leaves, relative_error
 from fiedler.kernels.linear import autograd as linear_autograd
 from fiedler.kernels.linear.cross_entropy import LinearCrossEntropyOutput, linear_cross_entropy
 
 SAME = 2e-12  # float64, the same terms in another order
 SINGLE = 2e-5  # float32, relative to the largest entry
 BFLOAT = 2**-7  # one rounding to bfloat16, neighbours at most
-N, D, V = 21, 6, 33
-
-
-def leaves(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    case = random_case(N, D, V, bias=True, ignored=True)
-    assert case.bias is not None
-    x, w, b = (t.to(dtype).requires_grad_() for t in (case.input, case.weight, case.bias))
-    return x, w, b, case.target
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
