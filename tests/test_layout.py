@@ -38,7 +38,7 @@ STILL_LONG_FILES = {
     "tests/kernels/graph/test_tied_cross_entropy.py", "tests/kernels/linear/test_cross_entropy.py",
     "tests/theory/spectra/test_eigensolver.py", "tests/theory/closed_forms/test_tied.py",
 }  # fmt: skip
-STILL_LONG = ("recompute", "_plot", "integrate")  # to be taken apart
+STILL_LONG = ("recompute", "integrate")  # to be taken apart
 
 SOURCES = sorted(path.relative_to(ROOT) for package in ORDER for path in (ROOT / package).rglob("*.py"))
 PYTHON = [*SOURCES, *sorted(path.relative_to(ROOT) for folder in ("tests", "benchmarks") for path in

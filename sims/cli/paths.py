@@ -208,6 +208,7 @@ def _print_estimate(
 
 
 def _print_table(answer: dict[str, Any]) -> None:
+    from ..draw.over_seeds import legend
     from ..paths.show.report import path_rows
 
     header, rows = path_rows(answer)
@@ -217,4 +218,4 @@ def _print_table(answer: dict[str, Any]) -> None:
     for row in rows:
         table.add_row(*row)
     console = Console()
-    (console if console.is_terminal else Console(width=FILE_WIDTH)).print(table)
+    (console if console.is_terminal else Console(width=FILE_WIDTH)).print(table, *legend(rows), sep="\n", markup=False)

@@ -20,7 +20,8 @@ from ..runs.folder import RunDir
 from ..runs.graph_arrays import graph_of_arrays
 from ..runs.recorder import Modes, log_spaced_steps
 from ..tasks.task import Task
-from .comparison import Comparison, ModelComparison, mean_of_runs, own_optimum, run_folder
+from .comparison import Comparison, mean_of_runs, own_optimum, run_folder
+from .model_comparison import ModelComparison
 from .trajectory_fit import TrajectoryFit, fit_trajectory
 
 COMPARISON = "the folder of a `fiedler compare GRAPH`"
@@ -63,8 +64,8 @@ def comparison_from(folder: RunDir, config: Mapping[str, Any], models: Sequence[
     for model in models:
         if model.name not in config["models"]:
             raise Unsuitable(f"{folder.path} has no runs of {model.name}")
-    found = [_read_model(folder, config, model, task, optimum, modes, scores) for model in models]
-    return Comparison(task, optimum, tuple(found), folder)
+    compared = tuple(_read_model(folder, config, model, task, optimum, modes, scores) for model in models)
+    return Comparison(task, optimum, compared, folder)
 
 
 def _read_model(
@@ -80,7 +81,7 @@ def _read_model(
     runs = [read_finished_run(RunDir.open(run_folder(folder.path, model)(seed)), model, settings, seed)
             for seed in config["seeds"]]  # fmt: skip
     predicted = _predicted(task, model, settings, modes)
-    kept = [entry for entry in scores["runs"] if entry["model"] == model.name]
+    entries = [entry for entry in scores["runs"] if entry["model"] == model.name]
     mean = mean_of_runs(runs)
     return ModelComparison(
         model,
@@ -89,8 +90,8 @@ def _read_model(
         predicted,
         tuple(runs),
         tuple({name: _known(value) for name, value in entry.items() if name not in ("model", "seed", "loss_per_node",
-               "trajectory_fit")} for entry in kept),
-        tuple(_fit(entry["trajectory_fit"]) for entry in kept),
+               "trajectory_fit")} for entry in entries),
+        tuple(_fit(entry["trajectory_fit"]) for entry in entries),
         mean,
         fit_trajectory(predicted, mean, model.time_per_step(settings)),
         scores.get("rivals", {}).get(model.name, []),
@@ -134,24 +135,24 @@ def read_finished_run(folder: RunDir, model: Model, settings: Any, seed: int) ->
 
 def _optimum(task: Task, gram: NDArray[np.float64], scores: Mapping[str, Any]) -> TiedOptimum:
     """As it is kept, but for the bias, which no folder holds (NaN)."""
-    kept, decay = scores["optimum"], float(scores.get("optimum_weight_decay", 0.0))
+    stored, decay = scores["optimum"], float(scores.get("optimum_weight_decay", 0.0))
     components = task.graph.component_labels if decay == 0 else np.zeros(task.graph.n, dtype=np.int64)
-    certificate = Certificate(*(_known(kept["certificate"][name]) for name in ("max_violation", "duality_gap")))
+    certificate = Certificate(*(_known(stored["certificate"][name]) for name in ("max_violation", "duality_gap")))
     return TiedOptimum(
         gram,
         np.full(task.graph.n, np.nan),
-        kept["loss_per_node"] * task.total_weight,
+        stored["loss_per_node"] * task.total_weight,
         decay,
         task.total_weight,
-        kept["attained"],
+        stored["attained"],
         np.asarray(components, dtype=np.int64),
         certificate,
-        kept["method"],
+        stored["method"],
     )
 
 
-def _fit(kept: Mapping[str, Any]) -> TrajectoryFit:
-    values: dict[str, Any] = {name: tuple(v) if name == "fitted" else _known(v) for name, v in kept.items()}
+def _fit(stored: Mapping[str, Any]) -> TrajectoryFit:
+    values: dict[str, Any] = {name: tuple(v) if name == "fitted" else _known(v) for name, v in stored.items()}
     return TrajectoryFit(**values)
 
 

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..draw.over_seeds import T_INTERVAL
 from ..draw.sources import Unsuitable, read_answer
 from ..draw.style import COLOURS, MARKERS
 from ..recall.scaling.dimension import SmallestWidth, Trial
@@ -137,7 +138,8 @@ def draw_laws(folders: Sequence[Path], column: Column) -> Drawn:
         "constructions), "
         f"geometric mean and range over {len(result.seeds)} seeds. Solid: of d = c x^a and d = b + c log x "
         "the law that "
-        "fits better by AIC, dotted: the other. Numbers: the exponents a with half their 95 % intervals. "
+        "fits better by AIC, dotted: the other. Numbers: the exponents a with the "
+        f"{T_INTERVAL} of the regression [low, high]. "
         "Dashed: theory, blocks. " + " ".join(_law(name, fits[name], panels) for name in result.conditions)
     )
     return Drawn(figure, "The smallest dimension that memorises", caption.rstrip(), (source,))

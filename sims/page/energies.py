@@ -8,7 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ..compare.trajectory_fit import VISIBLE_SHARE, TrajectoryFit, interpolate_energy
+from ..compare.comparison import geometric_mean
+from ..compare.energy_series import EnergySeries, ModeGroup, eigenspace_name, energy_series, positive
+from ..compare.trajectory_fit import TrajectoryFit
 from .blocks import Choice, Plot, Section
 from .charts import THEORY, axis, figure, look
 from .views import ModelView, TaskView
@@ -18,7 +20,6 @@ Floats = NDArray[np.float64]
 SHOWN_MODES = 6  # shown at first; the others are a click on the legend away
 MOST_MODES = 14
 POINTS = 40  # measured points a mode
-ROUNDING = 1e-9
 DECADES = 6  # of energy below the largest
 
 
@@ -103,76 +104,84 @@ def _chosen(label: str, options: list[tuple[str, Plot]]) -> Plot | Choice:
 
 def _plot(view: TaskView, one: ModelView) -> Plot:
     amplitude = 1.0 if one.fit is None else one.fit.amplitude
-    used = one.steps > 0
-    scale = one.time_scale
-    times = one.steps[used] * (1.0 if scale is None else scale)
-    energies = np.maximum(one.centred_energy[:, used], np.finfo(np.float64).tiny) / amplitude
-    centre = np.exp(np.log(energies).mean(axis=0))
-    dots = np.unique(np.round(np.linspace(0, len(times) - 1, POINTS)).astype(int))
-    order = _by_energy(one, centre)
+    steps = one.steps[one.steps > 0]
+    times = np.asarray(steps * (1.0 if one.time_scale is None else one.time_scale), dtype=np.float64)
+    energies = positive(one.centred_energy[:, one.steps > 0]) / amplitude
+    centre = geometric_mean(energies)
     floor = float(max(centre.max(), _most(one))) * 10.0**-DECADES
-    expected = None if one.predicted is None else interpolate_energy(one.predicted, np.asarray(times, dtype=np.float64))
+    groups = _groups(view, _by_energy(one, centre))
     traces: list[Any] = []
-    for index, k in enumerate(order):
-        if max(centre[:, k].max(), 0.0 if one.predicted is None else one.predicted.centred_energy[:, k].max()) < floor:
-            continue
-        style, name = look(index), _name(view, int(k))
-        common: dict[str, Any] = {
-            "legendgroup": str(k),
-            "visible": True if index < SHOWN_MODES else "legendonly",
-            "name": name,
-        }
-        if one.predicted is not None:
-            traces.append(
-                go.Scatter(
-                    x=one.predicted.times,
-                    y=one.predicted.centred_energy[:, k],
-                    mode="lines",
-                    meta="theory",
-                    line={"color": style["colour"], "dash": style["dash"], "width": 2},
-                    showlegend=False,
-                    hovertemplate=f"{name}, theory<br>t = %{{x:.4g}}: %{{y:.4g}}<extra></extra>",
-                    **common,
-                )
-            )
-        low, high = energies[:, dots, k].min(axis=0), energies[:, dots, k].max(axis=0)
-        traces.append(
-            go.Scatter(
-                x=times[dots],
-                y=centre[dots, k],
-                mode="markers",
-                meta="runs",
-                marker={"color": style["colour"], "symbol": f"{style['symbol']}-open", "size": 7},
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": high - centre[dots, k],
-                    "arrayminus": centre[dots, k] - low,
-                    "thickness": 1,
-                    "width": 0,
-                },
-                customdata=np.stack([one.steps[used][dots], low, high], axis=1),
-                hovertemplate=f"{name}, runs<br>step %{{customdata[0]}}: %{{y:.4g}} "
-                "(%{customdata[1]:.4g} to %{customdata[2]:.4g})<extra></extra>",
-                **common,
-            )
-        )
-        if expected is not None:
-            visible = dots[(expected[dots, k] >= VISIBLE_SHARE * expected[dots].sum(axis=1))]
-            traces.append(
-                go.Scatter(
-                    x=times[visible],
-                    y=np.log10(centre[visible, k] / expected[visible, k]),
-                    yaxis="y2",
-                    mode="markers",
-                    meta="log10(run / theory)",
-                    marker={"color": style["colour"], "symbol": f"{style['symbol']}-open", "size": 6},
-                    showlegend=False,
-                    hovertemplate=f"{name}<br>log10(run / theory) = %{{y:.3f}}<extra></extra>",
-                    **common,
-                )
-            )
+    for index, series in enumerate(energy_series(groups, times, energies, one.predicted, POINTS)):
+        if series.largest >= floor:
+            traces += _traces(one, series, times, steps, shown=index < SHOWN_MODES)
     return Plot(f"mode-energies-{one.model.name}", _alt(view, one), _layout(one, traces, floor), 620)
+
+
+def _groups(view: TaskView, order: NDArray[np.intp]) -> list[ModeGroup]:
+    groups = []
+    for index, k in enumerate(order.tolist()):
+        style = look(index)
+        name = f"μ = {eigenspace_name(view.eigenvalues, view.multiplicities, k)}"
+        groups.append(ModeGroup(name, (k,), style["colour"], style["symbol"], style["dash"]))
+    return groups
+
+
+def _traces(
+    one: ModelView, series: EnergySeries, times: Floats, steps: NDArray[np.int64], *, shown: bool
+) -> list[go.Scatter]:
+    """The line, the dots and below them the ratio of one series; without a prediction the dots alone."""
+    group, dots = series.group, series.dots
+    common: dict[str, Any] = {
+        "legendgroup": ", ".join(map(str, group.members)),
+        "visible": True if shown else "legendonly",
+        "name": group.label,
+    }
+    marker = {"color": group.colour, "symbol": f"{group.marker}-open"}
+    centre = series.centre[dots]
+    low, high = series.measured[:, dots].min(axis=0), series.measured[:, dots].max(axis=0)
+    runs = go.Scatter(
+        x=times[dots],
+        y=centre,
+        mode="markers",
+        meta="runs",
+        marker={**marker, "size": 7},
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": high - centre,
+            "arrayminus": centre - low,
+            "thickness": 1,
+            "width": 0,
+        },
+        customdata=np.stack([steps[dots], low, high], axis=1),
+        hovertemplate=f"{group.label}, runs<br>step %{{customdata[0]}}: %{{y:.4g}} "
+        "(%{customdata[1]:.4g} to %{customdata[2]:.4g})<extra></extra>",
+        **common,
+    )
+    if one.predicted is None:
+        return [runs]
+    theory = go.Scatter(
+        x=one.predicted.times,
+        y=series.predicted,
+        mode="lines",
+        meta="theory",
+        line={"color": group.colour, "dash": group.dash, "width": 2},
+        showlegend=False,
+        hovertemplate=f"{group.label}, theory<br>t = %{{x:.4g}}: %{{y:.4g}}<extra></extra>",
+        **common,
+    )
+    ratio = go.Scatter(
+        x=times[series.compared],
+        y=series.log_ratio,
+        yaxis="y2",
+        mode="markers",
+        meta="log10(run / theory)",
+        marker={**marker, "size": 6},
+        showlegend=False,
+        hovertemplate=f"{group.label}<br>log10(run / theory) = %{{y:.3f}}<extra></extra>",
+        **common,
+    )
+    return [theory, runs, ratio]
 
 
 def _layout(one: ModelView, traces: list[Any], floor: float) -> go.Figure:
@@ -204,11 +213,6 @@ def _by_energy(one: ModelView, centre: Floats) -> NDArray[np.intp]:
 
 def _most(one: ModelView) -> float:
     return 0.0 if one.predicted is None else float(one.predicted.centred_energy.max())
-
-
-def _name(view: TaskView, k: int) -> str:
-    value = float(view.eigenvalues[k])
-    return f"μ = {0.0 if abs(value) < ROUNDING else value:.3g} (×{view.multiplicities[k]})"
 
 
 def _alt(view: TaskView, one: ModelView) -> str:

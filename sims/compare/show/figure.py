@@ -16,8 +16,10 @@ from fiedler.theory import Eigenspaces, centre_rows
 from ...draw.plane import plane_coordinates
 from ...draw.style import COLOURS, LONGEST_NAME, MARKERS, REST_COLOUR, STYLE
 from ...predict.trajectory import predicted_gram
-from ..comparison import Comparison, ModelComparison
-from ..trajectory_fit import VISIBLE_SHARE, interpolate_energy
+from ...scores.statistics import standard_deviations
+from ..comparison import Comparison
+from ..energy_series import ModeGroup, eigenspace_name, energy_series, positive
+from ..model_comparison import ModelComparison
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +28,6 @@ DOTS = 26  # measured points drawn along the time axis
 SPECTRUM_SIZE = 10
 RESIDUAL_REACHES = (0.2, 0.5, 1.0, 2.0, 5.0)  # decades shown of the residuals: the first that holds every dot
 FLOORS = 1e-4, 1e-8  # the energy axis ends at these fractions of the predicted final and of the largest energy
-ROUNDING = 1e-9  # eigenvalues below it are zero but for rounding, and are labelled so
 
 
 def plot_comparison(comparison: Comparison) -> Figure:
@@ -68,36 +69,26 @@ def drawn_modes(one: ModelComparison) -> NDArray[np.int64]:
 
 def draw_energy(ax: Axes, below: Axes, one: ModelComparison, spaces: Eigenspaces) -> None:
     """Mode energies over flow time, lines the theory and markers the runs, and below them the ratio of the two."""
-    fit, modes = one.mean_fit, one.mean_modes
-    steps = modes.steps[1:]
-    times = np.asarray(fit.time_scale * steps, dtype=np.float64)
-    energies = np.array([run.modes.centred_energy[1:] for run in one.runs]) / fit.amplitude
-    chosen = drawn_modes(one)
-    dots = np.unique(np.round(np.linspace(0, len(steps) - 1, DOTS)).astype(int))
-    rest = np.setdiff1d(np.arange(len(spaces.eigenvalues)), chosen)
-    series = [(_mode_label(spaces, int(k)), [k], COLOURS[i], MARKERS[i], "-") for i, k in enumerate(chosen)] + [
-        ("all other modes", list(rest), REST_COLOUR, "x", "--")
-    ]
+    fit, used = one.mean_fit, one.mean_modes.steps > 0
+    times = np.asarray(fit.time_scale * one.mean_modes.steps[used], dtype=np.float64)
+    energies = positive(np.array([run.modes.centred_energy[used] for run in one.runs])) / fit.amplitude
     total = one.predicted.centred_energy.sum(axis=1)
     top = max(float(total.max()), float(energies.sum(axis=2).max()))
     floor = max(FLOORS[0] * float(total[-1]), FLOORS[1] * top)
     widest = 0.0
-    for label, members, colour, marker, line in series:
-        predicted = one.predicted.centred_energy[:, members].sum(axis=1)
-        measured = energies[:, :, members].sum(axis=2)
-        if max(predicted.max(initial=0.0), measured.max(initial=0.0)) < floor:
+    for series in energy_series(_groups(one, spaces), times, energies, one.predicted, DOTS):
+        if series.largest < floor:
             continue  # nothing to see, so no line in the legend either: the constant mode of a regular graph
-        centre = np.exp(np.log(np.maximum(measured, 1e-300)).mean(axis=0))
-        ax.plot(one.predicted.times, predicted, line, color=colour, lw=1.6, zorder=2)
-        spread = np.abs(np.stack([centre - measured.min(axis=0), measured.max(axis=0) - centre]))
-        face = "white" if line == "-" else colour
-        look: dict[str, Any] = {"fmt": marker, "ms": 4, "color": colour, "mfc": face, "mew": 1.1, "elinewidth": 0.8}
-        ax.errorbar(times[dots], centre[dots], yerr=spread[:, dots], label=label, zorder=3, **look)
-        expected = interpolate_energy(one.predicted, times)
-        shown = expected[:, members].sum(axis=1) >= VISIBLE_SHARE * expected.sum(axis=1)
-        pick = dots[shown[dots]]
-        ratio = np.log10(centre[pick] / expected[pick][:, members].sum(axis=1))
-        below.plot(times[pick], ratio, marker, ms=3.5, color=colour, mfc=face, mew=1.0)
+        group, dots, compared = series.group, series.dots, series.compared
+        ax.plot(one.predicted.times, series.predicted, group.dash, color=group.colour, lw=1.6, zorder=2)
+        ends = series.measured.min(axis=0), series.measured.max(axis=0)
+        spread = np.abs(np.stack([series.centre - ends[0], ends[1] - series.centre]))
+        face = "white" if group.dash == "-" else group.colour
+        look: dict[str, Any] = {"fmt": group.marker, "ms": 4, "color": group.colour, "mfc": face, "mew": 1.1}
+        ax.errorbar(times[dots], series.centre[dots], yerr=spread[:, dots], label=group.label, zorder=3,
+                    elinewidth=0.8, **look)  # fmt: skip
+        ratio = series.log_ratio
+        below.plot(times[compared], ratio, group.marker, ms=3.5, color=group.colour, mfc=face, mew=1.0)
         widest = max(widest, float(np.abs(ratio).max(initial=0.0)))
     ax.set(xscale="log", yscale="log", ylim=(floor, 4 * top), ylabel=r"mode energy $\|\Pi_k V\|^2$")
     ax.tick_params(labelbottom=False)
@@ -107,9 +98,15 @@ def draw_energy(ax: Axes, below: Axes, one: ModelComparison, spaces: Eigenspaces
     below.set_yticks([-reach, 0, reach])
 
 
-def _mode_label(spaces: Eigenspaces, k: int) -> str:
-    value = float(spaces.eigenvalues[k])
-    return f"$\\mu$ = {0.0 if abs(value) < ROUNDING else value:.3g} (×{spaces.multiplicities[k]})"
+def _groups(one: ModelComparison, spaces: Eigenspaces) -> list[ModeGroup]:
+    """The drawn modes one by one, and the sum of all others."""
+    chosen = [int(k) for k in drawn_modes(one)]
+    groups = []
+    for k, colour, marker in zip(chosen, COLOURS, MARKERS, strict=False):
+        label = f"$\\mu$ = {eigenspace_name(spaces.eigenvalues, spaces.multiplicities, k)}"
+        groups.append(ModeGroup(label, (k,), colour, marker, "-"))
+    rest = tuple(k for k in range(len(spaces.eigenvalues)) if k not in chosen)
+    return [*groups, ModeGroup("all other modes", rest, REST_COLOUR, "x", "--")]
 
 
 def _time_label(one: ModelComparison) -> str:
@@ -120,7 +117,7 @@ def _time_label(one: ModelComparison) -> str:
 
 
 def draw_spectrum(ax: Axes, one: ModelComparison) -> None:
-    """The largest eigenvalues of the centred Gram matrix, predicted and measured (mean and deviation over seeds)."""
+    """The largest eigenvalues of the centred Gram matrix, predicted and measured (mean and standard deviation over seeds)."""
     predicted = np.linalg.eigvalsh(predicted_gram(one.model, one.optimum, one.predicted))[::-1]
     measured = np.array([_centred_spectrum(run.final.embedding, one) for run in one.runs])
     count = min(SPECTRUM_SIZE, len(predicted) - 1)
@@ -130,7 +127,8 @@ def draw_spectrum(ax: Axes, one: ModelComparison) -> None:
         scale = float((measured @ predicted).sum() / (measured**2).sum())
     ax.plot(index, predicted[:count], "-", color="black", lw=1.2, zorder=1)
     ax.plot(index, predicted[:count], "s", ms=7, mfc="none", mec="black", mew=1.2, label="predicted", zorder=2)
-    centre, spread = scale * measured.mean(axis=0), scale * measured.std(axis=0)
+    spread = scale * (standard_deviations(measured) if len(measured) > 1 else np.zeros(measured.shape[1]))
+    centre = scale * measured.mean(axis=0)
     label = "measured" if scale == 1.0 else f"measured × {scale:.3g}"
     ax.errorbar(index, centre[:count], yerr=spread[:count], fmt="o", ms=4, color=COLOURS[1], label=label, zorder=3)
     ax.set(xlabel="index", ylabel="eigenvalue of centred Gram matrix", xticks=index[:: 1 if count <= 10 else 2])

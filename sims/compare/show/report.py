@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from fiedler.theory import TiedOptimum, effective_rank
 
 from ...draw.markdown import environment_section, markdown_table
-from ..comparison import Comparison, mean_and_deviation, scores_of_runs, summarise
-from ..spectral_bias import spectral_bias_notes, spectral_bias_rows, spectral_biases
+from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
+from ...scores.statistics import mean, standard_deviation
+from ..comparison import Comparison, scores_of_runs, summarise
+from ..spectral_bias import spectral_bias_notes, spectral_bias_rows
 
 # column title, key of the summary, number format
 COLUMNS = (
@@ -22,12 +22,11 @@ COLUMNS = (
     ("edge recall", "edge_recall", ".3f"),
     ("trajectory error (decades)", "trajectory_rms_log10", ".3f"),
 )
-ROUNDING = 1e-14  # seeds that agree but for the last bits: their spread is shown as 0
 SHOWN = 10  # eigenvalues written out; scores.json has them all
 
 
 def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: the prediction first, then one row a model, mean +- standard deviation over seeds.
+    """Header and rows: the prediction first, then one row a model, mean ± standard deviation over seeds.
 
     A model trained with weight decay is measured from the optimum with it, which then has a row too."""
     header = ["", "seeds", *(title for title, _, _ in COLUMNS)]
@@ -58,8 +57,9 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         "",
         *markdown_table(header, rows),
         "",
-        "Mean ± standard deviation over seeds. `gram_error`: relative distance of the centred Gram matrix from the",
-        "certified optimum after the best scale. `fiedler_score`: share of the centred energy in its column space.",
+        f"{DEVIATION_NOTE} `gram_error`: relative distance of the",
+        "centred Gram matrix from the certified optimum after the best scale. `fiedler_score`: share of the centred",
+        "energy in its column space.",
         "Trajectory error: root mean square of log10(measured / predicted) centred mode energies.",
         "",
         "## Prediction",
@@ -71,7 +71,7 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         *_rivals(comparison),
         "## Spectral bias",
         "",
-        *markdown_table(*spectral_bias_rows(spectral_biases(comparison))),
+        *markdown_table(*spectral_bias_rows(comparison.biases)),
         "",
         *spectral_bias_notes(len(comparison.models[0].runs)),
         "",
@@ -117,7 +117,7 @@ def _rivals(comparison: Comparison) -> list[str]:
 
 
 def _spread_of(values: Sequence[float]) -> str:
-    return _mean_and_spread(mean_and_deviation(np.asarray(values, dtype=np.float64)), ".4f")
+    return _mean_and_spread({"mean": mean(values), "std": standard_deviation(values)}, ".4f")
 
 
 def _number(value: float) -> str:
@@ -125,14 +125,9 @@ def _number(value: float) -> str:
 
 
 def _mean_and_spread(value: Mapping[str, float | None], fmt: str) -> str:
-    mean, std = value["mean"], value["std"]
-    if mean is None or mean != mean:
+    if value["mean"] is None or value["mean"] != value["mean"]:
         return "-"
-    if std is None:
-        return f"{mean:{fmt}}"
-    if std <= ROUNDING * abs(mean):
-        std = 0.0
-    return f"{mean:{fmt}} ± {std:.1g}"
+    return mean_and_deviation(value["mean"], value["std"], fmt, ".1g")
 
 
 def _predicted_row(title: str, optimum: TiedOptimum) -> list[str]:

@@ -20,8 +20,9 @@ from fiedler.theory import Eigenspaces
 
 from ...draw.style import COLOURS, STYLE
 from ..comparison import Comparison
+from ..energy_series import eigenspace_name
 from ..mode_events import followed_spaces
-from ..spectral_bias import ModelBias, spectral_biases
+from ..spectral_bias import ModelBias
 from .panels import shared_models, short_name
 
 Floats = NDArray[np.float64]
@@ -33,26 +34,18 @@ FLOW_COLOURS = {"tied": COLOURS[0], "untied": COLOURS[1]}
 FLOW_MARKERS = {"tied": "_", "untied": "x"}
 BAR_COLOUR = "#bdbdbd"
 SPACE_COLOUR = "#333333"
-ROUNDING = 1e-9
 
 
-def plot_spectral_bars(
-    comparisons: Sequence[Comparison], biases: Sequence[Sequence[ModelBias]] | None = None
-) -> Figure:
-    """Shares of the centred energy at the last step. ``biases``: the scores of every comparison, ``spectral_biases`` of
-    it when None; they are to be given where models of one comparison were trained on other tasks than its own.
-
-    Raises ValueError when the comparisons' models differ.
-    """
-    scored = [spectral_biases(comparison) for comparison in comparisons] if biases is None else biases
+def plot_spectral_bars(comparisons: Sequence[Comparison]) -> Figure:
+    """Shares of the centred energy at the last step. Raises ValueError when the comparisons' models differ."""
     figure, axes = _grid(comparisons)
     with plt.rc_context(STYLE):
         handles: dict[str, Any] = {}
-        for column, comparison, found in zip(axes.T, comparisons, scored, strict=True):
+        for column, comparison in zip(axes.T, comparisons, strict=True):
             spaces = comparison.task.spaces
             followed = followed_spaces(spaces)
-            for ax, one in zip(column, comparison.models, strict=True):
-                handles |= _draw_shares(ax, [bias for bias in found if bias.one is one], followed)
+            for ax, compared in zip(column, comparison.models, strict=True):
+                handles |= _draw_shares(ax, [bias for bias in comparison.biases if bias.compared is compared], followed)
             _label_spaces(column[-1], spaces, followed)
         figure.supylabel("share of the centred energy", fontsize=TITLE_SIZE)
         figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles), frameon=False)
@@ -149,7 +142,12 @@ def draw_vectors(ax: Axes, norms: Floats, spaces: Eigenspaces) -> dict[str, Any]
 def _label_spaces(ax: Axes, spaces: Eigenspaces, followed: NDArray[np.int64]) -> None:
     every = -(-len(followed) // MOST_LABELS)
     at = np.arange(0, len(followed), every)
-    ax.set_xticks(at, [_space(spaces, int(followed[i])) for i in at], rotation=90, fontsize=TICK_SIZE)
+    ax.set_xticks(
+        at,
+        [eigenspace_name(spaces.eigenvalues, spaces.multiplicities, int(followed[i])) for i in at],
+        rotation=90,
+        fontsize=TICK_SIZE,
+    )
 
 
 def _label_vectors(ax: Axes, spaces: Eigenspaces) -> None:
@@ -157,9 +155,9 @@ def _label_vectors(ax: Axes, spaces: Eigenspaces) -> None:
     middles = ends - (spaces.multiplicities + 1) / 2
     shown = np.flatnonzero(ends > 1)
     shown = shown[:: -(-len(shown) // MOST_LABELS)]
-    ax.set_xticks(middles[shown], [_space(spaces, int(k)) for k in shown], rotation=90, fontsize=TICK_SIZE)
-
-
-def _space(spaces: Eigenspaces, k: int) -> str:
-    value = float(spaces.eigenvalues[k])
-    return f"{0.0 if abs(value) < ROUNDING else value:.3g} (×{spaces.multiplicities[k]})"
+    ax.set_xticks(
+        middles[shown],
+        [eigenspace_name(spaces.eigenvalues, spaces.multiplicities, int(k)) for k in shown],
+        rotation=90,
+        fontsize=TICK_SIZE,
+    )
