@@ -83,7 +83,6 @@ def positive(energies: Floats) -> Floats:
     return np.maximum(energies, np.finfo(np.float64).tiny)
 
 
-def eigenspace_name(eigenvalues: Floats, multiplicities: NDArray[np.integer], k: int) -> str:
-    """ "0.5 (×2)": the eigenvalue of space ``k`` and its multiplicity."""
-    value = float(eigenvalues[k])
-    return f"{0.0 if abs(value) < ROUNDING else value:.3g} (×{multiplicities[k]})"
+def eigenspace_name(eigenvalue: float, multiplicity: int) -> str:
+    """ "0.5 (×2)"."""
+    return f"{0.0 if abs(eigenvalue) < ROUNDING else eigenvalue:.3g} (×{multiplicity})"

@@ -79,11 +79,11 @@ def read_answer(path: Path, keys: Sequence[str], what: str, prefer: str = "") ->
     content = _read_json(Path(name))
     if chosen and chosen not in content:
         raise Unsuitable(f"{name} has no entry {chosen!r}: {choose(chosen, list(content), 'it has')}")
-    answer = _entry({chosen: content[chosen]} if chosen else content, keys, prefer)
-    if answer is None:
+    result = _entry({chosen: content[chosen]} if chosen else content, keys, prefer)
+    if result is None:
         raise Unsuitable(f"{path} holds no results of {what.removeprefix('the folder of ')}")
-    environment = answer.get("environment", content.get("environment", {}))
-    return answer, Source.make(path, environment if isinstance(environment, dict) else {}, _seeds(answer))
+    environment = result.get("environment", content.get("environment", {}))
+    return result, Source.make(path, environment if isinstance(environment, dict) else {}, _seeds(result))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

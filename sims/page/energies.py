@@ -121,7 +121,7 @@ def _groups(view: TaskView, order: NDArray[np.intp]) -> list[ModeGroup]:
     groups = []
     for index, k in enumerate(order.tolist()):
         style = look(index)
-        name = f"μ = {eigenspace_name(view.eigenvalues, view.multiplicities, k)}"
+        name = f"μ = {eigenspace_name(view.eigenvalues[k], view.multiplicities[k])}"
         groups.append(ModeGroup(name, (k,), style["colour"], style["symbol"], style["dash"]))
     return groups
 

@@ -80,7 +80,7 @@ def draw_energy(ax: Axes, below: Axes, one: ModelComparison, spaces: Eigenspaces
         if series.largest < floor:
             continue  # nothing to see, so no line in the legend either: the constant mode of a regular graph
         group, dots, compared = series.group, series.dots, series.compared
-        ax.plot(one.predicted.times, series.predicted, group.dash, color=group.colour, lw=1.6, zorder=2)
+        ax.plot(one.predicted.times, np.asarray(series.predicted), group.dash, color=group.colour, lw=1.6, zorder=2)
         ends = series.measured.min(axis=0), series.measured.max(axis=0)
         spread = np.abs(np.stack([series.centre - ends[0], ends[1] - series.centre]))
         face = "white" if group.dash == "-" else group.colour
@@ -103,7 +103,7 @@ def _groups(one: ModelComparison, spaces: Eigenspaces) -> list[ModeGroup]:
     chosen = [int(k) for k in drawn_modes(one)]
     groups = []
     for k, colour, marker in zip(chosen, COLOURS, MARKERS, strict=False):
-        label = f"$\\mu$ = {eigenspace_name(spaces.eigenvalues, spaces.multiplicities, k)}"
+        label = f"$\\mu$ = {eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])}"
         groups.append(ModeGroup(label, (k,), colour, marker, "-"))
     rest = tuple(k for k in range(len(spaces.eigenvalues)) if k not in chosen)
     return [*groups, ModeGroup("all other modes", rest, REST_COLOUR, "x", "--")]
@@ -117,7 +117,7 @@ def _time_label(one: ModelComparison) -> str:
 
 
 def draw_spectrum(ax: Axes, one: ModelComparison) -> None:
-    """The largest eigenvalues of the centred Gram matrix, predicted and measured (mean and standard deviation over seeds)."""
+    """The largest eigenvalues of the centred Gram matrix, predicted and measured (mean, standard deviation over seeds)."""
     predicted = np.linalg.eigvalsh(predicted_gram(one.model, one.optimum, one.predicted))[::-1]
     measured = np.array([_centred_spectrum(run.final.embedding, one) for run in one.runs])
     count = min(SPECTRUM_SIZE, len(predicted) - 1)

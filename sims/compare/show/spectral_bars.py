@@ -130,11 +130,11 @@ def _draw_shares(ax: Axes, biases: Sequence[ModelBias], followed: NDArray[np.int
 def draw_vectors(ax: Axes, norms: Floats, spaces: Eigenspaces) -> dict[str, Any]:
     """One number a basis vector over their largest, the first left out; and what no basis changes, the root mean square
     over each eigenspace. Returns handles for a legend."""
-    labels, kept = spaces.labels[1:], norms[1:]
-    largest = float(kept.max(initial=0.0)) or 1.0
+    labels, later = spaces.labels[1:], norms[1:]
+    largest = float(later.max(initial=0.0)) or 1.0
     mean = np.sqrt(np.bincount(spaces.labels, weights=norms**2) / spaces.multiplicities)[labels]
     x = np.arange(1, len(norms))
-    bars = ax.bar(x, kept / largest, 0.8, color=[COLOURS[4] if k % 2 else COLOURS[2] for k in labels], zorder=1)
+    bars = ax.bar(x, later / largest, 0.8, color=[COLOURS[4] if k % 2 else COLOURS[2] for k in labels], zorder=1)
     steps = ax.hlines(mean / largest, x - 0.5, x + 0.5, color=SPACE_COLOUR, lw=1.3, zorder=2)
     return {"one eigenvector, LAPACK's basis (colour changes with the eigenspace)": bars, "eigenspace": steps}
 
@@ -142,12 +142,7 @@ def draw_vectors(ax: Axes, norms: Floats, spaces: Eigenspaces) -> dict[str, Any]
 def _label_spaces(ax: Axes, spaces: Eigenspaces, followed: NDArray[np.int64]) -> None:
     every = -(-len(followed) // MOST_LABELS)
     at = np.arange(0, len(followed), every)
-    ax.set_xticks(
-        at,
-        [eigenspace_name(spaces.eigenvalues, spaces.multiplicities, int(followed[i])) for i in at],
-        rotation=90,
-        fontsize=TICK_SIZE,
-    )
+    ax.set_xticks(at, [_space(spaces, int(followed[i])) for i in at], rotation=90, fontsize=TICK_SIZE)
 
 
 def _label_vectors(ax: Axes, spaces: Eigenspaces) -> None:
@@ -155,9 +150,8 @@ def _label_vectors(ax: Axes, spaces: Eigenspaces) -> None:
     middles = ends - (spaces.multiplicities + 1) / 2
     shown = np.flatnonzero(ends > 1)
     shown = shown[:: -(-len(shown) // MOST_LABELS)]
-    ax.set_xticks(
-        middles[shown],
-        [eigenspace_name(spaces.eigenvalues, spaces.multiplicities, int(k)) for k in shown],
-        rotation=90,
-        fontsize=TICK_SIZE,
-    )
+    ax.set_xticks(middles[shown], [_space(spaces, int(k)) for k in shown], rotation=90, fontsize=TICK_SIZE)
+
+
+def _space(spaces: Eigenspaces, k: int) -> str:
+    return eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])
