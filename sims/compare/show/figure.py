@@ -117,7 +117,7 @@ def _time_label(one: ModelComparison) -> str:
 
 
 def draw_spectrum(ax: Axes, one: ModelComparison) -> None:
-    """The largest eigenvalues of the centred Gram matrix, predicted and measured (mean, standard deviation over seeds)."""
+    """The largest eigenvalues of the centred Gram matrix, predicted and measured (mean, deviation over seeds)."""
     predicted = np.linalg.eigvalsh(predicted_gram(one.model, one.optimum, one.predicted))[::-1]
     measured = np.array([_centred_spectrum(run.final.embedding, one) for run in one.runs])
     count = min(SPECTRUM_SIZE, len(predicted) - 1)
