@@ -25,51 +25,58 @@ DECADES = 6  # of energy below the largest
 
 def energy_section(view: TaskView) -> Section:
     """One figure a model, chosen from a menu."""
-    options = [(one.model.title, _plot(view, one)) for one in view.models]
+    options = [(model_view.model.title, _plot(view, model_view)) for model_view in view.models]
     notes = [
         "Energy of the centred embedding in each eigenspace of the symmetrized random-walk Laplacian, with eigenvalue "
         "and multiplicity. Lines: theory. Points: runs, geometric mean and range over seeds. A click on a name in the "
         "legend shows or hides a mode."
     ]
-    notes += [f"{one.model.title}: {_fitted(one.fit)}." for one in view.models if one.fit is not None]
+    notes += [
+        f"{model_view.model.title}: {_fitted(model_view.fit)}."
+        for model_view in view.models
+        if model_view.fit is not None
+    ]
     return Section("Mode energies", [_chosen("Model", options)], notes, view.source)
 
 
 def loss_section(view: TaskView) -> Section:
     """Loss per node of every model over its steps, with the optimum's."""
     traces: list[Any] = []
-    for index, one in enumerate(view.models):
-        style, used = look(index), one.steps > 0
-        steps, losses = one.steps[used], one.loss[:, used]
-        for seed, row in zip(one.seeds, losses, strict=True):
-            first = seed == one.seeds[0]
+    for index, model_view in enumerate(view.models):
+        style, used = look(index), model_view.steps > 0
+        steps, losses = model_view.steps[used], model_view.loss[:, used]
+        for seed, row in zip(model_view.seeds, losses, strict=True):
+            first = seed == model_view.seeds[0]
             traces.append(
                 go.Scatter(
                     x=steps,
                     y=row,
                     mode="lines",
-                    name=one.model.title,
-                    legendgroup=one.model.name,
+                    name=model_view.model.title,
+                    legendgroup=model_view.model.name,
                     showlegend=first,
                     meta=f"seed {seed}",
                     line={"color": style["colour"], "width": 1.4},
-                    hovertemplate=f"{one.model.title}, seed {seed}<br>step %{{x}}: %{{y:.5g}}<extra></extra>",
+                    hovertemplate=f"{model_view.model.title}, seed {seed}<br>step %{{x}}: %{{y:.5g}}<extra></extra>",
                 )
             )
-        clock = one.model.time_per_step(one.settings)
-        if one.predicted is not None and clock:
+        clock = model_view.model.time_per_step(model_view.settings)
+        if model_view.predicted is not None and clock:
             traces.append(
                 go.Scatter(
-                    x=one.predicted.times / clock,
-                    y=one.predicted.loss,
+                    x=model_view.predicted.times / clock,
+                    y=model_view.predicted.loss,
                     mode="lines",
-                    name=f"{one.model.title}, theory",
+                    name=f"{model_view.model.title}, theory",
                     line={"color": THEORY, "width": 2, "dash": "dash"},
                     hovertemplate="theory, step %{x:.4g}: %{y:.5g}<extra></extra>",
                 )
             )
     if view.optimum.get("loss_per_node") is not None:
-        ends = [min(one.steps[1] for one in view.models), max(one.steps[-1] for one in view.models)]
+        ends = [
+            min(model_view.steps[1] for model_view in view.models),
+            max(model_view.steps[-1] for model_view in view.models),
+        ]
         traces.append(
             go.Scatter(
                 x=ends,
@@ -87,7 +94,7 @@ def loss_section(view: TaskView) -> Section:
 
 def _wide(view: TaskView) -> bool:
     """Whether losses range over more than a decade."""
-    losses = np.concatenate([one.loss[:, one.steps > 0].ravel() for one in view.models])
+    losses = np.concatenate([model_view.loss[:, model_view.steps > 0].ravel() for model_view in view.models])
     return bool(losses.min() > 0 and losses.max() > 10 * losses.min())
 
 
@@ -102,19 +109,21 @@ def _chosen(label: str, options: list[tuple[str, Plot]]) -> Plot | Choice:
     return options[0][1] if len(options) == 1 else Choice(label, options)
 
 
-def _plot(view: TaskView, one: ModelView) -> Plot:
-    amplitude = 1.0 if one.fit is None else one.fit.amplitude
-    steps = one.steps[one.steps > 0]
-    times = np.asarray(steps * (1.0 if one.time_scale is None else one.time_scale), dtype=np.float64)
-    energies = positive(one.centred_energy[:, one.steps > 0]) / amplitude
+def _plot(view: TaskView, model_view: ModelView) -> Plot:
+    amplitude = 1.0 if model_view.fit is None else model_view.fit.amplitude
+    steps = model_view.steps[model_view.steps > 0]
+    times = np.asarray(steps * (1.0 if model_view.time_scale is None else model_view.time_scale), dtype=np.float64)
+    energies = positive(model_view.centred_energy[:, model_view.steps > 0]) / amplitude
     centre = geometric_mean(energies)
-    floor = float(max(centre.max(), _most(one))) * 10.0**-DECADES
-    groups = _groups(view, _by_energy(one, centre))
+    floor = float(max(centre.max(), _most(model_view))) * 10.0**-DECADES
+    groups = _groups(view, _by_energy(model_view, centre))
     traces: list[Any] = []
-    for index, series in enumerate(energy_series(groups, times, energies, one.predicted, POINTS)):
+    for index, series in enumerate(energy_series(groups, times, energies, model_view.predicted, POINTS)):
         if series.largest >= floor:
-            traces += _traces(one, series, times, steps, shown=index < SHOWN_MODES)
-    return Plot(f"mode-energies-{one.model.name}", _alt(view, one), _layout(one, traces, floor), 620)
+            traces += _traces(model_view, series, times, steps, shown=index < SHOWN_MODES)
+    return Plot(
+        f"mode-energies-{model_view.model.name}", _alt(view, model_view), _layout(model_view, traces, floor), 620
+    )
 
 
 def _groups(view: TaskView, order: NDArray[np.intp]) -> list[ModeGroup]:
@@ -127,7 +136,7 @@ def _groups(view: TaskView, order: NDArray[np.intp]) -> list[ModeGroup]:
 
 
 def _traces(
-    one: ModelView, series: EnergySeries, times: Floats, steps: NDArray[np.int64], *, shown: bool
+    model_view: ModelView, series: EnergySeries, times: Floats, steps: NDArray[np.int64], *, shown: bool
 ) -> list[go.Scatter]:
     """The line, the dots and below them the ratio of one series; without a prediction the dots alone."""
     group, dots = series.group, series.dots
@@ -158,10 +167,10 @@ def _traces(
         "(%{customdata[1]:.4g} to %{customdata[2]:.4g})<extra></extra>",
         **common,
     )
-    if one.predicted is None:
+    if model_view.predicted is None:
         return [runs]
     theory = go.Scatter(
-        x=one.predicted.times,
+        x=model_view.predicted.times,
         y=series.predicted,
         mode="lines",
         meta="theory",
@@ -184,11 +193,11 @@ def _traces(
     return [theory, runs, ratio]
 
 
-def _layout(one: ModelView, traces: list[Any], floor: float) -> go.Figure:
-    has_theory = one.predicted is not None
-    time = "step" if one.time_scale is None else "flow time t = learning rate × steps"
-    if one.fit is not None and one.fit.fitted:
-        time = f"flow time t = {one.fit.time_scale:.3g} × steps (fitted)"
+def _layout(model_view: ModelView, traces: list[Any], floor: float) -> go.Figure:
+    has_theory = model_view.predicted is not None
+    time = "step" if model_view.time_scale is None else "flow time t = learning rate × steps"
+    if model_view.fit is not None and model_view.fit.fitted:
+        time = f"flow time t = {model_view.fit.time_scale:.3g} × steps (fitted)"
     shown = [np.asarray(trace.y) for trace in traces if trace.yaxis != "y2" and trace.visible is True]
     top = max((float(y.max()) for y in shown), default=1.0)
     floor = max(floor, 0.3 * min((float(y[y > 0].min(initial=top)) for y in shown), default=floor))
@@ -204,17 +213,17 @@ def _layout(one: ModelView, traces: list[Any], floor: float) -> go.Figure:
     return figure(traces, **layout)
 
 
-def _by_energy(one: ModelView, centre: Floats) -> NDArray[np.intp]:
+def _by_energy(model_view: ModelView, centre: Floats) -> NDArray[np.intp]:
     """The modes by their mean share of the energy over log time, predicted where there is a prediction."""
-    energy = centre if one.predicted is None else one.predicted.centred_energy
+    energy = centre if model_view.predicted is None else model_view.predicted.centred_energy
     share = energy / np.maximum(energy.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
     return np.argsort(-share.mean(axis=0), kind="stable")[:MOST_MODES]
 
 
-def _most(one: ModelView) -> float:
-    return 0.0 if one.predicted is None else float(one.predicted.centred_energy.max())
+def _most(model_view: ModelView) -> float:
+    return 0.0 if model_view.predicted is None else float(model_view.predicted.centred_energy.max())
 
 
-def _alt(view: TaskView, one: ModelView) -> str:
-    theory = "" if one.predicted is None else " with the lines theory predicts"
-    return f"Mode energies of {one.model.title} on {view.graph.name} over time{theory}"
+def _alt(view: TaskView, model_view: ModelView) -> str:
+    theory = "" if model_view.predicted is None else " with the lines theory predicts"
+    return f"Mode energies of {model_view.model.title} on {view.graph.name} over time{theory}"

@@ -32,12 +32,16 @@ def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]
     header = ["", "seeds", *(title for title, _, _ in COLUMNS)]
     decay = comparison.optimum.weight_decay  # none but for one direction of the edges, see ``reference``
     rows = [_predicted_row(f"predicted, decay {decay:g}" if decay else "predicted", comparison.optimum)]
-    for one in comparison.models:
-        if one.optimum is not comparison.optimum:
-            rows.append(_predicted_row(f"predicted, decay {one.optimum.weight_decay:g}", one.optimum))
-        summary = summarise(scores_of_runs(one))
+    for compared in comparison.models:
+        if compared.optimum is not comparison.optimum:
+            rows.append(_predicted_row(f"predicted, decay {compared.optimum.weight_decay:g}", compared.optimum))
+        summary = summarise(scores_of_runs(compared))
         rows.append(
-            [one.model.title, str(len(one.runs)), *(_mean_and_spread(summary[key], fmt) for _, key, fmt in COLUMNS)]
+            [
+                compared.model.title,
+                str(len(compared.runs)),
+                *(_mean_and_spread(summary[key], fmt) for _, key, fmt in COLUMNS),
+            ]
         )
     return header, rows
 
@@ -78,33 +82,33 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         "## Runs",
         "",
     ]
-    for one in comparison.models:
-        fit = one.mean_fit
+    for compared in comparison.models:
+        fit = compared.mean_fit
         fitted = (
             f"fitted: {fit.time_scale:.3g} of flow time a step, energies divided by {fit.amplitude:.3g}"
             if fit.fitted
             else "nothing fitted: flow time is learning rate × steps"
         )
-        settings = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items())
-        seeds = ", ".join(str(run.seed) for run in one.runs)
-        lines.append(f"- **{one.model.title}** (seeds {seeds}): {settings}. {fitted}.")
+        settings = ", ".join(f"{name} {value}" for name, value in vars(compared.settings).items())
+        seeds = ", ".join(str(run.seed) for run in compared.runs)
+        lines.append(f"- **{compared.model.title}** (seeds {seeds}): {settings}. {fitted}.")
     lines += ["", *environment_section(environment), ""]
     return "\n".join(lines)
 
 
 def _rivals(comparison: Comparison) -> list[str]:
     """A table with a row a theory: gram_error of the certified optimum and of every model against its prediction."""
-    found = [(one, one.rivals) for one in comparison.models]
-    if not any(entries for _, entries in found):
+    predicted_by = [(compared, compared.rivals) for compared in comparison.models]
+    if not any(entries for _, entries in predicted_by):
         return []
     rows = [["this package (certified optimum)", "", "0.0000"]]
-    rows[0] += [_spread_of([s["gram_error"] for s in scores_of_runs(one)]) for one, _ in found]
-    for k, first in enumerate(found[0][1]):
+    rows[0] += [_spread_of([s["gram_error"] for s in scores_of_runs(compared)]) for compared, _ in predicted_by]
+    for k, first in enumerate(predicted_by[0][1]):
         own = _number(first["gram_error_of_optimum"])
-        measured = [_spread_of(entries[k]["gram_error"]) for _, entries in found]
+        measured = [_spread_of(entries[k]["gram_error"]) for _, entries in predicted_by]
         rows.append([first["title"], str(first["rank"]), own, *measured])
     rows[0][1] = str(comparison.optimum.rank)
-    header = ["prediction", "rank", "certified optimum", *(one.model.title for one, _ in found)]
+    header = ["prediction", "rank", "certified optimum", *(compared.model.title for compared, _ in predicted_by)]
     return [
         "## Other predictions",
         "",

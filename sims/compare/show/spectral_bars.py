@@ -60,8 +60,8 @@ def plot_vector_bars(comparisons: Sequence[Comparison]) -> Figure:
         handles: dict[str, Any] = {}
         for column, comparison in zip(axes.T, comparisons, strict=True):
             spaces = comparison.task.spaces
-            for ax, one in zip(column, comparison.models, strict=True):
-                handles |= draw_vectors(ax, np.array(one.scores[0]["vector_energy"]), spaces)
+            for ax, compared in zip(column, comparison.models, strict=True):
+                handles |= draw_vectors(ax, np.array(compared.scores[0]["vector_energy"]), spaces)
             _label_vectors(column[-1], spaces)
         figure.supylabel("$\\|V'e_i\\|$ / largest", fontsize=TITLE_SIZE)
         figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles), frameon=False)
@@ -81,7 +81,7 @@ def spectral_bars_caption(comparisons: Sequence[Comparison]) -> str:
 
 def vector_bars_caption(comparisons: Sequence[Comparison]) -> str:
     """What ``plot_vector_bars`` shows, and in which basis."""
-    seeds = sorted({one.runs[0].seed for comparison in comparisons for one in comparison.models})
+    seeds = sorted({compared.runs[0].seed for comparison in comparisons for compared in comparison.models})
     return (
         "The paper's own bars: ‖V'e_i‖ over the largest for the eigenvectors of (I - D⁻¹A) + (I - D⁻¹A)', ascending in "
         "eigenvalue (descending in that of -L), the first, near-constant one left out, embeddings not centred. The "
