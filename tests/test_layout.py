@@ -37,7 +37,6 @@ STILL_LONG_FILES = {
     "tests/sims/models/test_neural.py", "tests/sims/phase/test_plot.py",
     "tests/theory/spectra/test_eigensolver.py", "tests/theory/closed_forms/test_tied.py",
 }  # fmt: skip
-STILL_LONG = ("_plot",)  # to be taken apart
 
 SOURCES = sorted(path.relative_to(ROOT) for package in ORDER for path in (ROOT / package).rglob("*.py"))
 PYTHON = [*SOURCES, *sorted(path.relative_to(ROOT) for folder in ("tests", "benchmarks") for path in
@@ -136,8 +135,7 @@ def test_functions_keep_their_size() -> None:
                 triton = any("jit" in ast.unparse(one) for one in node.decorator_list)
                 if lines > MOST_BODY and not triton:
                     long.append(f"{path}:{node.lineno} {node.name}: {lines}")
-    left = [one for one in long if not any(name in one for name in STILL_LONG)]
-    assert not left, "\n".join(left)
+    assert not long, "\n".join(long)
 
 
 def test_no_public_name_is_that_of_a_module_beside_it() -> None:

@@ -146,6 +146,7 @@ def _print_estimate(
 
 
 def _print_table(answer: dict[str, Any]) -> None:
+    from ..draw.over_seeds import legend
     from ..paths.show.report import path_rows
 
     header, rows = path_rows(answer)
@@ -154,4 +155,4 @@ def _print_table(answer: dict[str, Any]) -> None:
         table.add_column(title)
     for row in rows:
         table.add_row(*row)
-    wide_console().print(table)
+    wide_console().print(table, *legend(rows), sep="\n", markup=False)

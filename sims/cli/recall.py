@@ -203,6 +203,7 @@ def _print_estimate(
 
 
 def _print_tables(answer: dict[str, Any]) -> None:
+    from ..draw.over_seeds import legend
     from ..recall.show.report import recall_tables
 
     console = wide_console()
@@ -212,4 +213,4 @@ def _print_tables(answer: dict[str, Any]) -> None:
             table.add_column(name, justify="left" if number == 0 else "right")
         for row in rows:
             table.add_row(*row)
-        console.print(table)
+        console.print(table, *legend(rows), sep="\n", markup=False)

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from ..compare.comparison import Comparison
 from ..compare.show.report import comparison_rows
-from ..compare.spectral_bias import spectral_bias_rows, spectral_biases
+from ..compare.spectral_bias import spectral_bias_rows
+from ..draw.over_seeds import legend
 
 HEAD, TAIL = 12, 2  # lines of a long table that are shown; the JSON has them all
 
@@ -75,10 +76,12 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         table.add_column(row[0], justify="right", overflow="fold")  # a model's name may be its settings
     for i, title in enumerate(header[1:], 1):
         table.add_row(title, *(row[i] for row in rows))
-    header, rows = spectral_bias_rows(spectral_biases(comparison), brief=True)
+    notes = [Text(note, style="dim") for note in legend(rows)]
+    header, rows = spectral_bias_rows(comparison.biases, brief=True)
     bias = _columns(header, [tuple(row) for row in rows])
     return Group(
         _titled(f"{comparison.task.title}: predicted and measured", table),
+        *notes,
         _titled("Spectral bias: order and times of the modes against the predicted flows", bias),
     )
 
@@ -145,9 +148,9 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
 def _direction(optimum: Mapping[str, Any]) -> list[tuple[str, str]]:
     if "max_margin" not in optimum:
         return []
-    found = optimum["max_margin"]
-    norm = f"nuclear norm {found['nuclear_norm']:.6g} (gap {found['gap']:.1e})"
-    return [("logits diverge along", f"max-margin direction, {norm}, rank {found['rank']}")]
+    margin = optimum["max_margin"]
+    norm = f"nuclear norm {margin['nuclear_norm']:.6g} (gap {margin['gap']:.1e})"
+    return [("logits diverge along", f"max-margin direction, {norm}, rank {margin['rank']}")]
 
 
 def _flow(points: Sequence[Mapping[str, Any]]) -> Table:

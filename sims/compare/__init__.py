@@ -6,8 +6,8 @@ from ..lazy import attach
 
 if TYPE_CHECKING:
     from .comparison import Comparison as Comparison
-    from .comparison import ModelComparison as ModelComparison
     from .folder import read_comparison as read_comparison
+    from .model_comparison import ModelComparison as ModelComparison
     from .run import compare as compare
     from .run import describe_comparison as describe_comparison
     from .trajectory_fit import TrajectoryFit as TrajectoryFit

@@ -5,23 +5,25 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fiedler.theory import TiedOptimum
 
 from ..disk.files import folder_name
 from ..models.registry import Model
-from ..predict.trajectory import PredictedTrajectory
 from ..runs.engine import Run
 from ..runs.folder import RunDir
 from ..runs.recorder import Modes
+from ..scores.statistics import mean, standard_deviation
 from ..tasks.optimum import reference_optimum
 from ..tasks.task import Task
-from .trajectory_fit import TrajectoryFit
+from .model_comparison import ModelComparison
+from .spectral_bias import ModelBias, spectral_biases
 
 Floats = NDArray[np.float64]
 
@@ -40,44 +42,37 @@ SUMMARISED = (
 
 
 @dataclass(frozen=True, eq=False)
-class ModelComparison:
-    """One model's prediction, its runs, and per run the scores and the trajectory fit, in the order of the seeds.
-    ``mean_modes`` and ``mean_fit``: the same for the geometric mean over seeds, which figures draw. ``rivals``: what
-    ``describe_rivals`` says of the final embeddings, in the order of the seeds."""
-
-    model: Model
-    settings: Any
-    optimum: TiedOptimum
-    predicted: PredictedTrajectory
-    runs: tuple[Run, ...]
-    scores: tuple[dict[str, Any], ...]
-    fits: tuple[TrajectoryFit, ...]
-    mean_modes: Modes
-    mean_fit: TrajectoryFit
-    rivals: list[dict[str, Any]]
-
-
-@dataclass(frozen=True, eq=False)
 class Comparison:
-    """A finished comparison of one task; ``folder`` is None when nothing was kept."""
+    """A finished comparison of one task; ``folder`` is None when nothing was kept. ``parts``: the comparisons whose
+    models are shown together here, each of a task of its own; none otherwise."""
 
     task: Task
     optimum: TiedOptimum
     models: tuple[ModelComparison, ...]
     folder: RunDir | None
+    parts: tuple[Comparison, ...] = ()
+
+    @cached_property
+    def biases(self) -> tuple[ModelBias, ...]:
+        """The spectral bias of every model, as ``spectral_biases`` scores it: seconds of work, done when asked for."""
+        if not self.parts:
+            return spectral_biases(self.task, self.models)
+        order = [compared.model.name for compared in self.models]
+        biases = [bias for part in self.parts for bias in part.biases]  # each part against its own flows
+        return tuple(sorted(biases, key=lambda bias: order.index(bias.compared.model.name)))
 
 
-def scores_of_runs(one: ModelComparison) -> list[dict[str, Any]]:
+def scores_of_runs(compared: ModelComparison) -> list[dict[str, Any]]:
     """Per run: model, seed, loss, every score and the trajectory fit, as scores.json holds them."""
     return [
         {
-            "model": one.model.name,
+            "model": compared.model.name,
             "seed": run.seed,
             "loss_per_node": float(run.modes.loss[-1]),
             **scores,
             "trajectory_fit": dataclasses.asdict(fit),
         }
-        for run, scores, fit in zip(one.runs, one.scores, one.fits, strict=True)
+        for run, scores, fit in zip(compared.runs, compared.scores, compared.fits, strict=True)
     ]
 
 
@@ -85,16 +80,9 @@ def summarise(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float
     """Mean and standard deviation over seeds of the scalar scores."""
     summary: dict[str, dict[str, float | None]] = {}
     for name in SUMMARISED:
-        values = np.array(
-            [e["trajectory_fit"]["rms_log10"] if name == "trajectory_rms_log10" else e[name] for e in entries]
-        )
-        summary[name] = mean_and_deviation(values)
+        values = [e["trajectory_fit"]["rms_log10"] if name == "trajectory_rms_log10" else e[name] for e in entries]
+        summary[name] = {"mean": mean(values), "std": standard_deviation(values)}
     return summary
-
-
-def mean_and_deviation(values: Floats) -> dict[str, float | None]:
-    """ "mean" and "std" of (k,) values, n - 1 in the denominator; "std" is None for one value."""
-    return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else None}
 
 
 def own_optimum(task: Task, model: Model, settings: Any, optimum: TiedOptimum) -> TiedOptimum:
@@ -108,13 +96,14 @@ def mean_of_runs(runs: Sequence[Run]) -> Modes:
     """The geometric mean over seeds of the energies, the mean of the losses."""
     return Modes(
         runs[0].modes.steps,
-        _geometric_mean([run.modes.energy for run in runs]),
-        _geometric_mean([run.modes.centred_energy for run in runs]),
+        geometric_mean([run.modes.energy for run in runs]),
+        geometric_mean([run.modes.centred_energy for run in runs]),
         np.mean([run.modes.loss for run in runs], axis=0),
     )
 
 
-def _geometric_mean(arrays: list[Floats]) -> Floats:
+def geometric_mean(arrays: ArrayLike) -> Floats:
+    """Over the first axis of ``arrays`` (seeds, ...); what is zero counts as the smallest positive number."""
     logs = np.log(np.maximum(np.array(arrays), np.finfo(np.float64).tiny))
     return np.asarray(np.exp(logs.mean(axis=0)))
 

@@ -20,7 +20,8 @@ from ..runs.folder import RunDir
 from ..runs.graph_arrays import graph_of_arrays
 from ..runs.recorder import Modes, log_spaced_steps
 from ..tasks.task import Task
-from .comparison import Comparison, ModelComparison, mean_of_runs, own_optimum, run_folder
+from .comparison import Comparison, mean_of_runs, own_optimum, run_folder
+from .model_comparison import ModelComparison
 from .trajectory_fit import TrajectoryFit, fit_trajectory
 
 COMPARISON = "the folder of a `fiedler compare GRAPH`"
@@ -62,8 +63,8 @@ def comparison_from(folder: RunDir, config: Mapping[str, Any], models: Sequence[
     for model in models:
         if model.name not in config["models"]:
             raise Unsuitable(f"{folder.path} has no runs of {model.name}")
-    comparisons = [_read_model(folder, config, model, task, optimum, modes, scores) for model in models]
-    return Comparison(task, optimum, tuple(comparisons), folder)
+    compared = tuple(_read_model(folder, config, model, task, optimum, modes, scores) for model in models)
+    return Comparison(task, optimum, compared, folder)
 
 
 def _read_model(

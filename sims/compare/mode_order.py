@@ -38,12 +38,12 @@ from fiedler.theory import Eigenspaces
 
 from ..predict.trajectory import PredictedTrajectory
 from ..runs.recorder import Modes
+from ..scores.statistics import finite_values, mean, mean_interval
 from .mode_events import FACTOR, ModeEvents, centred_dimensions, filtering_events, followed_spaces, growth_events
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-CONFIDENCE = 0.95
 PERMUTATIONS = 9_999  # with fewer orders than this (up to seven modes) every one is tried
 SIGN_ENTRIES = 1 << 22  # entries of a batch of permuted sign matrices: tens of megabytes
 
@@ -59,22 +59,18 @@ class OverSeeds:
     @cached_property
     def defined(self) -> Floats:
         """The values that are not NaN."""
-        values = np.array(self.values, dtype=np.float64)
-        return values[np.isfinite(values)]
+        return finite_values(self.values)
 
     @property
     def mean(self) -> float:
         """NaN without a defined value."""
-        return float(self.defined.mean()) if len(self.defined) else np.nan
+        return mean(self.defined)
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """The t interval of the mean over seeds, cut at ``limits``."""
-        n = len(self.defined)
-        if n < 2:
-            return None
-        reach = float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)) * float(self.defined.std(ddof=1)) / np.sqrt(n)
-        return max(self.mean - reach, self.limits[0]), min(self.mean + reach, self.limits[1])
+        ends = mean_interval(self.defined)
+        return None if ends is None else (max(ends[0], self.limits[0]), min(ends[1], self.limits[1]))
 
     def describe(self) -> dict[str, Any]:
         """For scores.json."""
@@ -164,7 +160,7 @@ def spectral_bias(
     flow_times = np.concatenate([[0.0], predicted.times])
     recorded = [(run.steps.astype(np.float64), run.centred_energy[:, followed] / size) for run in runs]
     growth, filtering = (
-        _order(events(flow_times, flow), tuple(events(*one) for one in recorded))
+        _order(events(flow_times, flow), tuple(events(*energies) for energies in recorded))
         for events in (growth_events, filtering_events)
     )
     ratios = [_log_ratios((growth, filtering), seed) for seed in range(len(runs))]
@@ -209,7 +205,7 @@ def _order(expected: ModeEvents, seen: tuple[ModeEvents, ...]) -> OrderScore:
 def _p_value(expected: ModeEvents, seen: tuple[ModeEvents, ...]) -> float:
     """The share of orders of the predicted events with at least the mean D of the predicted one, itself included."""
     signs = [_signs(events.records) for events in seen]
-    signs = [one / np.abs(one).sum() for one in signs if one.any()]
+    signs = [order / np.abs(order).sum() for order in signs if order.any()]
     if not signs:
         return np.nan
     weight = np.mean(signs, axis=0)  # the mean of D over seeds is linear in the signs of the prediction
@@ -219,7 +215,7 @@ def _p_value(expected: ModeEvents, seen: tuple[ModeEvents, ...]) -> float:
         return (_signs(last) * weight).sum(axis=(-1, -2)).round(12)
 
     modes = len(expected.records)
-    found = stats.permutation_test(
+    test = stats.permutation_test(
         (expected.records,),
         mean_d,
         permutation_type="pairings",
@@ -229,7 +225,7 @@ def _p_value(expected: ModeEvents, seen: tuple[ModeEvents, ...]) -> float:
         batch=max(1, SIGN_ENTRIES // modes**2),
         rng=np.random.default_rng(0),
     )
-    return float(found.pvalue)
+    return float(test.pvalue)
 
 
 def _signs(times: NDArray[Any]) -> Floats:

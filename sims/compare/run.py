@@ -25,8 +25,9 @@ from ..runs.recorder import log_spaced_steps
 from ..runs.scored import score_final
 from ..tasks.optimum import reference_optimum
 from ..tasks.task import Task
-from .comparison import Comparison, ModelComparison, mean_of_runs, own_optimum, run_folder, scores_of_runs, summarise
-from .spectral_bias import ModelBias, describe_spectral_bias, spectral_biases
+from .comparison import Comparison, mean_of_runs, own_optimum, run_folder, scores_of_runs, summarise
+from .model_comparison import ModelComparison
+from .spectral_bias import describe_spectral_bias
 from .trajectory_fit import fit_trajectory
 
 
@@ -102,7 +103,7 @@ def _write(comparison: Comparison, folder: RunDir) -> None:
     folder.seal()
 
 
-def describe_comparison(comparison: Comparison, biases: Sequence[ModelBias] | None = None) -> dict[str, Any]:
+def describe_comparison(comparison: Comparison) -> dict[str, Any]:
     """scores.json of a comparison: the task, the optimum without weight decay (for a task that has none with the little
     that ``optimum_weight_decay`` says, see ``reference``) and the one each model is scored against, every run, per
     model mean and standard deviation over seeds (n - 1 in the denominator; null for one seed), and how far the runs are
@@ -116,7 +117,7 @@ def describe_comparison(comparison: Comparison, biases: Sequence[ModelBias] | No
         "runs": runs,
         "summary": {one.model.name: summarise(scores_of_runs(one)) for one in comparison.models},
         "rivals": {one.model.name: one.rivals for one in comparison.models},
-        "spectral_bias": describe_spectral_bias(spectral_biases(comparison) if biases is None else biases),
+        "spectral_bias": describe_spectral_bias(comparison.biases),
     }
 
 

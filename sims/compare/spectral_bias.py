@@ -12,14 +12,15 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
+from ..draw.over_seeds import T_INTERVAL, mean_and_interval
 from ..models.node2vec import Node2VecSettings
 from ..predict.trajectory import PredictedTrajectory, predict_trajectory
 from ..runs.recorder import log_spaced_steps
-from .comparison import Comparison, ModelComparison
+from ..tasks.task import Task
 from .mode_events import FACTOR
-from .mode_order import CONFIDENCE, OrderScore, OverSeeds, SpectralBias, spectral_bias
+from .mode_order import OrderScore, OverSeeds, SpectralBias, spectral_bias
+from .model_comparison import ModelComparison
 
 MOST_NODES = 100  # up to here the flow that is not the model's own is followed too: eight seconds there
 EXACT = "exact as width grows"
@@ -32,50 +33,40 @@ BRIEF = (0, 1, 2, 3, 5, 6)  # the columns a terminal has room for
 class ModelBias:
     """One model scored against one flow, "tied" or "untied"; ``own``: whether it is the comparison's prediction."""
 
-    one: ModelComparison
+    compared: ModelComparison
     flow: str
     own: bool
     predicted: PredictedTrajectory
     score: SpectralBias
 
 
-_SCORED: WeakKeyDictionary[Comparison, tuple[ModelBias, ...]] = WeakKeyDictionary()
-
-
-def spectral_biases(comparison: Comparison) -> tuple[ModelBias, ...]:
+def spectral_biases(task: Task, models: Sequence[ModelComparison]) -> tuple[ModelBias, ...]:
     """Every model against its own flow and, where that is a hypothesis, against the other: in the order of the models.
 
-    Follows one more flow for every start that several such models share, on graphs of up to MOST_NODES nodes. Scored
-    once: the scores are kept as long as the comparison is.
+    Follows one more flow for every start that several such models share, on graphs of up to MOST_NODES nodes.
     """
-    if comparison not in _SCORED:
-        _SCORED[comparison] = tuple(_score_all(comparison))
-    return _SCORED[comparison]
-
-
-def _score_all(comparison: Comparison) -> list[ModelBias]:
     followed: dict[tuple[Any, ...], PredictedTrajectory] = {}
-    found = []
-    for one in comparison.models:
-        found.append(_score(comparison, one, one.model.tied, one.predicted))
-        if isinstance(one.settings, Node2VecSettings) or comparison.task.graph.n > MOST_NODES:
+    biases = []
+    for compared in models:
+        settings = compared.settings
+        biases.append(_score(task, compared, compared.model.tied, compared.predicted))
+        if isinstance(settings, Node2VecSettings) or task.graph.n > MOST_NODES:
             continue
-        other = dataclasses.replace(one.model, tied=not one.model.tied)
-        clock = one.model.time_per_step(one.settings)
-        key = (other.tied, one.model.initial_energy(one.settings), clock)
-        key += (None,) if clock is None else (one.settings.steps, one.settings.weight_decay)
+        other = dataclasses.replace(compared.model, tied=not compared.model.tied)
+        clock = compared.model.time_per_step(settings)
+        key = (other.tied, compared.model.initial_energy(settings), clock)
+        key += (None,) if clock is None else (settings.steps, settings.weight_decay)
         if key not in followed:
-            steps = log_spaced_steps(one.settings.steps)
-            followed[key] = predict_trajectory(comparison.task, other, one.settings, steps)
-        found.append(_score(comparison, one, other.tied, followed[key]))
-    return found
+            followed[key] = predict_trajectory(task, other, settings, log_spaced_steps(settings.steps))
+        biases.append(_score(task, compared, other.tied, followed[key]))
+    return tuple(biases)
 
 
 def describe_spectral_bias(biases: Sequence[ModelBias]) -> dict[str, Any]:
     """ "spectral_bias" of scores.json: for each model where the theory stands and its scores against each flow."""
     described: dict[str, Any] = {}
     for bias in biases:
-        entry = described.setdefault(bias.one.model.name, {"theory": theory_status(bias.one), "flows": {}})
+        entry = described.setdefault(bias.compared.model.name, {"theory": theory_status(bias.compared), "flows": {}})
         entry["flows"][bias.flow] = {"own": bias.own, **bias.score.describe()}
     return described
 
@@ -86,14 +77,14 @@ def spectral_bias_rows(biases: Sequence[ModelBias], *, brief: bool = False) -> t
     for bias in biases:
         score = bias.score
         row = [
-            bias.one.model.title,
+            bias.compared.model.title,
             bias.flow,
             _order(score.filtering, brief),
             _order(score.growth, brief),
             f"{_events(score.filtering)}; {_events(score.growth)} of {len(score.followed)}",
             _times(score, brief),
             f"{_interval(score.overlap, brief)} ({score.overlap_by_chance:.2f})",
-            theory_status(bias.one),
+            theory_status(bias.compared),
         ]
         rows.append([row[i] for i in BRIEF] if brief else row)
     return [HEADER[i] for i in BRIEF] if brief else list(HEADER), rows
@@ -105,7 +96,7 @@ def spectral_bias_notes(seeds: int) -> list[str]:
         f"Filtering: a mode falls a factor {FACTOR:g} behind the largest in energy per dimension; growth: it has grown",
         "as much. Order: Somers' D of the predicted given the measured order over the modes (1 the predicted order, 0",
         f"random, -1 the reverse; - where a run tells no two modes apart), mean over {seeds} seed(s) with its",
-        f"{CONFIDENCE:.0%} t interval over seeds, and p of an order as good among random ones. Events: modes that have",
+        f"{T_INTERVAL} over seeds, and p of an order as good among random ones. Events: modes that have",
         "one, predicted / measured (mean), for filtering; for growth. Time error: root mean square of",
         "log10(measured / predicted) over both kinds of event, after one fitted time scale where none is known. Energy",
         "overlap: of predicted and measured shares of the final energy over eigenspaces (in brackets: of equal energy",
@@ -113,26 +104,26 @@ def spectral_bias_notes(seeds: int) -> list[str]:
     ]
 
 
-def theory_status(one: ModelComparison) -> str:
+def theory_status(compared: ModelComparison) -> str:
     """Exact, or a hypothesis with the parts of the model that the flows leave out."""
-    settings = one.settings
+    settings = compared.settings
     if isinstance(settings, Node2VecSettings):
         return EXACT
     if not hasattr(settings, "arch"):  # a model of the reader's own: what the flows leave out of it is not known here
         return "hypothesis"
-    left_out = [] if one.model.time_per_step(settings) is not None else [_optimiser(settings)]
+    left_out = [] if compared.model.time_per_step(settings) is not None else [_optimiser(settings)]
     return f"hypothesis: {', '.join(left_out + _parts(settings))}"
 
 
-def _score(comparison: Comparison, one: ModelComparison, tied: bool, predicted: PredictedTrajectory) -> ModelBias:
+def _score(task: Task, compared: ModelComparison, tied: bool, predicted: PredictedTrajectory) -> ModelBias:
     score = spectral_bias(
         predicted,
-        float(one.model.initial_energy(one.settings)),
-        [run.modes for run in one.runs],
-        one.model.time_per_step(one.settings),
-        comparison.task.spaces,
+        float(compared.model.initial_energy(compared.settings)),
+        [run.modes for run in compared.runs],
+        compared.model.time_per_step(compared.settings),
+        task.spaces,
     )
-    return ModelBias(one, "tied" if tied else "untied", tied == one.model.tied, predicted, score)
+    return ModelBias(compared, "tied" if tied else "untied", tied == compared.model.tied, predicted, score)
 
 
 def _optimiser(settings: Any) -> str:
@@ -175,6 +166,4 @@ def _times(score: SpectralBias, brief: bool) -> str:
 def _interval(value: OverSeeds, brief: bool) -> str:
     if not len(value.defined):
         return "-"
-    if value.interval is None or brief:
-        return f"{value.mean:.2f}"
-    return f"{value.mean:.2f} [{value.interval[0]:.2f}, {value.interval[1]:.2f}]"
+    return mean_and_interval(value.mean, None if brief else value.interval, ".2f")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .sources import versions_text
+
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a table, numbers to the right."""
@@ -18,10 +20,10 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list
 def settings_lines(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """One line of what all conditions share, and one of its own for each; ``settings`` by the condition's name."""
     first = next(iter(settings.values()))
-    shared = [key for key in first if all(one[key] == first[key] for one in settings.values())]
+    shared = [key for key in first if all(values[key] == first[key] for values in settings.values())]
     lines = ["All: " + ", ".join(f"{key} {first[key]}" for key in shared) + "."]
-    for name, one in settings.items():
-        own = [f"{key} {one[key]}" for key in one if key not in shared]
+    for name, values in settings.items():
+        own = [f"{key} {values[key]}" for key in values if key not in shared]
         if own:
             lines += ["", f"{name}: {', '.join(own)}."]
     return lines
@@ -29,11 +31,10 @@ def settings_lines(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def environment_section(environment: Mapping[str, Any]) -> list[str]:
     """Lines of command, commit, machine and versions, as environment.json has them."""
-    versions = ", ".join(f"{k} {v}" for k, v in environment.get("versions", {}).items() if v)
     return [
         "## Environment",
         "",
         f"- command: `{environment.get('command')}`",
         f"- commit: {environment.get('git_commit')}, {environment.get('time')}",
-        f"- {environment.get('processor')}; Python {environment.get('python')}; {versions}",
+        f"- {environment.get('processor')}; Python {environment.get('python')}; {versions_text(environment)}",
     ]

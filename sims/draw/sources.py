@@ -44,9 +44,7 @@ class Unsuitable(ValueError):
 
 def source_of_run(folder: RunDir) -> Source:
     """A run folder as a source. A run folder without environment.json, of an early version, says nothing."""
-    has_environment = (folder.path / "environment.json").is_file()
-    environment = folder.read_environment() if has_environment else {}
-    config = folder.read_config()
+    config, environment = folder.read_config(), read_environment(folder.path)
     seeds = config.get("seeds", [config["seed"]] if "seed" in config else None)
     return Source.make(folder.path, environment, seeds)
 
@@ -81,11 +79,11 @@ def read_answer(path: Path, keys: Sequence[str], what: str, prefer: str = "") ->
     content = _read_json(Path(name))
     if chosen and chosen not in content:
         raise Unsuitable(f"{name} has no entry {chosen!r}: {choose(chosen, list(content), 'it has')}")
-    found = _entry({chosen: content[chosen]} if chosen else content, keys, prefer)
-    if found is None:
+    result = _entry({chosen: content[chosen]} if chosen else content, keys, prefer)
+    if result is None:
         raise Unsuitable(f"{path} holds no results of {what.removeprefix('the folder of ')}")
-    environment = found.get("environment", content.get("environment", {}))
-    return found, Source.make(path, environment if isinstance(environment, dict) else {}, _seeds(found))
+    environment = result.get("environment", content.get("environment", {}))
+    return result, Source.make(path, environment if isinstance(environment, dict) else {}, _seeds(result))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -105,9 +103,9 @@ def _entry(content: dict[str, Any], keys: Sequence[str], prefer: str) -> dict[st
     inside: list[Any] = [content.get(prefer), content]
     for value in content.values():
         inside += value if isinstance(value, list) else [value]
-    for found in inside:
-        if isinstance(found, dict) and all(key in found for key in keys):
-            return found
+    for value in inside:
+        if isinstance(value, dict) and all(key in value for key in keys):
+            return value
     return None
 
 
@@ -115,40 +113,45 @@ def _seeds(answer: Mapping[str, Any]) -> list[int] | None:
     """Of the answer, or of the runs it describes."""
     if isinstance(answer.get("seeds"), list):
         return list(answer["seeds"])
-    found = {one["seed"] for part in answer.values() if isinstance(part, dict) for one in _per_seed(part)}
-    return sorted(found) or None
+    seeds = {entry["seed"] for part in answer.values() if isinstance(part, dict) for entry in _per_seed(part)}
+    return sorted(seeds) or None
 
 
 def _per_seed(part: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Entries of "per_seed", at this depth or one or two deeper."""
-    found: list[dict[str, Any]] = [one for one in part.get("per_seed", []) if isinstance(one, dict) and "seed" in one]
+    entries: list[dict[str, Any]] = [e for e in part.get("per_seed", []) if isinstance(e, dict) and "seed" in e]
     for value in part.values():
-        found += _per_seed(value) if isinstance(value, dict) else []
-    return found
+        entries += _per_seed(value) if isinstance(value, dict) else []
+    return entries
 
 
 def source_of(folder: Path, seeds: Sequence[int] = ()) -> dict[str, Any]:
     """What environment.json of ``folder`` says, where there is one, with the seeds."""
-    found: dict[str, Any] = {"folder": str(folder)}
-    path = folder / "environment.json"
-    if path.is_file():
-        found |= source_of_environment(from_json(path.read_text(encoding="utf-8")))
-    if len(seeds):
-        found["seeds"] = ", ".join(map(str, seeds))
-    return found
+    source = {"folder": str(folder), **source_of_environment(read_environment(folder))}
+    return {**source, "seeds": ", ".join(map(str, seeds))} if len(seeds) else source
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """environment.json of ``folder``; empty where there is none."""
+    return RunDir(folder).read_environment() if (folder / "environment.json").is_file() else {}
+
+
+def versions_text(environment: Mapping[str, Any]) -> str:
+    """ "numpy 2.1, torch 2.11": what was installed."""
+    versions = environment.get("versions") or {}
+    return ", ".join(f"{name} {version}" for name, version in versions.items() if version)
 
 
 def source_of_environment(environment: Mapping[str, Any]) -> dict[str, Any]:
     """The same from an environment that is already read."""
-    versions = environment.get("versions") or {}
     commit = environment.get("git_commit")
     dirty = ", with uncommitted changes" if environment.get("git_dirty") else ""
-    found = {
+    source = {
         "command": environment.get("command"),
-        "versions": ", ".join(f"{name} {version}" for name, version in versions.items() if version),
+        "versions": versions_text(environment),
         "python": environment.get("python"),
         "machine": ", ".join(str(environment[name]) for name in ("processor", "platform") if environment.get(name)),
         "commit": f"{commit}{dirty}" if commit else None,
         "time": environment.get("time"),
     }
-    return {name: str(value) for name, value in found.items() if value}
+    return {name: str(value) for name, value in source.items() if value}

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh, null_space
 from scipy.special import log_softmax, softmax
 
-from ..compare.comparison import Comparison, ModelComparison
+from ..compare.comparison import Comparison
 from ..compare.folder import COMPARISON, read_comparison
+from ..compare.model_comparison import ModelComparison
 from ..draw.sources import Unsuitable
 from .drawn import Drawn, letter_panels, only_one
 from .style import Column, look

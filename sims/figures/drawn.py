@@ -35,8 +35,3 @@ def letter_panels(axes: Iterable[Axes]) -> None:
     """(a), (b), ... before the title of each panel."""
     for letter, ax in zip(LETTERS, axes, strict=False):
         ax.set_title(f"({letter}) {ax.get_title(loc='left')}".rstrip(), loc="left")
-
-
-def seeds_text(seeds: Sequence[int]) -> str:
-    """ "seed 3", or "5 seeds"."""
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 
 from ..disk.files import atomic_write, write_text
 from ..disk.jsonio import from_json, to_json
-from ..draw.sources import Source, Unsuitable
+from ..draw.sources import Source, Unsuitable, versions_text
 from ..runs.environment import describe_environment
 from ..suggest import choose
 from .drawn import Drawn
@@ -132,5 +132,5 @@ def _metadata(kind: Kind, drawn: Drawn, form: str) -> dict[str, Any]:
 
 def _source_words(source: Source) -> str:
     seeds = "unknown" if source.seeds is None else ", ".join(map(str, source.seeds))
-    versions = ", ".join(f"{name} {version}" for name, version in (source.versions or {}).items() if version)
+    versions = versions_text({"versions": source.versions})
     return f"{source.path}: command {source.command}; seeds {seeds}; versions {versions}; commit {source.commit}"

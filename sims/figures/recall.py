@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from ..draw.over_seeds import T_INTERVAL, mean_and_interval
 from ..draw.sources import Unsuitable, read_answer
 from ..draw.style import COLOURS, MARKERS
 from ..recall.scaling.dimension import SmallestWidth, Trial
@@ -137,7 +138,8 @@ def draw_laws(folders: Sequence[Path], column: Column) -> Drawn:
         "constructions), "
         f"geometric mean and range over {len(result.seeds)} seeds. Solid: of d = c x^a and d = b + c log x "
         "the law that "
-        "fits better by AIC, dotted: the other. Numbers: the exponents a with half their 95 % intervals. "
+        "fits better by AIC, dotted: the other. Numbers: the exponents a, here with "
+        f"the {T_INTERVAL} of the regression [low, high]. "
         "Dashed: theory, blocks. " + " ".join(_law(name, fits[name], panels) for name in result.conditions)
     )
     return Drawn(figure, "The smallest dimension that memorises", caption.rstrip(), (source,))
@@ -158,8 +160,11 @@ def read_scaling(answer: Mapping[str, Any], path: Path) -> ScalingResult:
 
 
 def _law(name: str, fits: Mapping[str, Any], panels: Sequence[str]) -> str:
-    """The better law of one condition against each size, with its difference of AIC."""
-    found = [
-        f"{against}: {fits[against].better} by {fits[against].advantage:.1f}" for against in panels if fits[against]
+    """The exponent of one condition against each size, and the better law with its difference of AIC."""
+    laws = [(against, fits[against]) for against in panels if fits[against]]
+    texts = [
+        f"{against} a {mean_and_interval(fit.power.second, (fit.power.low, fit.power.high), '.2f')}, "
+        f"{fit.better} by {fit.advantage:.1f} AIC"
+        for against, fit in laws
     ]
-    return f"{SCALING_TITLES[name]}: {', '.join(found)} AIC." if found else ""
+    return f"{SCALING_TITLES[name]}: {'; '.join(texts)}." if texts else ""

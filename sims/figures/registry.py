@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .style import Column
 
 MEMORY, RECALL, OURS = "arXiv 2510.26745", "arXiv 2605.12426", "ours"
-REGIMES = ("in_weights", "hardest_token", "edges_only")
 DIRECTIONS = tuple(f"{edges}_edges_reverse_path" for edges in ("both", "forward", "backward"))
 
 

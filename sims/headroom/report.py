@@ -9,7 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..draw.markdown import markdown_table
+from ..draw.markdown import environment_section, markdown_table
+from ..draw.over_seeds import DEVIATION_NOTE, T_INTERVAL, legend, mean_and_deviation, mean_and_interval
 
 # column title and number format of each measure
 COLUMNS = {
@@ -31,8 +32,8 @@ COLUMNS = {
 COMPARED = ("gram_error", "loss", "recall_step", "first_token_accuracy", "half_step")
 
 NOTES = (
-    "Mean ± standard deviation over seeds; differences: seed by seed from the Transformer as it is, mean and 95 % "
-    "interval of Student's t. gram_error, fiedler_score: to the certified optimum; to Node2Vec: the same distance to "
+    f"{DEVIATION_NOTE} Differences: seed by seed from the Transformer as it is, mean and {T_INTERVAL} "
+    "[low, high]. gram_error, fiedler_score: to the certified optimum; to Node2Vec: the same distance to "
     "the embedding Node2Vec learned on the graph from the same seed. Margins of the optimum's own E E' in the first "
     "row. The variants are given the predicted geometry or the edges a second time: they test what it is good for, "
     "not whether the theory predicts it."
@@ -42,12 +43,12 @@ NOTES = (
 def headroom_tables(answer: Mapping[str, Any]) -> list[tuple[str, list[str], list[list[str]]]]:
     """Title, header and rows of every table: values and differences of each graph."""
     tables = []
-    for name, one in _graphs(answer):
-        variants = one["variants"]
+    for name, graph in _graphs(answer):
+        variants = graph["variants"]
         base = next(iter(variants.values()))
         measures = [key for key in COLUMNS if key in base["summary"]]
         header = ["", *(COLUMNS[key][0] for key in measures)]
-        rows = [["certified optimum", *(_of_optimum(one["optimum"], key) for key in measures)]]
+        rows = [["certified optimum", *(_of_optimum(graph["optimum"], key) for key in measures)]]
         rows += [[v["title"], *(_spread(v["summary"][key], COLUMNS[key][1]) for key in measures)]
                  for v in variants.values()]  # fmt: skip
         tables.append((name, header, rows))
@@ -63,13 +64,13 @@ def headroom_markdown(answer: Mapping[str, Any], environment: Mapping[str, Any],
     lines = ["# Headroom of the geometry", "", f"![Distances from the optimum]({figure})", ""]
     for title, header, rows in headroom_tables(answer):
         lines += [f"## {title}", "", *markdown_table(header, rows), ""]
-    versions = ", ".join(f"{k} {v}" for k, v in environment.get("versions", {}).items() if v)
     lines += [NOTES, "", "## Settings", ""]
-    for name, one in _graphs(answer):
-        for variant in one["variants"].values():
-            given = ", ".join(f"{key} {value}" for key, value in variant["settings"].items() if value not in ("", None))
-            lines.append(f"- {name}, **{variant['title']}** (seeds {', '.join(map(str, one['seeds']))}): {given}")
-    lines += ["", f"Command: `{environment.get('command')}`. {versions}; {environment.get('processor')}.", ""]
+    for name, graph in _graphs(answer):
+        seeds = ", ".join(map(str, graph["seeds"]))
+        for variant in graph["variants"].values():
+            settings = [f"{key} {value}" for key, value in variant["settings"].items() if value not in ("", None)]
+            lines.append(f"- {name}, **{variant['title']}** (seeds {seeds}): {', '.join(settings)}")
+    lines += ["", *environment_section(environment), ""]
     return "\n".join(lines)
 
 
@@ -83,7 +84,7 @@ def headroom_rendering(answer: Mapping[str, Any]) -> RenderableType:
             table.add_column(row[0], justify="right")
         for i, name in enumerate(header[1:], 1):
             table.add_row(name, *(row[i] for row in rows))
-        parts += [Text(title, style="bold"), table]
+        parts += [Text(title, style="bold"), table, *(Text(note, style="dim") for note in legend(rows))]
     return Group(*parts)
 
 
@@ -100,16 +101,15 @@ def _of_optimum(optimum: Mapping[str, float], key: str) -> str:
     return f"{known[key]:{COLUMNS[key][1]}}" if key in known else ""
 
 
-def _spread(found: Mapping[str, Any], fmt: str) -> str:
-    if found["mean"] is None:
-        return "never" if found["missing"] else "-"
-    text = f"{found['mean']:{fmt}}" + ("" if found["sd"] is None else f" ± {found['sd']:{fmt}}")
-    return text + (f", {found['missing']} never" if found["missing"] else "")
+def _spread(summary: Mapping[str, Any], fmt: str) -> str:
+    if summary["mean"] is None:
+        return "never" if summary["missing"] else "-"
+    text = mean_and_deviation(summary["mean"], summary["sd"], fmt)
+    return text + (f", {summary['missing']} never" if summary["missing"] else "")
 
 
-def _interval(found: Mapping[str, Any], fmt: str) -> str:
-    if found["mean"] is None:
+def _interval(difference: Mapping[str, Any], fmt: str) -> str:
+    if difference["mean"] is None:
         return "-"
-    if found["low"] is None:
-        return f"{found['mean']:+{fmt}}"
-    return f"{found['mean']:+{fmt}} [{found['low']:+{fmt}}, {found['high']:+{fmt}}]"
+    interval = None if difference["low"] is None else (difference["low"], difference["high"])
+    return mean_and_interval(difference["mean"], interval, f"+{fmt}")

@@ -20,8 +20,8 @@ from .switches import position_tables
 CONTEXT = 2  # tokens of [EDGE] u
 
 
-class OneLayer(nn.Module):
-    """Z = E W E': logits_uv = (e_u W + b) . e_v, the bias b where asked for.
+class NodeNet(nn.Module):
+    """logits_uv = f(e_u) . e_v of the rows of an embedding E, with layers f that the nets below choose.
 
     With ``tied`` False the second E is a matrix of its own; with ``position_std`` one vector, frozen where E is, is
     added to e_u. Dropout falls on the output of the layers.
@@ -29,22 +29,25 @@ class OneLayer(nn.Module):
 
     def __init__(self, vocabulary: int, settings: NeuralSettings) -> None:
         super().__init__()
-        width, std = settings.width, settings.init_std
-        self.embedding = nn.Parameter(settings.first_embedding_std * torch.randn(vocabulary, width))
-        self.inner = nn.Parameter(std * torch.randn(width, width))
-        self.bias = nn.Parameter(torch.zeros(width)) if settings.bias else None
-        self.head = (
-            None if settings.tied else nn.Parameter(settings.first_embedding_std * torch.randn(vocabulary, width))
-        )
-        place = settings.position_std * torch.randn(width) if settings.position_std else None
-        self.position = None if place is None else nn.Parameter(place)
+        width, std = settings.width, settings.first_embedding_std
+        self.embedding = nn.Parameter(std * torch.randn(vocabulary, width))
+        # Drawn by every net, so that all start from the same head and position with the same seed.
+        self._take_matrix(settings.init_std * torch.randn(width, width), settings)
+        self.head = None if settings.tied else nn.Parameter(std * torch.randn(vocabulary, width))
+        position = settings.position_std * torch.randn(width) if settings.position_std else None
+        self.position = None if position is None else nn.Parameter(position)
         self.dropout = nn.Dropout(settings.dropout)
-        _freeze(self, settings)
+        if settings.frozen:
+            for part in (self.embedding, self.head, self.position):
+                if part is not None:
+                    part.requires_grad_(False)
+
+    def _take_matrix(self, matrix: Tensor, settings: NeuralSettings) -> None:
+        """What a net does with the matrix (width, width) drawn between its embeddings: nothing, but for OneLayer."""
 
     def hidden(self, input_ids: Tensor) -> Tensor:
         """(b, width): what is read out."""
-        read = self._read(input_ids) @ self.inner
-        return self.dropout(read if self.bias is None else read + self.bias)
+        raise NotImplementedError
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """(b, vocabulary)."""
@@ -65,14 +68,29 @@ class OneLayer(nn.Module):
         return self.embedding if self.head is None else self.head
 
 
-class Perceptron(OneLayer):
-    """The same with ``layers`` blocks e <- gelu(e W1 + b1) W2 + b2, four times as wide inside, for W; no residuals."""
+class OneLayer(NodeNet):
+    """Z = E W E': logits_uv = (e_u W + b) . e_v, the bias b where asked for."""
+
+    inner: nn.Parameter
+    bias: nn.Parameter | None
+
+    def _take_matrix(self, matrix: Tensor, settings: NeuralSettings) -> None:
+        self.inner = nn.Parameter(matrix)
+        self.bias = nn.Parameter(torch.zeros(settings.width)) if settings.bias else None
+
+    def hidden(self, input_ids: Tensor) -> Tensor:
+        """(b, width): what is read out."""
+        read = self._read(input_ids) @ self.inner
+        return self.dropout(read if self.bias is None else read + self.bias)
+
+
+class Perceptron(NodeNet):
+    """``layers`` blocks e <- gelu(e W1 + b1) W2 + b2, four times as wide inside; no residuals."""
 
     RATIO = 4
 
     def __init__(self, vocabulary: int, settings: NeuralSettings) -> None:
         super().__init__(vocabulary, settings)
-        del self.inner, self.bias
         width, blocks = settings.width, []
         for _ in range(settings.layers):
             pair = [
@@ -143,7 +161,7 @@ class LanguageModel(nn.Module):
         return weight
 
 
-Network = OneLayer | LanguageModel
+Network = NodeNet | LanguageModel
 
 
 def build_network(n: int, settings: NeuralSettings) -> Network:
@@ -159,11 +177,3 @@ def edge_inputs(n: int, settings: NeuralSettings) -> Tensor:
     nodes = torch.arange(n)
     first = torch.full_like(nodes, n) if settings.other_tokens else torch.zeros_like(nodes)
     return torch.stack([first, nodes], dim=1)
-
-
-def _freeze(net: OneLayer, settings: NeuralSettings) -> None:
-    if settings.frozen:
-        net.embedding.requires_grad_(False)
-        for part in (net.head, net.position):
-            if part is not None:
-                part.requires_grad_(False)

@@ -49,8 +49,8 @@ def axis(title: str, *, log: bool = False, **more: Any) -> dict[str, Any]:
 
 def interval(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Mean over the first axis (the seeds), and half of the 95 % t interval, None for one seed."""
-    found = np.asarray(values, dtype=np.float64)
-    return found.mean(axis=0), interval_reach(found) if len(found) > 1 else None
+    numbers = np.asarray(values, dtype=np.float64)
+    return numbers.mean(axis=0), interval_reach(numbers) if len(numbers) > 1 else None
 
 
 def words(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from ..draw.over_seeds import T_INTERVAL, mean_and_interval
 from .blocks import Block, Choice, Plot, Section, Table
 from .charts import THEORY, axis, figure, interval, look, words
 from .views import TaskView
@@ -39,7 +40,7 @@ def score_section(view: TaskView) -> Section | None:
     return Section("Scores", score_blocks(groups, perfect), [INTERVALS], view.source)
 
 
-INTERVALS = "Mean over seeds with its 95 % t interval where there are two seeds or more."
+INTERVALS = f"Mean over seeds with its {T_INTERVAL} where there are two seeds or more."
 
 
 def score_blocks(groups: Sequence[Group], reference: Mapping[str, float | None]) -> list[Block]:
@@ -137,7 +138,7 @@ def _cell(values: Sequence[float] | None) -> str | float | None:
     missing = f", {len(values) - len(known)} undefined" if len(known) < len(values) else ""
     if reach is None:
         return f"{float(mean):.4g}{missing}" if missing else float(mean)
-    return f"{float(mean):.4g} [{float(mean - reach):.4g}, {float(mean + reach):.4g}]{missing}"
+    return mean_and_interval(float(mean), (float(mean - reach), float(mean + reach)), ".4g") + missing
 
 
 def _numbers(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from ..draw.over_seeds import T_INTERVAL
 from .blocks import Choice, Plot, Section
 from .charts import THEORY, axis, figure, interval, look
 from .views import ModelView, TaskView
@@ -22,7 +23,7 @@ def spectrum_section(view: TaskView) -> Section:
     options = [(one.model.title, _gram(view, one)) for one in view.models]
     blocks: list[Plot | Choice] = [options[0][1] if len(options) == 1 else Choice("Model", options), _laplacian(view)]
     certificate = view.optimum.get("certificate") or {}
-    notes = ["Eigenvalues of the centred Gram matrix J V V' J; runs: mean over seeds with its 95 % interval."]
+    notes = [f"Eigenvalues of the centred Gram matrix J V V' J; runs: mean over seeds with its {T_INTERVAL}."]
     if certificate:
         notes.append(
             f"The optimum is certified: largest violation of the optimality conditions "

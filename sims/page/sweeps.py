@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..disk.jsonio import from_json
+from ..draw.over_seeds import T_INTERVAL
 from ..draw.sources import source_of
 from .blocks import Block, Choice, Part, Plot, Section, Table
 from .charts import COLOURS, axis, figure, interval, look, words
@@ -177,7 +178,7 @@ def _score_section(table: pd.DataFrame, source: dict[str, Any]) -> Section | Non
     others = [name for name in varying if name != x]
     options: list[tuple[str, Plot | Table]] = [(words(name), _lines(done, x, others, name)) for name in scores]
     blocks: list[Block] = [Choice("Score", options)]
-    return Section("Scores over settings", blocks, ["Mean over seeds with its 95 % t interval."], source)
+    return Section("Scores over settings", blocks, [f"Mean over seeds with its {T_INTERVAL}."], source)
 
 
 def _lines(done: pd.DataFrame, x: str, others: list[str], score: str) -> Plot:

@@ -113,10 +113,10 @@ def read_preset(folder: Path) -> list[TaskView]:
     return [view_of(part) for _, parts in read_preset_parts(folder)[1] for part in parts]
 
 
-def view_of(found: Comparison) -> TaskView:
+def view_of(comparison: Comparison) -> TaskView:
     """A comparison that was read from its folder."""
-    assert found.folder is not None
-    arrays = found.folder.read_modes()
+    assert comparison.folder is not None
+    spaces = comparison.task.spaces
     models = [
         ModelView(
             one.model,
@@ -127,34 +127,38 @@ def view_of(found: Comparison) -> TaskView:
             one.mean_fit,
             _descending(predicted_gram(one.model, one.optimum, one.predicted)),
         )
-        for one in found.models
+        for one in comparison.models
     ]
-    optimum = describe_optimum(found.optimum)
-    gram = found.optimum.gram
     return TaskView(
-        found.folder.path, found.task, arrays["eigenvalues"], arrays["multiplicities"], gram, optimum, models
+        comparison.folder.path,
+        comparison.task,
+        spaces.eigenvalues,
+        spaces.multiplicities,
+        comparison.optimum.gram,
+        describe_optimum(comparison.optimum),
+        models,
     )
 
 
 def read_run(folder: Path, report: Callable[[str, float], None]) -> TaskView:
     """One run of `fiedler train`. Its prediction is made now, for graphs up to PREDICTED_NODES. Raises ValueError."""
-    kept = RunDir.open(folder)
-    config, arrays = kept.read_config(), kept.read_modes()
-    scores = [kept.read_scores()] if (folder / "scores.json").is_file() else []
+    of_run = RunDir.open(folder)
+    config, arrays = of_run.read_config(), of_run.read_modes()
+    scores = [of_run.read_scores()] if (folder / "scores.json").is_file() else []
     task = read_task(config, arrays)
     model = get_model(config["model"])
     settings = read_settings(model, config["settings"])
-    run = read_finished_run(kept, model, settings, int(config["seed"]))
+    run = read_finished_run(of_run, model, settings, int(config["seed"]))
     predicted = fit = gram = None
     optimum: dict[str, Any] = {}
     eigenvalues = np.zeros(0)
     if task.graph.n <= PREDICTED_NODES:
         report("prediction", 0.0)
-        found = reference_optimum(task)
+        certified = reference_optimum(task)
         predicted = predict_trajectory(task, model, settings, run.modes.steps)
         fit = fit_trajectory(predicted, run.modes, model.time_per_step(settings))
-        gram, optimum = found.gram, describe_optimum(found)
-        eigenvalues = _descending(predicted_gram(model, found, predicted))
+        gram, optimum = certified.gram, describe_optimum(certified)
+        eigenvalues = _descending(predicted_gram(model, certified, predicted))
         report("prediction", 1.0)
     view = ModelView(model, settings, (run,), scores, predicted, fit, eigenvalues)
     return TaskView(folder, task, arrays["eigenvalues"], arrays["multiplicities"], gram, optimum, [view])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,30 +23,10 @@ from .examples import (
 from .metrics import Predict, edge_recall, path_scores
 from .settings import PathSettings
 from .star import StarPaths, split_paths, star_paths
-from .tokens import Vocabulary, make_vocabulary
+from .tokens import make_vocabulary
 
 MEASURED = 1250  # training paths asked for at a time: as many as the paper's held-out ones
 PROMPTS = 200  # held-out prompts of an in-context run
-
-
-class PathData(Protocol):
-    """What training and measuring need of the data. ``vocabulary``; ``longest``: tokens of the longest input;
-    ``chance``: of guessing the first node after the root among the root's neighbours."""
-
-    @property
-    def vocabulary(self) -> Vocabulary: ...
-
-    @property
-    def longest(self) -> int: ...
-
-    @property
-    def chance(self) -> float: ...
-
-    def batches(self, step: int, generator: torch.Generator) -> list[Examples]:
-        """The rows of step ``step``; the loss is the sum of their means."""
-
-    def measure(self, predict: Predict, device: torch.device) -> dict[str, Any]:
-        """Every metric of the model now."""
 
 
 class InWeightsData:

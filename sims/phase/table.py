@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..models.registry import Model, get_model
+from ..scores.statistics import mean, standard_deviation
 from ..suggest import choose
 from ..tasks.task import TASK_OPTIONS
 from .axes import Axis
@@ -136,8 +137,8 @@ def phase_grid(
         metric,
         axes,
         cells,
-        np.array([group.mean() if len(group) else np.nan for group in groups]),
-        np.array([group.std(ddof=1) if len(group) > 1 else np.nan for group in groups]),
+        np.array([mean(group) for group in groups]),
+        np.array([standard_deviation(group) for group in groups], dtype=np.float64),
         np.array([group.min() if len(group) else np.nan for group in groups]),
         np.array([group.max() if len(group) else np.nan for group in groups]),
         _counts(cell_of_row, done, len(cells)),

@@ -94,11 +94,6 @@ def clear_checkpoints(folder: Path) -> None:
         folder.rmdir()
 
 
-def checkpoint_bytes(checkpoint: Checkpoint) -> int:
-    """The size of its file, short of a header of some kilobytes."""
-    return sum(array.nbytes for array in checkpoint.arrays.values()) + sum(map(len, checkpoint.texts.values()))
-
-
 def _files(folder: Path) -> list[tuple[int, Path]]:
     """Every checkpoint file with its step, newest first."""
     if not folder.is_dir():

@@ -15,7 +15,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from comparisons import BOTH, small_comparison
-from fiedler.sims.compare.comparison import Comparison, ModelComparison
+from fiedler.sims.compare.comparison import Comparison
+from fiedler.sims.compare.model_comparison import ModelComparison
 from fiedler.sims.compare.show.figure import drawn_modes, plot_comparison
 from fiedler.sims.draw.style import COLOURS, REST_COLOUR
 

@@ -17,7 +17,6 @@ from ...tasks.task import Task
 from .published import GRAPHS
 
 STAR, GRID, CYCLE, IRREGULAR = GRAPHS
-SEEDS = 5
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,6 @@ def _part(name: str, settings: str, title: str, kind: str = "transformer") -> Pr
 
 # What the theory leaves out, one at a time. Plain descent steps by 0.01 of flow time, as Node2Vec does; 600 steps end
 # before the Transformer's inner weights grow.
-_NET_DESCENT = "optimiser=sgd,init_std=0.1,learning_rate=0.02,steps=20000"
 _PARTS = (
     _NODE2VEC,
     _part("descent", "optimiser=sgd,steps=600", "Transformer, GD"),

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...draw.markdown import environment_section, markdown_table
+from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
 from ...draw.style import save_figure
 from ..show.gallery import gallery_caption, plot_gallery
 from ..show.heat_maps import heat_maps_caption, plot_heat_maps
@@ -37,9 +38,10 @@ TITLES = {
 }
 MAIN = ("", "loss", "first full recall", "geometric level", "geometric margin", "gram_error", "fiedler_score")
 
+PUBLISHED_NOTE = "In brackets the published number, one seed."
 NOTES = (
-    "Mean ± standard deviation over seeds; in brackets the published number, one seed, bold where ours agree over "
-    "seeds to 25 % and it lies farther than 25 % from their mean. Loss: per training line for networks, per node for "
+    f"{DEVIATION_NOTE} {PUBLISHED_NOTE} It is bold where ours agree over seeds to 25 % and it lies "
+    "farther than 25 % from their mean. Loss: per training line for networks, per node for "
     "Node2Vec. First full recall: the first recorded step at which all neighbours of every node lead its logits. "
     "Level: mean cosine over training lines, self pairs included. Geometric margin: of the logits' part that is "
     "diagonal in the embedding's singular basis. Margin of (E W E')': see `final_scores`."
@@ -66,9 +68,7 @@ def preset_tables(results: Sequence[CellResult]) -> list[tuple[str, list[str], l
 def _entry(row: Measured | None, fmt: str) -> str:
     if row is None or not np.isfinite(row.values).any():
         return "never" if row is not None and row.measure == "recall_step" else "-"
-    text = f"{row.mean:{fmt}}"
-    if np.isfinite(row.deviation):
-        text += f" ± {row.deviation:.2g}"
+    text = mean_and_deviation(row.mean, row.deviation, fmt, ".2g")
     missing = sum(not np.isfinite(value) for value in row.values)
     if missing:
         text += f", {missing} never"
@@ -102,13 +102,12 @@ def draw_preset(preset: Preset, results: Sequence[CellResult], folder: Path) -> 
 
 def _drawings(preset: Preset, group: Sequence[CellResult]) -> Iterator[tuple[str, Figure, str]]:
     comparisons = [result.comparison for result in group]
-    biases = [result.biases for result in group]
     weights = {spec.weights for result in group for spec in result.cell.models}
     note = "" if len(weights) == 1 else f" {MIXED}"
     yield "gallery", plot_gallery(comparisons), gallery_caption(comparisons) + note
     yield "heat-maps", plot_heat_maps(comparisons), heat_maps_caption(comparisons) + note
-    yield "spectral-bars", plot_spectral_bars(comparisons, biases), spectral_bars_caption(comparisons)
-    yield "mode-times", plot_mode_times(comparisons, biases), mode_times_caption(comparisons)
+    yield "spectral-bars", plot_spectral_bars(comparisons), spectral_bars_caption(comparisons)
+    yield "mode-times", plot_mode_times(comparisons), mode_times_caption(comparisons)
     if preset.vector_bars:
         yield "vector-bars", plot_vector_bars(comparisons), vector_bars_caption(comparisons)
 
@@ -131,7 +130,7 @@ def preset_markdown(
         lines += [f"## {cell}", "", *markdown_table(header, rows), ""]
     lines += [NOTES, "", "## Spectral bias", ""]
     for result in results:
-        lines += [f"### {result.cell.name}", "", *markdown_table(*spectral_bias_rows(result.biases)), ""]
+        lines += [f"### {result.cell.name}", "", *markdown_table(*spectral_bias_rows(result.comparison.biases)), ""]
     lines += [*spectral_bias_notes(len(seeds)), ""]
     for path, caption in figures:
         lines += [f"![{caption.split('. ')[0]}]({path})", "", caption, ""]
@@ -156,4 +155,4 @@ def preset_rendering(results: Sequence[CellResult]) -> RenderableType:
             lines = [row[i].replace("**", "").replace(" ± ", "\n±").replace(" (", "\n(") for i in shown[1:]]
             table.add_row(row[0], *(line.replace(", ", "\n") for line in lines))
         parts += [Text(cell, style="bold"), table]
-    return Group(*parts, Text("mean±standard deviation over seeds, (published, one seed)", style="dim"))
+    return Group(*parts, Text(f"{DEVIATION_NOTE}\n{PUBLISHED_NOTE}", style="dim"))

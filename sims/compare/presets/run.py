@@ -14,9 +14,10 @@ from ...disk.files import folder_name
 from ...runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ...runs.folder import RunDir
 from ...runs.opening import opened
-from ..comparison import Comparison, ModelComparison, recall_step, scores_of_runs
+from ...scores.statistics import finite_values, mean, standard_deviation
+from ..comparison import Comparison, recall_step, scores_of_runs
+from ..model_comparison import ModelComparison
 from ..run import compare, describe_comparison
-from ..spectral_bias import ModelBias, spectral_biases
 from .definitions import Cell, Preset, PresetModel
 from .published import published_numbers
 
@@ -40,12 +41,10 @@ STABLE = 0.25
 
 @dataclass(frozen=True, eq=False)
 class CellResult:
-    """A cell and its comparison; models weighed by node and by line are in one, each scored on its own task.
-    ``biases``: the spectral bias of every model."""
+    """A cell and its comparison; models weighed by node and by line are in one, each scored on its own task."""
 
     cell: Cell
     comparison: Comparison
-    biases: tuple[ModelBias, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,21 +71,18 @@ class Measured:
     @property
     def mean(self) -> float:
         """Over the seeds that have it; NaN where none has."""
-        known = [value for value in self.values if np.isfinite(value)]
-        return float(np.mean(known)) if known else float("nan")
+        return mean(finite_values(self.values))
 
     @property
-    def deviation(self) -> float:
-        """Standard deviation over seeds (n - 1 in the denominator); NaN below two."""
-        known = [value for value in self.values if np.isfinite(value)]
-        return float(np.std(known, ddof=1)) if len(known) > 1 else float("nan")
+    def deviation(self) -> float | None:
+        """Standard deviation over the seeds that have it (n - 1 in the denominator); None below two."""
+        return standard_deviation(finite_values(self.values))
 
     @property
     def stable(self) -> bool:
         """Whether every seed has it and they agree to STABLE."""
-        return len(self.values) > 1 and bool(np.isfinite(self.values).all()) and (
-            self.deviation <= STABLE * abs(self.mean)
-        )  # fmt: skip
+        everywhere = bool(np.isfinite(self.values).all())
+        return everywhere and self.deviation is not None and self.deviation <= STABLE * abs(self.mean)
 
     def describe(self) -> dict[str, Any]:
         """As scores.json has it."""
@@ -109,16 +105,13 @@ def _run_cell(cell: Cell, seeds: Sequence[int], out: Path, restart: Restart, wat
         models = [(spec.model(), spec.model().make_settings()) for spec in specs]
         path = out / folder_name(f"{cell.name} {task.weights}")
         parts.append(compare(task, models, seeds, out=path, restart=restart, watch=watch.within(cell.name)))
-    order = [spec.name for spec in cell.models]
-    biases = [bias for part in parts for bias in spectral_biases(part)]  # each part against its own flows
-    biases.sort(key=lambda bias: order.index(bias.one.model.name))
-    return CellResult(cell, merge_parts(cell, parts), tuple(biases))
+    return CellResult(cell, merge_parts(cell, parts))
 
 
 def merge_parts(cell: Cell, parts: Sequence[Comparison]) -> Comparison:
     """One comparison with the models in the cell's order; task and optimum are the first part's."""
     models = {one.model.name: one for part in parts for one in part.models}
-    return dataclasses.replace(parts[0], models=tuple(models[one.name] for one in cell.models))
+    return dataclasses.replace(parts[0], models=tuple(models[one.name] for one in cell.models), parts=tuple(parts))
 
 
 def measured(results: Sequence[CellResult]) -> list[Measured]:
@@ -157,7 +150,7 @@ def describe_preset(preset: Preset, seeds: Sequence[int], results: Sequence[Cell
         "seeds": list(seeds),
         "settings": preset_settings(preset),
         "table": [row.describe() for row in measured(results)],
-        "cells": {result.cell.name: describe_comparison(result.comparison, result.biases) for result in results},
+        "cells": {result.cell.name: describe_comparison(result.comparison) for result in results},
     }
 
 

@@ -16,8 +16,10 @@ from fiedler.theory import Eigenspaces, centre_rows
 from ...draw.plane import plane_coordinates
 from ...draw.style import COLOURS, LONGEST_NAME, MARKERS, REST_COLOUR, STYLE
 from ...predict.trajectory import predicted_gram
-from ..comparison import Comparison, ModelComparison
-from ..trajectory_fit import VISIBLE_SHARE, interpolate_energy
+from ...scores.statistics import standard_deviations
+from ..comparison import Comparison
+from ..energy_series import ModeGroup, eigenspace_name, energy_series, positive
+from ..model_comparison import ModelComparison
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +28,6 @@ DOTS = 26  # measured points drawn along the time axis
 SPECTRUM_SIZE = 10
 RESIDUAL_REACHES = (0.2, 0.5, 1.0, 2.0, 5.0)  # decades shown of the residuals: the first that holds every dot
 FLOORS = 1e-4, 1e-8  # the energy axis ends at these fractions of the predicted final and of the largest energy
-ROUNDING = 1e-9  # eigenvalues below it are zero but for rounding, and are labelled so
 
 
 def plot_comparison(comparison: Comparison) -> Figure:
@@ -35,102 +36,101 @@ def plot_comparison(comparison: Comparison) -> Figure:
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(11.0, 3.75 * rows), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
-        for part, one in zip(np.atleast_1d(figure.subfigures(rows, 1)), comparison.models, strict=True):
-            part.suptitle(_row_title(comparison, one), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+        for part, compared in zip(np.atleast_1d(figure.subfigures(rows, 1)), comparison.models, strict=True):
+            part.suptitle(_row_title(comparison, compared), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
             grid = part.add_gridspec(2, 3, width_ratios=(1.45, 0.9, 1.0), height_ratios=(3.2, 1.0))
             energy = part.add_subplot(grid[0, 0])
             residual = part.add_subplot(grid[1, 0], sharex=energy)
-            draw_energy(energy, residual, one, comparison.task.spaces)
+            draw_energy(energy, residual, compared, comparison.task.spaces)
             energy.set_title("lines: theory    markers: runs (mean, range over seeds)", loc="left", fontsize=8.5)
             energy.legend(loc="best", ncols=1, frameon=True, framealpha=0.85, edgecolor="none", handletextpad=0.4)
             spectrum = part.add_subplot(grid[:, 1])
-            draw_spectrum(spectrum, one)
-            spectrum.set_title(_spectrum_title(one), loc="left")
-            _draw_embedding(part.add_subplot(grid[:, 2]), comparison, one)
+            draw_spectrum(spectrum, compared)
+            spectrum.set_title(_spectrum_title(compared), loc="left")
+            _draw_embedding(part.add_subplot(grid[:, 2]), comparison, compared)
     return figure
 
 
-def _row_title(comparison: Comparison, one: ModelComparison) -> str:
-    seeds = len(one.runs)
+def _row_title(comparison: Comparison, compared: ModelComparison) -> str:
+    seeds = len(compared.runs)
     name = comparison.task.graph.name
     name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
     name += comparison.task.title.removeprefix(comparison.task.graph.name)
-    return f"{name}: {one.model.title}, {seeds} seed{'s' if seeds > 1 else ''}"
+    return f"{name}: {compared.model.title}, {seeds} seed{'s' if seeds > 1 else ''}"
 
 
-def drawn_modes(one: ModelComparison) -> NDArray[np.int64]:
+def drawn_modes(compared: ModelComparison) -> NDArray[np.int64]:
     """The eigenspaces that get a line: those with the largest predicted share of the energy, averaged over log time."""
-    energy = one.predicted.centred_energy
+    energy = compared.predicted.centred_energy
     total = energy.sum(axis=1, keepdims=True)
     late = energy[len(energy) // 4 :] / np.where(total > 0, total, 1.0)[len(energy) // 4 :]
     return np.sort(np.argsort(-late.mean(axis=0), kind="stable")[:DRAWN_MODES])
 
 
-def draw_energy(ax: Axes, below: Axes, one: ModelComparison, spaces: Eigenspaces) -> None:
+def draw_energy(ax: Axes, below: Axes, compared: ModelComparison, spaces: Eigenspaces) -> None:
     """Mode energies over flow time, lines the theory and markers the runs, and below them the ratio of the two."""
-    fit, modes = one.mean_fit, one.mean_modes
-    steps = modes.steps[1:]
-    times = np.asarray(fit.time_scale * steps, dtype=np.float64)
-    energies = np.array([run.modes.centred_energy[1:] for run in one.runs]) / fit.amplitude
-    chosen = drawn_modes(one)
-    dots = np.unique(np.round(np.linspace(0, len(steps) - 1, DOTS)).astype(int))
-    rest = np.setdiff1d(np.arange(len(spaces.eigenvalues)), chosen)
-    series = [(_mode_label(spaces, int(k)), [k], COLOURS[i], MARKERS[i], "-") for i, k in enumerate(chosen)] + [
-        ("all other modes", list(rest), REST_COLOUR, "x", "--")
-    ]
-    total = one.predicted.centred_energy.sum(axis=1)
+    fit, used = compared.mean_fit, compared.mean_modes.steps > 0
+    times = np.asarray(fit.time_scale * compared.mean_modes.steps[used], dtype=np.float64)
+    energies = positive(np.array([run.modes.centred_energy[used] for run in compared.runs])) / fit.amplitude
+    total = compared.predicted.centred_energy.sum(axis=1)
     top = max(float(total.max()), float(energies.sum(axis=2).max()))
     floor = max(FLOORS[0] * float(total[-1]), FLOORS[1] * top)
     widest = 0.0
-    for label, members, colour, marker, line in series:
-        predicted = one.predicted.centred_energy[:, members].sum(axis=1)
-        measured = energies[:, :, members].sum(axis=2)
-        if max(predicted.max(initial=0.0), measured.max(initial=0.0)) < floor:
+    for series in energy_series(_groups(compared, spaces), times, energies, compared.predicted, DOTS):
+        if series.largest < floor:
             continue  # nothing to see, so no line in the legend either: the constant mode of a regular graph
-        centre = np.exp(np.log(np.maximum(measured, 1e-300)).mean(axis=0))
-        ax.plot(one.predicted.times, predicted, line, color=colour, lw=1.6, zorder=2)
-        spread = np.abs(np.stack([centre - measured.min(axis=0), measured.max(axis=0) - centre]))
-        face = "white" if line == "-" else colour
-        look: dict[str, Any] = {"fmt": marker, "ms": 4, "color": colour, "mfc": face, "mew": 1.1, "elinewidth": 0.8}
-        ax.errorbar(times[dots], centre[dots], yerr=spread[:, dots], label=label, zorder=3, **look)
-        expected = interpolate_energy(one.predicted, times)
-        shown = expected[:, members].sum(axis=1) >= VISIBLE_SHARE * expected.sum(axis=1)
-        pick = dots[shown[dots]]
-        ratio = np.log10(centre[pick] / expected[pick][:, members].sum(axis=1))
-        below.plot(times[pick], ratio, marker, ms=3.5, color=colour, mfc=face, mew=1.0)
+        group, dots, ratio_dots = series.group, series.dots, series.compared
+        ax.plot(
+            compared.predicted.times, np.asarray(series.predicted), group.dash, color=group.colour, lw=1.6, zorder=2
+        )
+        ends = series.measured.min(axis=0), series.measured.max(axis=0)
+        spread = np.abs(np.stack([series.centre - ends[0], ends[1] - series.centre]))
+        face = "white" if group.dash == "-" else group.colour
+        look: dict[str, Any] = {"fmt": group.marker, "ms": 4, "color": group.colour, "mfc": face, "mew": 1.1}
+        ax.errorbar(times[dots], series.centre[dots], yerr=spread[:, dots], label=group.label, zorder=3,
+                    elinewidth=0.8, **look)  # fmt: skip
+        ratio = series.log_ratio
+        below.plot(times[ratio_dots], ratio, group.marker, ms=3.5, color=group.colour, mfc=face, mew=1.0)
         widest = max(widest, float(np.abs(ratio).max(initial=0.0)))
     ax.set(xscale="log", yscale="log", ylim=(floor, 4 * top), ylabel=r"mode energy $\|\Pi_k V\|^2$")
     ax.tick_params(labelbottom=False)
     below.axhline(0, color="black", lw=0.8)
     reach = next((limit for limit in RESIDUAL_REACHES if widest <= limit), float(np.ceil(widest)))
-    below.set(ylabel="log$_{10}$ ratio", xlabel=_time_label(one), ylim=(-1.1 * reach, 1.1 * reach))
+    below.set(ylabel="log$_{10}$ ratio", xlabel=_time_label(compared), ylim=(-1.1 * reach, 1.1 * reach))
     below.set_yticks([-reach, 0, reach])
 
 
-def _mode_label(spaces: Eigenspaces, k: int) -> str:
-    value = float(spaces.eigenvalues[k])
-    return f"$\\mu$ = {0.0 if abs(value) < ROUNDING else value:.3g} (×{spaces.multiplicities[k]})"
+def _groups(compared: ModelComparison, spaces: Eigenspaces) -> list[ModeGroup]:
+    """The drawn modes one by one, and the sum of all others."""
+    chosen = [int(k) for k in drawn_modes(compared)]
+    groups = []
+    for k, colour, marker in zip(chosen, COLOURS, MARKERS, strict=False):
+        label = f"$\\mu$ = {eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])}"
+        groups.append(ModeGroup(label, (k,), colour, marker, "-"))
+    rest = tuple(k for k in range(len(spaces.eigenvalues)) if k not in chosen)
+    return [*groups, ModeGroup("all other modes", rest, REST_COLOUR, "x", "--")]
 
 
-def _time_label(one: ModelComparison) -> str:
-    if one.mean_fit.fitted:
-        fit = one.mean_fit
+def _time_label(compared: ModelComparison) -> str:
+    if compared.mean_fit.fitted:
+        fit = compared.mean_fit
         return f"flow time $t$ (fitted: {fit.time_scale:.2g} a step, energies ÷ {fit.amplitude:.2g})"
     return "flow time $t$ = learning rate × steps (nothing fitted)"
 
 
-def draw_spectrum(ax: Axes, one: ModelComparison) -> None:
-    """The largest eigenvalues of the centred Gram matrix, predicted and measured (mean and deviation over seeds)."""
-    predicted = np.linalg.eigvalsh(predicted_gram(one.model, one.optimum, one.predicted))[::-1]
-    measured = np.array([_centred_spectrum(run.final.embedding, one) for run in one.runs])
+def draw_spectrum(ax: Axes, compared: ModelComparison) -> None:
+    """The largest eigenvalues of the centred Gram matrix, predicted and measured (mean, deviation over seeds)."""
+    predicted = np.linalg.eigvalsh(predicted_gram(compared.model, compared.optimum, compared.predicted))[::-1]
+    measured = np.array([_centred_spectrum(run.final.embedding, compared) for run in compared.runs])
     count = min(SPECTRUM_SIZE, len(predicted) - 1)
     index = np.arange(1, count + 1)
     scale = 1.0
-    if one.mean_fit.fitted and one.optimum.rank > 0:
+    if compared.mean_fit.fitted and compared.optimum.rank > 0:
         scale = float((measured @ predicted).sum() / (measured**2).sum())
     ax.plot(index, predicted[:count], "-", color="black", lw=1.2, zorder=1)
     ax.plot(index, predicted[:count], "s", ms=7, mfc="none", mec="black", mew=1.2, label="predicted", zorder=2)
-    centre, spread = scale * measured.mean(axis=0), scale * measured.std(axis=0)
+    spread = scale * (standard_deviations(measured) if len(measured) > 1 else np.zeros(measured.shape[1]))
+    centre = scale * measured.mean(axis=0)
     label = "measured" if scale == 1.0 else f"measured × {scale:.3g}"
     ax.errorbar(index, centre[:count], yerr=spread[:count], fmt="o", ms=4, color=COLOURS[1], label=label, zorder=3)
     ax.set(xlabel="index", ylabel="eigenvalue of centred Gram matrix", xticks=index[:: 1 if count <= 10 else 2])
@@ -139,21 +139,21 @@ def draw_spectrum(ax: Axes, one: ModelComparison) -> None:
     ax.legend(loc="upper right", frameon=False)
 
 
-def _spectrum_title(one: ModelComparison) -> str:
+def _spectrum_title(compared: ModelComparison) -> str:
     # gram_error is measured from the tied optimum; an untied model is drawn against its own flow.
-    error = float(np.mean([scores["gram_error"] for scores in one.scores]))
+    error = float(np.mean([scores["gram_error"] for scores in compared.scores]))
     known = f", gram_error {error:.2g}" if np.isfinite(error) else ""
-    return f"Gram spectrum{known}" if one.model.tied else "Gram spectrum, last step"
+    return f"Gram spectrum{known}" if compared.model.tied else "Gram spectrum, last step"
 
 
-def _centred_spectrum(embedding: NDArray[np.floating], one: ModelComparison) -> Floats:
-    v = centre_rows(np.asarray(embedding, dtype=np.float64), one.optimum.components)
+def _centred_spectrum(embedding: NDArray[np.floating], compared: ModelComparison) -> Floats:
+    v = centre_rows(np.asarray(embedding, dtype=np.float64), compared.optimum.components)
     return np.asarray(np.linalg.eigvalsh(v @ v.T)[::-1], dtype=np.float64)
 
 
-def _draw_embedding(ax: Axes, comparison: Comparison, one: ModelComparison) -> None:
-    optimum = one.optimum
-    score = one.scores[0]["fiedler_score"]
+def _draw_embedding(ax: Axes, comparison: Comparison, compared: ModelComparison) -> None:
+    optimum = compared.optimum
+    score = compared.scores[0]["fiedler_score"]
     ax.set_title(f"embedding, fiedler_score {score:.3g}" if np.isfinite(score) else "embedding", loc="left")
     ax.set_xticks([])
     ax.set_yticks([])
@@ -165,14 +165,14 @@ def _draw_embedding(ax: Axes, comparison: Comparison, one: ModelComparison) -> N
         ax.text(0.5, 0.5, f"predicted rank {optimum.rank}:\nno plane to draw", ha="center", va="center",
                 transform=ax.transAxes)  # fmt: skip
         return
-    wanted, drawn = plane_coordinates(one.runs[0].final.embedding, optimum)
+    wanted, drawn = plane_coordinates(compared.runs[0].final.embedding, optimum)
     edges = np.stack(comparison.task.graph.adjacency.tocoo().coords, axis=1)
     edges = edges[edges[:, 0] < edges[:, 1]]
     size = _node_size(comparison.task.graph.n)
     ax.add_collection(LineCollection(list(drawn[edges]), colors="#999999", linewidths=0.8, zorder=1))
     ring: dict[str, Any] = {"facecolors": "none", "edgecolors": "black", "linewidths": 1.0}
     ax.scatter(wanted[:, 0], wanted[:, 1], s=2.6 * size, zorder=2, label="predicted plane", **ring)
-    ax.scatter(drawn[:, 0], drawn[:, 1], s=size, color=COLOURS[1], zorder=3, label=f"seed {one.runs[0].seed}")
+    ax.scatter(drawn[:, 0], drawn[:, 1], s=size, color=COLOURS[1], zorder=3, label=f"seed {compared.runs[0].seed}")
     both = np.concatenate([wanted, drawn])
     middle, reach = (both.max(axis=0) + both.min(axis=0)) / 2, 0.56 * float(np.ptp(both, axis=0).max())
     ax.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[1] - reach, middle[1] + reach), aspect="equal")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...draw.style import COLOURS, MARKERS, STYLE
 from ..comparison import Comparison
 from ..mode_events import ModeEvents
-from ..spectral_bias import ModelBias, spectral_biases
+from ..spectral_bias import ModelBias
 from .panels import shared_models, short_name
 
 Floats = NDArray[np.float64]
@@ -28,15 +28,14 @@ FLOWS = ("tied", "untied")
 MARGIN = 1.5  # factor by which the axes reach beyond the earliest and the latest event
 
 
-def plot_mode_times(comparisons: Sequence[Comparison], biases: Sequence[Sequence[ModelBias]] | None = None) -> Figure:
-    """Every event of every seed that the prediction has too, in flow time. ``biases``: as in ``plot_spectral_bars``.
+def plot_mode_times(comparisons: Sequence[Comparison]) -> Figure:
+    """Every event of every seed that the prediction has too, in flow time.
 
     Raises ValueError when the comparisons' models differ, or for more graphs than there are colours.
     """
     titles = shared_models(comparisons)
     if len(comparisons) > len(COLOURS):
         raise ValueError(f"at most {len(COLOURS)} graphs can be told apart in one figure; got {len(comparisons)}")
-    scored = [spectral_biases(comparison) for comparison in comparisons] if biases is None else biases
     with plt.rc_context(STYLE):
         size = (PANEL * len(titles) + 0.6 + LEGEND, PANEL * len(FLOWS) + 0.7)
         figure, axes = plt.subplots(
@@ -46,9 +45,9 @@ def plot_mode_times(comparisons: Sequence[Comparison], biases: Sequence[Sequence
         reach: list[float] = []
         for row, flow in zip(axes, FLOWS, strict=True):
             for i, ax in enumerate(row):
-                for look, (comparison, found) in enumerate(zip(comparisons, scored, strict=True)):
-                    for bias in found:
-                        if bias.one is comparison.models[i] and bias.flow == flow:
+                for look, comparison in enumerate(comparisons):
+                    for bias in comparison.biases:
+                        if bias.compared is comparison.models[i] and bias.flow == flow:
                             name = short_name(comparison.task.title, LONGEST_NAME)
                             handles |= _draw_events(ax, bias, name, COLOURS[look], MARKERS[look], reach)
             row[0].set_ylabel(f"{flow} flow", fontsize=TITLE_SIZE)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from fiedler.theory import TiedOptimum, effective_rank
 
 from ...draw.markdown import environment_section, markdown_table
-from ..comparison import Comparison, mean_and_deviation, scores_of_runs, summarise
-from ..spectral_bias import spectral_bias_notes, spectral_bias_rows, spectral_biases
+from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
+from ...scores.statistics import mean, standard_deviation
+from ..comparison import Comparison, scores_of_runs, summarise
+from ..spectral_bias import spectral_bias_notes, spectral_bias_rows
 
 # column title, key of the summary, number format
 COLUMNS = (
@@ -22,23 +22,26 @@ COLUMNS = (
     ("edge recall", "edge_recall", ".3f"),
     ("trajectory error (decades)", "trajectory_rms_log10", ".3f"),
 )
-ROUNDING = 1e-14  # seeds that agree but for the last bits: their spread is shown as 0
 SHOWN = 10  # eigenvalues written out; scores.json has them all
 
 
 def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: the prediction first, then one row a model, mean +- standard deviation over seeds.
+    """Header and rows: the prediction first, then one row a model, mean ± standard deviation over seeds.
 
     A model trained with weight decay is measured from the optimum with it, which then has a row too."""
     header = ["", "seeds", *(title for title, _, _ in COLUMNS)]
     decay = comparison.optimum.weight_decay  # none but for one direction of the edges, see ``reference``
     rows = [_predicted_row(f"predicted, decay {decay:g}" if decay else "predicted", comparison.optimum)]
-    for one in comparison.models:
-        if one.optimum is not comparison.optimum:
-            rows.append(_predicted_row(f"predicted, decay {one.optimum.weight_decay:g}", one.optimum))
-        summary = summarise(scores_of_runs(one))
+    for compared in comparison.models:
+        if compared.optimum is not comparison.optimum:
+            rows.append(_predicted_row(f"predicted, decay {compared.optimum.weight_decay:g}", compared.optimum))
+        summary = summarise(scores_of_runs(compared))
         rows.append(
-            [one.model.title, str(len(one.runs)), *(_mean_and_spread(summary[key], fmt) for _, key, fmt in COLUMNS)]
+            [
+                compared.model.title,
+                str(len(compared.runs)),
+                *(_mean_and_spread(summary[key], fmt) for _, key, fmt in COLUMNS),
+            ]
         )
     return header, rows
 
@@ -58,8 +61,9 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         "",
         *markdown_table(header, rows),
         "",
-        "Mean ± standard deviation over seeds. `gram_error`: relative distance of the centred Gram matrix from the",
-        "certified optimum after the best scale. `fiedler_score`: share of the centred energy in its column space.",
+        f"{DEVIATION_NOTE} `gram_error`: relative distance of the",
+        "centred Gram matrix from the certified optimum after the best scale. `fiedler_score`: share of the centred",
+        "energy in its column space.",
         "Trajectory error: root mean square of log10(measured / predicted) centred mode energies.",
         "",
         "## Prediction",
@@ -71,40 +75,40 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         *_rivals(comparison),
         "## Spectral bias",
         "",
-        *markdown_table(*spectral_bias_rows(spectral_biases(comparison))),
+        *markdown_table(*spectral_bias_rows(comparison.biases)),
         "",
         *spectral_bias_notes(len(comparison.models[0].runs)),
         "",
         "## Runs",
         "",
     ]
-    for one in comparison.models:
-        fit = one.mean_fit
+    for compared in comparison.models:
+        fit = compared.mean_fit
         fitted = (
             f"fitted: {fit.time_scale:.3g} of flow time a step, energies divided by {fit.amplitude:.3g}"
             if fit.fitted
             else "nothing fitted: flow time is learning rate × steps"
         )
-        settings = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items())
-        seeds = ", ".join(str(run.seed) for run in one.runs)
-        lines.append(f"- **{one.model.title}** (seeds {seeds}): {settings}. {fitted}.")
+        settings = ", ".join(f"{name} {value}" for name, value in vars(compared.settings).items())
+        seeds = ", ".join(str(run.seed) for run in compared.runs)
+        lines.append(f"- **{compared.model.title}** (seeds {seeds}): {settings}. {fitted}.")
     lines += ["", *environment_section(environment), ""]
     return "\n".join(lines)
 
 
 def _rivals(comparison: Comparison) -> list[str]:
     """A table with a row a theory: gram_error of the certified optimum and of every model against its prediction."""
-    found = [(one, one.rivals) for one in comparison.models]
-    if not any(entries for _, entries in found):
+    predicted_by = [(compared, compared.rivals) for compared in comparison.models]
+    if not any(entries for _, entries in predicted_by):
         return []
     rows = [["this package (certified optimum)", "", "0.0000"]]
-    rows[0] += [_spread_of([s["gram_error"] for s in scores_of_runs(one)]) for one, _ in found]
-    for k, first in enumerate(found[0][1]):
+    rows[0] += [_spread_of([s["gram_error"] for s in scores_of_runs(compared)]) for compared, _ in predicted_by]
+    for k, first in enumerate(predicted_by[0][1]):
         own = _number(first["gram_error_of_optimum"])
-        measured = [_spread_of(entries[k]["gram_error"]) for _, entries in found]
+        measured = [_spread_of(entries[k]["gram_error"]) for _, entries in predicted_by]
         rows.append([first["title"], str(first["rank"]), own, *measured])
     rows[0][1] = str(comparison.optimum.rank)
-    header = ["prediction", "rank", "certified optimum", *(one.model.title for one, _ in found)]
+    header = ["prediction", "rank", "certified optimum", *(compared.model.title for compared, _ in predicted_by)]
     return [
         "## Other predictions",
         "",
@@ -117,7 +121,7 @@ def _rivals(comparison: Comparison) -> list[str]:
 
 
 def _spread_of(values: Sequence[float]) -> str:
-    return _mean_and_spread(mean_and_deviation(np.asarray(values, dtype=np.float64)), ".4f")
+    return _mean_and_spread({"mean": mean(values), "std": standard_deviation(values)}, ".4f")
 
 
 def _number(value: float) -> str:
@@ -125,14 +129,9 @@ def _number(value: float) -> str:
 
 
 def _mean_and_spread(value: Mapping[str, float | None], fmt: str) -> str:
-    mean, std = value["mean"], value["std"]
-    if mean is None or mean != mean:
+    if value["mean"] is None or value["mean"] != value["mean"]:
         return "-"
-    if std is None:
-        return f"{mean:{fmt}}"
-    if std <= ROUNDING * abs(mean):
-        std = 0.0
-    return f"{mean:{fmt}} ± {std:.1g}"
+    return mean_and_deviation(value["mean"], value["std"], fmt, ".1g")
 
 
 def _predicted_row(title: str, optimum: TiedOptimum) -> list[str]:

@@ -20,8 +20,9 @@ from fiedler.theory import Eigenspaces
 
 from ...draw.style import COLOURS, STYLE
 from ..comparison import Comparison
+from ..energy_series import eigenspace_name
 from ..mode_events import followed_spaces
-from ..spectral_bias import ModelBias, spectral_biases
+from ..spectral_bias import ModelBias
 from .panels import shared_models, short_name
 
 Floats = NDArray[np.float64]
@@ -33,26 +34,18 @@ FLOW_COLOURS = {"tied": COLOURS[0], "untied": COLOURS[1]}
 FLOW_MARKERS = {"tied": "_", "untied": "x"}
 BAR_COLOUR = "#bdbdbd"
 SPACE_COLOUR = "#333333"
-ROUNDING = 1e-9
 
 
-def plot_spectral_bars(
-    comparisons: Sequence[Comparison], biases: Sequence[Sequence[ModelBias]] | None = None
-) -> Figure:
-    """Shares of the centred energy at the last step. ``biases``: the scores of every comparison, ``spectral_biases`` of
-    it when None; they are to be given where models of one comparison were trained on other tasks than its own.
-
-    Raises ValueError when the comparisons' models differ.
-    """
-    scored = [spectral_biases(comparison) for comparison in comparisons] if biases is None else biases
+def plot_spectral_bars(comparisons: Sequence[Comparison]) -> Figure:
+    """Shares of the centred energy at the last step. Raises ValueError when the comparisons' models differ."""
     figure, axes = _grid(comparisons)
     with plt.rc_context(STYLE):
         handles: dict[str, Any] = {}
-        for column, comparison, found in zip(axes.T, comparisons, scored, strict=True):
+        for column, comparison in zip(axes.T, comparisons, strict=True):
             spaces = comparison.task.spaces
             followed = followed_spaces(spaces)
-            for ax, one in zip(column, comparison.models, strict=True):
-                handles |= _draw_shares(ax, [bias for bias in found if bias.one is one], followed)
+            for ax, compared in zip(column, comparison.models, strict=True):
+                handles |= _draw_shares(ax, [bias for bias in comparison.biases if bias.compared is compared], followed)
             _label_spaces(column[-1], spaces, followed)
         figure.supylabel("share of the centred energy", fontsize=TITLE_SIZE)
         figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles), frameon=False)
@@ -67,8 +60,8 @@ def plot_vector_bars(comparisons: Sequence[Comparison]) -> Figure:
         handles: dict[str, Any] = {}
         for column, comparison in zip(axes.T, comparisons, strict=True):
             spaces = comparison.task.spaces
-            for ax, one in zip(column, comparison.models, strict=True):
-                handles |= draw_vectors(ax, np.array(one.scores[0]["vector_energy"]), spaces)
+            for ax, compared in zip(column, comparison.models, strict=True):
+                handles |= draw_vectors(ax, np.array(compared.scores[0]["vector_energy"]), spaces)
             _label_vectors(column[-1], spaces)
         figure.supylabel("$\\|V'e_i\\|$ / largest", fontsize=TITLE_SIZE)
         figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=len(handles), frameon=False)
@@ -88,7 +81,7 @@ def spectral_bars_caption(comparisons: Sequence[Comparison]) -> str:
 
 def vector_bars_caption(comparisons: Sequence[Comparison]) -> str:
     """What ``plot_vector_bars`` shows, and in which basis."""
-    seeds = sorted({one.runs[0].seed for comparison in comparisons for one in comparison.models})
+    seeds = sorted({compared.runs[0].seed for comparison in comparisons for compared in comparison.models})
     return (
         "The paper's own bars: ‖V'e_i‖ over the largest for the eigenvectors of (I - D⁻¹A) + (I - D⁻¹A)', ascending in "
         "eigenvalue (descending in that of -L), the first, near-constant one left out, embeddings not centred. The "
@@ -137,11 +130,11 @@ def _draw_shares(ax: Axes, biases: Sequence[ModelBias], followed: NDArray[np.int
 def draw_vectors(ax: Axes, norms: Floats, spaces: Eigenspaces) -> dict[str, Any]:
     """One number a basis vector over their largest, the first left out; and what no basis changes, the root mean square
     over each eigenspace. Returns handles for a legend."""
-    labels, kept = spaces.labels[1:], norms[1:]
-    largest = float(kept.max(initial=0.0)) or 1.0
+    labels, later = spaces.labels[1:], norms[1:]
+    largest = float(later.max(initial=0.0)) or 1.0
     mean = np.sqrt(np.bincount(spaces.labels, weights=norms**2) / spaces.multiplicities)[labels]
     x = np.arange(1, len(norms))
-    bars = ax.bar(x, kept / largest, 0.8, color=[COLOURS[4] if k % 2 else COLOURS[2] for k in labels], zorder=1)
+    bars = ax.bar(x, later / largest, 0.8, color=[COLOURS[4] if k % 2 else COLOURS[2] for k in labels], zorder=1)
     steps = ax.hlines(mean / largest, x - 0.5, x + 0.5, color=SPACE_COLOUR, lw=1.3, zorder=2)
     return {"one eigenvector, LAPACK's basis (colour changes with the eigenspace)": bars, "eigenspace": steps}
 
@@ -161,5 +154,4 @@ def _label_vectors(ax: Axes, spaces: Eigenspaces) -> None:
 
 
 def _space(spaces: Eigenspaces, k: int) -> str:
-    value = float(spaces.eigenvalues[k])
-    return f"{0.0 if abs(value) < ROUNDING else value:.3g} (×{spaces.multiplicities[k]})"
+    return eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])

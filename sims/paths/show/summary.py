@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 
 from fiedler.theory import Graph
 
+from ...scores.statistics import mean, standard_deviation
 from ..data import InWeightsData, make_data
 from ..geometry import describe_geometry
 from ..one_run import PathRun
@@ -50,15 +51,15 @@ def summarise_condition(graph: Graph, runs: Sequence[PathRun]) -> dict[str, Any]
     """
     per_seed = [_describe_run(graph, run) for run in runs]
     chance = runs[0].chance
-    asked = sum(one["paths"] for one in per_seed)
-    right = sum(round(one["first_token_accuracy"] * one["paths"]) for one in per_seed)
+    asked = sum(numbers["paths"] for numbers in per_seed)
+    right = sum(round(numbers["first_token_accuracy"] * numbers["paths"]) for numbers in per_seed)
     summary: dict[str, Any] = {}
     for key in AVERAGED:
         if key in per_seed[0]:
-            values = np.array([one[key] for one in per_seed])
-            summary |= {key: float(values.mean()), f"{key}_sd": _deviation(values)}
+            values = [numbers[key] for numbers in per_seed]
+            summary |= {key: mean(values), f"{key}_sd": standard_deviation(values)}
     if "first_token_choice" in per_seed[0]:
-        chosen = sum(round(one["first_token_choice"] * one["paths"]) for one in per_seed)
+        chosen = sum(round(numbers["first_token_choice"] * numbers["paths"]) for numbers in per_seed)
         summary |= {
             "first_token_choice_right": chosen,
             "first_token_choice_asked": asked,
@@ -66,7 +67,7 @@ def summarise_condition(graph: Graph, runs: Sequence[PathRun]) -> dict[str, Any]
         }
     return {
         **summary,
-        "per_position": np.mean([one["per_position"] for one in per_seed], axis=0).tolist(),
+        "per_position": np.mean([numbers["per_position"] for numbers in per_seed], axis=0).tolist(),
         "chance": chance,
         "first_token_right": right,
         "first_token_asked": asked,
@@ -84,8 +85,3 @@ def _describe_run(graph: Graph, run: PathRun) -> dict[str, Any]:
         geometry = {"geometry": describe_geometry(run.embedding, data.star, data.train, data.test)}
     best = max(record["first_token_accuracy"] for record in run.records)
     return {"seed": run.seed, **run.records[-1], "peak_first_token_accuracy": best, "seconds": run.seconds, **geometry}
-
-
-def _deviation(values: np.ndarray) -> float | None:
-    """The standard deviation of a sample; None for a single value."""
-    return float(values.std(ddof=1)) if len(values) > 1 else None

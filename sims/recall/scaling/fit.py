@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
-from scipy.stats import t as student
+
+from ...scores.statistics import t_quantile
 
 Floats = NDArray[np.float64]
 
-LEVEL = 0.95
 FEWEST_SIZES = 3  # two points lie on every law of two parameters
 ROUNDING = 1e-12  # mean squared residual of log d below which a fit is exact; keeps its AIC finite
 
@@ -83,12 +83,12 @@ def _fit(name: str, x: Floats, d: Floats) -> Law:
         return np.asarray(np.log((1 - position) * np.exp(ends[0]) + position * np.exp(ends[1])))
 
     start = np.log([d[x == x.min()].mean(), d[x == x.max()].mean()])
-    found = least_squares(lambda ends: log_law(ends) - np.log(d), start, x_scale="jac")
-    ends, freedom = found.x, len(x) - 2
-    square = 2 * found.cost
+    solution = least_squares(lambda ends: log_law(ends) - np.log(d), start, x_scale="jac")
+    ends, freedom = solution.x, len(x) - 2
+    square = 2 * solution.cost
     first, second, gradient = _parameters(name, ends, x.min(), x.max())
-    covariance = square / freedom * np.linalg.inv(found.jac.T @ found.jac)
-    reach = float(student.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(gradient @ covariance @ gradient))
+    covariance = square / freedom * np.linalg.inv(solution.jac.T @ solution.jac)
+    reach = float(t_quantile(freedom) * np.sqrt(gradient @ covariance @ gradient))
     aic = len(x) * np.log(max(square / len(x), ROUNDING)) + 4
     return Law(name, first, second, second - reach, second + reach, float(np.sqrt(square / len(x))), float(aic))
 

@@ -58,7 +58,7 @@ def draw_scaling(
     brief: bool = False,
 ) -> None:
     """The smallest dimensions of every condition ``against`` "subjects" or "relations" with both fitted laws. Labels
-    have the exponent with half its interval and, unless ``brief``, the law that fits better."""
+    have the exponent and, unless ``brief``, its interval and the law that fits better."""
     sizes = np.array(sorted({getattr(p, against) for name in result.conditions for p in result.curve(name, against)}))
     along = np.geomspace(sizes[0], sizes[-1], DRAWN)
     letter, fixed = LETTERS[against], "relations" if against == "subjects" else "subjects"
@@ -72,9 +72,9 @@ def draw_scaling(
             better, other = (fit.log, fit.power) if fit.better == "log" else (fit.power, fit.log)
             ax.plot(along, better.predict(along), "-", color=colour, lw=1.3, zorder=2)
             ax.plot(along, other.predict(along), ":", color=colour, lw=1.3, zorder=2)
-            half = (fit.power.high - fit.power.low) / 2
-            exponent = f"{fit.power.second:.2f} \\pm {half:.2f}"
-            label += f": ${exponent}$" if brief else f": ${letter}^{{{exponent}}}$, {_chosen(fit)}"
+            ends = f"[{fit.power.low:.2f}, {fit.power.high:.2f}]"
+            exponent = f"{fit.power.second:.2f}"
+            label += f": {exponent}" if brief else f": ${letter}^{{{exponent}}}$ {ends}, {_chosen(fit)}"
         if len(drawn):
             at = drawn[:, 0] * (sizes[-1] / sizes[0]) ** (SPREAD * (number - (len(result.conditions) - 1) / 2))
             spread = np.abs(drawn[:, 2:].T - drawn[:, 1])

@@ -10,6 +10,7 @@ from typing import Any
 from ...disk.files import write_text
 from ...disk.lock import locked
 from ...draw.markdown import environment_section, markdown_table
+from ...draw.over_seeds import T_INTERVAL, mean_and_interval
 from ...draw.style import save_figure
 from .fit import FEWEST_SIZES, ScalingFit, fit_laws
 from .plot import LETTERS, TITLES, scaling_figure
@@ -54,7 +55,7 @@ def describe_scaling(result: ScalingResult, fits: Fits) -> dict[str, Any]:
         "subjects": list(result.subjects),
         "relations": list(result.relations),
         "seeds": list(result.seeds),
-        "fits": {name: {against: _describe_fit(fit) for against, fit in one.items()} for name, one in fits.items()},
+        "fits": {name: {against: _describe_fit(fit) for against, fit in laws.items()} for name, laws in fits.items()},
         "points": [_describe_point(point) for point in result.points],
     }
 
@@ -92,10 +93,11 @@ def scaling_markdown(answer: Mapping[str, Any], environment: Mapping[str, Any]) 
         "random embeddings. Frozen subjects: their input embeddings stay as drawn; frozen subjects and codes: the "
         "output embeddings too, which leaves the facts to the matrices in between.",
         "",
-        "Exponent: alpha of d = c x^alpha; per doubling: b of d = a + b log2 x; both fitted to log d, with 95 percent "
-        "regression intervals. Better law: the smaller AIC, by how much; both have two parameters, and a difference "
-        "below 2 tells little. Residuals: root mean square of log d. Memory linear in the facts is an exponent of 1/2 "
-        "where it lies in matrices of d x d, and of 1 where it lies in a fixed number of neurons of d weights.",
+        "Exponent: alpha of d = c x^alpha; per doubling: b of d = a + b log2 x; both fitted to log d, with the "
+        f"{T_INTERVAL} of the regression [low, high]. Better law: the smaller AIC, by how much; both have two "
+        "parameters, and a difference below 2 tells little. Residuals: root mean square of log d. Memory linear in "
+        "the facts is an exponent of 1/2 where it lies in matrices of d x d, and "
+        "of 1 where it lies in a fixed number of neurons of d weights.",
         "",
         "## Settings",
         "",
@@ -129,8 +131,8 @@ def _fit_cells(fit: Mapping[str, Any] | None) -> list[str]:
         return ["–"] * 4
     log, power = fit["log"], fit["power"]
     return [
-        f"{power.second:.2f} [{power.low:.2f}, {power.high:.2f}]",
-        f"{log.second:.2f} [{log.low:.2f}, {log.high:.2f}]",
+        mean_and_interval(power.second, (power.low, power.high), ".2f"),
+        mean_and_interval(log.second, (log.low, log.high), ".2f"),
         f"{fit['better']} by {fit['advantage']:.1f}",
         f"{log.residual:.3f}, {power.residual:.3f}",
     ]

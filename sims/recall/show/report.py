@@ -7,8 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from ...draw.markdown import environment_section, markdown_table, settings_lines
+from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
+from ...scores.statistics import standard_deviation
 from ..scaling.report import scaling_rows
 from .hop_map import hop_rows
+from .summary import number_of
 
 Rows = list[list[str]]
 
@@ -36,7 +39,7 @@ STRUCTURE = (
     ("swap: others kept", "intervention_others_kept"),
     ("swap: random direction", "intervention_random_success"),
 )
-LEGEND = """Means over seeds with 95 % intervals of the mean (Student's t). Recall: share of all facts answered by the
+LEGEND = f"""{DEVIATION_NOTE} Recall: share of all facts answered by the
 most likely token; margin: of the worst fact. Transfer to new facts, with everything but subject embeddings frozen:
 closed form (regression of the learned embeddings on attribute codes), gradient on the embeddings alone, random
 embeddings. R²: variance of subject embeddings explained by codes of their attributes, on subjects left out of the fit,
@@ -54,7 +57,7 @@ def recall_tables(answer: Mapping[str, Any]) -> list[tuple[str, list[str], Rows]
         axes = ("subjects", "relations")
         return [(f"smallest dimension against {axis}", *scaling_rows(answer, axis)) for axis in axes]
     conditions = answer["conditions"]
-    found = []
+    shown_tables = []
     sizes = f"{answer['subjects']} subjects, {answer['relations']} relations, {answer['attributes']} attributes"
     if "hop_map" in answer:
         tables = [("accuracy", *hop_rows(answer["hop_map"]))]
@@ -62,11 +65,15 @@ def recall_tables(answer: Mapping[str, Any]) -> list[tuple[str, list[str], Rows]
             tables.append(("held out", *hop_rows(answer["hop_map"], "held_out_accuracy")))
         return tables
     for title, columns in ((f"{sizes}, chance {answer['chance']:.3g}", RECALL), ("predicted structure", STRUCTURE)):
-        shown = [(name, key) for name, key in columns if any(_finite(one["mean"], key) for one in conditions.values())]
+        shown = [
+            (name, key)
+            for name, key in columns
+            if any(_finite(condition["mean"], key) for condition in conditions.values())
+        ]
         if shown:
-            rows = [[name, *(_cell(one, key) for one in conditions.values())] for name, key in shown]
-            found.append((title, ["", *map(_word, conditions)], rows))
-    return found
+            rows = [[name, *(_cell(condition, key) for condition in conditions.values())] for name, key in shown]
+            shown_tables.append((title, ["", *map(_word, conditions)], rows))
+    return shown_tables
 
 
 def construction_rows(answer: Mapping[str, Any]) -> Rows:
@@ -105,7 +112,7 @@ def recall_markdown(
 
 
 def _settings(conditions: Mapping[str, Any]) -> list[str]:
-    lines = settings_lines({_word(name): asdict(one["settings"]) for name, one in conditions.items()})
+    lines = settings_lines({_word(name): asdict(condition["settings"]) for name, condition in conditions.items()})
     seeds = len(next(iter(conditions.values()))["per_seed"])
     return ["## Settings", "", *lines, "", f"Seeds 0 to {seeds - 1}." if seeds > 1 else "Seed 0."]
 
@@ -114,11 +121,11 @@ def _optional(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _cell(one: Mapping[str, Any], key: str) -> str:
-    if not _finite(one["mean"], key):
+def _cell(condition: Mapping[str, Any], key: str) -> str:
+    if not _finite(condition["mean"], key):
         return "–"
-    spread, mean = one["interval"].get(key), one["mean"][key]
-    return f"{mean:.3f}" if spread is None else f"{mean:.3f} ± {(spread[1] - spread[0]) / 2:.3f}"
+    values = [value for seed in condition["per_seed"] if (value := number_of(seed[key])) is not None]
+    return mean_and_deviation(condition["mean"][key], standard_deviation(values), ".3f")
 
 
 def _finite(mean: Mapping[str, float], key: str) -> bool:

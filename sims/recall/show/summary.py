@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from ...scores.statistics import mean_interval
+from ...scores.statistics import mean, mean_interval
 from ..one_run import RecallRun
 from ..run import RecallResult
 
@@ -45,12 +43,12 @@ def summarise_recall(runs: Sequence[RecallRun]) -> dict[str, Any]:
     per_seed = [_describe(run) for run in runs]
     numbers: dict[str, list[float]] = {}
     for name in per_seed[0]:
-        values = [_number(one[name]) for one in per_seed]
+        values = [number_of(entry[name]) for entry in per_seed]
         if name not in ("seed", "seconds") and all(value is not None for value in values):
             numbers[name] = [value for value in values if value is not None]
     settings = runs[0].settings
     return {
-        "mean": {name: float(np.mean(values)) for name, values in numbers.items()},
+        "mean": {name: mean(values) for name, values in numbers.items()},
         "interval": {name: mean_interval(values) for name, values in numbers.items()},
         "chance": 1 / settings.attribute_count,
         "parameters": runs[0].parameters,
@@ -72,10 +70,10 @@ def _describe(run: RecallRun) -> dict[str, Any]:
     }
 
 
-def _number(value: Any) -> float | None:
+def number_of(value: Any) -> float | None:
     """A number, or the mean of a list of numbers; None for what is neither."""
     if isinstance(value, int | float):
         return float(value)
-    if isinstance(value, list) and value and all(isinstance(one, int | float) for one in value):
-        return float(np.mean(value))
+    if isinstance(value, list) and value and all(isinstance(entry, int | float) for entry in value):
+        return mean(value)
     return None

@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from comparisons import small_comparison
 from fiedler.sims.cli.tables import HEAD, TAIL, comparison_table, score_table, theory_tables
 from fiedler.sims.compare.show.report import comparison_rows
-from fiedler.sims.compare.spectral_bias import spectral_bias_rows, spectral_biases
+from fiedler.sims.compare.spectral_bias import spectral_bias_rows
 from fiedler.sims.predict.describe import describe_theory
 from fiedler.sims.scores.embedding import score_embedding
 from fiedler.sims.tasks.task import Task
@@ -154,7 +154,7 @@ def test_a_comparison_is_its_rows_turned(word: str, models: tuple[str, ...], dec
     wide = rows(render(comparison_table(comparison), width=200))  # where nothing is wrapped
     assert wide[0] == ["", *(row[0] for row in wanted)]
     assert wide[1 : len(header)] == [[title, *(row[i] for row in wanted)] for i, title in enumerate(header) if i]
-    titles, bias = spectral_bias_rows(spectral_biases(comparison), brief=True)
+    titles, bias = spectral_bias_rows(comparison.biases, brief=True)
     assert wide[len(header) :] == [titles, *bias]
     # In 80 columns cells may wrap, but nothing is lost: no ellipsis, and every word is there.
     text = " ".join(lines)

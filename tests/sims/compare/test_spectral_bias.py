@@ -17,7 +17,6 @@ from fiedler.sims.compare.spectral_bias import (
     describe_spectral_bias,
     spectral_bias_notes,
     spectral_bias_rows,
-    spectral_biases,
     theory_status,
 )
 from fiedler.sims.disk.jsonio import to_json
@@ -28,19 +27,19 @@ MODELS = ("node2vec", "node2vec-untied", "transformer")
 
 
 def test_only_a_hypothesis_is_scored_against_both_flows() -> None:
-    biases = spectral_biases(small_comparison("cycle:8", MODELS))
-    assert [(bias.one.model.name, bias.flow, bias.own) for bias in biases] == [
+    biases = small_comparison("cycle:8", MODELS).biases
+    assert [(bias.compared.model.name, bias.flow, bias.own) for bias in biases] == [
         ("node2vec", "tied", True),
         ("node2vec-untied", "untied", True),
         ("transformer", "tied", True),
         ("transformer", "untied", False),
     ]
-    assert biases[2].predicted is biases[2].one.predicted
+    assert biases[2].predicted is biases[2].compared.predicted
 
 
 def test_the_other_flow_is_the_untied_one_from_the_same_start() -> None:
     comparison = small_comparison("cycle:8", MODELS)
-    found = spectral_biases(comparison)[-1].predicted
+    found = comparison.biases[-1].predicted
     settings = comparison.models[-1].settings
     s, n = np.sqrt(settings.width) * settings.init_std, 8
     start, zero = s * np.eye(n), np.zeros((n, n))
@@ -56,32 +55,32 @@ def test_a_start_that_models_share_is_followed_once(monkeypatch: pytest.MonkeyPa
     calls = []
     real = module.predict_trajectory
     monkeypatch.setattr(module, "predict_trajectory", lambda *args: calls.append(args) or real(*args))
-    assert len(spectral_biases(twice)) == 8
+    assert len(twice.biases) == 8
     assert len(calls) == 1
-    assert spectral_biases(twice) is spectral_biases(twice)  # nor a second time for the same comparison
+    assert twice.biases is twice.biases  # nor a second time for the same comparison
     assert len(calls) == 1
 
 
 def test_large_graphs_are_scored_against_their_own_flow_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_NODES", 7)
     comparison = dataclasses.replace(small_comparison("cycle:8", MODELS))  # one that was not scored before
-    assert len(spectral_biases(comparison)) == 3
+    assert len(comparison.biases) == 3
 
 
 def test_the_json_holds_every_score_and_no_more_than_json_can() -> None:
     comparison = small_comparison("path-star:3x3", MODELS)
-    biases = spectral_biases(comparison)
+    biases = comparison.biases
     found = json.loads(to_json(describe_spectral_bias(biases)))
     assert list(found) == list(MODELS)
     assert list(found["transformer"]["flows"]) == ["tied", "untied"]
     for bias in biases:
-        entry = found[bias.one.model.name]["flows"][bias.flow]
-        one = bias.one
+        entry = found[bias.compared.model.name]["flows"][bias.flow]
+        compared = bias.compared
         again = spectral_bias(
             bias.predicted,
-            one.model.initial_energy(one.settings),
-            [run.modes for run in one.runs],
-            one.model.time_per_step(one.settings),
+            compared.model.initial_energy(compared.settings),
+            [run.modes for run in compared.runs],
+            compared.model.time_per_step(compared.settings),
             comparison.task.spaces,
         )
         assert entry["own"] == bias.own
@@ -91,17 +90,17 @@ def test_the_json_holds_every_score_and_no_more_than_json_can() -> None:
         assert entry["overlap"]["mean"] == pytest.approx(again.overlap.mean)
         assert len(entry["filtering"]["measured_steps"]) == 2
         assert len(entry["filtering"]["predicted_times"]) == len(entry["eigenspaces"])
-        assert entry["time_scale_fitted"] == (one.model.name == "transformer")
+        assert entry["time_scale_fitted"] == (compared.model.name == "transformer")
 
 
 def test_the_table_says_the_same_numbers() -> None:
-    biases = spectral_biases(small_comparison("path-star:3x3", MODELS))
+    biases = small_comparison("path-star:3x3", MODELS).biases
     header, rows = spectral_bias_rows(biases)
     assert header == list(HEADER)
     assert all(len(row) == len(header) for row in rows)
     for row, bias in zip(rows, biases, strict=True):
         score = bias.score
-        assert row[:2] == [bias.one.model.title, bias.flow]
+        assert row[:2] == [bias.compared.model.title, bias.flow]
         for cell, order in ((row[2], score.filtering), (row[3], score.growth)):
             if np.isnan(order.order.mean):
                 assert cell == "-"

@@ -100,7 +100,7 @@ def test_a_preset_runs_every_model_on_its_own_task(finished: tuple[Path, list]) 
     assert [result.cell.graph for result in results] == ["cycle:15", "path-star:4x5"]
     for result in results:
         assert [one.model.name for one in result.comparison.models] == ["one-layer", "node2vec"]
-        assert {bias.one.model.name for bias in result.biases} == {"one-layer", "node2vec"}
+        assert {bias.compared.model.name for bias in result.comparison.biases} == {"one-layer", "node2vec"}
     star = results[1].comparison
     losses = {one.model.name: one.runs[0].modes.loss[-1] for one in star.models}
     # 32 lines: four of entropy log 4 at the root, 24 of log 2, four of nothing.

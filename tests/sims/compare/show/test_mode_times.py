@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from comparisons import small_comparison
 from fiedler.sims.compare.comparison import Comparison
 from fiedler.sims.compare.show.mode_times import mode_times_caption, plot_mode_times
-from fiedler.sims.compare.spectral_bias import spectral_biases
 from fiedler.sims.draw.style import COLOURS, MARKERS
 from figures import assert_legible, legend
 
@@ -51,8 +50,8 @@ def test_every_shared_event_is_drawn_where_it_is() -> None:
         drawn = [line for line in ax.lines if line.get_linestyle() == "None"]
         expected = []
         for look, comparison in enumerate(comparisons):
-            for bias in spectral_biases(comparison):
-                if bias.one is not comparison.models[i] or bias.flow != flow:
+            for bias in comparison.biases:
+                if bias.compared is not comparison.models[i] or bias.flow != flow:
                     continue
                 clock = bias.score.time_scale
                 for score, filled in ((bias.score.filtering, True), (bias.score.growth, False)):

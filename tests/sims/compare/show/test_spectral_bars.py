@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from comparisons import small_comparison
+from fiedler.sims.compare import spectral_bias as module
 from fiedler.sims.compare.comparison import Comparison
 from fiedler.sims.compare.show.mode_times import plot_mode_times
 from fiedler.sims.compare.show.spectral_bars import (
@@ -21,7 +23,6 @@ from fiedler.sims.compare.show.spectral_bars import (
     spectral_bars_caption,
     vector_bars_caption,
 )
-from fiedler.sims.compare.spectral_bias import spectral_biases
 from figures import assert_legible
 
 MODELS = ("node2vec", "node2vec-untied", "transformer")
@@ -64,7 +65,7 @@ def test_bars_are_shares_of_the_centred_energy() -> None:
         labels = [f"{0.0 if abs(mu := spaces.eigenvalues[k]) < 1e-9 else mu:.3g}" for k in kept]
         labels = [f"{label} (×{spaces.multiplicities[k]})" for label, k in zip(labels, kept, strict=True)]
         assert [tick.get_text() for tick in column[-1].get_xticklabels()] == labels
-        biases = spectral_biases(comparison)
+        biases = comparison.biases
         for ax, one in zip(column, comparison.models, strict=True):
             shares = []
             for run in one.runs:
@@ -76,7 +77,7 @@ def test_bars_are_shares_of_the_centred_energy() -> None:
             np.testing.assert_allclose(ends[:, 0], np.min(shares, axis=0), atol=1e-6)
             np.testing.assert_allclose(ends[:, 1], np.max(shares, axis=0), atol=1e-6)
             drawn = [line for line in ax.lines if len(line.get_xdata()) == len(kept)]
-            mine = [bias for bias in biases if bias.one is one]
+            mine = [bias for bias in biases if bias.compared is one]
             assert len(mine) == len(drawn) == (2 if one.model.name == "transformer" else 1)
             for line, bias in zip(drawn, mine, strict=True):
                 energy = bias.predicted.centred_energy[-1]
@@ -116,10 +117,11 @@ def test_many_modes_have_every_few_labels() -> None:
         plt.close(figure)
 
 
-def test_scores_that_are_given_are_drawn() -> None:
-    comparison = small_comparison("cycle:8", MODELS)
-    own = [bias for bias in spectral_biases(comparison) if bias.own]
-    for figure in (plot_spectral_bars([comparison], [own]), plot_mode_times([comparison], [own])):
+def test_only_the_scores_of_the_comparison_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_NODES", 7)
+    comparison = dataclasses.replace(small_comparison("cycle:8", MODELS))  # without the scores of the one copied
+    assert all(bias.own for bias in comparison.biases)
+    for figure in (plot_spectral_bars([comparison]), plot_mode_times([comparison])):
         marks = [sum(line.get_marker() != "None" for line in ax.lines) for ax in figure.axes]
         assert marks == ([1, 1, 1] if len(marks) == 3 else [1, 0, 2, 0, 0, 0])  # no untied flow of the Transformer
         plt.close(figure)
