@@ -17,7 +17,7 @@ WITH_BLOCKS = [path for path in pages() if read_blocks((ROOT / path).read_text()
 
 @pytest.mark.parametrize("page", WITH_BLOCKS, ids=str)
 def test_page(page: Path, tmp_path: Path) -> None:
-    runner = [sys.executable, str(ROOT / "tests" / "doc_runner.py"), str(page)]
+    runner = [sys.executable, str(ROOT / "tests" / "support" / "doc_runner.py"), str(page)]
     done = subprocess.run(runner, cwd=tmp_path, capture_output=True, text=True)
     print(done.stdout)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-3000:]}"
@@ -46,7 +46,7 @@ def test_broken_page_is_found(case: str, tmp_path: Path) -> None:
     text, message = BROKEN[case]
     page = tmp_path / "page.md"
     page.write_text(f"# Page\n\n{text}\n")
-    runner = [sys.executable, str(ROOT / "tests" / "doc_runner.py"), str(page)]
+    runner = [sys.executable, str(ROOT / "tests" / "support" / "doc_runner.py"), str(page)]
     done = subprocess.run(runner, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
     assert message in done.stdout
@@ -56,5 +56,5 @@ def test_broken_page_is_found(case: str, tmp_path: Path) -> None:
 def test_ellipsis_and_tolerance(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```python\nprint('a 1.00001\\nb\\nc 1e-14\\nd 3')\n```\n```text\na 1.0\n...\nc 3e-15\nd 3\n```\n")
-    runner = [sys.executable, str(ROOT / "tests" / "doc_runner.py"), str(page)]
+    runner = [sys.executable, str(ROOT / "tests" / "support" / "doc_runner.py"), str(page)]
     assert subprocess.run(runner, cwd=tmp_path).returncode == 0

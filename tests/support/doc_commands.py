@@ -120,7 +120,7 @@ def _module(module: str, words: list[str]) -> str | None:
 
 def module_command(module: str) -> Any:
     """The click command of a module that is run with python -m."""
-    return typer.main.get_command(importlib.import_module(module).app)
+    return typer.main.get_command(importlib.import_module(f"{module}.command").app)
 
 
 def _make(words: list[str]) -> str | None:

@@ -1,6 +1,6 @@
 """Run one page of the documentation as a reader would, in the working directory; prints what went wrong, exits 1.
 
-    python tests/doc_runner.py docs/guide.md
+    python tests/support/doc_runner.py docs/guide.md
 
 A process of its own for each page: pages may add graphs and models to the package's tables, and no other page sees it.
 Blocks of Python share one namespace, all blocks share the folder. ``fiedler ...`` goes through the command line's
