@@ -80,7 +80,6 @@ def test_every_entry_is_where_the_losses_look_for_it(name: str, sizes: tuple[int
         return sharded_target(rows, tied=tied, process_group=ring, dtype=torch.float64)
 
     parts = in_threads(len(sizes), make)
-    n = len(whole)
     rest = torch.zeros_like(whole)  # T without its pivots
     for rank, part in enumerate(parts):
         assert isinstance(part, ShardedTarget), part

@@ -13,7 +13,6 @@ from unittest import mock
 import pytest
 
 from crash_points import die_at
-from filesystems import read_only, small_disk, with_file_limit
 from fiedler.sims.disk import files
 from fiedler.sims.disk.files import (
     CHUNK,
@@ -25,6 +24,7 @@ from fiedler.sims.disk.files import (
     temporary_name,
     write_text,
 )
+from filesystems import read_only, small_disk, with_file_limit
 
 OLD, NEW = "old\n", "new, and longer than what was there before\n"
 

@@ -114,9 +114,12 @@ def test_nan_and_infinity_are_null(tmp_path: Path) -> None:
 
 
 def test_the_file_is_closed_with_the_context_also_after_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), JsonLog(tmp_path / "log") as log:
+    log = JsonLog(tmp_path / "log")
+    with pytest.raises(ZeroDivisionError), log:
+        log.append({"a": 1 / 0})
+    assert log._stream.closed
+    with JsonLog(tmp_path / "log") as log:
         log.append(FIRST)
-        raise RuntimeError
     with pytest.raises(ValueError, match="closed"):
         log.append(SECOND)
     assert records(tmp_path / "log") == [FIRST]

@@ -143,7 +143,7 @@ def test_a_lock_file_that_is_a_link_leads_nowhere(tmp_path: Path) -> None:
 def test_where_no_folder_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ValueError, match="cannot be made a run folder .*: give another --out"), locked(path):
+        with pytest.raises(ValueError, match=r"cannot be made a run folder .*: give another --out"), locked(path):
             pass
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -153,7 +153,7 @@ def test_a_read_only_disk(tmp_path: Path) -> None:
         (disk / "run").mkdir()
         with read_only(disk):
             for path in (disk / "run", disk / "new"):
-                with pytest.raises(ValueError, match=f"{path.name} cannot be made .*Read-only") as caught:
-                    with locked(path):
-                        pass
+                message = f"{path.name} cannot be made .*Read-only"
+                with pytest.raises(ValueError, match=message) as caught, locked(path):
+                    pass
                 assert not isinstance(caught.value, Locked)

@@ -102,7 +102,7 @@ def test_a_file_that_is_not_listed_is_not_judged(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "left"),
     [
-        (lambda lines: lines[:2] + [lines[2][:40]], ["config.json", "two words.txt"]),  # cut short by a full disk
+        (lambda lines: [*lines[:2], lines[2][:40]], ["config.json", "two words.txt"]),  # cut short by a full disk
         (lambda lines: [lines[0].replace(b"  ", b" "), *lines[1:]], ["two words.txt", "empty", "Zürich.bin"]),
         (lambda lines: [b"\xff\xfe\x00", *lines], list(FILES)),
         (lambda lines: [b"x" + lines[0][1:], *lines[1:]], ["two words.txt", "empty", "Zürich.bin"]),
