@@ -1,10 +1,10 @@
-"""Which tests `make check` leaves out: tests/slow.txt, measured by this file run as a script.
+"""Which tests `make check` leaves out: the functions in tests/slow.txt, measured by this file run as a script.
 
     python tests/support/slow_tests.py [FOLDER OR FILE ...]
 
-runs the tests there, all by default, and writes their part of the list again. A test is slow where it takes more than
-SLOW seconds of processor time, its own and that of processes it started, which a busy machine changes little; a file
-where a fixture of it does, which the next of its tests would have to make. Tests that are not in the list are fast.
+runs the tests there, all by default, and writes their part of the list again. A test function is slow where all its
+examples together, with the fixtures made for them, take more than SLOW seconds of processor time, that of processes
+they started included; a busy machine changes it little. What is not in the list is fast until it is measured.
 """
 
 from __future__ import annotations
@@ -12,65 +12,50 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LIST = ROOT / "tests" / "slow.txt"
-SLOW = 0.5  # seconds
+SLOW = 1.0  # seconds
 # What the first test that needs it would seem to take.
-LIBRARIES = ("torch", "scipy.optimize", "networkx", "pandas", "pyarrow", "matplotlib.pyplot", "plotly.io", "hypothesis")
+LIBRARIES = ("torch", "scipy.optimize", "networkx", "pandas", "pyarrow", "matplotlib.pyplot", "plotly.io", "hypothesis",
+             "transformers", "sympy", "mpmath")  # fmt: skip
+
+
+def function_of(test: str) -> str:
+    """The test function of a test as pytest names it, FILE::FUNCTION[EXAMPLE]."""
+    return test.partition("[")[0]
 
 
 def read_list() -> frozenset[str]:
-    """The files and tests of the list, as pytest names them."""
-    return frozenset(line for line in LIST.read_text(encoding="utf-8").splitlines() if line)
+    """The slow test functions; none where there is no list."""
+    return frozenset(LIST.read_text(encoding="utf-8").splitlines()) if LIST.is_file() else frozenset()
 
 
-def is_slow(test: str, slow: frozenset[str]) -> bool:
-    """Whether the test or its file is in the list."""
-    return test in slow or test.partition("::")[0] in slow
+def updated(slow: Iterable[str], seconds: Mapping[str, float]) -> list[str]:
+    """The list after a measurement of these functions: those of the measured files are judged again, those of files
+    that are gone are left out."""
+    files = {function.partition("::")[0] for function in seconds}
+    left = {function for function in slow if function.partition("::")[0] not in files}
+    found = left | {function for function, time in seconds.items() if time > SLOW}
+    return sorted(function for function in found if (ROOT / function.partition("::")[0]).is_file())
 
 
 class Measurement:
-    """A pytest plugin: the processor time of every test and of the fixtures made for it."""
+    """A pytest plugin: the processor time of every test function and of the fixtures made for it."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.fixtures: dict[str, float] = {}
+        self.seconds: Counter[str] = Counter()
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
-        before = _processor_time()
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        before = sum(os.times()[:4])
         yield
-        self.fixtures[item.nodeid] = _processor_time() - before
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Iterator[None]:
-        before = _processor_time()
-        try:
-            yield
-        finally:
-            self.seconds[item.nodeid] = _processor_time() - before
-
-    def slow(self) -> set[str]:
-        """The slow tests, and the files with a slow fixture."""
-        files = {test.partition("::")[0] for test, seconds in self.fixtures.items() if seconds > SLOW}
-        tests = {test for test, seconds in self.seconds.items() if seconds > SLOW}
-        return files | {test for test in tests if not is_slow(test, frozenset(files))}
-
-
-def _processor_time() -> float:
-    return sum(os.times()[:4])
-
-
-def updated(slow: frozenset[str], measured: Iterable[str], newly: set[str]) -> list[str]:
-    """The list in which the files of the ``measured`` tests are those of ``newly``."""
-    files = {test.partition("::")[0] for test in measured}
-    rest = {line for line in slow if line.partition("::")[0] not in files}
-    return sorted(line for line in rest | newly if (ROOT / line.partition("::")[0]).is_file())
+        self.seconds[function_of(item.nodeid)] += sum(os.times()[:4]) - before  # type: ignore[assignment]
 
 
 def main(paths: list[str]) -> int:
@@ -78,11 +63,11 @@ def main(paths: list[str]) -> int:
         importlib.import_module(library)
     measurement = Measurement()
     code = pytest.main(["-q", "-p", "no:cacheprovider", *(paths or ["tests"])], plugins=[measurement])
-    lines = updated(read_list(), measurement.seconds, measurement.slow())
-    LIST.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    total = sum(measurement.seconds.values()) + sum(measurement.fixtures.values())
-    fast = sum(seconds for test, seconds in measurement.seconds.items() if not is_slow(test, frozenset(lines)))
-    print(f"{total:.0f} s of processor time, of which fast tests {fast:.0f} s")
+    seconds: Mapping[str, float] = measurement.seconds
+    slow = updated(read_list(), seconds)
+    LIST.write_text("".join(f"{function}\n" for function in slow), encoding="utf-8")
+    fast = sum(time for function, time in seconds.items() if function not in slow)
+    print(f"{sum(seconds.values()):.0f} s of processor time, of which fast tests {fast:.0f} s")
     return int(code)
 
 
