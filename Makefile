@@ -1,4 +1,5 @@
 # make demo: install, then prediction beside real runs on three graphs (runs/demo/)
+# make check: lint, types and the fast unit tests, some of every room: three minutes, for the daily loop
 # make test: lint, types, unit, processes, triton, browser, docs and docs-test, one after the other:
 #   unit       everything in one process     processes  several processes, and runs that are killed
 #   triton     kernels in the interpreter and compiled for cards, none of which has to be here
@@ -9,9 +10,10 @@ VENV ?= .venv
 JOBS ?= 2
 BIN := $(VENV)/bin
 DEMO := cycle:15 path-star:4x5 karate
+FAST := not (slow or packaging or long or docs or browser or triton or processes)
 PACKAGES := theory kernels sims tests benchmarks docs
 
-.PHONY: demo install test lint types unit processes triton browser docs docs-test faults bench format clean
+.PHONY: demo install check test lint types fast unit processes triton browser docs docs-test faults bench format clean
 
 demo: install
 	@for graph in $(DEMO); do \
@@ -27,6 +29,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
+check: lint types fast
+
 test: lint types unit processes triton browser docs docs-test
 
 lint: install
@@ -35,6 +39,10 @@ lint: install
 
 types: install
 	MYPYPATH=.types $(BIN)/mypy -p fiedler.theory -p fiedler.kernels -p fiedler.sims
+
+# Without the tests that tests/slow.txt lists; python tests/support/slow_tests.py measures them again.
+fast: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m "$(FAST)" -n $(JOBS) --dist loadfile
 
 # One thread: the models and matrices of the tests are so small that a second one makes them slower. Whole files to two
 # processes, so that what a file sets up once is set up once.

@@ -32,12 +32,6 @@ MOST_FILES_OF_SIMS = 5  # in sims/ itself
 MOST_LINES = 400  # of a file
 MOST_BODY = 60  # lines of a function without its signature and docstring
 
-STILL_LONG_FILES = {
-    "tests/sims/recall/analysis/test_structure.py",
-    "tests/sims/models/test_neural.py", "tests/sims/phase/test_plot.py",
-    "tests/theory/spectra/test_eigensolver.py", "tests/theory/closed_forms/test_tied.py",
-}  # fmt: skip
-
 SOURCES = sorted(path.relative_to(ROOT) for package in ORDER for path in (ROOT / package).rglob("*.py"))
 PYTHON = [*SOURCES, *sorted(path.relative_to(ROOT) for folder in ("tests", "benchmarks") for path in
           (ROOT / folder).rglob("*.py"))]  # fmt: skip
@@ -121,7 +115,7 @@ def test_folders_and_files_keep_their_size() -> None:
     assert not [one for one in large if not one.startswith("tests/support")], large
     assert folders[Path("sims")] <= MOST_FILES_OF_SIMS
     long = [(len((ROOT / path).read_text().splitlines()), str(path)) for path in PYTHON]
-    assert not [one for one in long if one[0] > MOST_LINES and one[1] not in STILL_LONG_FILES]
+    assert not [one for one in long if one[0] > MOST_LINES]
 
 
 def test_functions_keep_their_size() -> None:

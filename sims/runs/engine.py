@@ -161,7 +161,7 @@ class _Engine:
             if self._score is not None:
                 run = dataclasses.replace(run, scores=from_json(to_json(self._score(run))))
                 if seed in files:
-                    _write_scores(files[seed].folder, run.scores or {})
+                    write_scores_once(files[seed].folder, run.scores or {})
             self.runs[seed] = run
 
     def _share_done(self) -> float:
@@ -242,7 +242,7 @@ def finish_run(files: RunFiles, final: Final, modes: Mapping[str, NDArray[Any]])
     files.folder.seal()
 
 
-def _write_scores(folder: RunDir, scores: Mapping[str, Any]) -> None:
+def write_scores_once(folder: RunDir, scores: Mapping[str, Any]) -> None:
     """Write scores.json, unless it is there with its checksum."""
     if not folder.is_final("scores.json"):
         folder.write_scores(scores)

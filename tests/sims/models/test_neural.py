@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
 
 from fiedler.sims.models import neural
 from fiedler.sims.models.nets import build_network, edge_inputs
@@ -19,11 +18,11 @@ from fiedler.sims.models.neural_settings import NeuralSettings
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import one_layer_descent, parse
 from neural_runs import State, states_of, train_alone
+from plain_transformer import STEPS, plain_training
 
 SAME = 2e-6  # 30 float32 steps of order 0.01 in another order of operations; 4e-7 measured
 TASK = Task(parse("path-star:3x2"))  # a star of 4 nodes: degrees one and three
 N = TASK.graph.n
-STEPS = (0, 1, 5, 30)
 
 
 @pytest.fixture(autouse=True)
@@ -38,49 +37,6 @@ def one_thread() -> Iterator[None]:
 def train(seed: int = 0, steps: Any = STEPS, task: Task = TASK, **changes: Any) -> list[State]:
     settings = NeuralSettings(**{"width": 8, **changes})
     return list(train_alone(task.sparse_target, settings, seed, steps))
-
-
-def plain_training(task: Task, seed: int, **changes: Any) -> list[tuple[np.ndarray, np.ndarray, float]]:
-    """Token embeddings, logits and loss at STEPS, by the model's own forward pass on whole sequences, with dense soft
-    targets over all tokens and torch's cross-entropy."""
-    given = {
-        "width": 8,
-        "heads": 1,
-        "layers": 1,
-        "init_std": 0.02,
-        "learning_rate": 0.01,
-        "weight_decay": 0.0,
-        **changes,
-    }
-    n = task.graph.n
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        config = GPT2Config(
-            vocab_size=n + 1,
-            n_positions=2,
-            n_embd=given["width"],
-            n_layer=given["layers"],
-            n_head=given["heads"],
-            initializer_range=given["init_std"],
-            bos_token_id=n,
-            eos_token_id=n,
-        )
-        model = GPT2LMHeadModel(config).eval()  # no dropout
-    optimiser = torch.optim.AdamW(model.parameters(), lr=given["learning_rate"], weight_decay=given["weight_decay"])
-    wanted = torch.zeros(n, n + 1)
-    wanted[:, :n] = torch.tensor(task.target)
-    ids = torch.tensor([[n, node] for node in range(n)])
-    kept = []
-    for step in range(max(STEPS) + 1):
-        logits = model(ids).logits[:, 1]
-        loss = torch.nn.functional.cross_entropy(logits, wanted)
-        if step in STEPS:
-            weight = model.transformer.wte.weight.detach().numpy()[:n].copy()
-            kept.append((weight, logits.detach().numpy()[:, :n].copy(), loss.item()))
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return kept
 
 
 @pytest.mark.parametrize(

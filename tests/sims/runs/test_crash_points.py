@@ -34,7 +34,7 @@ def training(out: Path, **options: Any) -> Callable[[], object]:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_every_operation_of_a_run(tmp_path: Path, after: bool) -> None:
-    wait_for(training(tmp_path / "reference"))
+    training(tmp_path / "reference")()  # here, so that children need not import what a run imports
     for fatal in range(1, MOST):
         out = tmp_path / str(fatal)
         died = die_at(training(out), fatal, after)
@@ -47,7 +47,7 @@ def test_every_operation_of_a_run(tmp_path: Path, after: bool) -> None:
 
 def test_dying_again_and_again(tmp_path: Path) -> None:
     """Every attempt dies five operations after the last one did: only what is kept in between can finish it."""
-    wait_for(training(tmp_path / "reference"))
+    training(tmp_path / "reference")()
     out = tmp_path / "run"
     attempts = 0
     while die_at(training(out), 25, attempts % 2 == 0):
@@ -60,7 +60,7 @@ def test_dying_again_and_again(tmp_path: Path) -> None:
 def test_a_finished_run_is_never_lost(tmp_path: Path) -> None:
     """Dying while a finished run is only read again leaves it finished."""
     out = tmp_path / "run"
-    wait_for(training(out))
+    training(out)()
     (out / "scores.json").unlink()  # something is left to do
     for fatal in range(1, MOST):
         died = die_at(training(out), fatal, False)
@@ -72,7 +72,7 @@ def test_a_finished_run_is_never_lost(tmp_path: Path) -> None:
 
 
 def test_overwriting_that_dies_leaves_a_folder_that_can_be_overwritten_again(tmp_path: Path) -> None:
-    wait_for(training(tmp_path / "reference"))
+    training(tmp_path / "reference")()
     for fatal in range(1, MOST):
         out = tmp_path / str(fatal)
         wait_for(training(out))
@@ -86,16 +86,20 @@ def test_overwriting_that_dies_leaves_a_folder_that_can_be_overwritten_again(tmp
 
 
 def test_every_operation_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sweep's own files: points run in this process, so that it is their parent that dies."""
+    """The sweep's own files: points run in this process, so that it is their parent that dies. The figure is blank:
+    drawing the real one takes as long as all the rest."""
+    import joblib
+    import matplotlib.pyplot as plt
+
+    import fiedler.sims.phase.plot
+    import fiedler.sims.sweep.run as module
+
+    monkeypatch.setattr(fiedler.sims.phase.plot, "phase_figure", lambda diagram: plt.figure(figsize=(1, 1)))
+    monkeypatch.setattr(module, "parallel_backend", lambda *_: joblib.parallel_config("sequential"))
     plan = plan_sweep({"base": {"graph": "cycle:4", "steps": 2, "width": 2}, "axes": {"init_std": [0.1, 1e300]}}, "s")
 
     def sweeping(out: Path) -> Callable[[], object]:
         def work() -> None:
-            from joblib import parallel_config
-
-            import fiedler.sims.sweep.run as module
-
-            module.parallel_backend = lambda *_: parallel_config("sequential")  # type: ignore[attr-defined]
             counts = run_sweep(plan, out, jobs=1)
             assert (counts.done, counts.failed) == (1, 1)
             answer = report_sweep(plan, out)
@@ -103,6 +107,7 @@ def test_every_operation_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
         return work
 
+    sweeping(tmp_path / "whole")()  # here, so that children need not import what a sweep imports
     fatal = 0
     died = True
     while died:

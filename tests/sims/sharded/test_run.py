@@ -18,14 +18,13 @@ import pytest
 import sharded_runs
 from fiedler.kernels.sharded.ring import Ring
 from fiedler.sims.disk.files import Damage
-from fiedler.sims.models.node2vec import Node2VecSettings, initial_embedding, train_node2vec
+from fiedler.sims.models.node2vec import Node2VecSettings, train_node2vec
 from fiedler.sims.runs.checkpoints import Checkpoint, write_checkpoint
 from fiedler.sims.runs.control import Restart
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.recorder import log_spaced_steps
 from fiedler.sims.sharded import command as sharded
 from fiedler.sims.sharded.files import ShardFiles, read_shards
-from fiedler.sims.sharded.row_shards import SKIPPED_AT_ONCE, initial_rows, row_range, row_sizes
 from fiedler.sims.sharded.run import run_sharded
 from fiedler.sims.sharded.training import ShardedTraining, train_sharded
 from fiedler.sims.tasks.task import Task
@@ -110,35 +109,6 @@ def test_float32_is_near_float64() -> None:
     near, exact = (next(train_sharded(target, settings, 0, [50], dtype=kind)) for kind in ("float32", "float64"))
     assert near.embedding.dtype == np.float32
     assert 0 < relative(near.embedding, exact.embedding) < 1e-5
-
-
-# Rows.
-
-
-def test_rows_lie_evenly() -> None:
-    for n in (1, 2, 7, 12):
-        for world in (1, 2, 3, 5):
-            sizes, ranges = row_sizes(n, world), [row_range(n, world, rank) for rank in range(world)]
-            assert [len(one) for one in ranges] == list(sizes)
-            assert [row for one in ranges for row in one] == list(range(n))
-            assert max(sizes) - min(sizes) <= 1
-    with pytest.raises(ValueError, match="at least one process; got 0"):
-        row_sizes(3, 0)
-
-
-@pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("width", [1, 7, SKIPPED_AT_ONCE // 100, SKIPPED_AT_ONCE + 1])
-def test_each_process_makes_the_numbers_of_the_whole(tied: bool, width: int) -> None:
-    settings = Node2VecSettings(width=width, init_std=0.3, tied=tied)
-    n = 5 if width > SKIPPED_AT_ONCE else 211
-    whole = np.split(initial_embedding(n, settings, 9), 1 if tied else 2)
-    for rows in (range(n), range(0), range(3, 4), range(2, n - 1), range(n - 1, n)):
-        embedding, context = initial_rows(n, settings, 9, rows)
-        assert np.array_equal(embedding, whole[0][rows.start : rows.stop])
-        if not tied:
-            assert np.array_equal(context, whole[1][rows.start : rows.stop])
-        rounded = initial_rows(n, settings, 9, rows, np.float32)[0]
-        assert np.array_equal(rounded, embedding.astype(np.float32))
 
 
 # Runs of the command.

@@ -1,21 +1,14 @@
-import itertools
 import time
 from dataclasses import replace
 
 import mpmath
-import networkx as nx
 import numpy as np
 import pytest
-import sympy
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from networkx.generators.atlas import graph_atlas_g
 from scipy.linalg import eigvalsh
 from scipy.special import ive, softmax
 
 from cases import SMALL
-from fiedler.theory import from_networkx, one_hop_target, parse, tied_optimum
-from fiedler.theory.closed_forms.multipartite import multipartite_parts
+from fiedler.theory import one_hop_target, parse, tied_optimum
 from fiedler.theory.closed_forms.product import solve_axes, stationarity
 from fiedler.theory.closed_forms.tied import (
     closed_form_optimum,
@@ -25,54 +18,11 @@ from fiedler.theory.closed_forms.tied import (
     path_star_gram,
     torus_optimum,
 )
+from tied_forms import CYCLES, HAMMING, PROMISE, TORI, VIOLATION, check_by_dense_algebra, compare, dense
 
-GRAM = 1e-7  # the dense solver's Gram matrix, relative to its size: the loss is flat around the optimum
-LOSS = 1e-10
-VIOLATION = 1e-12  # of the closed forms themselves: rounding
-PROMISE = 1e-7  # of a certificate
-
-CYCLES = [f"cycle:{n}" for n in (3, 4, 5, 6, 7, 8, 15, 20)]
-TORI = ["torus:4x4", "torus:3x5", "torus:5x3", "torus:3x3", "torus:4x7", "torus:3x4x5", "torus:6", "torus:3x3x3"]
-HAMMING = ["hypercube:1", "hypercube:2", "hypercube:3", "hypercube:6", "hamming:2,3", "hamming:3,3", "hamming:2,5"]
 ZERO = ["hamming:1,5", "hamming:1,2", "path-star:5x2", "tree:4,1", "path-star:1x2", "path-star:1x3", "path-star:2x2"]
 GRIDS = ["grid:2x2x2", "grid:2x2", "grid:2x1x2x2"]
 KNOWN = CYCLES + TORI + HAMMING + ZERO + GRIDS
-
-
-def dense(word_or_graph, **options):
-    decay = options.pop("weight_decay", 0.0)
-    graph = parse(word_or_graph) if isinstance(word_or_graph, str) else word_or_graph
-    return tied_optimum(one_hop_target(graph, **options), weight_decay=decay)
-
-
-def compare(found, solved):
-    """A closed form against the dense solver, which knows nothing of families."""
-    scale = max(1.0, float(np.abs(solved.centred_gram).max()))
-    assert np.allclose(found.gram(), solved.centred_gram, rtol=0, atol=GRAM * scale)
-    assert found.loss_per_node == pytest.approx(solved.loss_per_node, abs=LOSS)
-    assert found.rank == solved.rank
-    assert np.allclose(np.repeat(found.eigenvalues, found.multiplicities), solved.eigenvalues, rtol=GRAM, atol=GRAM)
-    assert found.attained == solved.attained
-    assert found.max_violation < PROMISE
-    assert found.n == len(solved.gram)
-    assert found.weight_decay == solved.weight_decay
-
-
-def check_by_dense_algebra(found, target):
-    """Spectrum, loss, stationarity and the largest excess, recomputed from the n x n matrices of a regular graph."""
-    k, n, decay = found.gram(), len(target), found.weight_decay
-    p = softmax(k, axis=1)
-    r = target - p
-    s = (r + r.T) / 2 - decay * np.eye(n)
-    values, modes = np.linalg.eigh(k)
-    inside = values > 1e-9 * max(1.0, values.max())
-    assert np.allclose(values[inside][::-1], np.repeat(found.eigenvalues, found.multiplicities), rtol=1e-11, atol=0)
-    assert found.loss_per_node == pytest.approx(float(-(target * np.log(p)).sum()) / n, rel=1e-12)
-    assert np.abs(s @ modes[:, inside]).max(initial=0) == pytest.approx(found.stationarity, abs=1e-12)
-    outside = np.linalg.qr(np.column_stack([np.ones(n), modes[:, inside], modes[:, ~inside]]))[0][
-        :, 1 + inside.sum() : n
-    ]
-    assert eigvalsh(outside.T @ s @ outside).max() == pytest.approx(found.excess, abs=1e-12)
 
 
 @pytest.mark.parametrize("word", KNOWN)
@@ -219,159 +169,6 @@ class TestLargeGraphs:
     def test_the_loss_of_a_long_cycle_is_that_of_a_normal_distribution(self):
         # Discrete normal of variance one: entropy ln(2 pi e) / 2, up to e^{-2 pi^2}.
         assert cycle_optimum(1_000_000).loss_per_node == pytest.approx(np.log(2 * np.pi * np.e) / 2, abs=1e-7)
-
-
-class TestTheProof:
-    @pytest.mark.parametrize("n", range(3, 41))
-    def test_the_lemma_on_sine_ratios(self, n):
-        k, m = np.arange(1, n)[:, None], np.arange(1, n)
-        a = np.sin(np.pi * k * m / n) / np.sin(np.pi * m / n)
-        assert (np.abs(a) <= a[:, :1] + 1e-11).all()
-        path = np.diag(np.ones(n - 2), 1) + np.diag(np.ones(n - 2), -1)
-        u = [np.eye(n - 1), path]
-        while len(u) < n - 1:
-            u.append(path @ u[-1] - u[-2])  # U_{k-1}(A/2)
-        for row, matrix in zip(a, u, strict=False):
-            assert set(np.unique(matrix)) <= {0.0, 1.0}
-            assert np.allclose(np.sort(np.linalg.eigvalsh(matrix)), np.sort(row), atol=1e-9)
-
-    @given(st.integers(5, 30), st.floats(0.01, 1.0), st.integers(0, 2**32 - 1))
-    @settings(max_examples=60, deadline=None)
-    def test_any_measure_with_the_first_moment_has_the_others(self, n, step, seed):
-        # Not only the softmax: the supporting line bounds every probability with the mean of a lazy step.
-        rng = np.random.default_rng(seed)
-        x = np.cos(2 * np.pi * np.arange(n) / n)
-        goal = 1 - step * (1 - x[1])
-        p = rng.dirichlet(np.ones(n) * 0.3)
-        mean = p @ x
-        end = np.eye(n)[0] if mean < goal else np.eye(n)[n // 2]
-        t = (goal - mean) / (end @ x - mean)
-        p = (1 - t) * p + t * end
-        k = np.arange(n)
-        assert (np.cos(2 * np.pi * np.outer(k, k) / n) @ p >= 1 - step * (1 - np.cos(2 * np.pi * k / n)) - 1e-12).all()
-
-    @pytest.mark.parametrize("sides", list(itertools.combinations_with_replacement((3, 4, 5, 6, 9, 16), 2)))
-    def test_every_mode_of_a_product_is_checked(self, sides):
-        found = torus_optimum(*sides)
-        check_by_dense_algebra(found, one_hop_target(parse(f"torus:{sides[0]}x{sides[1]}")))
-        assert found.excess < VIOLATION
-
-    @pytest.mark.parametrize("word", [*HAMMING, "torus:3x4x5", "cycle:15", "grid:2x2x2"])
-    def test_the_modes_agree_with_dense_algebra(self, word):
-        check_by_dense_algebra(closed_form_optimum(parse(word)), one_hop_target(parse(word)))
-
-
-class TestAlgebra:
-    def test_the_hamming_equation(self):
-        q, r = sympy.symbols("q r", positive=True)
-        e = (1 + (q - 1) * r) / (1 - r)  # exp(c)
-        mode = (e - 1) / (e + q - 1)  # eigenvalue of softmax(c I) on K_q off the constant
-        assert sympy.simplify(mode - r) == 0
-
-    def test_the_required_mode_of_a_hamming_graph(self):
-        d, q = sympy.symbols("d q", positive=True)
-        degree = d * (q - 1)
-        assert sympy.simplify((degree - q) / degree - (1 - q / degree)) == 0  # A's second eigenvalue is degree - q
-        assert hamming_optimum(3, 4).scalars[0] == pytest.approx(
-            float(sympy.log((1 + 3 * sympy.Rational(5, 9)) / sympy.Rational(4, 9)))
-        )
-
-    def test_the_hypercube_is_q_two(self):
-        d = sympy.symbols("d", positive=True)
-        r = 1 - 2 / d
-        assert (
-            sympy.simplify(sympy.exp(sympy.log((1 + r) / (1 - r))) - sympy.exp(2 * sympy.atanh(r)).rewrite(sympy.log))
-            == 0
-        )
-
-    def test_complete_bipartite_graphs_have_no_positive_mode(self):
-        a, b, n = 2, 3, 5
-        target = sympy.Matrix(n, n, lambda i, j: sympy.Rational(1, b if i < a else a) if (i < a) != (j < a) else 0)
-        ones = sympy.ones(n, 1)
-        pi = target.T * ones / n
-        s = ((target - ones * pi.T) + (target - ones * pi.T).T) / 2
-        assert s * ones == sympy.zeros(n, 1)  # column sums match
-        assert all(value <= 0 for value in s.eigenvals())
-        loss = -sum(pi[i] * sympy.log(pi[i]) for i in range(n))
-        assert multipartite_optimum(2, 3).loss_per_node == pytest.approx(float(loss), rel=1e-14)
-
-    def test_the_quadratic_form_of_a_multipartite_graph(self):
-        s, d = sympy.symbols("s0:3"), sympy.symbols("d0:3", positive=True)
-        total = sum(s[p] * s[q] / d[p] for p in range(3) for q in range(3) if p != q)
-        on_zero_sum = sympy.expand((total + sum(s[p] ** 2 / d[p] for p in range(3))).subs(s[2], -s[0] - s[1]))
-        assert sympy.simplify(on_zero_sum) == 0
-
-
-class TestMultipartite:
-    @pytest.mark.parametrize(
-        "parts", [(1, 5), (2, 3), (4, 4), (1, 2, 3), (2, 2, 2), (1, 1, 4), (1, 1, 1, 2), (3, 3, 5, 5), (1, 1, 1, 1)]
-    )
-    @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-    def test_they_are_recognised_from_the_adjacency_in_any_order(self, parts, smoothing):
-        graph = nx.complete_multipartite_graph(*parts)
-        order = np.random.default_rng(0).permutation(len(graph)).tolist()
-        moved = from_networkx(nx.relabel_nodes(graph, dict(enumerate(order))))
-        found = closed_form_optimum(moved, label_smoothing=smoothing)
-        assert found.family == "complete multipartite"
-        compare(found, dense(moved, label_smoothing=smoothing))
-        assert found.attained == (len(set(parts)) == 1)
-        target = one_hop_target(moved, label_smoothing=smoothing)
-        s = (target + target.T) / 2
-        s = s - s.mean(axis=0)
-        s = s - s.mean(axis=1, keepdims=True)
-        top = np.sort(eigvalsh(s))[-2:]  # one zero is the constant mode
-        assert found.excess == pytest.approx(0.0 if max(parts) > 1 else top[0], abs=1e-14)
-
-    @pytest.mark.parametrize("parts", [(1, 5), (2, 3), (1, 2, 3), (1, 1, 4), (3, 3, 5, 5), (3, 3)])
-    def test_under_decay(self, parts):
-        graph = from_networkx(nx.complete_multipartite_graph(*parts))
-        target = one_hop_target(graph)
-        edge = eigvalsh((target + target.T) / 2 - 1 / len(target)).max()
-        assert multipartite_optimum(*parts, weight_decay=2.0).zero_from == pytest.approx(edge, abs=1e-12)
-        compare(
-            closed_form_optimum(graph, weight_decay=1.01 * edge + 1e-3), dense(graph, weight_decay=1.01 * edge + 1e-3)
-        )
-        found = closed_form_optimum(graph, weight_decay=2.0)
-        assert found.excess == pytest.approx(edge - 2.0, abs=1e-12)
-        if len(set(parts)) > 1:
-            assert closed_form_optimum(graph, weight_decay=0.9 * edge) is None
-            assert dense(graph, weight_decay=0.9 * edge).rank > 0
-
-    def test_weights_loops_and_missing_edges_are_not_recognised(self):
-        graph = nx.complete_bipartite_graph(3, 4)
-        assert closed_form_optimum(from_networkx(graph)) is not None
-        doubled = nx.Graph((u, v, {"weight": 2.0}) for u, v in graph.edges)
-        assert closed_form_optimum(from_networkx(doubled)) is not None
-        doubled[0][3]["weight"] = 3.0
-        assert closed_form_optimum(from_networkx(doubled)) is None
-        for change in (lambda g: g.add_edge(0, 0), lambda g: g.remove_edge(0, 3), lambda g: g.add_edge(0, 1)):
-            other = graph.copy()
-            change(other)
-            assert closed_form_optimum(from_networkx(other)) is None
-
-    def test_recognition_is_exact_on_all_graphs_of_six_nodes(self):
-        for graph in graph_atlas_g():
-            if len(graph) in (0, 7) or min(dict(graph.degree).values()) == 0:
-                continue
-            other = nx.complement(graph)
-            cliques = [other.subgraph(part) for part in nx.connected_components(other)]
-            expected = all(part.number_of_edges() == len(part) * (len(part) - 1) // 2 for part in cliques)
-            found = multipartite_parts(from_networkx(graph))
-            assert sorted(found or ()) == (sorted(len(part) for part in cliques) if expected else [])
-
-    def test_degrees_alone_do_not_make_a_multipartite_graph(self):
-        # Names and degrees fit parts (3, 1, 3), but edges run inside a part.
-        edges = ["01", "02", "04", "06", "12", "13", "14", "15", "16", "23", "25", "34", "35", "46", "56"]
-        graph = nx.Graph()
-        graph.add_nodes_from(range(7))
-        graph.add_edges_from((int(u), int(v)) for u, v in edges)
-        assert multipartite_parts(from_networkx(graph)) is None
-
-    def test_self_edges_only_on_complete_graphs(self):
-        complete, star = (from_networkx(g) for g in (nx.complete_graph(4), nx.star_graph(4)))
-        compare(closed_form_optimum(complete, self_edges=True), dense(complete, self_edges=True))
-        assert closed_form_optimum(star, self_edges=True) is None
-        assert dense(star, self_edges=True).rank > 0
 
 
 @pytest.mark.parametrize("word", SMALL)

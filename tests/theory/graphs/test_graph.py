@@ -1,5 +1,3 @@
-import os
-
 import networkx as nx
 import numpy as np
 import pytest
@@ -158,39 +156,12 @@ def test_rounding_asymmetry_is_averaged_and_real_asymmetry_is_not():
         as_graph(np.array([[0, 1.0], [1.0 + 1e-6, 0]]))
 
 
-@pytest.mark.parametrize("make", [sp.csr_array, sp.csc_matrix, sp.coo_array, sp.lil_array, sp.dok_array, sp.bsr_array])
-@pytest.mark.parametrize("dtype", [np.float32, np.int32, bool, np.uint8])
-def test_as_graph_takes_every_sparse_format_and_real_dtype(make, dtype):
-    expected = nx.to_numpy_array(nx.petersen_graph())
-    graph = as_graph(make(expected.astype(dtype)))
-    assert graph.adjacency.dtype == np.float64
-    assert np.array_equal(dense(graph), expected)
-    assert graph.nodes == tuple(range(10))
-
-
-def test_as_graph_takes_graphs_words_paths_and_arrays(tmp_path):
-    graph = parse("petersen")
-    assert as_graph(graph) is graph
-    assert as_graph("petersen").family == "petersen"
-    file = tmp_path / "edges.txt"
-    file.write_text("a b\n")
-    assert as_graph(file).nodes == ("a", "b")
-    assert as_graph(os.fspath(file)).nodes == ("a", "b")
-    assert np.array_equal(dense(as_graph(dense(graph))), dense(graph))
-
-
 def test_the_input_matrix_is_neither_changed_nor_shared():
     matrix = sp.csr_array(np.array([[0.0, 2.0], [2.0, 0.0]]))
     graph = from_sparse(matrix)
     matrix.data[:] = -1
     assert graph.adjacency.max() == 2
     assert graph.adjacency.min() == 0
-
-
-@pytest.mark.parametrize("thing", [3, None, [(0, 1)], {"a": "b"}, b"cycle:3"])
-def test_as_graph_refuses_other_types(thing):
-    with pytest.raises(TypeError, match=f"cannot make a graph from {type(thing).__name__}; give a graph word"):
-        as_graph(thing)
 
 
 @pytest.mark.parametrize(

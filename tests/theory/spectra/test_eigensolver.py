@@ -1,72 +1,22 @@
 import time
-from itertools import pairwise
 
 import networkx as nx
 import numpy as np
 import pytest
-import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse.linalg import ArpackError
 
 from cases import ALL
+from eigenpairs import SYMMETRIC_KINDS, check, dense_spaces
 from fiedler.theory.graphs.convert import as_graph
 from fiedler.theory.graphs.words import parse
 from fiedler.theory.spectra import eigensolver
-from fiedler.theory.spectra import solve_inverse as eigensolver_inverse
-from fiedler.theory.spectra import solve_lanczos as eigensolver_lanczos
 from fiedler.theory.spectra.closed_form import closed_form_spectrum
-from fiedler.theory.spectra.counting import inertia
 from fiedler.theory.spectra.eigensolver import laplacian_eigenpairs
 from fiedler.theory.spectra.laplacians import KINDS, laplacian
 
-SYMMETRIC_KINDS = [kind for kind in KINDS if kind != "random-walk"]
 CLOSED = ("path-star:7x4", "cycle:15", "cycle:8", "torus:3x5", "torus:4x4", "grid:3x5", "grid:2x3x4", "hypercube:4")
 CLOSED += ("hamming:2,3", "hamming:1,5", "hamming:3,4", "path-star:1x7", "path-star:3x2", "torus:3x4x5", "grid:9")
-
-
-def dense_spaces(graph, kind, which):
-    """An oracle that shares no code with the solver: (eigenvalue, multiplicity, projector) from the end on."""
-    symmetric_kind = "symmetric" if kind == "random-walk" else kind
-    values, vectors = np.linalg.eigh(laplacian(graph, symmetric_kind).toarray())
-    if which == "top":
-        values, vectors = values[::-1], vectors[:, ::-1]
-    starts = [0, *(np.flatnonzero(np.abs(np.diff(values)) > 1e-8) + 1), values.size]
-    return [(values[a:b].mean(), b - a, vectors[:, a:b] @ vectors[:, a:b].T) for a, b in pairwise(starts)]
-
-
-def check(pairs, graph, kind, which, k, *, complete=True):
-    expected, total = [], 0
-    for space in dense_spaces(graph, kind, which):
-        expected.append(space)
-        total += space[1]
-        if total >= k:
-            break
-    assert list(pairs.multiplicities) == [space[1] for space in expected]
-    np.testing.assert_allclose(pairs.eigenvalues, [space[0] for space in expected], atol=1e-9)
-    assert pairs.eigenvalues.dtype == np.float64
-    assert pairs.multiplicities.dtype == np.int64
-    assert pairs.total == total
-    assert pairs.requested == k
-    assert pairs.complete is complete
-    matrix = laplacian(graph, "symmetric" if kind == "random-walk" else kind)
-    if pairs.basis is None:
-        assert np.isnan(pairs.residual)
-    else:
-        assert pairs.basis.shape == (graph.n, total)
-        np.testing.assert_allclose(pairs.basis.T @ pairs.basis, np.eye(total), atol=1e-9)
-        defect = matrix @ pairs.basis - pairs.basis * np.repeat(pairs.eigenvalues, pairs.multiplicities)
-        assert pairs.residual == pytest.approx(np.linalg.norm(defect, axis=0).max(), rel=1e-3, abs=1e-17)
-        assert pairs.residual < 1e-8 * max(1, abs(matrix).max())
-        for j, (_, _, projector) in enumerate(expected):
-            found = pairs.columns(j)
-            np.testing.assert_allclose(found @ found.T, projector, atol=1e-6)
-    if pairs.method == "shift-invert":
-        values = np.linalg.eigvalsh(matrix.toarray())
-        for shift, count in pairs.inertia:
-            assert count == np.count_nonzero(values < shift)
-    else:
-        assert pairs.inertia == (() if complete else None)
 
 
 @pytest.mark.parametrize("word", [*ALL, "path-star:30x4", "hamming:2,6"])
@@ -117,117 +67,6 @@ def test_five_thousand_arms(method):
         laplacian_eigenpairs(graph, 16, "combinatorial", method=method)
 
 
-@pytest.mark.parametrize("which", ["bottom", "top"])
-@pytest.mark.parametrize("kind", SYMMETRIC_KINDS)
-def test_hundreds_of_missing_copies_are_supplied(kind, which):
-    graph = parse("path-star:150x4")
-    pairs = laplacian_eigenpairs(graph, 4, kind, which, method="shift-invert")
-    check(pairs, graph, kind, which, 4)
-    assert "of them found at once" in pairs.note
-    exact = laplacian_eigenpairs(graph, 4, kind, which, method="closed-form")
-    assert list(exact.multiplicities) == list(pairs.multiplicities) == [1, 149]
-    np.testing.assert_allclose(exact.columns(1) @ exact.columns(1).T, pairs.columns(1) @ pairs.columns(1).T, atol=1e-7)
-
-
-def drop(monkeypatch, rank):
-    """Make ARPACK's first answer lose the pair of that rank, as it loses copies of repeated eigenvalues."""
-    calls = []
-    true = eigensolver_lanczos.eigsh
-
-    def lossy(operator, k, **options):
-        values, vectors = true(operator, k, **options)
-        calls.append(k)
-        keep = np.argsort(-values) if len(calls) > 1 else np.delete(np.argsort(-values), rank)
-        return values[keep], vectors[:, keep]
-
-    monkeypatch.setattr(eigensolver_lanczos, "eigsh", lossy)
-    return calls
-
-
-@pytest.mark.parametrize("method", ["shift-invert", "lanczos"])
-@pytest.mark.parametrize("kind", SYMMETRIC_KINDS)
-@pytest.mark.parametrize("which", ["bottom", "top"])
-@pytest.mark.parametrize("word", ["karate", "torus:5x7", "irregular"])
-@pytest.mark.parametrize("rank", [1, 6])
-def test_a_lost_pair_is_noticed_and_supplied(monkeypatch, method, kind, which, word, rank):
-    graph = parse(word)
-    calls = drop(monkeypatch, rank)
-    pairs = laplacian_eigenpairs(graph, 6, kind, which, method=method)
-    assert calls[0] == 7
-    check(pairs, graph, kind, which, 6, complete=method != "lanczos")
-
-
-def test_what_cannot_be_supplied_is_an_error(monkeypatch):
-    # No iteration ever returns the second pair of karate, a simple eigenvalue of which there is no copy.
-    true = eigensolver_lanczos.eigsh
-    fiedler = np.linalg.eigh(laplacian(parse("karate"), "combinatorial").toarray())[1][:, 1]
-
-    def blind(operator, k, **options):
-        values, vectors = true(operator, k, **options)
-        keep = np.abs(fiedler @ vectors) < 0.5
-        return values[keep], vectors[:, keep]
-
-    monkeypatch.setattr(eigensolver_lanczos, "eigsh", blind)
-    for vectors in (True, False):
-        with pytest.raises(
-            RuntimeError, match=r"eigenvalues lie below .* not all of them were found; use method='dense'"
-        ):
-            laplacian_eigenpairs(parse("karate"), 6, "combinatorial", method="shift-invert", vectors=vectors)
-
-
-@pytest.mark.parametrize("seen", [0.2, 30.0])
-def test_a_wrong_guess_of_the_spectrum_does_no_harm(monkeypatch, seen):
-    # The density of eigenvalues decides on the polynomial; here it is wrong by a factor at the lower end.
-    true = eigensolver_lanczos.lanczos
-
-    def wrong(apply, n, steps):
-        values, weights, bound = true(apply, n, steps)
-        return values, np.where(np.arange(values.size) < 12, seen, 1.0) * weights, bound
-
-    monkeypatch.setattr(eigensolver_lanczos, "lanczos", wrong)
-    graph = as_graph(nx.random_regular_graph(6, 240, seed=0))
-    for kind in SYMMETRIC_KINDS:
-        check(laplacian_eigenpairs(graph, 12, kind, method="lanczos"), graph, kind, "bottom", 12, complete=False)
-
-
-def test_the_degree_of_the_polynomial():
-    assert eigensolver_lanczos._degree(0.0, 1.6, 1.77, 10.5) in range(7, 15)
-    assert eigensolver_lanczos._degree(0.0, 1.6, 1.77, 10.5) % 2 == 1
-    assert eigensolver_lanczos._degree(-700.0, -30.0, -20.0, 0.0) <= 5  # far eigenvalues would drown the others
-    assert eigensolver_lanczos._degree(0.0, 1.0, 1.0, 2.0) == 1
-    assert eigensolver_lanczos._degree(0.0, 1.0, 1.0 + 1e-16, 2.0) == 1
-
-
-def test_an_exhausted_krylov_space_is_left_by_another_start(monkeypatch):
-    true, starts = eigensolver_lanczos.eigsh, []
-
-    def stuck(operator, k, **options):
-        starts.append(options["v0"])
-        if len(starts) == 1:
-            raise ArpackError(3)
-        return true(operator, k, **options)
-
-    monkeypatch.setattr(eigensolver_lanczos, "eigsh", stuck)
-    graph = parse("karate")
-    check(laplacian_eigenpairs(graph, 5, method="shift-invert"), graph, "symmetrized-random-walk", "bottom", 5)
-    assert not np.array_equal(starts[0], starts[1])
-
-
-def test_no_convergence_is_an_error(monkeypatch):
-    monkeypatch.setattr(eigensolver_lanczos, "_RESTARTS", 1)
-    with pytest.raises(
-        RuntimeError, match=r"Lanczos iteration for 31 pairs of 400 stopped: .*No convergence.* use another"
-    ):
-        laplacian_eigenpairs(parse("grid:20x20"), 30, "combinatorial", method="lanczos")
-
-
-def test_an_inaccurate_vector_is_an_error(monkeypatch):
-    monkeypatch.setattr(eigensolver_lanczos, "TOLERANCE", 1e-2)
-    monkeypatch.setattr(eigensolver_lanczos.largest, "__defaults__", (1e-1,))
-    with pytest.raises(RuntimeError, match=r"residual .* use method='dense'"):
-        laplacian_eigenpairs(parse("grid:20x20"), 30, "symmetric", method="lanczos")
-
-
 @pytest.mark.parametrize("method", ["dense", "shift-invert", "lanczos"])
 @pytest.mark.parametrize("kind", ["combinatorial", "symmetric", "random-walk"])
 def test_the_multiplicity_of_zero_is_the_number_of_components(method, kind):
@@ -241,28 +80,6 @@ def test_the_multiplicity_of_zero_is_the_number_of_components(method, kind):
         check(pairs, graph, kind, "bottom", k, complete=method != "lanczos")
         assert pairs.eigenvalues[0] == pytest.approx(0, abs=1e-12)
         assert pairs.multiplicities[0] == 8
-
-
-def test_a_count_with_a_large_rounding_error_is_made_elsewhere():
-    swap = sp.csr_array(np.array([[0.0, 1.0], [1.0, 0.0]]))
-    counter = eigensolver_inverse._Counter(swap, 1.0)
-    # The first shift tried is 2e-15, a pivot with an error of 0.4.
-    shift, below = counter.between(-0.5402, 0.4598 + 4e-15)
-    assert abs(shift) > 0.01
-    assert below == 1
-    assert counter.pairs() == ((shift, 1),)
-    with pytest.raises(RuntimeError, match=r"no factorisation between 1 and 1 is accurate enough for a count"):
-        counter.between(1.0, 1.0)
-
-
-@pytest.mark.parametrize("which", ["bottom", "top"])
-def test_only_isolated_nodes(which):
-    graph = as_graph(sp.csr_array((400, 400)))
-    for kind in KINDS:
-        pairs = laplacian_eigenpairs(graph, 3, kind, which, method="shift-invert")
-        assert list(pairs.multiplicities) == [400]
-        assert abs(pairs.eigenvalues[0]) < 1e-12
-        assert pairs.complete
 
 
 @settings(max_examples=40, deadline=None)
@@ -313,42 +130,6 @@ def test_random_walk_vectors():
     right, left = pairs.basis / root, pairs.basis * root
     np.testing.assert_allclose(walk @ right, right * values, atol=1e-9)
     np.testing.assert_allclose(walk.T @ left, left * values, atol=1e-9)
-
-
-@pytest.mark.parametrize(("word", "kind"), [("grid:100x100", "combinatorial"), ("grid:60x70", "symmetric")])
-@pytest.mark.parametrize("which", ["bottom", "top"])
-def test_large_meshes_by_factorisation(word, kind, which):
-    graph = parse(word)
-    pairs = laplacian_eigenpairs(graph, 16, kind, which, method="shift-invert")
-    assert pairs.complete
-    assert pairs.residual < 1e-9
-    if kind == "combinatorial":
-        values, copies = closed_form_spectrum(graph, kind)
-        step, m = (1 if which == "bottom" else -1), pairs.eigenvalues.size
-        np.testing.assert_allclose(pairs.eigenvalues, values[::step][:m], atol=1e-11)
-        assert list(pairs.multiplicities) == list(copies[::step][:m])
-    end = pairs.eigenvalues[-1] + (1e-7 if which == "bottom" else -1e-7)
-    count = inertia(laplacian(graph, kind), end)
-    assert (count if which == "bottom" else graph.n - count) == pairs.total
-    again = laplacian_eigenpairs(graph, 16, kind, which, method="shift-invert")
-    assert np.array_equal(pairs.basis, again.basis)
-
-
-@pytest.mark.parametrize("kind", ["combinatorial", "symmetrized-random-walk"])
-@pytest.mark.parametrize("which", ["bottom", "top"])
-@pytest.mark.parametrize("maker", ["regular", "hubs"])
-def test_expanders_by_lanczos(kind, which, maker):
-    source = nx.random_regular_graph(6, 2500, seed=0) if maker == "regular" else nx.barabasi_albert_graph(2500, 5, 0)
-    graph = as_graph(source)
-    pairs = laplacian_eigenpairs(graph, 16, kind, which, method="lanczos")
-    proved = laplacian_eigenpairs(graph, 16, kind, which, method="shift-invert")
-    assert proved.complete
-    assert (pairs.inertia, pairs.complete) == (None, False)
-    assert pairs.note.startswith("not proved: a second Lanczos iteration")
-    assert list(pairs.multiplicities) == list(proved.multiplicities)
-    np.testing.assert_allclose(pairs.eigenvalues, proved.eigenvalues, atol=1e-8)
-    scale = abs(laplacian(graph, kind)).max()
-    assert max(pairs.residual, proved.residual) < 1e-8 * scale
 
 
 def test_the_choice_of_a_method(monkeypatch):

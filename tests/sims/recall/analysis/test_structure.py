@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import lstsq
 
 from fiedler.sims.recall.analysis import transfer as recall_transfer
 from fiedler.sims.recall.analysis.answers import (
@@ -19,48 +18,15 @@ from fiedler.sims.recall.analysis.answers import (
     embedding_array,
     smallest_margin,
 )
-from fiedler.sims.recall.analysis.gates import gate_scores, neuron_activity, relation_energy, shuffle_relations
-from fiedler.sims.recall.analysis.probes import nearest_code
-from fiedler.sims.recall.analysis.ridge import (
-    fit_ridge,
-    fit_without_fold,
-    make_folds,
-    predict_held_out,
-    variance_explained,
-)
+from fiedler.sims.recall.analysis.gates import neuron_activity, relation_energy
 from fiedler.sims.recall.analysis.structure import analyse_recall
-from fiedler.sims.recall.analysis.superposition import (
-    cross_fit_superposition,
-    fit_superposition,
-    predict_left_out,
-    subspace_overlap,
-)
 from fiedler.sims.recall.analysis.transfer import new_facts, train_embeddings
 from fiedler.sims.recall.built.planted import plant_construction
 from fiedler.sims.recall.settings import RecallSettings
 from fiedler.sims.recall.training import RecallTraining
 from fiedler.theory import Facts, construct_memory, random_facts
 from planted_recall import AssociativeModel, GatedModel
-
-SUBJECTS, RELATIONS, CODE_WIDTH = 80, 3, 16
-
-ROUNDING = 1e-9  # of float64 solves with condition numbers up to 1e4
-FLOAT32 = 1e-5  # of planted embeddings, which the model holds in float32
-SMALLEST_RIDGE = 1e-3  # what the penalty 1e-4 shrinks maps by at most: 1e-4 / (smallest / mean eigenvalue ~ 0.1)
-# Guessing gives 1/80 a question; 240 of them stay below this but once in 1e4 runs (binomial).
-AT_CHANCE = 0.06
-
-FACTS = random_facts(SUBJECTS, RELATIONS, seed=3)
-
-
-@pytest.fixture(scope="module")
-def gated() -> GatedModel:
-    return GatedModel(FACTS, CODE_WIDTH, seed=0)
-
-
-@pytest.fixture(scope="module")
-def associative() -> AssociativeModel:
-    return AssociativeModel(FACTS, RELATIONS * CODE_WIDTH, CODE_WIDTH, seed=0)
+from recall_cases import AT_CHANCE, CODE_WIDTH, FACTS, FLOAT32, RELATIONS, SMALLEST_RIDGE, SUBJECTS
 
 
 @pytest.fixture(scope="module")
@@ -71,118 +37,6 @@ def gated_scores(gated: GatedModel) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def associative_scores(associative: AssociativeModel) -> dict[str, Any]:
     return analyse_recall(associative, FACTS, 0)
-
-
-class TestRidge:
-    @pytest.mark.parametrize(("rows", "inputs"), [(30, 8), (12, 40)])
-    def test_is_least_squares_with_the_penalty_as_further_rows(self, rows: int, inputs: int) -> None:
-        rng = np.random.default_rng(rows)
-        x, y = rng.standard_normal((rows, inputs)) + 2, rng.standard_normal((rows, 3)) - 1
-        fit = fit_ridge(x, y, 0.3)
-        centred = x - x.mean(axis=0)
-        penalty = 0.3 * (centred**2).sum() / min(rows, inputs)
-        stacked = np.concatenate([centred, math.sqrt(penalty) * np.eye(inputs)])
-        expected = lstsq(stacked, np.concatenate([y - y.mean(axis=0), np.zeros((inputs, 3))]))[0]
-        np.testing.assert_allclose(fit.weights, expected, atol=ROUNDING)
-        np.testing.assert_allclose(fit.predict(x).mean(axis=0), y.mean(axis=0), atol=ROUNDING)
-
-    def test_held_out_rows_are_predicted_by_the_fits_without_them(self) -> None:
-        rng = np.random.default_rng(0)
-        x, y = rng.standard_normal((23, 9)), rng.standard_normal((23, 2))
-        predicted = predict_held_out(x, y, [0.01, 1.0])
-        for ridge, found in zip((0.01, 1.0), predicted, strict=True):
-            fits = fit_without_fold(x, y, ridge)
-            assert np.sum([rows for rows, _ in fits], axis=0).tolist() == [1] * 23
-            for rows, fit in fits:
-                np.testing.assert_allclose(found[rows], fit.predict(x[rows]), atol=ROUNDING)
-
-    def test_what_is_left_out_does_not_enter(self) -> None:
-        rng = np.random.default_rng(1)
-        x, y = rng.standard_normal((20, 4)), rng.standard_normal((20, 4))
-        before = predict_held_out(x, y, [0.1])[0]
-        y[7] += 100
-        after = predict_held_out(x, y, [0.1])[0]
-        same = np.isclose(before, after, atol=ROUNDING).all(axis=1)
-        fold = make_folds(20)
-        assert (same == (fold == fold[7])).all()
-
-    def test_variance_explained(self) -> None:
-        y = np.array([[0.0], [2.0], [4.0]])
-        assert variance_explained(y, y) == 1
-        assert variance_explained(y, np.full_like(y, 2.0)) == 0
-        assert variance_explained(y, y + 1) == pytest.approx(1 - 3 / 8)
-        assert variance_explained(np.ones((3, 2)), np.ones((3, 2))) == 0
-
-    def test_one_row_cannot_be_left_out(self) -> None:
-        with pytest.raises(ValueError, match="at least two of them; got 1"):
-            make_folds(1)
-
-
-class TestSuperposition:
-    def test_finds_the_planted_maps(self, gated: GatedModel) -> None:
-        fit = fit_superposition(embedding_array(gated), code_arrays(gated), FACTS.table)
-        np.testing.assert_allclose(fit.maps, gated.maps, atol=SMALLEST_RIDGE)
-        assert fit.r2 > 1 - FLOAT32
-        assert fit.r2_held_out > 1 - FLOAT32
-        assert fit.r2_shuffled < 0.05
-
-    def test_predicts_new_facts(self, gated: GatedModel) -> None:
-        fit = fit_superposition(embedding_array(gated), code_arrays(gated), FACTS.table)
-        new = random_facts(SUBJECTS, RELATIONS, seed=11)
-        expected = embedding_array(GatedModel(new, CODE_WIDTH, seed=0))  # the same codes and maps
-        np.testing.assert_allclose(fit.predict(new.table), expected, atol=SMALLEST_RIDGE)
-        swapped = fit.predict(FACTS.table) + fit.swap(1, FACTS.table[1], new.table[1])
-        table = FACTS.table.copy()
-        table[1] = new.table[1]
-        np.testing.assert_allclose(swapped, fit.predict(table), atol=ROUNDING)
-
-    def test_bijections_do_not_explain_random_embeddings(self) -> None:
-        rng = np.random.default_rng(0)
-        codes = [rng.standard_normal((SUBJECTS, 40)) for _ in range(RELATIONS)]  # 120 inputs for 80 subjects
-        fit = fit_superposition(rng.standard_normal((SUBJECTS, 20)), codes, FACTS.table)
-        assert abs(fit.r2_held_out) < 0.1
-
-    def test_relations_have_codes_of_their_own(self) -> None:
-        rng = np.random.default_rng(2)
-        codes = [rng.standard_normal((SUBJECTS, 5)) for _ in range(RELATIONS)]
-        maps = rng.standard_normal((RELATIONS, 5, 12))
-        embeddings = sum(code[answers] @ map_ for code, answers, map_ in zip(codes, FACTS.table, maps, strict=True)) + 7
-        fit = fit_superposition(embeddings, codes, FACTS.table)
-        np.testing.assert_allclose(fit.maps, maps, atol=10 * SMALLEST_RIDGE)
-
-    def test_cross_fits_leave_subjects_out(self, gated: GatedModel) -> None:
-        embeddings, codes = embedding_array(gated), code_arrays(gated)
-        before = predict_left_out(cross_fit_superposition(embeddings, codes, FACTS.table, 0.1), FACTS.table)
-        embeddings[5] += 3
-        after = predict_left_out(cross_fit_superposition(embeddings, codes, FACTS.table, 0.1), FACTS.table)
-        np.testing.assert_allclose(after[5], before[5], atol=ROUNDING)
-        assert not np.allclose(after, before, atol=1e-3)
-
-    def test_subspace_overlap(self, gated: GatedModel) -> None:
-        fit = fit_superposition(embedding_array(gated), code_arrays(gated), FACTS.table)
-        overlap, chance = subspace_overlap(fit)
-        assert overlap < SMALLEST_RIDGE
-        assert 0.2 < chance <= 1 / RELATIONS
-        object.__setattr__(fit, "maps", np.stack([fit.maps[0]] * RELATIONS))
-        assert subspace_overlap(fit)[0] == pytest.approx(1)
-
-    def test_one_relation_overlaps_with_none(self, gated: GatedModel) -> None:
-        fit = fit_superposition(embedding_array(gated), code_arrays(gated)[:1], FACTS.table[:1])
-        assert np.isnan(subspace_overlap(fit)).all()
-
-    @pytest.mark.parametrize(
-        ("change", "words"),
-        [
-            ({"table": FACTS.table[:2]}, r"table must be \(3 relations, 80 subjects\)"),
-            ({"table": FACTS.table + 1}, "attributes 0 ... 79; got 1 ... 80"),
-            ({"codes": [np.ones((80, 2)), np.ones((80, 3)), np.ones((80, 2))]}, "arrays of one shape|of one shape"),
-            ({"embeddings": np.full((80, 4), np.nan)}, "must be finite"),
-        ],
-    )
-    def test_refuses(self, change: dict[str, Any], words: str) -> None:
-        given = {"embeddings": np.ones((80, 4)), "codes": [np.ones((80, 2))] * 3, "table": FACTS.table} | change
-        with pytest.raises(ValueError, match=words):
-            fit_superposition(given["embeddings"], given["codes"], given["table"])
 
 
 class TestThePredictedStructure:
@@ -270,52 +124,6 @@ class TestAnAssociativeMemory:
 
     def test_swaps_do_not_answer(self, associative_scores: dict[str, Any]) -> None:
         assert associative_scores["intervention_success"] < AT_CHANCE
-
-
-class TestGates:
-    def test_by_hand(self) -> None:
-        # Neurons: one relation alone, the same on all, never active, 3/4 of the energy in relation 0.
-        activity = np.zeros((2, 4, 4))
-        activity[0, :, 0] = 2
-        activity[:, :, 1] = 1
-        activity[0, :, 3], activity[1, :, 3] = math.sqrt(3), 1
-        scores = gate_scores(activity)
-        assert scores.live == 3 / 4
-        assert scores.active == pytest.approx((0.5 + 1 + 1) / 3)
-        assert scores.open_relations == pytest.approx((0.5 + 1 + 1) / 3)
-        assert scores.selectivity == pytest.approx((1 + 0 + 0.5) / 3)
-        assert scores.majority == pytest.approx(2 / 3)
-        assert scores.one_relation == pytest.approx(1 / 3)
-        assert scores.variance_explained == pytest.approx((1 + 0 + 1) / 3)
-
-    def test_null_of_the_variance_explained(self) -> None:
-        # Questions in random order: (R - 1) / (R N - 1) on average, whatever the activity.
-        rng = np.random.default_rng(0)
-        activity = np.abs(rng.standard_normal((4, 50, 2000))) * np.arange(1, 5)[:, None, None]
-        assert gate_scores(activity).variance_explained > 0.2
-        shuffled = rng.permuted(activity.reshape(200, -1), axis=0).reshape(activity.shape)
-        assert gate_scores(shuffled).variance_explained == pytest.approx(3 / 199, rel=0.1)
-
-    def test_shuffling_keeps_questions_whole(self) -> None:
-        activity = np.random.default_rng(0).standard_normal((3, 20, 5))
-        shuffled = shuffle_relations(activity)
-        assert sorted(map(tuple, shuffled.reshape(60, 5))) == sorted(map(tuple, activity.reshape(60, 5)))
-        assert (shuffled == activity).mean() < 0.2
-
-    def test_silent_neurons_and_one_relation(self) -> None:
-        silent = gate_scores(np.zeros((2, 3, 5)))
-        assert silent.live == 0
-        assert math.isnan(silent.selectivity)
-        one = gate_scores(np.ones((1, 3, 5)))
-        assert one.active == 1
-        assert math.isnan(one.selectivity)
-        assert math.isnan(one.one_relation)
-
-    def test_nearest_code(self) -> None:
-        rng = np.random.default_rng(0)
-        points, codes = rng.standard_normal((9, 4)), rng.standard_normal((6, 4)) * 3
-        distances = np.linalg.norm(points[:, None] - codes[None], axis=2)
-        assert nearest_code(points, codes).tolist() == distances.argmin(axis=1).tolist()
 
 
 class TestTrainedModels:
