@@ -64,6 +64,8 @@ class ThreadRing(Ring):
     def exchange(self, send: Sequence[Tensor], receive: Sequence[Tensor], tag: int = 0) -> list[Any]:
         messages = Exchange([], [])
         for number, (out, into) in enumerate(zip(send, receive, strict=True), tag):
+            assert out.is_contiguous(), "gloo and NCCL send memory as it lies"
+            assert into.is_contiguous()
             if out.numel():
                 messages.sent.append(threading.Event())
                 self.group.queue(self.rank, number).put((out, messages.sent[-1]))

@@ -121,13 +121,13 @@ def test_the_first_of_several_errors_is_named_and_one_of_all_names_no_process() 
     assert [str(answer) for answer in common] == ["the same"] * 2
 
 
-@pytest.mark.parametrize("text", ["x" * 5000, "λ" * 5000, '"' * 5000, "two\nlines"])
+@pytest.mark.parametrize("text", ["x" * 5000, "x" + "λ" * 5000, '"' * 5000, "two\nlines"])
 def test_a_long_error_is_cut_to_one_line_that_fits(text: str) -> None:
     for answer in in_threads(2, lambda ring: ring.agree({}, ValueError(text), "cpu")):
         said = str(answer)
         assert type(answer) is ValueError
         assert " ".join(text.split()).startswith(said)
-        assert len(said.encode()) == min(ERROR_BYTES, len(text))
+        assert len(said.encode()) in range(min(ERROR_BYTES, len(text)) - 1, ERROR_BYTES + 1)  # a letter of two bytes
 
 
 def test_facts_that_have_to_be_the_same() -> None:

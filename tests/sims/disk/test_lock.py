@@ -98,9 +98,11 @@ def test_another_thread_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_error_inside_lets_go_of_it(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), locked(tmp_path):
+    """At once, though whoever keeps the error keeps the lock's object alive with its traceback."""
+    with pytest.raises(KeyboardInterrupt) as caught, locked(tmp_path):
         raise KeyboardInterrupt
     assert other_process(tmp_path) == 0
+    assert caught.value.__traceback__ is not None
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -106,6 +106,7 @@ def test_a_file_that_is_not_listed_is_not_judged(folder: Path) -> None:
         (lambda lines: [lines[0].replace(b"  ", b" "), *lines[1:]], ["two words.txt", "empty", "Zürich.bin"]),
         (lambda lines: [b"\xff\xfe\x00", *lines], list(FILES)),
         (lambda lines: [b"x" + lines[0][1:], *lines[1:]], ["two words.txt", "empty", "Zürich.bin"]),
+        (lambda lines: [b"00" + lines[0], *lines[1:]], ["two words.txt", "empty", "Zürich.bin"]),
         (lambda lines: [lines[0].upper(), *lines[1:]], ["two words.txt", "empty", "Zürich.bin"]),
         (lambda lines: [lines[0] + b"  " + lines[1], *lines[2:]], None),
         (lambda lines: [], []),

@@ -67,6 +67,16 @@ def write(path: Path, rows: tuple[int, ...] = ROWS) -> list[dict[str, str]]:
     return sums
 
 
+def mixed(path: Path, first: tuple[int, ...], second: tuple[int, ...]) -> Path:
+    """A folder with shard 0 of a run whose rows lie as in ``first`` and shard 1 of one as in ``second``."""
+    for rank, rows in enumerate((first, second)):
+        (path / str(rank)).mkdir()
+        write(path / str(rank), rows)
+        (path / "mixed").mkdir(exist_ok=True)
+        shard_of(path / "mixed", rank).write_bytes(shard_of(path / str(rank), rank).read_bytes())
+    return path / "mixed"
+
+
 def shard_of(path: Path, rank: int) -> Path:
     return path / f"embeddings-rank-{rank}.safetensors"
 
@@ -132,23 +142,24 @@ def test_a_shard_that_is_none_is_refused_without_checksums_too(folder: Path, con
 
 def test_shards_of_two_worlds_are_no_run(tmp_path: Path) -> None:
     """Rows 0 to 2 of a world of three, the rest of one of two: they fit, but are not of one run."""
-    for name, rows in (("three", ROWS), ("two", (3, 2))):
-        (tmp_path / name).mkdir()
-        write(tmp_path / name, rows)
-    mixed = tmp_path / "mixed"
-    mixed.mkdir()
-    for rank, source in ((0, "three"), (1, "two")):
-        shard_of(mixed, rank).write_bytes(shard_of(tmp_path / source, rank).read_bytes())
     with pytest.raises(ValueError, match="holds 2 shards of"):
-        read_shards(mixed)
+        read_shards(mixed(tmp_path, ROWS, (3, 2)))
 
 
-def test_the_newest_step_of_which_every_process_has_a_checkpoint(folder: Path) -> None:
-    save(folder, {0: [3, 5], 1: [3], 2: [3, 5]})
+@pytest.mark.parametrize("second", [(2, 3), (4, 1)])
+def test_rows_that_overlap_or_leave_a_gap_are_no_run(tmp_path: Path, second: tuple[int, int]) -> None:
+    """Two worlds of as many processes that cut the rows elsewhere."""
+    with pytest.raises(ValueError, match="holds 2 shards of 2: put the files of all processes into the folder"):
+        read_shards(mixed(tmp_path, (3, 2), second))
+
+
+@pytest.mark.parametrize(("last", "newest"), [([3], 3), ([3, 5], 5)])
+def test_the_newest_step_of_which_every_process_has_a_checkpoint(folder: Path, last: list[int], newest: int) -> None:
+    save(folder, {0: [3, 5], 1: last, 2: [3, 5]})
     answers = everywhere(3, folder, lambda files: files.newest())
-    assert [answer.step for answer in answers] == [3, 3, 3]
+    assert [answer.step for answer in answers] == [newest] * 3
     for rank, answer in enumerate(answers):
-        np.testing.assert_array_equal(answer.arrays["embedding"], arrays(3, rank)["embedding"])
+        np.testing.assert_array_equal(answer.arrays["embedding"], arrays(newest, rank)["embedding"])
         assert answer.texts == {"config": CONFIG, "processes": "3", "rank": str(rank)}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -69,12 +71,16 @@ def test_memory_is_that_of_the_rows_and_of_a_block(monkeypatch: pytest.MonkeyPat
             return numbers
 
     monkeypatch.setattr(np.random, "default_rng", Counted)
-    settings = Node2VecSettings(width=8, tied=False)
-    embedding, _ = initial_rows(1000, settings, 3, range(500, 530))
+    settings, n = Node2VecSettings(width=8, tied=False), 20_000
+    tracemalloc.start()
+    embedding, _ = initial_rows(n, settings, 3, range(10_000, 10_030))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
     monkeypatch.undo()
+    assert peak < 300_000  # bytes; the rows before them would take 640,000, these here 4,000, the list some 100,000
     assert max(drawn) <= 100
-    assert sum(drawn) == 8 * (1000 + 530)  # all before the last of the context's rows here
-    assert np.array_equal(embedding, initial_embedding(1000, settings, 3)[500:530])
+    assert sum(drawn) == 8 * (n + 10_030)  # all before the last of the context's rows here
+    assert np.array_equal(embedding, initial_embedding(n, settings, 3)[10_000:10_030])
 
 
 def test_orthogonal_rows_take_the_whole_matrix() -> None:
