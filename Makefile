@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 DEMO := cycle:15 path-star:4x5 karate
 FAST := not (slow or packaging or long or docs or browser or triton or processes)
 PACKAGES := theory kernels sims tests benchmarks docs
+# The test files with a marker: reading all of them, libraries included, takes half a minute.
+marked = $(shell grep -rl --include='test_*.py' 'mark\.$(1)' tests)
 
 .PHONY: demo install check test lint types fast unit processes triton browser docs docs-test faults bench format clean
 
@@ -51,11 +53,11 @@ unit: install
 
 # Training in several processes, and runs that are killed and taken up again.
 processes: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m "processes and not long" --durations=5 -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(call marked,processes) -m "processes and not long" --durations=5 -n $(JOBS) --dist loadfile
 
 # Every kernel in Triton's interpreter, and compiled for three generations of cards, none of which has to be here.
 triton: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/kernels -m "triton and not long" --durations=5 -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(call marked,triton) -m "triton and not long" --durations=5 -n $(JOBS) --dist loadfile
 
 # The report's page in headless Chromium; skipped, with the reason, where there is none.
 browser: install

@@ -20,7 +20,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LIST = ROOT / "tests" / "slow.txt"
-SLOW = 1.0  # seconds
+SLOW = 0.5  # seconds
 # What the first test that needs it would seem to take.
 LIBRARIES = ("torch", "scipy.optimize", "networkx", "pandas", "pyarrow", "matplotlib.pyplot", "plotly.io", "hypothesis",
              "transformers", "sympy", "mpmath")  # fmt: skip
