@@ -11,8 +11,6 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from fiedler.kernels.sharded.ring import ALIKE
-
 from ..models.neural import DENSE_NODES
 from ..models.protocol import Final, Snapshot
 from ..models.registry import get_model
@@ -20,12 +18,11 @@ from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ..runs.engine import describe_run, finish_run
 from ..runs.folder import RunDir
 from ..runs.guards import check_disk, memory_hint
-from ..runs.loop import Flags, run_course
 from ..runs.opening import open_all
 from ..runs.recorded import modes_arrays, record_snapshot
 from ..runs.recorder import Recorder, log_spaced_steps
 from ..runs.run_files import RunFiles
-from ..runs.stopping import Interrupted
+from ..sharded.together import run_together
 from ..tasks.task import Task
 from .training import ParallelTransformerTraining
 
@@ -70,11 +67,7 @@ def run_parallel(
         files = ring.together(open_files, place)
         course = _ParallelCourse(task, training, files, seed, out)
         course.go_back()
-        try:
-            run_course(course, restart.checkpoint_every, watch, course.agree)
-        except Interrupted as error:
-            error.add_note(ALIKE)
-            raise
+        run_together(course, restart, watch, ring, place)
         course.finish()
     return course.last_loss
 
@@ -128,12 +121,6 @@ class _ParallelCourse:
         arrays = {STATE + name: array for name, array in saved.state.items()}
         arrays |= {RECORD + name: array for name, array in saved.record.items()}
         return save({**arrays, STEP: np.array(saved.step)})
-
-    def agree(self, flags: Flags) -> Flags:
-        """Each flag, raised where any process raises it."""
-        everyone = self._ring.gather(torch.tensor(flags, dtype=torch.int64, device=self._place))
-        stop, save = everyone.amax(dim=0).tolist()
-        return bool(stop), bool(save)
 
     def advance(self, until: int) -> None:
         self.training.advance()

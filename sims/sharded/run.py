@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fiedler.kernels.sharded.ring import ALIKE, Ring
+from fiedler.kernels.sharded.ring import Ring
 from fiedler.theory import one_hop_sparse
 
 from ..disk.files import Damage, sha256_of
@@ -27,14 +27,13 @@ from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ..runs.engine import describe_run
 from ..runs.folder import STARTED, RunDir
 from ..runs.guards import free_bytes, memory_hint, size
-from ..runs.loop import Flags, run_course
 from ..runs.opening import open_all
 from ..runs.recorder import log_spaced_steps
 from ..runs.run_files import METRICS, restart_log
-from ..runs.stopping import Interrupted
 from ..tasks.task import Task
 from .files import ShardFiles
 from .row_shards import row_range
+from .together import run_together
 from .training import ShardedTraining
 
 
@@ -88,11 +87,7 @@ def run_sharded(
         # Process 0 alone may have found, or emptied, a folder that all share.
         course.go_back(resume=bool(ring.agree({"begun": begun}, None, device)[0]["begun"]))
         began = time.perf_counter()
-        try:
-            run_course(course, restart.checkpoint_every, watch, course.agree)
-        except Interrupted as error:
-            error.add_note(ALIKE)
-            raise
+        run_together(course, restart, watch, ring, training.target.device)
         loss, seconds = course.last_loss(), time.perf_counter() - began
         course.finish()
         return ShardedResult(folder.path, training.n, ring.world, settings.steps, loss, seconds)
@@ -165,12 +160,6 @@ class _ShardedCourse:
             )
         metrics = None if newest is None else newest.arrays.get("metrics")
         self.ring.together(lambda: self._open_log(metrics, resume), self.files.device)
-
-    def agree(self, flags: Flags) -> Flags:
-        """Each flag, raised where any process raises it."""
-        everyone = self.ring.gather(torch.tensor(flags, dtype=torch.int64, device=self.training.target.device))
-        stop, save = everyone.amax(dim=0).tolist()
-        return bool(stop), bool(save)
 
     def advance(self, until: int) -> None:
         self.training.advance()
