@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,14 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+# So many examples of a test function belong to the fast ones; make unit runs them all.
+FAST_EXAMPLES = 8
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    slow = slow_tests.read_list()
+    slow, examples = slow_tests.read_list(), Counter[str]()
     for item in items:
-        if slow_tests.function_of(item.nodeid) in slow:
+        function = slow_tests.function_of(item.nodeid)
+        examples[function] += 1
+        if function in slow or examples[function] > FAST_EXAMPLES:
             item.add_marker(pytest.mark.slow)
