@@ -69,7 +69,16 @@ def _try(find: Callable[[], Any]) -> Any:
 def _command_line(command: str | Sequence[str] | None) -> str:
     if isinstance(command, str):
         return command
-    return shlex.join(str(word) for word in (sys.argv if command is None else command))
+    return shlex.join(str(word) for word in ([*_program(), *sys.argv[1:]] if command is None else command))
+
+
+def _program() -> list[str]:
+    """How this program was called, without where it lies on this machine: "fiedler", "python -m fiedler.sims.sharded"."""
+    path = Path(sys.argv[0] if sys.argv else "")
+    if path.name != "__main__.py":
+        return [path.name or "python"]
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return ["python", "-m", path.parent.name if spec is None else spec.name.removesuffix(".__main__")]
 
 
 def _processor() -> str | None:

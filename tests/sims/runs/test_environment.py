@@ -56,6 +56,10 @@ def test_what_it_says() -> None:
 def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["fiedler", "compare", "two words"])
     assert describe_environment()["command"] == "fiedler compare 'two words'"
+    monkeypatch.setattr(sys, "argv", ["/home/somebody/.venv/bin/fiedler", "theory", "karate"])
+    assert describe_environment()["command"] == "fiedler theory karate"
+    monkeypatch.setattr(sys, "argv", ["/usr/lib/python3/site-packages/pytest/__main__.py", "-q"])
+    assert describe_environment()["command"] == "python -m pytest -q"
     assert describe_environment("fiedler train")["command"] == "fiedler train"
     assert describe_environment(["a", "b c"])["command"] == "a 'b c'"
 
