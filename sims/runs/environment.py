@@ -73,7 +73,7 @@ def _command_line(command: str | Sequence[str] | None) -> str:
 
 
 def _program() -> list[str]:
-    """How this program was called, without where it lies on the machine: "fiedler", "python -m fiedler.sims.sharded"."""
+    """How this program was called, not where it lies: "fiedler", "python -m fiedler.sims.sharded"."""
     path = Path(sys.argv[0] if sys.argv else "")
     if path.name != "__main__.py":
         return [path.name or "python"]
