@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fiedler.theory import TiedOptimum, graph_symmetry, reduced_tied_optimum, tied_optimum
-from fiedler.theory.optimum.tied import OPTIMUM_LIMIT, arcs_on_cycles, centre_gram
+from fiedler.theory.optimum.tied import EXACT, OPTIMUM_LIMIT, arcs_on_cycles, centre_gram
 from fiedler.theory.routes.optimum import useful_symmetry
 from fiedler.theory.symmetry.coherent import COLOURING_LIMIT
 
@@ -32,7 +33,7 @@ def task_optimum(task: Task) -> TiedOptimum:
     given = symmetry.target(self_edges=task.self_edges, label_smoothing=task.label_smoothing)
     found = reduced_tied_optimum(symmetry.algebra, given)
     return TiedOptimum(
-        gram=centre_gram(symmetry.expand(found.gram)),
+        factor=_factor(centre_gram(symmetry.expand(found.gram))),
         bias=np.asarray(found.bias[symmetry.colouring.node_type]),
         loss=found.loss,
         weight_decay=0.0,
@@ -42,6 +43,12 @@ def task_optimum(task: Task) -> TiedOptimum:
         certificate=found.certificate,
         method=f"{found.method}: {symmetry.method}",
     )
+
+
+def _factor(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    values, modes = np.linalg.eigh(gram)
+    keep = values > EXACT * max(1.0, float(values[-1]))
+    return np.asarray(modes[:, keep] * np.sqrt(values[keep]))[:, ::-1]
 
 
 # Where there is no optimum without weight decay: its loss per node is then within 0.15 of the floor on the paper's tiny

@@ -1,224 +1,181 @@
-"""The two training objectives as functions of a stacked factor, with exact gradients and Hessian products.
+"""The two training objectives as functions of a stacked factor F and of column masses b, with exact gradients.
 
-Tied: F = V (n, r), logits VV' + 1a', objective L + l ||V||^2. With the bias a (used for l = 0), V and a are kept
-centred: K -> K + c 11' and a -> a + c leave the softmax unchanged.
-Untied: F = V stacked over U (2n, r), logits VU', objective L + l/2 (||V||^2 + ||U||^2); no bias.
+Tied: F = V (n, r), objective L(VV' + 1a') + l ||V||^2. Without decay the column bias a is free, and is held as
+b_j = a_j + |v_j|^2 / 2, in which P_ij is proportional to exp(b_j - |v_i - v_j|^2 / 2): a Gaussian kernel around each
+node. It does not change when every v moves by the same vector, and a stretched embedding does not move the masses;
+in (V, a) both would. (Stochastic neighbour embedding of Hinton and Roweis, 2002, with masses.) With decay b is empty.
+Untied: F = V stacked over U (2n, r), objective L(VU') + l/2 (||V||^2 + ||U||^2); no masses.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
+from numpy.typing import DTypeLike
 from scipy.linalg import eigh
+from scipy.sparse.linalg import LinearOperator, eigsh, svds
 
 from ..checks import Array
-from ..softmax import log_sum_exp, row_softmax
+from .row_pass import softmax_pass
+from .target_parts import DENSE_BELOW, TargetParts
 
-# Columns of the start: n up to this n, COLUMNS_PER_ROOT sqrt(n) above. Escape adds what is missing, but one narrower
-# than the optimum converges to a saddle first, and slowly: 3 sqrt(n) is above the rank of sparse graphs at l >= 0.01.
-FULL_RANK_LIMIT = 150
+DENSE_SPECTRUM = 2000  # nodes up to which all eigenvectors are found, which takes seconds there
+# Columns of the start: n up to FULL_RANK_LIMIT nodes, COLUMNS_PER_ROOT sqrt(n) above, at most MOST_COLUMNS. More are
+# opened where the certificate asks for them.
+FULL_RANK_LIMIT = 60
 COLUMNS_PER_ROOT = 3.0
-# S may exceed l I (or a singular value of R exceed l) by this much, per unit of mean row weight, before a new direction
-# is opened: an order below the 1e-7 that certificates promise.
-ESCAPE_LEVEL = 1e-8
-# Eigenvalues of l I - S below this part of l, in the preconditioner, are raised to it: near the optimum many are zero.
-SLACK_FLOOR = 1e-3
+MOST_COLUMNS = 150
 
 
 class Objective(ABC):
-    """A smooth function of (F, a); ``centre`` is the projection under which F and a live."""
+    """A smooth function of (F, b). ``value`` and gradients are of the sum over rows, not their mean."""
 
-    def __init__(self, target: Array, row_weight: Array, weight_decay: float) -> None:
-        self.t, self.w, self.decay = target, row_weight, weight_decay
-        self.n, self.scale = len(target), float(row_weight.sum())
+    masses: bool  # whether b is there
+
+    def __init__(self, target: TargetParts, row_weight: Array, weight_decay: float) -> None:
+        self.target, self.w, self.decay = target, row_weight, weight_decay
+        self.n, self.scale = target.n, float(row_weight.sum())
+        weighted = target.weighted(row_weight)
+        dense = weighted.nnz >= DENSE_BELOW * self.n**2
+        self.wt: Any = weighted.toarray() if dense else weighted
+        self.sparse_wt = weighted
+        self.columns = np.asarray(weighted.sum(axis=0)).ravel() + target.uniform * self.scale
+        self.dtype: DTypeLike = np.float64  # of the logits of a pass
+        self.check: Callable[[], None] | None = None
+        self.passes = 0
+
+    def times_target(self, x: Array) -> Array:
+        """diag(w) T X."""
+        return np.asarray(self.wt @ x) + self.target.uniform * np.outer(self.w, x.sum(axis=0))
+
+    def times_transpose(self, x: Array) -> Array:
+        """T' diag(w) X."""
+        return np.asarray(self.wt.T @ x) + self.target.uniform * (self.w @ x)
 
     @abstractmethod
-    def start(self) -> tuple[Array, Array]:
-        """A generic starting point (F, a)."""
+    def halves(self, f: Array) -> tuple[Array, Array]:
+        """V and U of the logits VU' (+ a)."""
 
     @abstractmethod
-    def logits(self, f: Array, a: Array) -> Array: ...
+    def start(self, rank: int) -> tuple[Array, Array]:
+        """A generic starting point (F, b): leading directions of growth at zero logits."""
 
     @abstractmethod
-    def gradient(self, f: Array, a: Array, r: Array) -> tuple[Array, Array]:
-        """The gradient in (F, a) given R at the logits."""
-
-    @abstractmethod
-    def hessian(self, f: Array, a: Array) -> Callable[[Array, Array], tuple[Array, Array]]:
-        """The product (dF, da) -> Hessian (dF, da) at (F, a)."""
-
-    @abstractmethod
-    def preconditioner(self, f: Array, a: Array) -> Callable[[Array, Array], tuple[Array, Array]]:
-        """An approximate inverse of the Hessian, symmetric positive definite, for F with orthogonal columns."""
-
-    @abstractmethod
-    def escape_direction(self, f: Array, a: Array) -> Array | None:
-        """Columns along which a small step lowers the objective, or None at the global optimum."""
+    def evaluate(self, f: Array, b: Array) -> tuple[float, Array, Array]:
+        """Value and gradient."""
 
     @abstractmethod
     def penalty(self, f: Array) -> float: ...
 
-    def centre(self, x: Array) -> Array:
-        return x
+    def centred(self, f: Array, b: Array) -> tuple[Array, Array]:
+        """The same logits with the free constants removed."""
+        return f, b
 
-    def residual(self, f: Array, a: Array) -> Array:
-        """R = diag(w) (T - P) at the logits of (F, a)."""
-        return np.asarray(self.w[:, None] * (self.t - row_softmax(self.logits(f, a))))
+    def column_bias(self, f: Array, b: Array) -> Array | None:
+        """a of the logits, or None."""
+        return None
 
-    def value_and_gradient(self, f: Array, a: Array) -> tuple[float, Array, Array]:
-        z = self.logits(f, a)
-        value = float(self.w @ (log_sum_exp(z) - (self.t * z).sum(axis=1))) + self.penalty(f)
-        return value, *self.gradient(f, a, self.w[:, None] * (self.t - row_softmax(z)))
-
-    def _kronecker_inverse(self, slack: Array, modes: Array, curvature: Array) -> Callable[[Array], Array]:
-        """D -> the X with A X + X diag(curvature) = D, for A with eigenvalues ``slack`` and eigenvectors ``modes``."""
-        floor = SLACK_FLOOR * max(self.decay, self.scale / self.n * SLACK_FLOOR)
-        denominator = np.maximum(slack, floor)[:, None] + curvature
-        return lambda d: modes @ ((modes.T @ d) / denominator)
-
-    def _softmax_change(self, p: Array, dz: Array) -> Array:
-        """diag(w) dP for a change dZ of the logits."""
-        dp = p * dz
-        return np.asarray(self.w[:, None] * (dp - p * dp.sum(axis=1, keepdims=True)))
+    def _pass(self, v: Array, u: Array, c: Array | None) -> Any:
+        self.passes += 1
+        return softmax_pass(v, u, c, self.w, dtype=self.dtype, check=self.check)
 
 
 class TiedObjective(Objective):
-    def __init__(self, target: Array, row_weight: Array, weight_decay: float, *, with_bias: bool) -> None:
+    def __init__(self, target: TargetParts, row_weight: Array, weight_decay: float) -> None:
         super().__init__(target, row_weight, weight_decay)
-        self.with_bias = with_bias
+        self.masses = weight_decay == 0
+        self.symmetric: Any = self.wt + self.wt.T
+        if sp.issparse(self.symmetric):
+            self.symmetric = sp.csr_array(self.symmetric)
 
-    def centre(self, x: Array) -> Array:
-        return x - x.mean(axis=0) if self.with_bias else x
+    def halves(self, f: Array) -> tuple[Array, Array]:
+        return f, f
 
-    def start(self) -> tuple[Array, Array]:
-        if self.n <= FULL_RANK_LIMIT:
-            return self.centre(np.eye(self.n)), np.zeros(self.n)
-        r0 = self.w[:, None] * (self.t - 1.0 / self.n)
-        _, modes = eigh(r0 + r0.T, subset_by_index=[self.n - start_rank(self.n), self.n - 1])
-        return self.centre(modes), np.zeros(self.n)
+    def times_symmetric(self, x: Array) -> Array:
+        """(diag(w) T + T' diag(w)) X."""
+        both = np.asarray(self.symmetric @ x)
+        if self.target.uniform:
+            both += self.target.uniform * (np.outer(self.w, x.sum(axis=0)) + self.w @ x)
+        return both
 
-    def logits(self, f: Array, a: Array) -> Array:
-        return f @ f.T + a
+    def start(self, rank: int) -> tuple[Array, Array]:
+        n, e = self.n, self.target.uniform
+        flat = e - 1.0 / n  # zero logits: R = wT - w 1'/n
+        if n <= DENSE_SPECTRUM:
+            s = (self.symmetric.toarray() if sp.issparse(self.symmetric) else self.symmetric.copy()) + flat * (
+                self.w[:, None] + self.w
+            )
+            modes = eigh(s, subset_by_index=[n - min(rank, n), n - 1])[1]
+        else:
+            both = LinearOperator(
+                (n, n), matvec=lambda x: self.symmetric @ x + flat * (self.w * x.sum() + self.w @ x), dtype=np.float64
+            )
+            first = np.random.default_rng(0).standard_normal(n)
+            modes = eigsh(both, k=min(rank, n - 1), which="LA", v0=first, tol=1e-2)[1]
+        f = modes[:, ::-1]
+        return self.centred(f, np.log(np.maximum(self.columns, 1e-6 * self.scale / n)) if self.masses else np.zeros(0))
+
+    def centred(self, f: Array, b: Array) -> tuple[Array, Array]:
+        return (f - f.mean(axis=0), b - b.mean()) if self.masses else (f, b)
+
+    def column_bias(self, f: Array, b: Array) -> Array | None:
+        return b - (f * f).sum(axis=1) / 2 if self.masses else None
 
     def penalty(self, f: Array) -> float:
         return self.decay * float((f * f).sum())
 
-    def gradient(self, f: Array, a: Array, r: Array) -> tuple[Array, Array]:
-        df = self.centre(2 * self.decay * f - (r + r.T) @ f)
-        return df, self.centre(-r.sum(axis=0)) if self.with_bias else np.zeros(self.n)
-
-    def hessian(self, f: Array, a: Array) -> Callable[[Array, Array], tuple[Array, Array]]:
-        p = row_softmax(self.logits(f, a))
-        r = self.w[:, None] * (self.t - p)
-        s = r + r.T
-
-        def product(df: Array, da: Array) -> tuple[Array, Array]:
-            df = self.centre(df)
-            dz = df @ f.T
-            dz = dz + dz.T + (self.centre(da) if self.with_bias else 0.0)
-            dp = self._softmax_change(p, dz)
-            hf = self.centre((dp + dp.T) @ f - s @ df + 2 * self.decay * df)
-            return hf, self.centre(dp.sum(axis=0)) if self.with_bias else np.zeros(self.n)
-
-        return product
-
-    def preconditioner(self, f: Array, a: Array) -> Callable[[Array, Array], tuple[Array, Array]]:
-        # d(FF') = D F' + F D' changes row i of the logits by D_ij F_.j + F_ij D_.j: its variances under P_i, averaged.
-        p = row_softmax(self.logits(f, a))
-        weighted = self.w[:, None] * p
-        r = self.w[:, None] * self.t - weighted
-        s = (r + r.T) / 2
-        if self.with_bias:
-            s = self.centre(self.centre(s).T)
-        values, modes = eigh(s)
-        variance = np.maximum(p @ f**2 - (p @ f) ** 2, 0.0)
-        curvature = 2 * (self.w @ variance + weighted.sum(axis=0) @ f**2) / self.n
-        invert = self._kronecker_inverse(2 * (self.decay - values), modes, curvature)
-        column = (weighted * (1 - p)).sum(axis=0) + SLACK_FLOOR * self.scale / self.n
-
-        def apply(df: Array, da: Array) -> tuple[Array, Array]:
-            bias = self.centre(self.centre(da) / column) if self.with_bias else da
-            return self.centre(invert(df)), bias
-
-        return apply
-
-    def escape_direction(self, f: Array, a: Array) -> Array | None:
-        r = self.residual(f, a)
-        s = (r + r.T) / 2
-        if self.with_bias:
-            s = s - s.mean(axis=0)
-            s = s - s.mean(axis=1, keepdims=True)
-        values, modes = eigh(s)
-        violated = values > self.decay + ESCAPE_LEVEL * self.scale / self.n
-        if not violated.any():
-            return None
-        x, excess = self.centre(modes[:, violated]), values[violated] - self.decay
-        p = row_softmax(self.logits(f, a))
-        # K + h xx' changes row i of the logits by h x_i x: the curvature is a variance of x under P_i.
-        spread = np.maximum(p @ x**2 - (p @ x) ** 2, 0.0)
-        return x * np.sqrt(_step(excess, self.w @ (x**2 * spread)))
+    def evaluate(self, f: Array, b: Array) -> tuple[float, Array, Array]:
+        a = self.column_bias(f, b)
+        sums = self._pass(f, f, a)
+        pull = self.times_symmetric(f)
+        value = sums.lse - float((f * pull).sum()) / 2 + self.penalty(f)
+        df = sums.right + sums.left - pull
+        if a is None:
+            return value, df + 2 * self.decay * f, np.zeros(0)
+        da = sums.mass - self.columns
+        return value - float(self.columns @ a), df - da[:, None] * f, da
 
 
 class UntiedObjective(Objective):
-    def start(self) -> tuple[Array, Array]:
-        left, _, right_t = np.linalg.svd(self.w[:, None] * (self.t - 1.0 / self.n))
-        rank = start_rank(self.n)
-        return np.concatenate([left[:, :rank], right_t[:rank].T]), np.zeros(0)
+    masses = False
 
-    def logits(self, f: Array, a: Array) -> Array:
-        return f[: self.n] @ f[self.n :].T
+    def halves(self, f: Array) -> tuple[Array, Array]:
+        return f[: self.n], f[self.n :]
+
+    def start(self, rank: int) -> tuple[Array, Array]:
+        n, flat = self.n, self.target.uniform - 1.0 / self.n
+        if n <= DENSE_SPECTRUM:
+            whole = self.wt.toarray() if sp.issparse(self.wt) else self.wt
+            left, _, right = np.linalg.svd(whole + flat * self.w[:, None])
+            left, right = left[:, :rank], right[:rank].T
+        else:
+            residual = LinearOperator(
+                (n, n),
+                matvec=lambda x: self.wt @ x + flat * self.w * x.sum(),
+                rmatvec=lambda x: self.wt.T @ x + flat * (self.w @ x),
+                dtype=np.float64,
+            )
+            first = np.random.default_rng(0).standard_normal(n)
+            left, _, transposed = svds(residual, k=min(rank, n - 1), v0=first, tol=1e-2)
+            left, right = left[:, ::-1], transposed[::-1].T
+        return np.concatenate([left, right]), np.zeros(0)
 
     def penalty(self, f: Array) -> float:
         return self.decay / 2 * float((f * f).sum())
 
-    def gradient(self, f: Array, a: Array, r: Array) -> tuple[Array, Array]:
-        v, u = f[: self.n], f[self.n :]
-        return self.decay * f - np.concatenate([r @ u, r.T @ v]), np.zeros(0)
-
-    def hessian(self, f: Array, a: Array) -> Callable[[Array, Array], tuple[Array, Array]]:
-        v, u = f[: self.n], f[self.n :]
-        p = row_softmax(v @ u.T)
-        r = self.w[:, None] * (self.t - p)
-
-        def product(df: Array, da: Array) -> tuple[Array, Array]:
-            dv, du = df[: self.n], df[self.n :]
-            dp = self._softmax_change(p, dv @ u.T + v @ du.T)
-            hf = np.concatenate([dp @ u - r @ du, dp.T @ v - r.T @ dv]) + self.decay * df
-            return hf, np.zeros(0)
-
-        return product
-
-    def preconditioner(self, f: Array, a: Array) -> Callable[[Array, Array], tuple[Array, Array]]:
-        v, u = f[: self.n], f[self.n :]
-        p = row_softmax(v @ u.T)
-        weighted = self.w[:, None] * p
-        left, values, right_t = np.linalg.svd(self.w[:, None] * self.t - weighted)
-        # [[l I, -R], [-R', l I]] has the eigenvalues l -+ the singular values of R.
-        modes = np.concatenate([np.hstack([left, left]), np.hstack([right_t.T, -right_t.T])]) / np.sqrt(2)
-        slack = self.decay - np.concatenate([values, -values])
-        variance = np.maximum(p @ u**2 - (p @ u) ** 2, 0.0)
-        curvature = (self.w @ variance + weighted.sum(axis=0) @ v**2) / (2 * self.n)
-        invert = self._kronecker_inverse(slack, modes, curvature)
-        return lambda df, da: (invert(df), da)
-
-    def escape_direction(self, f: Array, a: Array) -> Array | None:
-        left, values, right_t = np.linalg.svd(self.residual(f, a))
-        violated = values > self.decay + ESCAPE_LEVEL * self.scale / self.n
-        if not violated.any():
-            return None
-        x, y, excess = left[:, violated], right_t[violated].T, values[violated] - self.decay
-        p = row_softmax(self.logits(f, a))
-        spread = np.maximum(p @ y**2 - (p @ y) ** 2, 0.0)
-        return np.concatenate([x, y]) * np.sqrt(_step(excess, self.w @ (x**2 * spread)))
+    def evaluate(self, f: Array, b: Array) -> tuple[float, Array, Array]:
+        v, u = self.halves(f)
+        sums = self._pass(v, u, None)
+        pull = self.times_target(u)
+        value = sums.lse - float((v * pull).sum()) + self.penalty(f)
+        df = np.concatenate([sums.right - pull, sums.left - self.times_transpose(v)]) + self.decay * f
+        return value, df, b
 
 
 def start_rank(n: int) -> int:
     """The number of columns that the solver starts with."""
-    return n if n <= FULL_RANK_LIMIT else min(n, round(COLUMNS_PER_ROOT * np.sqrt(n)))
-
-
-def _step(excess: Array, curvature: Array) -> Array:
-    """The h at which -h excess + h^2 curvature / 2 is lowest along each direction, at most one, shared between them."""
-    return np.minimum(excess / np.maximum(curvature, excess), 1.0) / len(excess)
+    return n if n <= FULL_RANK_LIMIT else min(n, MOST_COLUMNS, round(COLUMNS_PER_ROOT * np.sqrt(n)))

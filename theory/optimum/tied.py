@@ -21,7 +21,7 @@ the nodes that an arc leads to and none leaves, once one of them has a positive 
 
 Rows of weight zero have no term in f, so that their T means nothing; l > 0 takes them as they are.
 
-Limits: dense, O(n^3) memory-bound linear algebra, meant for n up to a few hundred.
+How it is found: ``optimum.search``, an anytime method; no n x n array is made above DENSE_SPECTRUM nodes.
 Source: the convex form and its conditions are ours; they make exact what arXiv 2510.26745, section 4 and appendix F,
 observes (C V = 0 with col V in the null space of C = 2 S, the rest of its spectrum negative).
 """
@@ -29,36 +29,40 @@ observes (C V = 0 with col V in the null space of C = 2 S, the rest of its spect
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import eigh
 from scipy.sparse.csgraph import connected_components
 
-from ..checks import LARGEST_ENTRY, Array, check_labels, check_matrix
-from ..softmax import check_row_weight, check_target, check_weight_decay, cross_entropy
-from .burer_monteiro import solve
-from .certificate import Certificate, tied_certificate
+from ..checks import LARGEST_ENTRY, Array, check_labels, check_matrix, check_room
+from ..softmax import check_row_weight, check_weight_decay
+from .certificate import Certificate
+from .effort import Effort, check_effort
 from .objectives import TiedObjective
-
-OPTIMUM_LIMIT = 2000  # nodes: the dense solver needs minutes and a gigabyte here, and grows with the cube
+from .search import Search, Solution, Watch, relative_gap
+from .target_parts import SmoothedTarget, TargetParts, target_parts
+from .violation import tied_violation
 
 # a is in the column space of K when its component outside is below this fraction of it: both carry the solver's 1e-9.
 ATTAINED_TOLERANCE = 1e-6
+EXACT = 1e-10  # of the largest eigenvalue: what rounding adds to a factor of exact rank
 
 
 @dataclass(frozen=True, eq=False)
 class TiedOptimum:
-    """The optimal Gram matrix and its certificate.
+    """The optimal Gram matrix, as a factor, and its certificate.
 
-    ``gram`` (n, n): K, centred within each connected component when the weight decay is zero. ``bias`` (n,): the free
-    column bias of the infimum (zeros with weight decay). ``loss``: L at the optimum, without weight decay (on a
+    ``factor`` (n, r): K = FF', centred within each connected component when the weight decay is zero. ``bias`` (n,):
+    the free column bias of the infimum (zeros with weight decay). ``loss``: L there, without weight decay (on a
     disconnected graph without decay its infimum). ``components`` (n,): component of each node within which K is
-    centred and finite. ``diverging``: number of directions along which K grows without bound (components - 1).
+    centred and finite. ``tolerance``: the relative duality gap asked for, zero for an exact answer; ``converged``:
+    whether it was reached; ``stopped_by``: "tolerance", "rounding" (float64 allows no further headway), "time limit"
+    or "request".
     """
 
-    gram: Array
+    factor: Array
     bias: Array
     loss: float
     weight_decay: float
@@ -67,6 +71,13 @@ class TiedOptimum:
     components: NDArray[np.int64]
     certificate: Certificate
     method: str
+    tolerance: float = 0.0
+    converged: bool = True
+    stopped_by: str = "tolerance"
+
+    @property
+    def n(self) -> int:
+        return len(self.factor)
 
     @property
     def loss_per_node(self) -> float:
@@ -74,46 +85,88 @@ class TiedOptimum:
         return self.loss / self.total_weight
 
     @property
+    def objective(self) -> float:
+        """L + l tr K."""
+        return self.loss + self.weight_decay * float((self.factor**2).sum())
+
+    @property
+    def relative_gap(self) -> float:
+        """duality gap / objective: no embedding has an objective lower than this by more than this part of it."""
+        gap = self.certificate.duality_gap
+        return relative_gap(self.objective, self.objective - gap)
+
+    @property
     def diverging(self) -> int:
+        """Number of directions along which K grows without bound (components - 1)."""
         return int(self.components.max())
+
+    @cached_property
+    def gram(self) -> Array:
+        """K (n, n). Raises ValueError where it does not fit into memory."""
+        check_room(float(self.n) ** 2, "the Gram matrix of the optimum")
+        return self.factor @ self.factor.T
 
     @property
     def centred_gram(self) -> Array:
         """K with row and column means removed, within each component where K is only finite there."""
-        return centre_gram(self.gram, self.components)
+        centred = self.centred_factor
+        check_room(float(self.n) ** 2, "the Gram matrix of the optimum")
+        return centred @ centred.T
+
+    @cached_property
+    def centred_factor(self) -> Array:
+        """C (n, r) with CC' the centred Gram matrix."""
+        return centre_rows(self.factor, self.components)
 
     @property
     def eigenvalues(self) -> Array:
         """Non-zero eigenvalues of the centred Gram matrix, descending."""
-        return self._eigh()[0]
+        return self._modes[0]
 
     @property
     def column_space(self) -> Array:
         """Orthonormal basis (n, rank) of the column space of the centred Gram matrix, largest eigenvalue first."""
-        return self._eigh()[1]
+        return self._modes[1]
 
     @property
     def rank(self) -> int:
-        """Rank of the centred Gram matrix."""
+        """Number of eigenvalues that are not zero to rounding; of an answer with a gap, of this point."""
         return len(self.eigenvalues)
 
     def embedding(self) -> Array:
         """One embedding (n, rank) with the centred Gram matrix; every other is a rotation of it (plus a mean)."""
-        values, basis = self._eigh()
+        values, basis = self._modes
         return basis * np.sqrt(values)
 
-    def _eigh(self) -> tuple[Array, Array]:
-        values, modes = eigh(self.centred_gram)
-        # The solver returns K of exact rank; what eigh adds is rounding of the largest eigenvalue.
-        keep = values > 1e-10 * max(1.0, float(values.max(initial=0.0)))
-        return values[keep][::-1], modes[:, keep][:, ::-1]
+    @cached_property
+    def _modes(self) -> tuple[Array, Array]:
+        if self.factor.shape[1] == 0:
+            return np.zeros(0), np.zeros((self.n, 0))
+        left, values, _ = np.linalg.svd(self.centred_factor, full_matrices=False)
+        energy = values**2
+        keep = energy > EXACT * max(1.0, float(energy[0]))
+        return energy[keep], left[:, keep]
 
 
-def tied_optimum(target: ArrayLike, *, weight_decay: float = 0.0, row_weight: ArrayLike | None = None) -> TiedOptimum:
+def tied_optimum(
+    target: ArrayLike | sp.sparray | SmoothedTarget,
+    *,
+    weight_decay: float = 0.0,
+    row_weight: ArrayLike | None = None,
+    tolerance: float | None = None,
+    time_limit: float | None = None,
+    watch: Watch | None = None,
+) -> TiedOptimum:
     """The certified optimum of tied Node2Vec for a row-stochastic ``target`` (n, n). See the module for the equations.
 
-    Raises ValueError for a bad target, weight or decay, or for zero decay with a target that has an arc on no directed
-    cycle (see the module; weight_decay > 0 is the remedy); RuntimeError when no certified optimum is found.
+    ``target``: an array, a SciPy sparse array, or a ``SmoothedTarget``: above a few thousand nodes a sparse one, of
+    which no n x n array is made. ``tolerance``: the relative duality gap to stop at; None is zero (an exact answer, to
+    rounding) on small graphs and ``default_tolerance(n)`` above. ``time_limit`` (seconds): the best certified answer so
+    far is returned after it, with ``converged`` false. ``watch``: told a ``SolverState`` several times a second;
+    returns True to stop as the limit does.
+
+    Raises ValueError for a bad target, weight, decay, tolerance or limit, or for zero decay with a target that has an
+    arc on no directed cycle (see the module; weight_decay > 0 is the remedy).
 
     >>> from fiedler.theory import one_hop_target, parse, tied_optimum
     >>> optimum = tied_optimum(one_hop_target(parse("karate")), weight_decay=0.5)
@@ -121,71 +174,104 @@ def tied_optimum(target: ArrayLike, *, weight_decay: float = 0.0, row_weight: Ar
     (2.8016, 3)
     >>> optimum.eigenvalues.round(2).tolist()
     [21.49, 7.75, 3.77]
-    >>> optimum.certificate.duality_gap < 1e-6
+    >>> optimum.relative_gap < 1e-9
     True
     """
-    t, decay = check_target(target), check_weight_decay(weight_decay)
-    n = len(t)
-    w = check_row_weight(row_weight, n)
-    check_size(n)
+    parts, decay = target_parts(target), check_weight_decay(weight_decay)
+    w = check_row_weight(row_weight, parts.n)
+    effort = check_effort(tolerance, time_limit, watch, parts.n)
     if decay > 0:
-        solution = solve(TiedObjective(t, w, decay, with_bias=False))
-        gram = solution.factor @ solution.factor.T
-        return TiedOptimum(
-            gram,
-            np.zeros(n),
-            float(cross_entropy(gram, t, w)),
-            decay,
-            float(w.sum()),
-            True,
-            np.zeros(n, dtype=np.int64),
-            tied_certificate(t, w, decay, solution.factor, solution.bias),
-            "Burer-Monteiro, L-BFGS and Newton-MINRES",
-        )
-    count, labels = connected_components(sp.csr_array(w[:, None] * t), directed=False)
-    if not arcs_on_cycles(t, w):
+        return _with_decay(parts, w, decay, effort)
+    labels = components_of(parts, w)
+    if not arcs_on_cycles(parts, w):
         raise ValueError(
             "the target's support is not symmetric (a directed graph) and an arc of it lies on no cycle: without "
             "weight decay its optimum may not be finite; use weight_decay > 0 or an undirected graph"
         )
-    gram, bias, loss, attained = np.zeros((n, n)), np.zeros(n), 0.0, count == 1
-    certificates = []
-    for c in range(count):
-        nodes = np.flatnonzero(labels == c)
-        if not w[nodes].any():  # a single node that is in no row of the loss
-            continue
-        part = t[np.ix_(nodes, nodes)]
-        solution = solve(TiedObjective(part, w[nodes], 0.0, with_bias=True))
-        block = solution.factor @ solution.factor.T
-        gram[np.ix_(nodes, nodes)], bias[nodes] = block, solution.bias
-        loss += float(cross_entropy(block + solution.bias, part, w[nodes]))
-        attained = attained and _in_column_space(solution.factor, solution.bias)
-        certificates.append(tied_certificate(part, w[nodes], 0.0, solution.factor, solution.bias))
+    return _component_by_component(parts, w, labels, effort)
+
+
+def _with_decay(parts: TargetParts, w: Array, decay: float, effort: Effort) -> TiedOptimum:
+    objective = TiedObjective(parts, w, decay)
+    found = effort.search(objective)
     return TiedOptimum(
-        gram,
+        found.factor,
+        found.bias,
+        found.value - decay * float((found.factor**2).sum()),
+        decay,
+        float(w.sum()),
+        True,
+        np.zeros(parts.n, dtype=np.int64),
+        Certificate(tied_violation(objective, found.factor, found.bias), found.value - found.bound),
+        METHOD,
+        effort.tolerance,
+        found.converged,
+        found.stopped_by,
+    )
+
+
+METHOD = "low-rank factor, preconditioned L-BFGS and Newton"
+
+
+def _component_by_component(
+    parts: TargetParts, w: Array, labels: NDArray[np.int64], effort: Effort
+) -> TiedOptimum:
+    count = int(labels.max()) + 1
+    # Rows of no weight are single nodes here: their component has no term in the loss.
+    groups = [nodes for nodes in _groups(labels, count) if w[nodes].any()]
+    found: list[tuple[NDArray[np.intp], Solution, float]] = []
+    left = float(sum(len(nodes) ** 2 for nodes in groups))
+    for nodes in groups:
+        part = parts if count == 1 else parts.part(nodes)
+        objective = TiedObjective(part, w[nodes], 0.0)
+        solution = effort.search(objective, share=len(nodes) ** 2 / left)
+        left -= len(nodes) ** 2
+        found.append((nodes, solution, tied_violation(objective, solution.factor, solution.bias)))
+    factor = np.zeros((parts.n, sum(s.factor.shape[1] for _, s, _ in found)))
+    bias, column = np.zeros(parts.n), 0
+    for nodes, solution, _ in found:
+        width = solution.factor.shape[1]
+        factor[nodes, column : column + width] = solution.factor
+        bias[nodes], column = solution.bias, column + width
+    loss = sum(s.value for _, s, _ in found)
+    worst = next((s.stopped_by for _, s, _ in found if not s.converged), "tolerance")
+    return TiedOptimum(
+        factor,
         bias,
         loss,
         0.0,
         float(w.sum()),
-        bool(attained),
-        labels.astype(np.int64),
-        Certificate(max(c.max_violation for c in certificates), sum(c.duality_gap for c in certificates)),
-        "Burer-Monteiro with a free column bias, L-BFGS and Newton-MINRES"
-        + (f", {count} components apart" if count > 1 else ""),
+        count == 1 and all(_in_column_space(s.factor, s.bias) for _, s, _ in found),
+        labels,
+        Certificate(max(v for _, _, v in found), sum(s.value - s.bound for _, s, _ in found)),
+        METHOD + ", with a free column bias" + (f", {count} components apart" if count > 1 else ""),
+        effort.tolerance,
+        all(s.converged for _, s, _ in found),
+        worst,
     )
 
 
-def arcs_on_cycles(target: Array, row_weight: Array) -> bool:
+def _groups(labels: NDArray[np.int64], count: int) -> list[NDArray[np.intp]]:
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.searchsorted(labels[order], np.arange(1, count)))
+
+
+def components_of(parts: TargetParts, w: Array) -> NDArray[np.int64]:
+    """The connected component of each node under the arcs w_i T_ij > 0."""
+    if parts.uniform > 0:
+        return np.zeros(parts.n, dtype=np.int64)
+    return np.asarray(connected_components(parts.weighted(w), directed=False)[1], dtype=np.int64)
+
+
+def arcs_on_cycles(target: Array | TargetParts, row_weight: Array) -> bool:
     """Whether every arc w_i T_ij > 0 lies on a directed cycle, and the optimum exists without weight decay."""
-    arcs = sp.csr_array(row_weight[:, None] * target)
+    parts = target_parts(target)
+    if parts.uniform > 0:
+        return bool((row_weight > 0).all() or not (row_weight > 0).any())
+    arcs = parts.weighted(row_weight)
+    arcs.eliminate_zeros()
     weak, strong = (connected_components(arcs, connection=kind)[0] for kind in ("weak", "strong"))
     return bool(weak == strong)
-
-
-def check_size(n: int) -> None:
-    """Raises ValueError above OPTIMUM_LIMIT nodes."""
-    if n > OPTIMUM_LIMIT:
-        raise ValueError(f"the dense optimum handles up to {OPTIMUM_LIMIT} nodes, got {n}; use a smaller graph")
 
 
 def centre_gram(gram: ArrayLike, components: ArrayLike | None = None) -> Array:
@@ -224,3 +310,12 @@ def _in_column_space(factor: Array, bias: Array) -> bool:
         basis, _ = np.linalg.qr(factor)
         outside = outside - basis @ (basis.T @ outside)
     return bool(np.linalg.norm(outside) <= ATTAINED_TOLERANCE * max(1.0, float(size)))
+
+
+OPTIMUM_LIMIT = 2000  # nodes: what still needs the whole dense matrix
+
+
+def check_size(n: int) -> None:
+    """Raises ValueError above OPTIMUM_LIMIT nodes."""
+    if n > OPTIMUM_LIMIT:
+        raise ValueError(f"this needs a dense matrix, up to {OPTIMUM_LIMIT} nodes, got {n}; use a smaller graph")

@@ -1,0 +1,57 @@
+"""How exact an optimum is asked to be, how long it may take, and what it will take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from ..checks import check_real, shown
+from .objectives import Objective
+from .search import Search, Solution, Watch
+
+EXACT_UP_TO = 100  # nodes: an exact answer takes a second or so
+# Relative gaps asked for above, by the number of nodes: each takes seconds to minutes on two cores.
+DEFAULTS = ((1500, 1e-6), (3000, 1e-4), (6000, 1e-3))
+LARGEST_DEFAULT = 1e-2
+
+
+def default_tolerance(n: int) -> float:
+    """The relative duality gap that an optimum of ``n`` nodes is solved to where none is asked for; zero is exact."""
+    if n <= EXACT_UP_TO:
+        return 0.0
+    return next((tolerance for most, tolerance in DEFAULTS if n <= most), LARGEST_DEFAULT)
+
+
+@dataclass(frozen=True, eq=False)
+class Effort:
+    """``tolerance``: a relative duality gap, zero for exact; ``deadline``: of ``perf_counter``; ``watch``: see
+    ``tied_optimum``."""
+
+    tolerance: float
+    deadline: float
+    watch: Watch | None
+
+    def search(self, objective: Objective, share: float = 1.0) -> Solution:
+        """The optimum of ``objective`` with this effort, in ``share`` of what is left of the time."""
+        now = perf_counter()
+        return Search(objective, self.tolerance, now + share * (self.deadline - now), self.watch).run()
+
+
+def check_effort(tolerance: float | None, time_limit: float | None, watch: Watch | None, n: int) -> Effort:
+    """Raises ValueError for a tolerance outside [0, 1) or a limit that is not positive."""
+    if tolerance is None:
+        asked = default_tolerance(n)
+    else:
+        asked = check_real(tolerance, "tolerance")
+        if not 0 <= asked < 1:
+            raise ValueError(
+                f"tolerance is a relative duality gap, from 0 (exact) to below 1; got {shown(tolerance)}"
+            )
+    if time_limit is None:
+        return Effort(asked, np.inf, watch)
+    seconds = check_real(time_limit, "time_limit")
+    if not seconds > 0:
+        raise ValueError(f"time_limit must be a positive number of seconds; got {shown(time_limit)}")
+    return Effort(asked, perf_counter() + seconds, watch)

@@ -1,0 +1,91 @@
+"""Strictly feasible points of the tied dual, and what mixing with one repairs.
+
+    max over row-stochastic P of  sum_i w_i H(P_i)   subject to  S(P) <= l I,   S(P) = sym(diag(w) (T - P)),
+
+for l = 0 with the bias: also equal column sums, sum_i w_i P_ij = sum_i w_i T_ij. Q = T + W^-1 Lap(b), Lap(b) =
+diag(b1) - b for a circulation b <= diag(w) T (as much flows into a node as out of it), is row-stochastic with the
+column sums of T, and S(Q) = -Lap(sym b) <= 0. For M = l I + Lap(sym b), m = t / (1 + t), t >= 0 the largest generalised
+eigenvalue of (S(P) - l I) x = t M x, the mixture (1 - m) P + m Q is feasible. Mixing node by node this way is far less
+than what the smallest eigenvalue of M would ask for: a violation among the ends of a long chain costs what it is there.
+
+With arcs both ways b_ij = min(w_i T_ij, w_j T_ji); on a directed graph, whose arcs lie on cycles, b_ij = s p_i T_ij for
+the stationary law p of T and s = min_i w_i / p_i.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import splu
+
+from ..checks import Array
+
+FLAT = 1e-12  # a part of the law, or of a Laplacian, that is rounding
+
+
+def circulation(weighted_target: sp.csr_array, row_weight: Array, weight_decay: float) -> sp.csr_array | None:
+    """b (n, n) CSR for diag(w) T, without its diagonal, or None where l = 0 and no Q is strictly feasible."""
+    both = sp.csr_array(weighted_target.minimum(weighted_target.T))
+    if weight_decay > 0 or _connected(both):
+        return _without_diagonal(both)
+    if not _connected(weighted_target, strongly=True):
+        return None
+    law = _stationary_law(weighted_target, row_weight)
+    positive = law > FLAT * law.max()
+    if not positive.all():
+        return None
+    target = sp.diags_array(1.0 / row_weight) @ weighted_target
+    return _without_diagonal(sp.csr_array(sp.diags_array(law * float((row_weight / law).min())) @ target))
+
+
+def laplacian_of(flow: sp.csr_array) -> sp.csr_array:
+    """Lap(b) = diag(b1) - b."""
+    return sp.csr_array(sp.diags_array(np.asarray(flow.sum(axis=1)).ravel()) - flow)
+
+
+def with_column_sums(p: Array, w: Array, columns: Array, sweeps: int) -> Array:
+    """The row-stochastic matrix near P with w P = ``columns`` (which sum to sum_i w_i), exact to rounding.
+
+    Sinkhorn sweeps, which are slow where P is nearly zero, then the rounding of Altschuler, Weed and Rigollet (2017),
+    algorithm 2: scale down what is too large, add what is missing as one product of the remainders.
+    """
+    for _ in range(sweeps):
+        received = w @ p
+        scale = columns / np.where(received > 0, received, columns)
+        if np.abs(scale - 1).max() <= 4e-16 * len(w):
+            break
+        p = p * scale
+        p /= p.sum(axis=1, keepdims=True)
+    plan = w[:, None] * p
+    received = plan.sum(axis=0)
+    plan *= np.minimum(1.0, columns / np.where(received > 0, received, columns))
+    rows_left, columns_left = w - plan.sum(axis=1), np.maximum(columns - plan.sum(axis=0), 0.0)
+    missing = columns_left.sum()
+    if missing > 0:
+        plan += np.outer(np.maximum(rows_left, 0.0), columns_left) / missing
+    return np.asarray(plan / plan.sum(axis=1, keepdims=True))
+
+
+def _connected(flow: sp.csr_array, *, strongly: bool = False) -> bool:
+    kind = "strong" if strongly else "weak"
+    return bool(connected_components(flow, connection=kind, return_labels=False) == 1)
+
+
+def _without_diagonal(matrix: sp.csr_array) -> sp.csr_array:
+    off = sp.csr_array(matrix - sp.diags_array(matrix.diagonal()))
+    off.eliminate_zeros()
+    return off
+
+
+def _stationary_law(weighted_target: sp.csr_array, w: Array) -> Array:
+    """p with p T = p, sum p = 1, for an irreducible T = W^-1 (diag(w) T)."""
+    n = len(w)
+    if n == 1:
+        return np.ones(1)
+    target = sp.csr_array(sp.diags_array(1.0 / w) @ weighted_target)
+    balance = sp.csc_array(target.T - sp.eye_array(n))
+    # p_n = 1, the last equation follows from the others.
+    law = splu(sp.csc_array(balance[: n - 1, : n - 1])).solve(-balance[: n - 1, [n - 1]].toarray()[:, 0])
+    law = np.abs(np.append(law, 1.0))
+    return np.asarray(law / law.sum())

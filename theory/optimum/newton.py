@@ -1,0 +1,182 @@
+"""Damped Newton steps with the dense Hessian, for factors of few numbers: from near an optimum to rounding.
+
+In (F, a), logits FF' + 1a' (tied) or VU' (untied), a change of row i of the logits costs w_i times its variance under
+P_i, and a change of the factor moves the logits to second order by the residual R. With v~ = [v, 1] where a is free:
+
+    <(v_i, k), (v_i, m)> = w_i Cov_{P_i}(u_k, u_m)
+    <(u~_j, k), (u~_l, m)> = sum_i w_i v~_ik v~_im (delta_jl P_ij - P_ij P_il)
+    <(v_i, k), (u~_j, m)> = w_i P_ij (u_jk - sum_l P_il u_lk) v~_im - R_ij delta_km
+
+The tied Hessian is the sum of the four with U = V. It is singular along rotations of F; the damping (Levenberg and
+Marquardt's, as large as the gradient near the optimum) leaves them alone and keeps the convergence quadratic.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from ..checks import Array
+from ..softmax import row_softmax
+from .objectives import Objective, TiedObjective
+
+MOST_UNKNOWNS = 3600  # of a dense Hessian: 100 MB, and a second for its factorisation
+STEPS = 40
+SLOW = 6  # steps without halving the gradient after which the iteration is left
+
+ATTEMPTS = 12  # dampings tried in one step
+FLOPS = 1e10  # of a factorisation in a second
+GROW, SHRINK = 10.0, 0.1
+LEAST_DAMPING = 1e-13  # of the mean diagonal of the Hessian
+GOAL = 1e-13  # gradient, relative to the total row weight: rounding of n^2 softmax entries below one
+ROUNDING = 1e-14  # of the objective, relative
+
+
+def unknowns(objective: Objective, columns: int) -> int:
+    """How many numbers a factor of ``columns`` columns has, with the bias."""
+    halves = 1 if isinstance(objective, TiedObjective) else 2
+    return objective.n * (halves * columns + int(objective.masses))
+
+
+def newton(objective: Objective, f: Array, b: Array, seconds: float = np.inf) -> tuple[Array, Array]:
+    """(F, b) after at most STEPS steps or about ``seconds``; each lowers the objective or, at its rounding, the gradient."""
+    deadline = perf_counter() + seconds
+    value, df, db = objective.evaluate(f, b)
+    damping, best, since = 1e-3, np.inf, 0
+    for _ in range(STEPS):
+        if objective.check is not None:
+            objective.check()
+        gradient, norm = _flat_gradient(objective, f, df, db)
+        best, since = (norm, 0) if norm < 0.5 * best else (best, since + 1)
+        if norm <= GOAL * objective.scale or since > SLOW or perf_counter() > deadline:
+            break
+        h = hessian(objective, f, b)
+        size = max(float(np.abs(h.diagonal()).mean()), 1e-300)
+        for _ in range(ATTEMPTS):
+            tau = max(damping * min(1.0, norm / objective.scale * objective.n), LEAST_DAMPING) * size
+            damped = h.copy()
+            damped[np.diag_indices(len(h))] += tau
+            try:
+                step = -cho_solve(cho_factor(damped, lower=True, overwrite_a=True, check_finite=False), gradient)
+            except LinAlgError:
+                damping *= GROW
+                continue
+            new_f, new_b = _moved(objective, f, b, step)
+            new_value, new_df, new_db = objective.evaluate(new_f, new_b)
+            new_norm = _flat_gradient(objective, new_f, new_df, new_db)[1]
+            if new_value < value - ROUNDING * abs(value) or (
+                new_value <= value + ROUNDING * abs(value) and new_norm < norm
+            ):
+                break
+            damping *= GROW
+        else:
+            break
+        small = new_norm > 0.5 * norm and value - new_value <= ROUNDING * abs(value)
+        f, b, value, df, db = new_f, new_b, new_value, new_df, new_db
+        damping = max(damping * SHRINK, LEAST_DAMPING)
+        if small:
+            break
+    return f, b
+
+
+def newton_seconds(size: int) -> float:
+    """About how long one step with ``size`` unknowns takes on one core: its factorisation."""
+    return size**3 / 3 / FLOPS
+
+
+def gradient_norm(objective: Objective, f: Array, b: Array) -> float:
+    """Of the gradient in (F, a)."""
+    _, df, db = objective.evaluate(f, b)
+    return _flat_gradient(objective, f, df, db)[1]
+
+
+def hessian(objective: Objective, f: Array, b: Array) -> Array:
+    """The Hessian in (F, a), unknowns ordered column by column of F, then a."""
+    v, u = objective.halves(f)
+    n, r = v.shape
+    a = objective.column_bias(f, b)
+    p = row_softmax(v @ u.T + (0.0 if a is None else a))
+    weighted = objective.w[:, None] * p
+    residual = objective.times_target(np.eye(n)) - weighted
+    deviation = u - 0.0
+    average = p @ u
+    tied, extra = isinstance(objective, TiedObjective), int(objective.masses)
+    wide = np.column_stack([v, np.ones((n, extra))])
+    size = r + extra if tied else 2 * r
+    h = np.empty((size, n, size, n))
+    first = 0 if tied else r  # where the columns of U begin
+    for k in range(r + extra):
+        for m in range(k, r + extra):
+            both = objective.w * wide[:, k] * wide[:, m]
+            block = -p.T @ (both[:, None] * p)
+            block[np.diag_indices(n)] += p.T @ both
+            mirrored = block.T
+            if k < r:
+                across = weighted * (deviation[:, k] - average[:, [k]]) * wide[:, [m]]
+                if m < r:
+                    other = across if m == k else weighted * (deviation[:, m] - average[:, [m]]) * wide[:, [k]]
+                    rows = objective.w * (p @ (u[:, k] * u[:, m]) - average[:, k] * average[:, m])
+                    if tied:
+                        block += across + other.T
+                        block[np.diag_indices(n)] += rows
+                        mirrored = block.T
+                    else:
+                        h[k, :, m, :] = h[m, :, k, :] = np.diag(rows)
+                        h[k, :, r + m, :], h[r + m, :, k, :] = across, across.T
+                        h[m, :, r + k, :], h[r + k, :, m, :] = other, other.T
+                elif tied:
+                    block = block + across
+                    mirrored = block.T
+            h[first + k, :, first + m, :], h[first + m, :, first + k, :] = block, mirrored
+    for k in range(r):
+        if tied:
+            h[k, :, k, :] -= residual + residual.T
+            h[k, np.arange(n), k, np.arange(n)] += 2 * objective.decay
+        else:
+            h[k, :, r + k, :] -= residual
+            h[r + k, :, k, :] -= residual.T
+            for c in (k, r + k):
+                h[c, np.arange(n), c, np.arange(n)] += objective.decay
+    return np.asarray(h.reshape(size * n, size * n))
+
+
+def _flat_gradient(objective: Objective, f: Array, df: Array, db: Array) -> tuple[Array, float]:
+    """In (F, a), from that in (F, b): b = a + |f|^2 / 2. Also its norm."""
+    if objective.masses:
+        df = df + db[:, None] * f
+        flat = np.concatenate([df.T.ravel(), db])
+    else:
+        v, u = objective.halves(df)
+        flat = df.T.ravel() if isinstance(objective, TiedObjective) else np.concatenate([v.T.ravel(), u.T.ravel()])
+    return flat, float(np.linalg.norm(flat))
+
+
+def _moved(objective: Objective, f: Array, b: Array, step: Array) -> tuple[Array, Array]:
+    n, r = objective.n, f.shape[1]
+    if objective.masses:
+        a = b - (f * f).sum(axis=1) / 2 + step[n * r :]
+        moved = _along(f, step[: n * r].reshape(r, n).T)
+        return objective.centred(*_masses(moved, a))
+    if isinstance(objective, TiedObjective):
+        return _along(f, step.reshape(r, n).T), b
+    return f + np.concatenate([step[: n * r].reshape(r, n).T, step[n * r :].reshape(r, n).T]), b
+
+
+def _along(f: Array, d: Array) -> Array:
+    """F + D, corrected to second order: with D = F A + N, N orthogonal to F, the Gram matrix becomes FF' + FD' + DF' +
+    NN' instead of ... + DD'. Along directions that hardly change the objective D is large, and FAA'F' would not be
+    such a direction."""
+    if f.shape[1] == 0 or not d.any():
+        return f + d
+    a = np.linalg.lstsq(f, d, rcond=None)[0]
+    across = d - f @ a
+    return np.asarray(f + d - f @ (a @ a.T) / 2 - across @ a.T)
+
+
+def _masses(f: Array, a: Array) -> tuple[Array, Array]:
+    """b of a, for F about its mean: a translation of F by mu changes the logits of a column by f.mu."""
+    mean = f.mean(axis=0)
+    centred = f - mean
+    return centred, a + centred @ mean + (centred * centred).sum(axis=1) / 2

@@ -1,0 +1,122 @@
+"""One pass over the rows of a softmax by blocks: no n x n array, whatever n is.
+
+    Z_ij = v_i . u_j + c_j,    P = row-softmax(Z)   ->   sum_i w_i lse(Z_i),  P U,  P' diag(w) V,  P' w
+
+Each worker thread owns one block of rows at a time and its own sums, which are added in a fixed order: the result does
+not depend on timing. BLAS runs on one thread inside, since the blocks are what is divided; a second BLAS thread on
+small matrices waits far longer than it works.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+from threadpoolctl import ThreadpoolController
+
+from ..checks import Array
+
+BLOCK_ENTRIES = 1 << 19  # of one block of logits: four megabytes of float64, about a core's cache
+MOST_ROWS = 512
+ONE_THREAD_BELOW = 400  # nodes: the whole pass is shorter than waking a second thread
+
+
+class Stopped(Exception):
+    """A computation was asked to end; what it had is to be returned by who started it."""
+
+
+class RowSums(NamedTuple):
+    """``lse``: sum_i w_i lse(Z_i). ``right`` (n, r): diag(w) P U. ``left`` (m, r): P' diag(w) V. ``mass`` (m,): P' w."""
+
+    lse: float
+    right: Array
+    left: Array
+    mass: Array
+
+
+@lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@lru_cache(maxsize=1)
+def _pool() -> tuple[ThreadPoolExecutor, int]:
+    """Worker threads, as many as the process may use: the cores it may run on, or what BLAS was told."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    told = [library["num_threads"] for library in _controller().info() if library["user_api"] == "blas"]
+    workers = max(1, min([cores, *told]))
+    return ThreadPoolExecutor(workers, thread_name_prefix="fiedler-rows"), workers
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """One BLAS thread inside: a second gains little on matrices of a few thousand rows, and where another process uses
+    the core that it spins on, everything takes ten times as long."""
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+def block_rows(columns: int) -> int:
+    """How many rows of ``columns`` logits make a block."""
+    return int(np.clip(BLOCK_ENTRIES // max(columns, 1), 16, MOST_ROWS))
+
+
+def softmax_pass(
+    v: Array,
+    u: Array,
+    c: Array | None,
+    w: Array,
+    *,
+    dtype: DTypeLike = np.float64,
+    check: Callable[[], None] | None = None,
+) -> RowSums:
+    """The sums for V (n, r), U (m, r), c (m,) or None, w (n,). ``dtype``: of the logits; the sums are float64.
+
+    ``check`` is called between blocks, and may raise to end the pass.
+    """
+    n, m = len(v), len(u)
+    left_factor, right_factor = v.astype(dtype, copy=False), u.astype(dtype, copy=False)
+    offset = None if c is None else c.astype(dtype, copy=False)
+    right = np.empty(v.shape)
+    rows = block_rows(m)
+    starts = range(0, n, rows)
+
+    def work(mine: range) -> tuple[float, Array, Array]:
+        buffer = np.empty((min(rows, n), m), dtype=dtype)
+        total, left, mass = 0.0, np.zeros(u.shape), np.zeros(m)
+        for start in mine:
+            if check is not None:
+                check()
+            block, weight = left_factor[start : start + rows], w[start : start + rows]
+            z = buffer[: len(block)]
+            np.matmul(block, right_factor.T, out=z)
+            if offset is not None:
+                z += offset
+            top = z.max(axis=1, keepdims=True)
+            z -= top
+            np.exp(z, out=z)
+            sums = z.sum(axis=1, dtype=np.float64)
+            total += float(weight @ (np.log(sums) + top[:, 0]))
+            scale = weight / sums
+            right[start : start + rows] = (z @ right_factor) * scale[:, None]
+            left += z.T @ (v[start : start + rows] * scale[:, None]).astype(dtype, copy=False)
+            mass += scale.astype(dtype, copy=False) @ z
+        return total, left, mass
+
+    pool, workers = _pool()
+    workers = min(workers, len(starts)) if n >= ONE_THREAD_BELOW else 1
+    with _controller().limit(limits=1, user_api="blas"):
+        if workers == 1:
+            parts = [work(starts)]
+        else:
+            parts = [job.result() for job in [pool.submit(work, starts[k::workers]) for k in range(workers)]]
+    total, left, mass = parts[0]
+    for other in parts[1:]:
+        total, left, mass = total + other[0], left + other[1], mass + other[2]
+    return RowSums(total, right, left, mass)

@@ -1,0 +1,294 @@
+"""The search for an optimum as an anytime method: a primal point and a dual bound, whose distance only falls.
+
+The convex problem in the Gram matrix (or the logits) is solved over a factor F (Burer and Monteiro, 2003): a stationary
+point without violated directions of the optimality conditions is the global optimum, whatever its rank. Rounds of
+
+- preconditioned L-BFGS (``lbfgs``, ``preconditioner``), the factor turned to its principal columns and dead ones cut,
+- a dual bound (``certificate``, ``sparse_dual``), the best of which is kept,
+- violated directions opened as new columns (``openings``),
+- where the living columns are few numbers, dense Newton steps to rounding (``newton``),
+
+until the relative gap (objective - bound) / objective is small enough, the time is up or the caller asks to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from ..checks import Array
+from ..softmax import row_softmax, target_entropy
+from .certificate import tied_dual_value
+from .lbfgs import LBFGS
+from .newton import MOST_UNKNOWNS, gradient_norm, newton, newton_seconds, unknowns
+from .objectives import DENSE_SPECTRUM, Objective, TiedObjective, start_rank
+from .openings import openings, violated
+from .preconditioner import laplacian_inverse, slack_inverse
+from .row_pass import Stopped, one_blas_thread
+from .sparse_dual import sparse_dual_value, sparse_untied_dual_value
+
+FIRST_STEPS, LEAST_STEPS, MOST_STEPS = 40, 25, 400  # of L-BFGS in a round
+ROUND_SECONDS = 0.2  # of a round at least, where that is not more than MOST_STEPS
+# Gradient of an exact point, relative to the row weights: aimed at, and accepted where rounding allows no better (a
+# hundredth of the 1e-7 that certificates promise).
+STATIONARY, ACCEPTED = 1e-11, 1e-9
+# Squared singular values of F below it are cut between rounds, and opened again where that was wrong; a step along a new
+# direction is of order one.
+DEAD = 1e-5
+# The same before Newton steps, which would chase columns on their way to zero. Each attempt cuts lower, so that an
+# optimum with tiny eigenvalues is not cut and opened for ever.
+POLISH_CUTS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10, 1e-12)
+POLISH_GAP = 1e-4  # relative gap below which Newton steps are tried
+OPENINGS_IN_POLISH = 8
+MOST_OPENED = 60  # columns in one round
+GAIN = 1e-3  # of what the last round gained: a direction that promises less is left for later
+SINGLE_PRECISION_FROM = 2500  # nodes from which the logits of most passes are float32
+PATIENCE = 0.5  # of the time so far that Newton steps may have taken
+STALLS = 6  # rounds without headway before an exact answer is given up
+HEADWAY = 0.7
+
+
+@dataclass(frozen=True)
+class SolverState:
+    """Where a search is: ``seconds`` since it began, the certified ``relative_gap``, the ``rank`` of the factor, the
+    ``loss_per_node`` of the point, and the ``remaining`` seconds to the tolerance at the rate of late (infinite where
+    the gap does not fall)."""
+
+    seconds: float
+    relative_gap: float
+    rank: int
+    loss_per_node: float
+    remaining: float
+
+
+Watch = Callable[[SolverState], bool | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """``factor`` (rows, r) with orthogonal columns, ``bias`` (n,) (zeros with decay), the objective's ``value`` there,
+    a lower ``bound`` on the optimum, ``converged`` to the tolerance, and ``stopped_by``: "tolerance", "rounding" (no
+    further headway in float64), "time limit" or "request"."""
+
+    factor: Array
+    bias: Array
+    value: float
+    bound: float
+    converged: bool
+    stopped_by: str
+
+    @property
+    def relative_gap(self) -> float:
+        return relative_gap(self.value, self.bound)
+
+
+def relative_gap(value: float, bound: float) -> float:
+    """(value - bound) / value, at least zero; of a loss, which is positive."""
+    return max(0.0, value - bound) / value if value > 0 else 0.0
+
+
+class Search:
+    """One search, from its start to ``run``'s answer."""
+
+    def __init__(
+        self, objective: Objective, tolerance: float, deadline: float = np.inf, watch: Watch | None = None
+    ) -> None:
+        self.objective, self.tolerance, self.deadline, self.watch = objective, tolerance, deadline, watch
+        self.began = self.told = perf_counter()
+        self.dense = objective.n <= DENSE_SPECTRUM
+        self.bound = self.floor = -np.inf
+        self.value, self.point, self.stop = np.inf, (np.zeros((0, 0)), np.zeros(0)), ""
+        self.history: list[tuple[float, float]] = []
+        self.cuts, self.polishing = 0, 0.0
+        objective.check = self.check
+
+    def run(self) -> Solution:
+        with one_blas_thread():
+            reason = self._rounds()
+        self.objective.check = None
+        f, b = self.objective.centred(*self.point)
+        bias = self.objective.column_bias(f, b)
+        bias = np.zeros(self.objective.n) if bias is None else bias - bias.mean()
+        return Solution(f, bias, self.value, self.bound, reason in ("tolerance", "exact"), reason.replace("exact", "tolerance"))
+
+    @property
+    def gap(self) -> float:
+        return relative_gap(self.value, self.bound)
+
+    def check(self) -> None:
+        """Raises Stopped when the time is up or the caller asks; tells the caller how far it is."""
+        now = perf_counter()
+        if now >= self.deadline:
+            self.stop = "time limit"
+            raise Stopped
+        if self.watch is not None and now - self.told >= 0.2:
+            self.told = now
+            if self.watch(self.state()):
+                self.stop = "request"
+                raise Stopped
+
+    def state(self) -> SolverState:
+        loss = (self.value - self.objective.penalty(self.point[0])) / self.objective.scale
+        return SolverState(
+            perf_counter() - self.began, self.gap, self.point[0].shape[1], float(loss), self._remaining()
+        )
+
+    def _remaining(self) -> float:
+        if self.tolerance <= 0 or len(self.history) < 2:
+            return np.inf
+        (t0, g0), (t1, g1) = self.history[-min(4, len(self.history))], self.history[-1]
+        if not 0 < g1 < g0:
+            return np.inf
+        return max(0.0, np.log(g1 / self.tolerance) * (t1 - t0) / np.log(g0 / g1))
+
+    def _rounds(self) -> str:
+        objective = self.objective
+        try:
+            f, b = objective.start(start_rank(objective.n))
+            self._offer(f, b, objective.evaluate(f, b)[0])
+            single = objective.n >= SINGLE_PRECISION_FROM
+            objective.dtype = np.float32 if single else np.float64
+            descent = LBFGS(objective.evaluate, f, b, laplacian_inverse(objective))
+            steps, stalls, last = FIRST_STEPS, 0, np.inf
+            while True:
+                began, before = perf_counter(), descent.value
+                for _ in range(steps):
+                    descent.step()
+                    self.check()
+                    if descent.stalled:
+                        break
+                stepped, lowered = perf_counter(), before - descent.value
+                self._turn(descent)
+                self._offer(descent.f, descent.b, descent.value, refined=single)
+                self._certify(descent.f, descent.b)
+                if self._reached():
+                    return self.stop
+                exact = self._polish(descent)
+                if self._reached() or exact:
+                    return self.stop or "exact"
+                room = min(MOST_OPENED, len(descent.f) - descent.f.shape[1])
+                columns = (
+                    openings(objective, descent.f, descent.b, room, least=GAIN * lowered, dense=self.dense) if room else None
+                )
+                if columns is not None:
+                    descent.append(columns)
+                    descent.move(descent.f, descent.b)
+                descent.replace_preconditioner(
+                    slack_inverse(objective, descent.f, descent.b) if self.dense else laplacian_inverse(objective)
+                )
+                headway = min(self.gap, descent.gradient_norm / objective.scale)
+                stalls, last = (0, headway) if headway < HEADWAY * last else (stalls + 1, last)
+                if stalls >= STALLS and (self.tolerance == 0 or descent.stalled):
+                    return "exact" if self.dense and self._is_exact(ACCEPTED) else "rounding"
+                # As long for steps as for what stands between them.
+                each = max((stepped - began) / steps, 1e-6)
+                steps = int(np.clip(max(perf_counter() - stepped, ROUND_SECONDS) / each, LEAST_STEPS, MOST_STEPS))
+        except Stopped:
+            self._last_bound()
+            return self.stop
+
+    def _turn(self, descent: LBFGS) -> None:
+        """F with orthogonal columns, dead ones cut."""
+        f, b = self.objective.centred(descent.f, descent.b)
+        if f.shape[1] == 0:
+            return
+        _, values, turn = np.linalg.svd(f, full_matrices=False)
+        energy = values**2
+        keep = energy > DEAD * min(1.0, float(energy[0]))
+        descent.rotate(turn[keep].T)
+        descent.move(*self.objective.centred(descent.f, descent.b))
+
+    def _offer(self, f: Array, b: Array, value: float, *, refined: bool = False) -> None:
+        """Keep the point if it is the best; ``refined``: its value is found in float64 first."""
+        objective = self.objective
+        if refined:
+            single, objective.dtype = objective.dtype, np.float64
+            value = objective.evaluate(f, b)[0]
+            objective.dtype = single
+        if value < self.value:
+            self.value, self.point = value, (f.copy(), b.copy())
+
+    def _certify(self, f: Array, b: Array) -> None:
+        self.bound = max(self.bound, self._dual_value(f, b))
+        self.history.append((perf_counter() - self.began, self.gap))
+
+    def _dual_value(self, f: Array, b: Array) -> float:
+        objective = self.objective
+        if not self.dense:
+            tied = isinstance(objective, TiedObjective)
+            return (sparse_dual_value if tied else sparse_untied_dual_value)(objective, f, b)
+        v, u = objective.halves(f)
+        a = objective.column_bias(f, b)
+        p = row_softmax(v @ u.T + (0.0 if a is None else a))
+        target, w, decay = objective.target.dense(), objective.w, objective.decay
+        if isinstance(objective, TiedObjective):
+            return tied_dual_value(target, w, decay, p)
+        excess = max(0.0, float(np.linalg.norm(w[:, None] * (target - p), 2)) - decay)
+        mix = excess / (decay + excess)
+        return target_entropy((1 - mix) * p + mix * target, w)
+
+    def _last_bound(self) -> None:
+        """After a stop before the first bound: one at the best point, without asking again."""
+        self.objective.check = None
+        if not np.isfinite(self.bound) and np.isfinite(self.value):
+            self._certify(*self.point)
+
+    def _reached(self) -> bool:
+        if self.tolerance > 0 and self.gap <= self.tolerance:
+            self.stop = "tolerance"
+        return bool(self.stop)
+
+    def _polish(self, descent: LBFGS) -> bool:
+        """Newton steps where the living columns are few numbers; whether they end at an exact optimum."""
+        objective = self.objective
+        if not self.dense or self.gap > POLISH_GAP:
+            return False
+        energy = (descent.f**2).sum(axis=0)
+        cut = POLISH_CUTS[min(self.cuts, len(POLISH_CUTS) - 1)]
+        alive = energy > cut * max(1.0, float(energy.max(initial=0.0)))
+        size = unknowns(objective, int(alive.sum()))
+        now = perf_counter()
+        room = PATIENCE * (now - self.began) - self.polishing
+        if size > MOST_UNKNOWNS or 3 * newton_seconds(size) > room:
+            return False
+        exact = self._newton_rounds(descent, alive, max(room, 0.1))
+        self.polishing += perf_counter() - now
+        return exact
+
+    def _newton_rounds(self, descent: LBFGS, alive: Array, seconds: float) -> bool:
+        objective, until = self.objective, perf_counter() + seconds
+        self.cuts += 1
+        f, b = newton(objective, *objective.centred(descent.f[:, alive], descent.b), seconds)
+        for _ in range(OPENINGS_IN_POLISH):
+            room = min(MOST_OPENED, objective.n - f.shape[1])
+            columns = openings(objective, f, b, room, dense=True) if room > 0 else None
+            if columns is None or unknowns(objective, f.shape[1] + columns.shape[1]) > MOST_UNKNOWNS:
+                break
+            f, b = newton(objective, np.concatenate([f, columns], axis=1), b, until - perf_counter())
+            f = _principal(f)
+        f = _principal(f)
+        value = objective.evaluate(f, b)[0]
+        if value > self.value + 1e-12 * abs(self.value):
+            return False
+        self._offer(f, b, min(value, self.value))
+        if value <= self.value:
+            self.value, self.point = value, (f, b)
+        self._certify(f, b)
+        descent.f, descent.b = f, b
+        descent.move(f, b, keep=False)
+        return self._is_exact(STATIONARY)
+
+    def _is_exact(self, goal: float) -> bool:
+        """Whether the best point is stationary to ``goal`` and no direction is violated."""
+        objective, point = self.objective, self.point
+        return gradient_norm(objective, *point) <= goal * objective.scale and not violated(objective, *point)
+
+
+def _principal(f: Array) -> Array:
+    """F with orthogonal columns, those that are zero to rounding dropped."""
+    left, values, _ = np.linalg.svd(f, full_matrices=False)
+    keep = values**2 > POLISH_CUTS[-1] * max(1.0, float((values**2).max(initial=0.0)))
+    return np.asarray(left[:, keep] * values[keep])
