@@ -94,13 +94,17 @@ from .graphs import Graph, as_graph, from_networkx, from_sparse, parse, read_gra
 from .optimum import (
     Certificate,
     MaxMarginLogits,
+    RankRange,
     TiedOptimum,
     UntiedOptimum,
     centre_gram,
     centre_rows,
     tied_optimum,
+    tied_rank_range,
+    twin_classes,
     untied_max_margin,
     untied_optimum,
+    untied_rank_range,
 )
 from .recall import (
     AssociativeMemory,
@@ -228,8 +232,8 @@ __all__ = [  # noqa: RUF022 - by room, as they stand in the tree
     "Eigenpairs", "Eigenspaces", "closed_form_spectrum", "eigenspaces", "inertia", "laplacian",
     "laplacian_eigenpairs", "laplacian_eigenspaces", "spectrum",
     # optimum
-    "Certificate", "MaxMarginLogits", "TiedOptimum", "UntiedOptimum", "centre_gram", "centre_rows",
-    "tied_optimum", "untied_max_margin", "untied_optimum",
+    "Certificate", "MaxMarginLogits", "RankRange", "TiedOptimum", "UntiedOptimum", "centre_gram", "centre_rows",
+    "tied_optimum", "tied_rank_range", "twin_classes", "untied_max_margin", "untied_optimum", "untied_rank_range",
     # closed_forms
     "ClosedForm", "MaxMargin", "closed_form_optimum", "cycle_optimum", "hamming_optimum",
     "multipartite_optimum", "path_star_gram", "torus_optimum", "untied_cycle_max_margin",

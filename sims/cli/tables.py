@@ -135,7 +135,7 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
         [
             ("loss per node", f"{optimum['loss_per_node']:.12f}"),
             ("attained", "yes" if optimum["attained"] else "no, an infimum"),
-            ("rank", str(optimum["rank"])),
+            ("rank", _rank(optimum)),
             (f"eigenvalues, {optimum['eigenvalues_of']}", values or "none"),
             ("KKT violation", f"{certificate['max_violation']:.1e}"),
             ("duality gap", f"{certificate['duality_gap']:.1e}"),
@@ -143,6 +143,15 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
             *_direction(optimum),
         ]
     )
+
+
+def _rank(optimum: Mapping[str, Any]) -> str:
+    low, high = optimum["rank_low"], optimum["rank_high"]
+    if low == high:
+        return str(low)
+    unresolved = optimum["unresolved_eigenvalues"]
+    tail = f"; {len(unresolved)} eigenvalue(s) from {unresolved[0]:.3g} down may be zero" if unresolved else ""
+    return f"{low} to {high}, not resolved further (this point: {optimum['rank']}{tail})"
 
 
 def _direction(optimum: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fiedler.theory import (
     GraphOptimum,
+    RankRange,
     TiedOptimum,
     graph_flow,
     graph_optimum,
@@ -45,7 +46,9 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
     """Optimum and certificate: see ``theory.graph_optimum`` and ``theory.optimum`` for what each number means.
 
     ``eigenvalues``: of the centred Gram matrix (tied); singular values of the logits (untied); each as often as it
-    occurs, descending.
+    occurs, descending. The rank of the optimum is proved to lie in ``rank_low`` .. ``rank_high``, and is a fact where
+    ``rank_proved``; ``rank`` is that of the point found, some of whose eigenvalues, ``unresolved_eigenvalues``, may
+    then be zero at the optimum (``theory.optimum.rank``). All None for a TiedOptimum, which does not know its target.
     """
     tied = isinstance(optimum, TiedOptimum) or optimum.tied
     values = optimum.eigenvalues
@@ -57,12 +60,25 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
         "eigenvalues": values.tolist(),
         "eigenvalues_of": "centred Gram matrix" if tied else "logits (singular values)",
         "rank": optimum.rank,
+        **_describe_rank(optimum.rank_range if isinstance(optimum, GraphOptimum) else None),
         "diverging_directions": optimum.diverging if tied else None,
         "certificate": {
             "max_violation": optimum.certificate.max_violation,
             "duality_gap": optimum.certificate.duality_gap,
         },
         "method": optimum.method,
+    }
+
+
+def _describe_rank(ranks: RankRange | None) -> dict[str, Any]:
+    if ranks is None:
+        return dict.fromkeys(("rank_low", "rank_high", "rank_proved", "unresolved_eigenvalues"))
+    unresolved = np.repeat(ranks.unresolved, ranks.multiplicities) if ranks.unresolved else np.zeros(0)
+    return {
+        "rank_low": ranks.low,
+        "rank_high": ranks.high,
+        "rank_proved": ranks.proved,
+        "unresolved_eigenvalues": unresolved.tolist(),
     }
 
 

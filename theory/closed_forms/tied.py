@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from ..checks import Array, check_flag, check_vector, check_whole_number
 from ..graphs.graph import Graph, check_graph
-from .form import MATRIX_LIMIT, ClosedForm, check_options
+from .form import MATRIX_LIMIT, ClosedForm, check_options, is_strict
 from .multipartite import multipartite_optimum, multipartite_parts
 from .product import (
     ACCEPTED_EXCESS,
@@ -137,6 +137,7 @@ def _product(family: str, factors: Sequence[Factor], decay: float, loops: bool, 
     if (decay > 0 or smoothing > 0) and excess > ACCEPTED_EXCESS * min(axis.first for axis in axes):
         return None
     n = prod(axis.size for axis in axes)
+    missed = stationarity(axes)
     descending = sorted(eigenvalues(axes).items(), reverse=True)
     return ClosedForm(
         family,
@@ -149,7 +150,8 @@ def _product(family: str, factors: Sequence[Factor], decay: float, loops: bool, 
         True,
         tuple(axis.scalar for axis in axes),
         excess,
-        stationarity(axes),
+        missed,
         max(0.0, (1 - smoothing) * (1 - min(axis.first for axis in axes))),
         ProductKernel(n, axes),
+        (decay == 0 and smoothing == 0) or is_strict(excess, missed),
     )

@@ -2,17 +2,22 @@
 
 from .certificate import Certificate
 from .max_margin import MaxMarginLogits, untied_max_margin
+from .rank import RankRange, tied_rank_range, twin_classes, untied_rank_range
 from .tied import TiedOptimum, centre_gram, centre_rows, tied_optimum
 from .untied import UntiedOptimum, untied_optimum
 
 __all__ = [
     "Certificate",
     "MaxMarginLogits",
+    "RankRange",
     "TiedOptimum",
     "UntiedOptimum",
     "centre_gram",
     "centre_rows",
     "tied_optimum",
+    "tied_rank_range",
+    "twin_classes",
     "untied_max_margin",
     "untied_optimum",
+    "untied_rank_range",
 ]
