@@ -35,6 +35,11 @@ def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
     if "optimum" in answer:
         title = f"Optimum of {answer['model']} Node2Vec, weight decay {answer['weight_decay']:g}"
         tables.append(_titled(title, _optimum(answer)))
+        if answer["drift"] is not None:
+            title = (
+                f"The infimum is not attained: mean vector (8 kappa t / n)^(1/4), kappa {answer['drift']['kappa']:.5g}"
+            )
+            tables.append(_titled(title, _drift(answer["drift"]["points"])))
         start = f"K(0) = {answer['init_scale']:g}^2 I"
         tables.append(_titled(f"Early phase from {start} (time = learning rate x steps)", _early_phase(answer)))
     if "flow" in answer:
@@ -143,6 +148,11 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
             *_direction(optimum),
         ]
     )
+
+
+def _drift(points: Sequence[Mapping[str, Any]]) -> Table:
+    lines = [(f"{p['time']:.4g}", f"{p['gap_per_node']:.3g}", f"{p['mean_norm']:.4g}") for p in points]
+    return _columns(("time", "loss per node above the infimum", "length of the mean vector"), lines)
 
 
 def _rank(optimum: Mapping[str, Any]) -> str:
