@@ -36,9 +36,8 @@ def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
         title = f"Optimum of {answer['model']} Node2Vec, weight decay {answer['weight_decay']:g}"
         tables.append(_titled(title, _optimum(answer)))
         if answer["drift"] is not None:
-            title = (
-                f"The infimum is not attained: mean vector (8 kappa t / n)^(1/4), kappa {answer['drift']['kappa']:.5g}"
-            )
+            kappa = f"kappa = {answer['drift']['kappa']:.5g}"
+            title = f"The infimum is not attained, the mean vector grows: law of large times, {kappa}"
             tables.append(_titled(title, _drift(answer["drift"]["points"])))
         start = f"K(0) = {answer['init_scale']:g}^2 I"
         tables.append(_titled(f"Early phase from {start} (time = learning rate x steps)", _early_phase(answer)))
