@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import Array, check_positive, check_reals
+from ..checks import Array, check_array, check_positive, check_type
 from ..softmax import check_row_weight, check_target, row_softmax
 from .tied import TiedOptimum
 
@@ -71,6 +71,7 @@ def drift_law(optimum: TiedOptimum, target: ArrayLike, *, row_weight: ArrayLike 
     >>> round(law.kappa, 4), f"{law.gap_per_node(1e4):.5f}"  # still missing after 10,000 units of time
     (4.8241, '0.00188')
     """
+    check_type(optimum, TiedOptimum, "optimum", "make one with tied_optimum")
     t = check_target(target)
     w = check_row_weight(row_weight, len(t))
     if len(optimum.bias) != len(t):
@@ -88,7 +89,7 @@ def law_of(kappa: float, size: float, n: int, total_weight: float) -> DriftLaw |
 
 
 def _times(time: ArrayLike) -> Array:
-    t = check_reals(time, "time").astype(np.float64)
+    t = check_array(time, "time")
     if not (t > 0).all():
         raise ValueError("the law holds for times > 0 (learning rate x steps)")
     return t

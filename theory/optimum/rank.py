@@ -45,8 +45,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvalsh
 from scipy.special import gammaincinv, lambertw
 
-from ..checks import Array, check_labels, check_matrix
-from ..softmax import check_row_weight
+from ..checks import Array, check_labels, check_matrix, check_number, check_real
+from ..softmax import check_row_weight, check_target, check_weight_decay
 
 # A gap is a difference of sums of terms of order one: 64 units of rounding of their size are added to it.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
@@ -82,7 +82,7 @@ def usable_gap(gap: float, magnitude: float) -> float:
 
 def slack_error(gap: float, row_weight: ArrayLike, multiplicity: float = 1.0) -> float:
     """sqrt(max(w) g / m): how far a slack eigenvalue of a block repeated m times is from the optimum's; see module."""
-    return float(np.sqrt(float(np.max(row_weight)) * gap / multiplicity))
+    return float(np.sqrt(np.max(row_weight)) * np.sqrt(gap) / np.sqrt(multiplicity))
 
 
 def squared_error(gap: float, mass: ArrayLike) -> Array:
@@ -143,17 +143,16 @@ def tied_rank_range(
     RankRange(low=0, high=0, unresolved=(), multiplicities=())
     """
     k, p, z, w = _checked(gram, probabilities, slack, row_weight)
-    n, g = len(k), usable_gap(gap, magnitude)
+    n, g, decay = len(k), _checked_gap(gap, magnitude), check_weight_decay(weight_decay)
+    labels = np.arange(n) if twins is None else check_labels(twins, n, "twins")
     one = np.full(n, 1 / np.sqrt(n))
     centred = _without(k, one)
     low = rank_at_least(centred, squared_error(g, w[:, None] * p), one)
-    if weight_decay == 0:
-        z = _without(z, one)
-        if twins is not None:
-            sizes = np.bincount(check_labels(twins, n, "twins"))
-            frame = np.eye(len(sizes))[twins] / np.sqrt(sizes[twins])[:, None]
-            z = frame.T @ z @ frame
-    high = len(z) - (weight_decay == 0) - int((eigvalsh(z) > slack_error(g, w)).sum())
+    if decay == 0:
+        _, labels, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+        frame = np.eye(len(sizes))[labels] / np.sqrt(sizes[labels])[:, None]
+        z = frame.T @ _without(z, one) @ frame
+    high = len(z) - (decay == 0) - int((eigvalsh(z) > slack_error(g, w)).sum())
     values = eigvalsh(centred)[::-1]
     return _range(values, low, high)
 
@@ -165,18 +164,19 @@ def untied_rank_range(
     """The range of the rank of the untied optimum (l > 0) from logits Z near it, P = softmax(Z) and R = diag(w)(T - P),
     all (n, n); the rest as ``tied_rank_range``."""
     z, p, r, w = _checked(logits, probabilities, residual, row_weight)
-    if not weight_decay > 0:
-        raise ValueError(f"the range of an untied rank needs weight_decay > 0; got {weight_decay}")
-    g, centred = usable_gap(gap, magnitude), z - z.mean(axis=1, keepdims=True)
+    decay = check_weight_decay(weight_decay)
+    if decay == 0:
+        raise ValueError("the range of an untied rank needs weight_decay > 0; without, the logits diverge or are log T")
+    g, centred = _checked_gap(gap, magnitude), z - z.mean(axis=1, keepdims=True)
     values = np.linalg.svd(centred, compute_uv=False)
     low = rank_at_least(centred, squared_error(g, w[:, None] * p), np.ones(len(z)))
-    high = int((np.linalg.svd(r, compute_uv=False) >= weight_decay - slack_error(g, w)).sum())
+    high = int((np.linalg.svd(r, compute_uv=False) >= decay - slack_error(g, w)).sum())
     return _range(values, low, high)
 
 
 def twin_classes(target: ArrayLike, row_weight: ArrayLike | None = None) -> NDArray[np.int64]:
     """A label (n,) from 0 on, equal for nodes whose rows and columns of ``target`` (n, n) and weights agree exactly."""
-    t = check_matrix(target, (None, None), "target")
+    t = check_target(target)
     w = check_row_weight(row_weight, len(t))
     labels = np.unique(np.column_stack([t, t.T, w]), axis=0, return_inverse=True)[1]
     return np.asarray(labels.ravel(), dtype=np.int64)
@@ -220,15 +220,22 @@ def _without(a: Array, unit: Array) -> Array:
     return _off(_off(a, unit).T, unit).T
 
 
+def _checked_gap(gap: float, magnitude: float) -> float:
+    """The usable gap; infinity, of a certificate without a dual point, proves nothing and is taken."""
+    g = check_real(gap, "gap")
+    if np.isnan(g):
+        raise ValueError("gap is NaN; use the certificate's duality gap")
+    return usable_gap(g, check_number(magnitude, "magnitude"))
+
+
 def _checked(
     a: ArrayLike, p: ArrayLike, b: ArrayLike, row_weight: ArrayLike | None
 ) -> tuple[Array, Array, Array, Array]:
     first = check_matrix(a, (None, None), "the optimum")
     n = len(first)
-    shape = (n, n)
-    return (
-        check_matrix(first, shape, "the optimum"),
-        check_matrix(p, shape, "probabilities"),
-        check_matrix(b, shape, "the slack or residual"),
-        check_row_weight(row_weight, n),
-    )
+    if first.shape != (n, n) or not n:
+        raise ValueError(f"the optimum must be a square matrix with a row a node; got {first.shape}")
+    probabilities = check_matrix(p, (n, n), "probabilities")
+    if (probabilities < 0).any():
+        raise ValueError(f"probabilities hold {probabilities.min():.3g}; use the softmax of the optimum's logits")
+    return first, probabilities, check_matrix(b, (n, n), "the slack or residual"), check_row_weight(row_weight, n)

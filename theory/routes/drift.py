@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..checks import check_flag, check_smoothing, check_type
 from ..closed_forms.form import ClosedForm
-from ..graphs.graph import Graph
+from ..graphs.graph import Graph, check_graph
 from ..optimum.drift import DriftLaw, drift_law, law_of
 from ..optimum.tied import TiedOptimum
 from ..symmetry.drift import reduced_drift_law
@@ -29,14 +30,18 @@ def graph_drift_law(
     >>> graph_drift_law(parse("cycle:15")) is None  # regular graphs attain it
     True
     """
-    if optimum is None:
+    check_graph(graph)
+    self_edges, label_smoothing = check_flag(self_edges, "self_edges"), check_smoothing(label_smoothing)
+    if optimum is not None:
+        check_type(optimum, GraphOptimum, "optimum", "make one with graph_optimum")
+    else:
         optimum = graph_optimum(graph, self_edges=self_edges, label_smoothing=label_smoothing)
     if not optimum.tied or optimum.weight_decay > 0 or optimum.attained or optimum.diverging:
         return None
     detail = optimum.detail
     if isinstance(detail, ReducedOptimum):
         symmetry = graph_symmetry(graph)
-        if symmetry is None or symmetry.algebra.n != graph.n:
+        if symmetry is None or symmetry.algebra.colours != len(detail.gram):
             raise ValueError("the optimum was found on a symmetry that this graph does not have")
         target = symmetry.target(self_edges=self_edges, label_smoothing=label_smoothing)
         return reduced_drift_law(symmetry.algebra, target, detail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
+from ..checks import check_type
 from ..optimum.drift import DriftLaw, law_of
 from ..softmax import check_row_weight
 from .blocks import BlockAlgebra
@@ -17,6 +18,8 @@ def reduced_drift_law(
     """The drift of the flow of a reduced optimum of this target (q,) and weights (r,): kappa is the sum of
     |c| w_c (P_c - T_c) a a' over the colours c. None and errors as ``drift_law``."""
     t = check_colour_target(algebra, target)
+    if len(check_type(optimum, ReducedOptimum, "optimum", "make one with reduced_tied_optimum").gram) != len(t):
+        raise ValueError(f"the optimum has {len(optimum.gram)} colours, the algebra {len(t)}")
     w = check_row_weight(row_weight, len(algebra.type_sizes))
     if optimum.weight_decay > 0 or optimum.attained:
         return None
