@@ -36,9 +36,8 @@ from .factor_descent import OverFactors, polish
 from .problem import ReducedProblem
 
 ROUNDING = 8 * float(np.finfo(np.float64).eps)  # relative error of a probability, per unit of its logit
-SMALL = (
-    0.2  # eigenvalues of a block below this part of the largest of all blocks may be spurious, and are tried without
-)
+# Eigenvalues of a block below this part of the largest of all (or of one) may be spurious, and are tried without.
+SMALL = 0.2
 MOST_TRIALS = 8
 LARGEST_FACE = 600  # numbers in the factors: a Newton step takes a second there
 STATIONARY = 1e-11  # gradient of phi, of order one, and negative slope, at which a trial counts as optimal
