@@ -93,14 +93,20 @@ from .graph_storage import (
 from .graphs import Graph, as_graph, from_networkx, from_sparse, parse, read_graph
 from .optimum import (
     Certificate,
+    DriftLaw,
     MaxMarginLogits,
+    RankRange,
     TiedOptimum,
     UntiedOptimum,
     centre_gram,
     centre_rows,
+    drift_law,
     tied_optimum,
+    tied_rank_range,
+    twin_classes,
     untied_max_margin,
     untied_optimum,
+    untied_rank_range,
 )
 from .recall import (
     AssociativeMemory,
@@ -156,6 +162,7 @@ from .routes import (
     GraphFlow,
     GraphOptimum,
     decay_thresholds,
+    graph_drift_law,
     graph_flow,
     graph_optimum,
     growth_rates,
@@ -187,6 +194,7 @@ from .symmetry import (
     graph_symmetry,
     hamming_symmetry,
     path_star_symmetry,
+    reduced_drift_law,
     reduced_flow,
     reduced_tied_optimum,
     reduced_untied_optimum,
@@ -228,8 +236,9 @@ __all__ = [  # noqa: RUF022 - by room, as they stand in the tree
     "Eigenpairs", "Eigenspaces", "closed_form_spectrum", "eigenspaces", "inertia", "laplacian",
     "laplacian_eigenpairs", "laplacian_eigenspaces", "spectrum",
     # optimum
-    "Certificate", "MaxMarginLogits", "TiedOptimum", "UntiedOptimum", "centre_gram", "centre_rows",
-    "tied_optimum", "untied_max_margin", "untied_optimum",
+    "Certificate", "DriftLaw", "MaxMarginLogits", "RankRange", "TiedOptimum", "UntiedOptimum", "centre_gram",
+    "centre_rows", "drift_law", "tied_optimum", "tied_rank_range", "twin_classes", "untied_max_margin",
+    "untied_optimum", "untied_rank_range",
     # closed_forms
     "ClosedForm", "MaxMargin", "closed_form_optimum", "cycle_optimum", "hamming_optimum",
     "multipartite_optimum", "path_star_gram", "torus_optimum", "untied_cycle_max_margin",
@@ -249,10 +258,10 @@ __all__ = [  # noqa: RUF022 - by room, as they stand in the tree
     # symmetry
     "BlockAlgebra", "Colouring", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum", "Symmetry",
     "block_algebra", "coherent_colouring", "graph_symmetry", "hamming_symmetry", "path_star_symmetry",
-    "reduced_flow", "reduced_tied_optimum", "reduced_untied_optimum",
+    "reduced_drift_law", "reduced_flow", "reduced_tied_optimum", "reduced_untied_optimum",
     # routes
-    "DecayThresholds", "GraphFlow", "GraphOptimum", "decay_thresholds", "graph_flow", "graph_optimum",
-    "growth_rates", "target_decay_thresholds", "target_flow", "target_growth_rates", "target_optimum",
+    "DecayThresholds", "GraphFlow", "GraphOptimum", "decay_thresholds", "graph_drift_law", "graph_flow",
+    "graph_optimum", "growth_rates", "target_decay_thresholds", "target_flow", "target_growth_rates", "target_optimum",
     # alignment
     "coefficient_norms", "edge_margin", "effective_rank", "fiedler_score", "geometric_level",
     "geometric_margin", "gram_distance", "gram_error", "gram_scale", "mode_energy", "principal_angles",

@@ -35,6 +35,10 @@ def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
     if "optimum" in answer:
         title = f"Optimum of {answer['model']} Node2Vec, weight decay {answer['weight_decay']:g}"
         tables.append(_titled(title, _optimum(answer)))
+        if answer["drift"] is not None:
+            kappa = f"kappa = {answer['drift']['kappa']:.5g}"
+            title = f"The infimum is not attained, the mean vector grows: law of large times, {kappa}"
+            tables.append(_titled(title, _drift(answer["drift"]["points"])))
         start = f"K(0) = {answer['init_scale']:g}^2 I"
         tables.append(_titled(f"Early phase from {start} (time = learning rate x steps)", _early_phase(answer)))
     if "flow" in answer:
@@ -135,7 +139,7 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
         [
             ("loss per node", f"{optimum['loss_per_node']:.12f}"),
             ("attained", "yes" if optimum["attained"] else "no, an infimum"),
-            ("rank", str(optimum["rank"])),
+            ("rank", _rank(optimum)),
             (f"eigenvalues, {optimum['eigenvalues_of']}", values or "none"),
             ("KKT violation", f"{certificate['max_violation']:.1e}"),
             ("duality gap", f"{certificate['duality_gap']:.1e}"),
@@ -143,6 +147,20 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
             *_direction(optimum),
         ]
     )
+
+
+def _drift(points: Sequence[Mapping[str, Any]]) -> Table:
+    lines = [(f"{p['time']:.4g}", f"{p['gap_per_node']:.3g}", f"{p['mean_norm']:.4g}") for p in points]
+    return _columns(("time", "loss per node above the infimum", "length of the mean vector"), lines)
+
+
+def _rank(optimum: Mapping[str, Any]) -> str:
+    low, high = optimum["rank_low"], optimum["rank_high"]
+    if low == high:
+        return str(low)
+    unresolved = optimum["unresolved_eigenvalues"]
+    tail = f"; {len(unresolved)} eigenvalue(s) from {unresolved[0]:.3g} down may be zero" if unresolved else ""
+    return f"{low} to {high}, not resolved further (this point: {optimum['rank']}{tail})"
 
 
 def _direction(optimum: Mapping[str, Any]) -> list[tuple[str, str]]:

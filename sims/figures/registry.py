@@ -118,6 +118,8 @@ KINDS = {
         Kind("spectra", OURS, "predicted and measured spectra of the Gram matrix", _COMPARE, "spectra"),
         Kind("certificate", OURS, "the optimum's KKT certificate: dual slack against Gram eigenvalues", _COMPARE,
              "certificate"),
+        Kind("drift", OURS, "how slowly an infimum that is not attained is approached: the flow against its law",
+             ("fiedler compare path-star:4x5", "fiedler compare grid:4x4"), "drift"),
         Kind("width-check", OURS, "Node2Vec of several widths against the flow of infinite width", _WIDTHS,
              "width_check"),
         Kind("headroom", OURS, "distance of trained embeddings from the optimum, and what moving them there does",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fiedler.theory import (
     GraphOptimum,
+    RankRange,
     TiedOptimum,
     graph_flow,
     graph_optimum,
@@ -29,6 +30,7 @@ from fiedler.theory.optimum.tied import check_size
 
 from ..tasks.task import Task
 from .describe_graph import describe_modes, describe_spectrum, describe_storage
+from .drift import describe_drift, one_hop_options, task_drift
 from .rivals import describe_rivals
 
 Floats = NDArray[np.float64]
@@ -45,7 +47,9 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
     """Optimum and certificate: see ``theory.graph_optimum`` and ``theory.optimum`` for what each number means.
 
     ``eigenvalues``: of the centred Gram matrix (tied); singular values of the logits (untied); each as often as it
-    occurs, descending.
+    occurs, descending. The rank of the optimum is proved to lie in ``rank_low`` .. ``rank_high``, and is a fact where
+    ``rank_proved``; ``rank`` is that of the point found, some of whose eigenvalues, ``unresolved_eigenvalues``, may
+    then be zero at the optimum (``theory.optimum.rank``). All None for a TiedOptimum, which does not know its target.
     """
     tied = isinstance(optimum, TiedOptimum) or optimum.tied
     values = optimum.eigenvalues
@@ -57,6 +61,7 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
         "eigenvalues": values.tolist(),
         "eigenvalues_of": "centred Gram matrix" if tied else "logits (singular values)",
         "rank": optimum.rank,
+        **_describe_rank(optimum.rank_range if isinstance(optimum, GraphOptimum) else None),
         "diverging_directions": optimum.diverging if tied else None,
         "certificate": {
             "max_violation": optimum.certificate.max_violation,
@@ -66,13 +71,25 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
     }
 
 
+def _describe_rank(ranks: RankRange | None) -> dict[str, Any]:
+    if ranks is None:
+        return dict.fromkeys(("rank_low", "rank_high", "rank_proved", "unresolved_eigenvalues"))
+    unresolved = np.repeat(ranks.unresolved, ranks.multiplicities) if ranks.unresolved else np.zeros(0)
+    return {
+        "rank_low": ranks.low,
+        "rank_high": ranks.high,
+        "rank_proved": ranks.proved,
+        "unresolved_eigenvalues": unresolved.tolist(),
+    }
+
+
 def describe_flow(task: Task, until: float, *, init_scale: float, tied: bool, weight_decay: float) -> dict[str, Any]:
     """The flow from K(0) = s^2 I at FLOW_POINTS a decade up to ``until``: per time the loss and the LEADING largest
     eigenvalues of V V', each with its multiplicity."""
     times = _flow_times(until)
     options: dict[str, Any] = {"init_scale": init_scale, "tied": tied, "weight_decay": weight_decay}
     if task.graph_target:
-        flow = graph_flow(task.graph, times, **options, **_one_hop_options(task))
+        flow = graph_flow(task.graph, times, **options, **one_hop_options(task))
     else:
         flow = target_flow(task.target, times, row_weight=task.row_weight, **options)
     return {
@@ -129,10 +146,11 @@ def describe_theory(
 
     ``mode_times``: for each distinct positive growth rate s_k (``growth_rates``, descending, with multiplicity),
     t_k = ln(1/s^2) / (2 s_k) with s = ``init_scale``, in units of step_size * steps. Where untied logits diverge, on up
-    to NODE_LIMIT nodes, ``optimum.max_margin`` is the direction (``untied_max_margin``). ``until``: also the flow up to
-    that time, see ``describe_flow``, and with ``width`` the scatter of tied runs that wide. ``modes``: only so many
-    eigenvalues from the bottom (or ``top``), counted, see ``describe_modes``. ``optimum=False`` leaves out the optimum
-    and the early phase, which limit the size. ``rivals``, ``storage``: see ``describe_rivals``, ``describe_storage``.
+    to NODE_LIMIT nodes, ``optimum.max_margin`` is the direction (``untied_max_margin``). ``drift``: see
+    ``describe_drift``. ``until``: also the flow up to that time, see ``describe_flow``, and with ``width`` the scatter
+    of tied runs that wide. ``modes``: only so many eigenvalues from the bottom (or ``top``), counted, see
+    ``describe_modes``. ``optimum=False`` leaves out the optimum, drift and the early phase, which limit the size.
+    ``rivals``, ``storage``: see ``describe_rivals``, ``describe_storage``.
     ``on_progress(stage, fraction)``: told of each part; a fraction inside a part is known of flows alone.
     Raises ValueError for options that do not go together.
     """
@@ -163,7 +181,7 @@ def describe_theory(
             answer |= describe_modes(task.graph, modes, laplacian, top=top)
     if optimum:
         with _part("optimum", report):
-            answer |= _optimum_and_early_phase(task, tied, weight_decay, init_scale)
+            answer |= _optimum_and_early_phase(task, tied, weight_decay, init_scale, until)
     if until is not None:
         with _part("flow", report):
             answer["flow"] = describe_flow(task, until, init_scale=init_scale, tied=tied, weight_decay=weight_decay)
@@ -188,11 +206,13 @@ def _part(stage: str, report: Callable[[str, float], None]) -> Iterator[None]:
     report(stage, 1.0)
 
 
-def _optimum_and_early_phase(task: Task, tied: bool, weight_decay: float, init_scale: float) -> dict[str, Any]:
+def _optimum_and_early_phase(
+    task: Task, tied: bool, weight_decay: float, init_scale: float, until: float | None
+) -> dict[str, Any]:
     options: dict[str, Any] = {"tied": tied, "weight_decay": weight_decay}
     if task.graph_target:
-        optimum = graph_optimum(task.graph, **options, **_one_hop_options(task))
-        rates, counts = growth_rates(task.graph, **options, **_one_hop_options(task))
+        optimum = graph_optimum(task.graph, **options, **one_hop_options(task))
+        rates, counts = growth_rates(task.graph, **options, **one_hop_options(task))
     else:
         optimum = target_optimum(task.target, row_weight=task.row_weight, **options)
         rates, counts = target_growth_rates(task.target, row_weight=task.row_weight, **options)
@@ -208,6 +228,7 @@ def _optimum_and_early_phase(task: Task, tied: bool, weight_decay: float, init_s
         }
     return {
         "optimum": described,
+        "drift": describe_drift(task_drift(task, optimum), until),
         "init_scale": init_scale,
         "growth_rates": [
             {"rate": float(rate), "multiplicity": int(count)} for rate, count in zip(rates, counts, strict=True)
@@ -218,10 +239,6 @@ def _optimum_and_early_phase(task: Task, tied: bool, weight_decay: float, init_s
 
 def _dense_optimum(task: Task, weight_decay: float) -> TiedOptimum:
     return tied_optimum(task.target, weight_decay=weight_decay, row_weight=task.row_weight)
-
-
-def _one_hop_options(task: Task) -> dict[str, Any]:
-    return {"self_edges": task.self_edges, "label_smoothing": task.label_smoothing}
 
 
 def _flow_times(until: float) -> Floats:

@@ -41,7 +41,8 @@ RESULTS = frozenset({
     "BlockAlgebra", "CayleyTrajectory", "Certificate", "ClosedForm", "Colouring", "DecayThresholds",
     "EarlyModes", "Eigenpairs", "Eigenspaces", "FactStorage", "Factors", "FlowPath", "GraphFlow", "MultiHopPlan",
     "GraphOptimum", "Integration", "LaplacianCoordinates", "MaxMargin", "MaxMarginLogits", "ModeTimes",
-    "OneLayerTrajectory", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum", "SecondOrderChain",
+    "OneLayerTrajectory", "RankRange", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum",
+    "SecondOrderChain", "DriftLaw",
     "StorageCost", "Symmetry", "Tangent", "TiedGramTrajectory", "TiedOptimum", "TiedTrajectory",
     "UntiedGramTrajectory", "UntiedOptimum", "UntiedTrajectory", "WidthBands", "WidthPrediction",
 })
@@ -204,6 +205,27 @@ CALLS: dict[str, Call] = {
     "graph_optimum": call(
         "graph_optimum", {"graph": PAW, "tied": True, "weight_decay": 0.1, **ONE_HOP}, failures=FAILED
     ),
+    "tied_rank_range": call(
+        "tied_rank_range",
+        {"gram": GRAM, "probabilities": TARGET, "slack": GRAM, "gap": 1e-3, "magnitude": 1.0, **PROBLEM}
+        | {"twins": np.array([0, 0, 1, 1])},
+        nan_in=frozenset({"gap"}),  # infinity
+        loose={"gap": SIGN + "; 10^400; 10^5000", "magnitude": SIGN},
+    ),
+    "untied_rank_range": call(
+        "untied_rank_range",
+        {"logits": LOGITS, "probabilities": TARGET, "residual": GRAM, "gap": 1e-3, "magnitude": 1.0, **PROBLEM},
+        nan_in=frozenset({"gap"}),
+        loose={"gap": SIGN + "; 10^400; 10^5000", "magnitude": SIGN},
+    ),
+    "twin_classes": call("twin_classes", {"target": TARGET, "row_weight": WEIGHT}),
+    "drift_law": call("drift_law", {"optimum": made("free"), "target": TARGET, "row_weight": WEIGHT}),
+    "reduced_drift_law": call(
+        "reduced_drift_law",
+        {"algebra": made("symmetry").algebra, "target": made("symmetry").target(), "optimum": made("on blocks")}
+        | {"row_weight": np.array([1.0, 2.0, 0.5])},
+    ),
+    "graph_drift_law": call("graph_drift_law", {"graph": PAW, **ONE_HOP}, failures=FAILED),
     "untied_max_margin": call("untied_max_margin", {"target": TARGET}, failures=FAILED),
     "closed_form_optimum": call("closed_form_optimum", {"graph": theory.parse("cycle:5"), "tied": True, **CLOSED}),
     "cycle_optimum": call("cycle_optimum", {"n": 6, **CLOSED}),

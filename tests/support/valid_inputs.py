@@ -33,6 +33,8 @@ def made(name: str) -> Any:
     """Arguments that take long to make, once."""
     return {
         "optimum": lambda: theory.tied_optimum(TARGET, weight_decay=0.1),
+        "free": lambda: theory.tied_optimum(TARGET),
+        "on blocks": lambda: theory.reduced_tied_optimum(made("symmetry").algebra, made("symmetry").target()),
         "symmetry": lambda: theory.path_star_symmetry(3, 3),
         "colouring": lambda: theory.coherent_colouring(PAW),
         "equation": lambda: theory.tied_equation(TARGET, EMBEDDING),

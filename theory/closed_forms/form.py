@@ -9,9 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import Array, check_flag, check_smoothing
+from ..optimum.rank import RankRange
 from ..softmax import check_weight_decay
 
 MATRIX_LIMIT = 2000  # nodes: the largest (n, n) matrix written out, the size of the dense solver
+STRICT = 1e-12  # excess below minus this, and minus ten times the stationarity, is no rounding of zero
+
+
+def is_strict(excess: float, stationarity: float) -> bool:
+    """Whether a computed ``excess`` is negative beyond the rounding of S, which is of order one."""
+    return excess < -STRICT - 10 * stationarity
 
 
 class Kernel(Protocol):
@@ -30,7 +37,9 @@ class ClosedForm:
     gain of smoothed untied logits, or the signed spectrum of an untied cycle. ``excess``: the largest eigenvalue of
     S - lambda (untied: |singular value of R| - lambda) outside K and the constant mode: at most zero, up to rounding.
     ``stationarity``: the largest |S - lambda| on the modes of K. ``zero_from``: the weight decay from which the optimum
-    is zero. ``kernel``: rebuilds the matrix; None where the optimum is not attained and untied.
+    is zero. ``kernel``: rebuilds the matrix; None where the optimum is not attained and untied. ``rank_proved``: the
+    conditions hold by proof, or outside K with a margin above rounding (STRICT). The centred optimum is unique, so the
+    rank is then a fact; otherwise further modes may be active with weights below what float64 resolves.
     """
 
     family: str
@@ -46,6 +55,12 @@ class ClosedForm:
     stationarity: float
     zero_from: float
     kernel: Kernel | None
+    rank_proved: bool = True
+
+    @property
+    def rank_range(self) -> RankRange:
+        """``rank`` where it is proved; otherwise all that is possible."""
+        return RankRange(self.rank, self.rank) if self.rank_proved else RankRange(0, self.n - 1)
 
     @property
     def rank(self) -> int:

@@ -23,7 +23,7 @@ from scipy.optimize import linprog
 
 from ..checks import Array, check_flag, check_whole_number
 from ..spectra.closed_form import merge_eigenvalues
-from .form import ClosedForm, check_options
+from .form import ClosedForm, check_options, is_strict
 
 CYCLE_LIMIT = 400  # nodes of a cycle under decay: Newton steps with n/2 unknowns, as many of them as active frequencies
 MARGIN_LIMIT = 400  # nodes of a cycle for the linear program: a dense (n/2, n) matrix, seconds
@@ -99,7 +99,7 @@ def untied_cycle_optimum(
     loss = problem.loss(x) / n
     return ClosedForm(
         *("cycle", n, False, singular[::-1], counts[::-1], loss, float(weight_decay), True),
-        *(scalars, excess, stationary, zero_from, kernel),
+        *(scalars, excess, stationary, zero_from, kernel, is_strict(excess, stationary)),
     )
 
 

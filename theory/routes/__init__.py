@@ -1,6 +1,7 @@
-"""A question about a whole graph, answered by the cheapest exact way: optimum, flow, growth rates, decay thresholds."""
+"""A question about a whole graph, answered the cheapest exact way: optimum, drift, flow, growth, decay thresholds."""
 
 from .decay import DecayThresholds, decay_thresholds, target_decay_thresholds
+from .drift import graph_drift_law
 from .flow import GraphFlow, graph_flow, target_flow
 from .growth import growth_rates, target_growth_rates
 from .optimum import GraphOptimum, graph_optimum, target_optimum
@@ -10,6 +11,7 @@ __all__ = [
     "GraphFlow",
     "GraphOptimum",
     "decay_thresholds",
+    "graph_drift_law",
     "graph_flow",
     "graph_optimum",
     "growth_rates",

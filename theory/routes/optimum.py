@@ -17,8 +17,10 @@ from ..closed_forms.form import ClosedForm
 from ..closed_forms.tied import closed_form_optimum
 from ..graphs.graph import Graph
 from ..optimum.certificate import Certificate
+from ..optimum.rank import RankRange, tied_rank_range, twin_classes, untied_rank_range
 from ..optimum.tied import OPTIMUM_LIMIT, TiedOptimum, tied_optimum
 from ..optimum.untied import UntiedOptimum, untied_optimum
+from ..softmax import check_row_weight, check_target, row_softmax
 from ..symmetry.of_graph import Symmetry, graph_symmetry
 from ..symmetry.optimum import UNKNOWNS_LIMIT, ReducedOptimum, reduced_tied_optimum
 from ..symmetry.untied import ReducedUntiedOptimum, reduced_untied_optimum, untied_unknowns
@@ -32,7 +34,8 @@ class GraphOptimum:
     """What every route answers.
 
     ``eigenvalues`` (k,) with ``multiplicities`` (k,), descending: non-zero eigenvalues of the centred Gram matrix
-    (tied) or singular values of the logits (untied; empty where they diverge). ``loss_per_node`` without weight decay;
+    (tied) or singular values of the logits (untied; empty where they diverge). ``rank_range``: what is proved of their
+    number, see ``optimum.rank``. ``loss_per_node`` without weight decay;
     an infimum where it is not ``attained``. ``diverging``: directions along which K grows without bound. ``detail``:
     the route's own result.
     """
@@ -43,6 +46,7 @@ class GraphOptimum:
     attained: bool
     eigenvalues: Array
     multiplicities: NDArray[np.int64]
+    rank_range: RankRange
     diverging: int
     certificate: Certificate
     method: str
@@ -109,8 +113,53 @@ def target_optimum(
     Raises as ``tied_optimum`` and ``untied_optimum``.
     """
     if check_flag(tied, "tied"):
-        return _from_dense(tied_optimum(target, weight_decay=weight_decay, row_weight=row_weight))
-    return _from_untied(untied_optimum(target, weight_decay=weight_decay, row_weight=row_weight))
+        optimum = tied_optimum(target, weight_decay=weight_decay, row_weight=row_weight)
+        return _from_dense(optimum, dense_tied_rank_range(optimum, target, row_weight=row_weight))
+    untied = untied_optimum(target, weight_decay=weight_decay, row_weight=row_weight)
+    return _from_untied(untied, dense_untied_rank_range(untied, target, row_weight=row_weight))
+
+
+def dense_tied_rank_range(optimum: TiedOptimum, target: ArrayLike, *, row_weight: ArrayLike | None = None) -> RankRange:
+    """What ``tied_rank_range`` proves of the rank of a dense optimum of this target and these weights; the sum over the
+    components where K is only finite within each."""
+    t, labels = check_target(target), optimum.components
+    w, decay = check_row_weight(row_weight, len(t)), optimum.weight_decay
+    objective = optimum.loss + decay * float(np.trace(optimum.gram))
+    parts = []
+    for c in range(int(labels.max()) + 1):
+        nodes = np.flatnonzero(labels == c)
+        if not w[nodes].any():  # in no row of the loss
+            continue
+        part, weight, gram = t[np.ix_(nodes, nodes)], w[nodes], optimum.gram[np.ix_(nodes, nodes)]
+        p = row_softmax(gram + optimum.bias[nodes])
+        r = weight[:, None] * (part - p)
+        parts.append(
+            tied_rank_range(
+                gram, p, decay * np.eye(len(p)) - (r + r.T) / 2, optimum.certificate.duality_gap,
+                weight_decay=decay, row_weight=weight, magnitude=objective, twins=twin_classes(part, weight),
+            )
+        )  # fmt: skip
+    left = sorted((value for part in parts for value in part.unresolved), reverse=True)
+    ones = (1,) * len(left)
+    return RankRange(sum(part.low for part in parts), sum(part.high for part in parts), tuple(left), ones)
+
+
+def dense_untied_rank_range(
+    optimum: UntiedOptimum, target: ArrayLike, *, row_weight: ArrayLike | None = None
+) -> RankRange:
+    """The same for the logits of a dense untied optimum: zero where they diverge. Without decay the logits are the
+    closed form log T, constant on twins, whose singular values that round to zero are not proved to be zero."""
+    if optimum.logits is None:
+        return RankRange(0, 0)
+    t = check_target(target)
+    if optimum.weight_decay == 0:
+        return RankRange(optimum.rank, max(optimum.rank, int(twin_classes(t, row_weight).max())))
+    w, p = check_row_weight(row_weight, len(t)), row_softmax(optimum.logits)
+    objective = optimum.loss + optimum.weight_decay * float(optimum.singular_values.sum())
+    return untied_rank_range(
+        optimum.logits, p, w[:, None] * (t - p), optimum.certificate.duality_gap,
+        weight_decay=optimum.weight_decay, row_weight=w, magnitude=objective,
+    )  # fmt: skip
 
 
 def useful_symmetry(graph: Graph) -> Symmetry | None:
@@ -134,6 +183,7 @@ def _from_closed_form(closed: ClosedForm) -> GraphOptimum:
         closed.attained,
         closed.eigenvalues,
         closed.multiplicities,
+        closed.rank_range,
         0,
         Certificate(closed.max_violation, gap),
         f"closed form ({closed.family})",
@@ -149,6 +199,7 @@ def _from_blocks(reduced: ReducedOptimum, symmetry: Symmetry) -> GraphOptimum:
         reduced.attained,
         reduced.eigenvalues,
         reduced.multiplicities,
+        reduced.rank_range,
         0,
         reduced.certificate,
         f"{reduced.method}: {symmetry.method}",
@@ -164,6 +215,7 @@ def _from_untied_blocks(reduced: ReducedUntiedOptimum, symmetry: Symmetry) -> Gr
         reduced.attained,
         reduced.singular_values,
         reduced.multiplicities,
+        reduced.rank_range,
         0,
         reduced.certificate,
         f"{reduced.method}: {symmetry.method}",
@@ -171,7 +223,7 @@ def _from_untied_blocks(reduced: ReducedUntiedOptimum, symmetry: Symmetry) -> Gr
     )
 
 
-def _from_dense(optimum: TiedOptimum) -> GraphOptimum:
+def _from_dense(optimum: TiedOptimum, ranks: RankRange) -> GraphOptimum:
     values = optimum.eigenvalues
     return GraphOptimum(
         True,
@@ -180,6 +232,7 @@ def _from_dense(optimum: TiedOptimum) -> GraphOptimum:
         optimum.attained,
         values,
         np.ones(len(values), dtype=np.int64),
+        ranks,
         optimum.diverging,
         optimum.certificate,
         optimum.method,
@@ -187,7 +240,7 @@ def _from_dense(optimum: TiedOptimum) -> GraphOptimum:
     )
 
 
-def _from_untied(optimum: UntiedOptimum) -> GraphOptimum:
+def _from_untied(optimum: UntiedOptimum, ranks: RankRange) -> GraphOptimum:
     values = optimum.singular_values
     return GraphOptimum(
         False,
@@ -196,6 +249,7 @@ def _from_untied(optimum: UntiedOptimum) -> GraphOptimum:
         optimum.attained,
         values,
         np.ones(len(values), dtype=np.int64),
+        ranks,
         0,
         optimum.certificate,
         optimum.method,

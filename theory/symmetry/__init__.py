@@ -2,6 +2,7 @@
 
 from .blocks import BlockAlgebra, block_algebra
 from .coherent import Colouring, coherent_colouring
+from .drift import reduced_drift_law
 from .flow import ReducedTrajectory, reduced_flow
 from .of_graph import Symmetry, graph_symmetry, hamming_symmetry, path_star_symmetry
 from .optimum import ReducedOptimum, reduced_tied_optimum
@@ -19,6 +20,7 @@ __all__ = [
     "graph_symmetry",
     "hamming_symmetry",
     "path_star_symmetry",
+    "reduced_drift_law",
     "reduced_flow",
     "reduced_tied_optimum",
     "reduced_untied_optimum",

@@ -21,31 +21,49 @@ from .problem import ReducedProblem
 LBFGS_ITERATIONS = 3000
 TRUST_REGION_ITERATIONS = 500
 NEWTON_STEPS = 20
+HALVINGS = 12  # of a Newton step
 SINGULAR = 1e-13  # eigenvalues of the Hessian below this part of the largest are the rotations
 
 
 def descend(problem: ReducedProblem, start: list[Array] | None = None) -> tuple[list[Array], Array]:
     """Factors F_b (d_b, r_b) and the free bias variables of a stationary point, from ``start`` or F_b = I."""
     start = [np.eye(d) for d in problem.dimensions] if start is None else start
-    over = _OverFactors(problem, [f.shape[1] for f in start])
-    x = np.concatenate([*(f.ravel() * c for f, c in zip(start, over.scale, strict=True)), over.no_bias])
+    over = OverFactors(problem, [f.shape[1] for f in start])
+    x = over.join(start, over.no_bias)
     options = {"maxiter": LBFGS_ITERATIONS, "maxfun": 2 * LBFGS_ITERATIONS, "ftol": 1e-16, "gtol": 1e-9, "maxcor": 30}
     x = minimize(over.value_and_gradient, x, jac=True, method="L-BFGS-B", options=options).x
     options = {"maxiter": TRUST_REGION_ITERATIONS, "gtol": 1e-11}
     x = minimize(over.value_and_gradient, x, jac=True, hess=over.hessian, method="trust-exact", options=options).x
-    gradient = over.value_and_gradient(x)[1]
-    for _ in range(NEWTON_STEPS):
-        values, modes = eigh(over.hessian(x))
-        usable = np.abs(values) > SINGULAR * np.abs(values).max()
-        step = modes[:, usable] @ (modes[:, usable].T @ gradient / values[usable])
-        ahead = over.value_and_gradient(x - step)[1]
-        if not np.linalg.norm(ahead) < np.linalg.norm(gradient):
-            break
-        x, gradient = x - step, ahead
+    x = _newton(over, x)
     return over.factors(x), x[over.free_from :]
 
 
-class _OverFactors:
+def polish(problem: ReducedProblem, factors: list[Array], free: Array) -> tuple[list[Array], Array]:
+    """The stationary point that Newton steps reach from these factors, whose widths they keep."""
+    over = OverFactors(problem, [f.shape[1] for f in factors])
+    x = _newton(over, over.join(factors, free))
+    return over.factors(x), x[over.free_from :]
+
+
+def _newton(over: OverFactors, x: Array) -> Array:
+    """Newton steps in the least-squares sense, each halved until it lowers the gradient."""
+    gradient = over.value_and_gradient(x)[1]
+    for _ in range(NEWTON_STEPS):
+        values, modes = eigh(over.hessian(x))
+        usable = np.abs(values) > SINGULAR * np.abs(values).max(initial=0.0)
+        step = modes[:, usable] @ (modes[:, usable].T @ gradient / values[usable])
+        for _ in range(HALVINGS):
+            ahead = over.value_and_gradient(x - step)[1]
+            if np.linalg.norm(ahead) < np.linalg.norm(gradient):
+                break
+            step = step / 2
+        else:
+            break
+        x, gradient = x - step, ahead
+    return x
+
+
+class OverFactors:
     """The objective over x = (sqrt(nu_b) F_b, free part): that scale gives every block curvature of order one."""
 
     def __init__(self, problem: ReducedProblem, widths: list[int]) -> None:
@@ -55,6 +73,10 @@ class _OverFactors:
         self.pieces = [slice(int(a), int(b)) for a, b in pairwise(ends)]
         self.free_from = int(ends[-1])
         self.no_bias = np.zeros(problem.bias_frame.shape[1])
+
+    def join(self, factors: list[Array], free: Array) -> Array:
+        """x from its parts."""
+        return np.concatenate([*(f.ravel() * c for f, c in zip(factors, self.scale, strict=True)), free])
 
     def factors(self, x: Array) -> list[Array]:
         parts = zip(self.pieces, self.problem.dimensions, self.widths, self.scale, strict=True)
@@ -72,14 +94,19 @@ class _OverFactors:
 
     def hessian(self, x: Array) -> Array:
         y = self.point(x)
-        jacobian, curvature = np.zeros((len(y), len(x))), np.zeros((len(x), len(x)))
+        curvature, jacobian = np.zeros((len(x), len(x))), self.jacobian(x)
         slopes = self.problem.slopes(self.problem.gradient(y))
-        parts = zip(self.problem.pieces, self.pieces, self.factors(x), self.scale, slopes, strict=True)
-        for rows, columns, f, c, slope in parts:
-            jacobian[rows, columns] = _jacobian(f) / c
-            curvature[columns, columns] = np.kron(2 * slope, np.eye(f.shape[1]))
-        jacobian[self.problem.free_from :, self.free_from :] = np.eye(len(self.no_bias))
+        for columns, r, slope in zip(self.pieces, self.widths, slopes, strict=True):
+            curvature[columns, columns] = np.kron(2 * slope, np.eye(r))
         return np.asarray(jacobian.T @ self.problem.hessian(y) @ jacobian + curvature)
+
+    def jacobian(self, x: Array) -> Array:
+        """d y / d x."""
+        out = np.zeros((self.problem.free_from + len(self.no_bias), len(x)))
+        for rows, columns, f, c in zip(self.problem.pieces, self.pieces, self.factors(x), self.scale, strict=True):
+            out[rows, columns] = _jacobian(f) / c
+        out[self.problem.free_from :, self.free_from :] = np.eye(len(self.no_bias))
+        return out
 
 
 def _jacobian(f: Array) -> Array:

@@ -89,6 +89,8 @@ def _solve(system: Array, right: Array) -> Array:
     makes the matrix indefinite it is shifted by just more than that."""
     if not len(right):
         return right
+    if not (np.diagonal(system) > 0).all():  # a probability has underflowed, and with it the curvature along a logit
+        raise RuntimeError("the Newton system has a diagonal entry of zero")
     scale = 1 / np.sqrt(np.diagonal(system))
     scaled = system * np.multiply.outer(scale, scale)
     for shift in SHIFTS:

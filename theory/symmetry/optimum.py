@@ -5,13 +5,15 @@ in the algebra: K = sum_c x_c A_c with blocks M_b >= 0. Conditions, gauge and bi
 and the certificate is that of theory.certificate with every eigenvalue taken over the blocks.
 
 Without decay an interior-point method solves the convex problem in the blocks; with decay a descent over factors does,
-because the mean direction then makes the cone's boundary curved, and the interior point refines it where needed.
+because the mean direction then makes the cone's boundary curved, and the interior point refines it where needed. Newton
+steps on the face of the cone that holds the optimum (symmetry.face) then drop eigenvalues that are zero at the optimum,
+and prove the rank where float64 resolves the slack.
 Limits: row weights may only differ between node types; at l = 0 the graph must be connected.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,13 +21,16 @@ from scipy.linalg import LinAlgError
 
 from ..checks import Array
 from ..optimum.certificate import Certificate
+from ..optimum.rank import RankRange
 from ..optimum.tied import ATTAINED_TOLERANCE
 from ..softmax import check_row_weight, check_weight_decay
 from .blocks import BlockAlgebra
 from .certificate import connectivity, reduced_certificate
+from .face import find_face
 from .factor_descent import descend
 from .interior_point import minimise_over_blocks
 from .problem import ReducedProblem, check_colour_target
+from .ranges import block_rank_range
 
 UNKNOWNS_LIMIT = 2500  # numbers in the blocks: a Newton step takes seconds there
 GOOD_ENOUGH = 1e-7  # KKT violation above which the other method is tried too
@@ -36,7 +41,8 @@ ACCEPTED = 1e-6  # KKT violation above which there is no answer
 class ReducedOptimum:
     """The optimum on the blocks. ``gram`` (q,): K on the colours; ``bias`` (r,): the free column bias of each node type
     (zeros with decay). ``eigenvalues`` (descending, blocks apart) and ``multiplicities``: non-zero eigenvalues of the
-    centred Gram matrix. ``loss``: L, without weight decay, summed over nodes."""
+    centred Gram matrix; ``rank_range``: what is proved of their number. ``loss``: L, without weight decay, summed over
+    nodes."""
 
     gram: Array
     bias: Array
@@ -46,6 +52,7 @@ class ReducedOptimum:
     attained: bool
     eigenvalues: Array
     multiplicities: NDArray[np.int64]
+    rank_range: RankRange
     certificate: Certificate
     method: str
 
@@ -77,34 +84,47 @@ def reduced_tied_optimum(
         raise ValueError("without weight decay the reduced optimum needs a connected, undirected graph")
     problem = ReducedProblem(algebra, target, w, decay)
     routes = (_descent, _interior) if decay > 0 else (_interior, _descent)
-    best, errors = None, []
+    best, point, errors = None, None, []
     for route in routes:
         try:
-            candidate = route(problem)
+            factors, free, method = route(problem)
         except (RuntimeError, LinAlgError) as error:
             errors.append(str(error))
             continue
+        candidate = _describe(problem, factors, free, method)
         if best is None or candidate.certificate.max_violation < best.certificate.max_violation:
-            best = candidate
+            best, point = candidate, (factors, free)
         if best.certificate.max_violation <= GOOD_ENOUGH:
             break
-    if best is None or best.certificate.max_violation > ACCEPTED:
+    if best is None or point is None or best.certificate.max_violation > ACCEPTED:
         reached = "" if best is None else f" (KKT violation {best.certificate.max_violation:.1e})"
         raise RuntimeError(f"no certified optimum on the blocks{reached}; add weight decay or label smoothing")
-    return best
+    return _on_its_face(problem, best, *point)
 
 
-def _interior(problem: ReducedProblem) -> ReducedOptimum:
+def _interior(problem: ReducedProblem) -> tuple[list[Array], Array, str]:
     blocks, duals, free = minimise_over_blocks(problem)
     factors = [complementary(m, z) for m, z in zip(blocks, duals, strict=True)]
-    return _describe(problem, factors, free, "interior point on the blocks of the symmetry")
+    return factors, free, "interior point on the blocks of the symmetry"
 
 
-def _descent(problem: ReducedProblem) -> ReducedOptimum:
+def _descent(problem: ReducedProblem) -> tuple[list[Array], Array, str]:
     factors, free = descend(problem)
     slopes = problem.slopes(problem.gradient(problem.join([f @ f.T for f in factors], free)))
     factors = [complementary(f @ f.T, z) for f, z in zip(factors, slopes, strict=True)]
-    return _describe(problem, factors, free, "descent over factors of the blocks of the symmetry")
+    return factors, free, "descent over factors of the blocks of the symmetry"
+
+
+def _on_its_face(problem: ReducedProblem, found: ReducedOptimum, factors: list[Array], free: Array) -> ReducedOptimum:
+    """The optimum polished on the smallest face that holds it, with what is proved of its rank."""
+    factors, free, proved = find_face(problem, factors, free)
+    polished = _describe(problem, factors, free, found.method)
+    if polished.certificate.max_violation <= max(found.certificate.max_violation, GOOD_ENOUGH / 100):
+        found = polished
+    if proved and found is polished:
+        return replace(found, rank_range=RankRange(found.rank, found.rank))
+    blocks, z = problem.algebra.to_blocks(found.gram), found.gram + found.bias[problem.algebra.column_type]
+    return replace(found, rank_range=block_rank_range(problem, blocks, z, found.certificate.duality_gap, found.loss))
 
 
 def _describe(problem: ReducedProblem, factors: list[Array], free: Array, method: str) -> ReducedOptimum:
@@ -124,6 +144,7 @@ def _describe(problem: ReducedProblem, factors: list[Array], free: Array, method
         problem.decay > 0 or _in_range(factors[0], np.sqrt(algebra.type_sizes) * bias),
         values,
         multiplicities,
+        RankRange(0, algebra.n),
         reduced_certificate(problem, factors, problem.masses(z) / algebra.valency, loss),
         method,
     )

@@ -42,6 +42,7 @@ class ReducedProblem:
         self, algebra: BlockAlgebra, target: Array, row_weight: Array, weight_decay: float, *, tied: bool = True
     ) -> None:
         self.algebra, self.target, self.row_weight, self.decay = algebra, target, row_weight, weight_decay
+        self.tied = tied
         self.total = float(algebra.type_sizes @ row_weight)
         self.row_mass = algebra.type_sizes * row_weight / self.total
         self.rows = [np.flatnonzero(algebra.row_type == a) for a in range(len(algebra.type_sizes))]

@@ -19,12 +19,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import Array
 from ..optimum.certificate import Certificate
+from ..optimum.rank import RankRange
 from ..softmax import check_row_weight, check_weight_decay
 from .blocks import BlockAlgebra
 from .certificate import row_sums
+from .face import find_face
 from .factor_descent import descend
 from .optimum import ACCEPTED, UNKNOWNS_LIMIT, complementary
 from .problem import ReducedProblem, check_colour_target
+from .ranges import block_rank_range
 
 ZERO_VALUE = 1e-10  # singular values below this part of the largest are rounding of the exact zeros of the factors
 
@@ -32,8 +35,8 @@ ZERO_VALUE = 1e-10  # singular values below this part of the largest are roundin
 @dataclass(frozen=True, eq=False)
 class ReducedUntiedOptimum:
     """The optimal logits on the blocks. ``logits`` (q,): Z on the colours, or None where the infimum is not attained.
-    ``singular_values`` (descending) and ``multiplicities``: those of Z that are not zero. ``loss``: L, without weight
-    decay, summed over nodes."""
+    ``singular_values`` (descending) and ``multiplicities``: those of Z that are not zero. ``rank_range``: what is
+    proved of their number (none where the logits diverge). ``loss``: L, without weight decay, summed over nodes."""
 
     logits: Array | None
     loss: float
@@ -41,6 +44,7 @@ class ReducedUntiedOptimum:
     total_weight: float
     singular_values: Array
     multiplicities: NDArray[np.int64]
+    rank_range: RankRange
     certificate: Certificate
     method: str
 
@@ -79,6 +83,7 @@ def reduced_untied_optimum(
     # No block of Z can have a singular value where ||R_b|| < l: those directions are dropped from the factors.
     slopes = problem.slopes(problem.gradient(problem.join([f @ f.T for f in factors], np.zeros(0))))
     factors = [complementary(f @ f.T, z) for f, z in zip(factors, slopes, strict=True)]
+    factors, _, proved = find_face(problem, factors, np.zeros(0))
     halves = [(f[: len(f) // 2], f[len(f) // 2 :]) for f in factors]
     blocks = tuple(v @ u.T for v, u in halves)
     z = algebra.to_colours(blocks)
@@ -88,8 +93,11 @@ def reduced_untied_optimum(
         reached = f"KKT violation {certificate.max_violation:.1e}"
         raise RuntimeError(f"no certified optimum on the blocks ({reached}); use a larger weight decay")
     values, counts = _singular_values(algebra, blocks)
-    method = "descent over factors of the blocks of the symmetry"
-    return ReducedUntiedOptimum(z, loss, decay, problem.total, values, counts, certificate, method)
+    method, rank = "descent over factors of the blocks of the symmetry", int(counts.sum())
+    ranks = RankRange(rank, rank)
+    if not proved:
+        ranks = block_rank_range(problem, blocks, z, certificate.duality_gap, loss)
+    return ReducedUntiedOptimum(z, loss, decay, problem.total, values, counts, ranks, certificate, method)
 
 
 def untied_unknowns(algebra: BlockAlgebra) -> int:
@@ -103,15 +111,18 @@ def _without_decay(algebra: BlockAlgebra, target: Array, w: Array) -> ReducedUnt
     floor = _entropy(algebra, w, target)
     if (target <= 0).any():
         method = "closed form: entropy of the target, approached as the logits diverge"
-        nothing = np.zeros(0, dtype=np.int64)
-        return ReducedUntiedOptimum(None, floor, 0.0, total, np.zeros(0), nothing, Certificate(0.0, 0.0), method)
+        nothing, ranks, certificate = np.zeros(0, dtype=np.int64), RankRange(0, 0), Certificate(0.0, 0.0)
+        return ReducedUntiedOptimum(None, floor, 0.0, total, np.zeros(0), nothing, ranks, certificate, method)
     z = np.log(target)
     z = z - (row_sums(algebra, z) / algebra.n)[algebra.row_type]
     lse = np.log(row_sums(algebra, np.exp(z)))
     gap = float((weight * sizes) @ (target * (lse[algebra.row_type] - z))) - floor
     values, counts = _singular_values(algebra, algebra.to_blocks(z))
     certificate = Certificate(abs(gap), gap)
-    return ReducedUntiedOptimum(z, floor, 0.0, total, values, counts, certificate, "closed form: log of the target")
+    method, rank = "closed form: log of the target", int(counts.sum())
+    # A singular value that rounds to zero is not proved to be zero; only the constant vector's is.
+    ranks = RankRange(rank, algebra.n - 1)
+    return ReducedUntiedOptimum(z, floor, 0.0, total, values, counts, ranks, certificate, method)
 
 
 def _aligned_start(problem: ReducedProblem) -> list[Array]:

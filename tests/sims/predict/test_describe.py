@@ -258,3 +258,32 @@ def test_diverging_logits_have_a_direction() -> None:
     assert not answer["attained"]
     for other in ({"tied": True}, {"tied": False, "weight_decay": 0.1}):
         assert "max_margin" not in describe_theory(Task(parse("petersen")), **other)["optimum"]
+
+
+def test_the_rank_is_a_fact_or_a_range() -> None:
+    found = describe_theory(Task(parse("path-star:1000x5")))["optimum"]
+    assert (found["rank"], found["rank_low"], found["rank_high"], found["rank_proved"]) == (999, 999, 999, True)
+    assert found["unresolved_eigenvalues"] == []
+    found = from_json(to_json(describe_theory(Task(parse("path-star:5000x5")))))["optimum"]
+    assert (found["rank"], found["rank_low"], found["rank_high"], found["rank_proved"]) == (4999, 4999, 5000, False)
+    assert len(found["eigenvalues"]) == 4999
+
+
+def test_eigenvalues_that_the_gap_does_not_resolve_are_listed() -> None:
+    karate = describe_theory(Task(parse("karate")))["optimum"]
+    assert karate["rank_low"] <= karate["rank"] <= karate["rank_high"]
+    assert karate["rank_proved"] == (karate["rank_low"] == karate["rank_high"])
+    unresolved = karate["unresolved_eigenvalues"]
+    assert unresolved == pytest.approx(karate["eigenvalues"][karate["rank_low"] :] if not karate["rank_proved"] else [])
+
+
+def test_the_drift_of_an_infimum(tied: dict[str, Any]) -> None:
+    assert tied["drift"] is None  # a cycle is regular
+    answer = describe_theory(Task(parse("path-star:4x5")), until=300.0)
+    assert answer["drift"]["kappa"] == pytest.approx(4.8241, rel=1e-4)
+    assert [point["time"] for point in answer["drift"]["points"]] == [100.0, 300.0, 1e4, 1e6]
+    last = answer["drift"]["points"][-1]
+    assert last["gap_per_node"] == pytest.approx(0.18834e-3, rel=1e-4)
+    assert last["mean_norm"] == pytest.approx(1.2275 * 1e6**0.25, rel=1e-4)
+    assert describe_theory(Task(parse("path-star:4x5")), weight_decay=0.1)["drift"] is None
+    assert describe_theory(Task(parse("path-star:4x5")), tied=False)["drift"] is None
