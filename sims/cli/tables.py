@@ -14,7 +14,9 @@ from ..compare.comparison import Comparison
 from ..compare.show.report import comparison_rows
 from ..compare.spectral_bias import spectral_bias_rows
 from ..draw.over_seeds import legend
+from ..scores.embedding import AGAINST_OPTIMUM
 
+SHOWN = 1e-6  # uncertainty that no digit shown here tells
 HEAD, TAIL = 12, 2  # lines of a long table that are shown; the JSON has them all
 
 
@@ -49,9 +51,35 @@ def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
     return tables
 
 
+def against_optimum(scores: Mapping[str, Any]) -> str:
+    """gram_error and fiedler_score of a run in a line, with the weight decay of the optimum they are against and what
+    its gap leaves open; or why there is none."""
+    if "optimum_left_out" in scores:
+        return str(scores["optimum_left_out"])
+    decay = scores.get("optimum_weight_decay", 0.0)
+    text = f"gram_error {_score(scores, 'gram_error')}, fiedler_score {_score(scores, 'fiedler_score')}"
+    return text + (f" against the optimum with weight decay {decay:g}" if decay else "") + _open(scores)
+
+
+def _open(scores: Mapping[str, Any]) -> str:
+    """What is to be said where digits that are shown depend on the optimum's gap."""
+    reach = scores.get("optimum_uncertainty", 0.0)
+    if reach <= SHOWN:
+        return ""
+    why = f", stopped by {scores['optimum_stopped_by']}" if "optimum_stopped_by" in scores else ""
+    gap = scores["optimum_relative_gap"]
+    return f" (+- about {reach:.1g}: the optimum has a relative gap of {gap:.1e}{why})"
+
+
+def _score(scores: Mapping[str, Any], name: str) -> str:
+    value = scores.get(name)
+    return "undefined" if value is None else f"{value:.6g}"
+
+
 def score_table(answer: Mapping[str, Any]) -> RenderableType:
     """The dictionary of `fiedler score`."""
     names = (
+        "loss_per_node",
         "fiedler_score",
         "gram_error",
         "gram_scale",
@@ -61,9 +89,16 @@ def score_table(answer: Mapping[str, Any]) -> RenderableType:
         "geometric_margin",
         "geometric_margin_top1",
     )
-    angles = ", ".join(f"{angle:.4g}" for angle in answer["principal_angles"][:8])
-    lines = [(name, f"{answer[name]:.6g}") for name in names]
-    lines.append(("principal angles (rad)", angles or "none: the predicted optimum is zero"))
+    left_out = answer.get("optimum_left_out", "")
+    missing = set(AGAINST_OPTIMUM) if left_out else set()
+    lines = [(name, _score(answer, name)) for name in names if name in answer and name not in missing]
+    if left_out:
+        lines.append((", ".join(AGAINST_OPTIMUM), left_out))
+    else:
+        angles = ", ".join(f"{angle:.4g}" for angle in answer["principal_angles"][:8])
+        lines.append(("principal angles (rad)", angles or "none: the predicted optimum is zero"))
+        decay, reach = answer.get("optimum_weight_decay", 0.0), _open(answer)
+        lines.append(("optimum", f"weight decay {decay:g}, relative gap {answer['optimum_relative_gap']:.1e}{reach}"))
     return _titled(f"{answer['file']} against {answer['graph']}", _facts(lines))
 
 

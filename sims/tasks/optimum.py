@@ -1,31 +1,87 @@
-"""The certified tied optimum of a task by the cheaper of two routes: the blocks of the graph's symmetry, or densely."""
+"""The certified tied optimum of a task: whether and how far it is sought, and the cheaper of two routes to it, the blocks
+of the graph's symmetry or the matrix itself."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
+from fiedler import theory
 from fiedler.theory import TiedOptimum, graph_symmetry, reduced_tied_optimum, tied_optimum
-from fiedler.theory.optimum.tied import OPTIMUM_LIMIT, arcs_on_cycles, centre_gram
+from fiedler.theory.optimum.tied import arcs_on_cycles, centre_gram
 from fiedler.theory.routes.optimum import useful_symmetry
 from fiedler.theory.symmetry.coherent import COLOURING_LIMIT
 
 from .task import Task
 
+OPTIMUM_NODES = 5000  # above, the optimum is left out unless it is asked for
+TIME_LIMIT = 300.0  # seconds that the optimum is given unless another limit is
+LEFT_OUT = "without the optimum (--no-optimum"
 
-def task_optimum(task: Task) -> TiedOptimum:
-    """``reference_optimum`` of ``task``; for a connected graph with symmetry, such as a path-star of many arms, the
-    same found on the symmetry's blocks in a fraction of the time.
+OnState = Callable[[Any], bool]  # told theory.SolverState; True ends the search
 
-    Raises ValueError for a graph of more than OPTIMUM_LIMIT nodes and as ``theory.tied_optimum``.
+
+@dataclass(frozen=True)
+class Search:
+    """Whether and how far the optimum is sought. ``optimum``: None for graphs of up to OPTIMUM_NODES nodes.
+    ``tolerance``: the relative duality gap at which the search ends, None for the solver's own; ``time_limit``: seconds
+    after which it does, with the gap it then has.
+
+    Raises ValueError for a tolerance or a limit that is no positive number.
+
+    >>> from fiedler.sims.tasks.optimum import Search
+    >>> Search(optimum=False).left_out(100)
+    'without the optimum (--no-optimum)'
+    >>> Search().left_out(100), Search().left_out(10_000)
+    ('', 'without the optimum (--no-optimum, taken by itself above 5000 nodes; --optimum seeks it)')
     """
+
+    optimum: bool | None = None
+    tolerance: float | None = None
+    time_limit: float = TIME_LIMIT
+
+    def __post_init__(self) -> None:
+        if self.tolerance is not None and not 0 < self.tolerance < math.inf:
+            raise ValueError(
+                f"tolerance must be a positive number, the relative duality gap to stop at; got {self.tolerance}: give "
+                "0.001, say"
+            )
+        if not 0 < self.time_limit < math.inf:
+            raise ValueError(f"time_limit must be a positive number of seconds; got {self.time_limit}: give 60, say")
+
+    def left_out(self, nodes: int) -> str:
+        """Why a graph of so many ``nodes`` has no optimum, in words; empty where it is sought."""
+        if self.optimum is False:
+            return f"{LEFT_OUT})"
+        if self.optimum is None and nodes > OPTIMUM_NODES:
+            return f"{LEFT_OUT}, taken by itself above {OPTIMUM_NODES} nodes; --optimum seeks it)"
+        return ""
+
+    def seconds(self, task: Task) -> float | None:
+        """About how long the search will take, at most the limit; 0 where it is left out, None where nobody knows."""
+        if self.left_out(task.graph.n):
+            return 0.0
+        estimate = getattr(theory, "estimate_optimum_seconds", None)
+        if estimate is None:
+            return None
+        options = {} if self.tolerance is None else {"tolerance": self.tolerance}
+        return min(float(estimate(task.graph.n, task.graph.adjacency.nnz, **options)), self.time_limit)
+
+
+SEARCH = Search()
+
+
+def task_optimum(task: Task, search: Search = SEARCH, on_state: OnState | None = None) -> TiedOptimum:
+    """``reference_optimum`` of ``task``; for a connected graph with symmetry, such as a path-star of many arms, the
+    same found on the symmetry's blocks in a fraction of the time. Raises as ``theory.tied_optimum``."""
     graph = task.graph
-    if graph.n > OPTIMUM_LIMIT:
-        raise ValueError(
-            f"{graph.name} has {graph.n} nodes, and its optimum is found up to {OPTIMUM_LIMIT}: take a smaller graph"
-        )
     plain = task.graph_target and graph.component_count == 1
     if not plain or graph.n > COLOURING_LIMIT or useful_symmetry(graph) is None:
-        return reference_optimum(task)
+        return reference_optimum(task, search=search, on_state=on_state)
     symmetry = graph_symmetry(graph, family=False)  # which lists the pairs of nodes
     assert symmetry is not None
     assert symmetry.colouring is not None
@@ -56,8 +112,32 @@ def reference_decay(task: Task) -> float:
     return 0.0 if not task.directed or arcs_on_cycles(task.target, weight) else REFERENCE_DECAY
 
 
-def reference_optimum(task: Task, weight_decay: float = 0.0) -> TiedOptimum:
+def reference_optimum(
+    task: Task, weight_decay: float = 0.0, search: Search = SEARCH, on_state: OnState | None = None
+) -> TiedOptimum:
     """The certified tied optimum of ``task`` with ``weight_decay``, or, where that is zero, with ``reference_decay``:
-    the result's ``weight_decay`` says which. Raises as ``theory.tied_optimum``."""
+    the result's ``weight_decay`` says which. ``search``: how far it is sought; ``on_state``: told how it goes. Raises as
+    ``theory.tied_optimum``."""
     decay = weight_decay if weight_decay > 0 else reference_decay(task)
-    return tied_optimum(task.target, weight_decay=decay, row_weight=task.row_weight)
+    return tied_optimum(
+        task.solver_target,
+        weight_decay=decay,
+        row_weight=task.row_weight,
+        **solver_options(search, on_state),
+    )
+
+
+def solver_options(search: Search, on_state: OnState | None = None) -> dict[str, Any]:
+    """``search`` as keywords of the solvers of ``theory``."""
+    import inspect
+
+    if "watch" not in inspect.signature(tied_optimum).parameters:  # XXX until the merge
+        return {}
+    return {"tolerance": search.tolerance, "time_limit": search.time_limit, "watch": on_state}
+
+
+def relative_gap(optimum: TiedOptimum) -> float:
+    """The duality gap over the loss: how far the optimum may still be from the true one."""
+    if not hasattr(optimum, "relative_gap"):  # XXX until the merge
+        return float(optimum.certificate.duality_gap / optimum.loss)
+    return float(optimum.relative_gap)
