@@ -154,9 +154,7 @@ def principal_angles(embedding: ArrayLike, optimum: TiedOptimum) -> Array:
     rank = q.shape[1]
     if rank == 0:
         return np.zeros(0)
-    left, values, _ = np.linalg.svd(
-        centre_rows(_embedding(embedding, len(q)), optimum.components), full_matrices=False
-    )
+    left, values, _ = np.linalg.svd(centre_rows(_embedding(embedding, len(q)), optimum.components), full_matrices=False)
     embedding_rank = int((values[:rank] ** 2 > ZERO_ENERGY * max(float((values**2).sum()), np.finfo(float).tiny)).sum())
     angles = np.full(rank, np.pi / 2)
     if embedding_rank:
@@ -246,7 +244,7 @@ def _optimum(optimum: object) -> TiedOptimum:
 def _grams(v: Array, w: Array) -> tuple[Array, Array]:
     """VV' and WW' in an orthonormal basis of the columns of both, where that is smaller than all pairs of rows."""
     if len(v) > v.shape[1] + w.shape[1]:
-        both = np.linalg.qr(np.hstack([v, w]), mode="r")
+        both: Array = np.linalg.qr(np.hstack([v, w]), mode="r")
         v, w = both[:, : v.shape[1]], both[:, v.shape[1] :]
     return v @ v.T, w @ w.T
 

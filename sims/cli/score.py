@@ -36,7 +36,8 @@ def score(
         str,
         typer.Argument(
             metavar="GRAPH_OR_FOLDER",
-            help="The graph, as for fiedler theory; or, alone, the folder of a finished run of fiedler train, compare or "
+            help="The graph, as for fiedler theory; or, alone, the folder of a finished run of fiedler train, "
+            "compare or "
             "the sharded command, whose scores are made and written into it.",
             autocompletion=complete_graph,
         ),
@@ -72,7 +73,8 @@ def score(
     symmetrize: Symmetrize = False,
     json: Json = False,
 ) -> None:
-    """Alignment of any embedding, trained by anyone, with the predictions for GRAPH; or the scores of a finished run that
+    """Alignment of any embedding, trained by anyone, with the predictions for GRAPH; or the scores of a finished run
+    that
     has none yet, from its folder alone."""
     from ..disk.jsonio import to_json
     from ..disk.sums import read_sums, wrong_sum
@@ -89,10 +91,14 @@ def score(
     search = Search(optimum, tolerance, time_limit)
     if embedding_file is None:
         if not Path(graph).is_dir():
-            raise ValueError(f"what is to be scored? give an EMBEDDING_FILE after {graph}, or the folder of a finished run")
+            raise ValueError(
+                f"what is to be scored? give an EMBEDDING_FILE after {graph}, or the folder of a finished run"
+            )
         given = (rows, key, weight_decay, self_edges, label_smoothing, window, p, q, edges, weights, symmetrize)
         if given != (None, None, 0.0, False, 0.0, 1, 1.0, 1.0, "both", "node", False):
-            raise ValueError(f"{graph} says itself what its run was: give only --no-optimum, --tolerance, --time-limit, --json")
+            raise ValueError(
+                f"{graph} says itself what its run was: give only --no-optimum, --tolerance, --time-limit, --json"
+            )
         _score_folder(Path(graph), search, json)
         return
     task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
@@ -111,7 +117,8 @@ def score(
     embedding = select_rows(stored, chosen, task.graph.n)
     if weight_decay == 0 and reference_decay(task) > 0 and not search.left_out(task.graph.n):
         raise ValueError(
-            f"{task.title} has no optimum without weight decay: give --weight-decay, such as {reference_decay(task)}, or "
+            f"{task.title} has no optimum without weight decay: give --weight-decay, such as "
+            f"{reference_decay(task)}, or "
             "--no-optimum"
         )
     check_weight_decay(weight_decay)
@@ -137,6 +144,7 @@ def score(
 def _score_folder(folder: Path, search: Search, json: bool) -> None:
     from ..compare.score_folder import score_folder
     from ..disk.jsonio import to_json
+    from ..runs.folder import RunDir
     from ..runs.stopping import stop_on_signals
     from .tables import score_table
 
@@ -146,5 +154,7 @@ def _score_folder(folder: Path, search: Search, json: bool) -> None:
         print(to_json(scores))
         return
     if "runs" not in scores:
-        Console().print(score_table({**scores, "file": str(folder), "graph": "its graph"}))
+        Console().print(
+            score_table({**scores, "file": str(folder), "graph": RunDir.open(folder).read_config()["graph"]})
+        )
     print(f"scores: {folder / 'scores.json'}")

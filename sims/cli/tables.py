@@ -14,9 +14,10 @@ from ..compare.comparison import Comparison
 from ..compare.show.report import comparison_rows
 from ..compare.spectral_bias import spectral_bias_rows
 from ..draw.over_seeds import legend
-from ..scores.embedding import AGAINST_OPTIMUM
+from ..scores.embedding import AGAINST_OPTIMUM, gap_uncertainty
+from ..tasks.optimum import relative_gap
 
-SHOWN = 1e-6  # uncertainty that no digit shown here tells
+SHOWN = 1e-5  # uncertainty that no digit shown here tells
 HEAD, TAIL = 12, 2  # lines of a long table that are shown; the JSON has them all
 
 
@@ -112,13 +113,17 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     for i, title in enumerate(header[1:], 1):
         table.add_row(title, *(row[i] for row in rows))
     notes = [Text(note, style="dim") for note in legend(rows)]
+    if comparison.optimum is None:
+        notes.append(Text(f"Scored {comparison.no_optimum}: no gram_error and no fiedler_score."))
+    elif (reach := gap_uncertainty(relative_gap(comparison.optimum))) > SHOWN:
+        notes.append(Text(f"gram_error and fiedler_score to about {reach:.1g}: the optimum has a duality gap."))
+    notes += [Text(f"{one.model.title}: {one.no_flow}.") for one in comparison.models if one.no_flow]
+    parts: list[RenderableType] = [_titled(f"{comparison.task.title}: predicted and measured", table), *notes]
     header, rows = spectral_bias_rows(comparison.biases, brief=True)
-    bias = _columns(header, [tuple(row) for row in rows])
-    return Group(
-        _titled(f"{comparison.task.title}: predicted and measured", table),
-        *notes,
-        _titled("Spectral bias: order and times of the modes against the predicted flows", bias),
-    )
+    if rows:
+        bias = _columns(header, [tuple(row) for row in rows])
+        parts.append(_titled("Spectral bias: order and times of the modes against the predicted flows", bias))
+    return Group(*parts)
 
 
 def _early_phase(answer: Mapping[str, Any]) -> Table:

@@ -43,10 +43,11 @@ def score_folder(path: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) 
     if isinstance(config.get("models"), dict) and "seeds" in config:
         return _comparison(path, config, search, watch)
     if not {"graph", "model", "settings"} <= config.keys():
-        raise ValueError(f"{path} is no run on a graph: fiedler score takes those of train, compare and the sharded command")
+        raise ValueError(
+            f"{path} is no run on a graph: fiedler score takes those of train, compare and the sharded command"
+        )
     with locked(path), saved_run(path):
-        scores = _sharded(folder, config, search, watch) if has_shards(path) else _run(folder, config, search, watch)
-    return scores
+        return _sharded(folder, config, search, watch) if has_shards(path) else _run(folder, config, search, watch)
 
 
 def _run(folder: RunDir, config: Mapping[str, Any], search: Search, watch: Watch) -> dict[str, Any]:

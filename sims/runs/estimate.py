@@ -46,9 +46,7 @@ class Estimate:
     time_limit: float
 
 
-def estimate_runs(
-    task: Task, model: Model, settings: Any, seeds: Sequence[int], search: Search = SEARCH
-) -> Estimate:
+def estimate_runs(task: Task, model: Model, settings: Any, seeds: Sequence[int], search: Search = SEARCH) -> Estimate:
     """Start the runs, time about a second of their steps and one recording, and forget them."""
     check_seeds(seeds)
     grouped = model.groups(task, settings, seeds)

@@ -37,7 +37,8 @@ def run_and_score(
     search: Search = SEARCH,
     watch: Watch = UNWATCHED,
 ) -> list[dict[str, Any]]:
-    """``runs.engine.run_seeds``, then every run's scores against the optimum with its own weight decay, written into its
+    """``runs.engine.run_seeds``, then every run's scores against the optimum with its own weight decay, written into
+    its
     folder and returned as its scores.json holds them. ``search``: how far that optimum is sought. With
     ``restart.resume`` finished runs that have their scores are only read.
 
@@ -47,7 +48,8 @@ def run_and_score(
     for seed in seeds if restart.resume else ():
         config = describe_run(task, model, settings, seed, seeds)
         scores = _scores_of_finished(RunDir(folder(seed)), config)
-        if scores is not None and not _stale(scores, own_decay(model, settings), search, task):
+        wanted = not search.left_out(task.graph.n)
+        if scores is not None and not stale(scores, own_decay(model, settings), wanted):
             done[seed] = scores
 
     def scored(run: Run) -> dict[str, Any]:
@@ -123,12 +125,14 @@ def _optimum(task: Task, decay: float, search: Search, watch: Watch) -> TiedOpti
     return _found[key]
 
 
-def _stale(scores: Mapping[str, Any], decay: float, search: Search, task: Task) -> bool:
-    """Whether finished scores lack the optimum that is sought now, or are against that of another weight decay, as
-    earlier versions wrote them."""
-    if search.left_out(task.graph.n):
+def stale(scores: Mapping[str, Any], decay: float, optimum: bool | None) -> bool:
+    """Whether finished scores are to be made again: they lack the ``optimum`` that is wanted, or are against that of
+    another weight decay, as earlier versions wrote them. None: whether it is wanted depends on the graph's size."""
+    if optimum is False:
         return False
-    return "optimum_left_out" in scores or (decay > 0 and scores.get("optimum_weight_decay") != decay)
+    if "optimum_left_out" in scores:
+        return bool(optimum)
+    return decay > 0 and scores.get("optimum_weight_decay") != decay
 
 
 def _scores_of_finished(folder: RunDir, config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -141,10 +145,9 @@ def _scores_of_finished(folder: RunDir, config: Mapping[str, Any]) -> dict[str, 
         return None  # damaged: scored again from the run's last checkpoint
 
 
-def score_final(
-    final: Final, task: Task, optimum: TiedOptimum | None, weight_decay: float = 0.0
-) -> dict[str, Any]:
-    """``score_embedding`` and ``score_logits``; ``weight_decay``: of the objective where there is no ``optimum``. For a one-layer net Z = E W E' the geometric margin through W, too.
+def score_final(final: Final, task: Task, optimum: TiedOptimum | None, weight_decay: float = 0.0) -> dict[str, Any]:
+    """``score_embedding`` and ``score_logits``; ``weight_decay``: of the objective where there is no ``optimum``. For
+    a one-layer net Z = E W E' the geometric margin through W, too.
 
     ``geometric_margin`` and its top-1 accuracy are then those of E W' E', W' the part of W that is diagonal in the
     right singular basis of E. ``bilinear_margin``: of E W E', the logits without a bias. ``transposed_margin``: of

@@ -86,7 +86,8 @@ def describe_gap(optimum: TiedOptimum) -> dict[str, float]:
 
 def gap_uncertainty(gap: float) -> float:
     """About how far the scores of AGAINST_OPTIMUM may be from those against the true optimum, at a relative duality
-    ``gap``: its square root, since a loss is quadratic around its minimum. An estimate, no bound: where the loss is flat
+    ``gap``: its square root, since a loss is quadratic around its minimum. An estimate, no bound: where the loss is
+    flat
     the Gram matrix may be further off."""
     return float(np.sqrt(max(gap, 0.0)))
 

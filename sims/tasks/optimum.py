@@ -1,4 +1,5 @@
-"""The certified tied optimum of a task: whether and how far it is sought, and the cheaper of two routes to it, the blocks
+"""The certified tied optimum of a task: whether and how far it is sought, and the cheaper of two routes to it, the
+blocks
 of the graph's symmetry or the matrix itself."""
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fiedler import theory
-from fiedler.theory import TiedOptimum, graph_symmetry, reduced_tied_optimum, tied_optimum
+from fiedler.theory import GraphOptimum, TiedOptimum, graph_symmetry, reduced_tied_optimum, tied_optimum
 from fiedler.theory.optimum.tied import arcs_on_cycles, centre_gram
 from fiedler.theory.routes.optimum import useful_symmetry
 from fiedler.theory.symmetry.coherent import COLOURING_LIMIT
@@ -116,7 +117,8 @@ def reference_optimum(
     task: Task, weight_decay: float = 0.0, search: Search = SEARCH, on_state: OnState | None = None
 ) -> TiedOptimum:
     """The certified tied optimum of ``task`` with ``weight_decay``, or, where that is zero, with ``reference_decay``:
-    the result's ``weight_decay`` says which. ``search``: how far it is sought; ``on_state``: told how it goes. Raises as
+    the result's ``weight_decay`` says which. ``search``: how far it is sought; ``on_state``: told how it goes. Raises
+    as
     ``theory.tied_optimum``."""
     decay = weight_decay if weight_decay > 0 else reference_decay(task)
     return tied_optimum(
@@ -136,8 +138,20 @@ def solver_options(search: Search, on_state: OnState | None = None) -> dict[str,
     return {"tolerance": search.tolerance, "time_limit": search.time_limit, "watch": on_state}
 
 
-def relative_gap(optimum: TiedOptimum) -> float:
+def relative_gap(optimum: TiedOptimum | GraphOptimum) -> float:
     """The duality gap over the loss: how far the optimum may still be from the true one."""
     if not hasattr(optimum, "relative_gap"):  # XXX until the merge
-        return float(optimum.certificate.duality_gap / optimum.loss)
+        return float(optimum.certificate.duality_gap / max(getattr(optimum, "loss", optimum.loss_per_node), 1e-12))
     return float(optimum.relative_gap)
+
+
+def factor_of(optimum: TiedOptimum) -> Any:  # XXX until the merge
+    if hasattr(optimum, "factor"):
+        return optimum.factor
+    values, modes = np.linalg.eigh(optimum.gram)
+    keep = values > 1e-13 * max(1.0, values.max())
+    return modes[:, keep] * np.sqrt(values[keep])
+
+
+def optimum_of(factor: Any, *rest: Any) -> TiedOptimum:  # XXX until the merge
+    return TiedOptimum(factor @ factor.T, *rest)
