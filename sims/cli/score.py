@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 
 from fiedler.theory.softmax import check_weight_decay
 
 from ..tasks.make import make_task
 from ..tasks.optimum import TIME_LIMIT, Search
+from ..tasks.task import Task
 from .completion import complete_graph
 from .estimates import say_optimum
 from .options import (
@@ -77,10 +80,6 @@ def score(
     that
     has none yet, from its folder alone."""
     from ..disk.jsonio import to_json
-    from ..disk.sums import read_sums, wrong_sum
-    from ..interop.embedding_files import read_embedding, read_named_embedding
-    from ..interop.node_rows import node_rows, select_rows
-    from ..interop.word_vectors import rows_of_nodes
     from ..runs.scored import describe_search
     from ..runs.seeking import seek_optimum
     from ..runs.stopping import heeding, stop_on_signals
@@ -102,24 +101,11 @@ def score(
         _score_folder(Path(graph), search, json)
         return
     task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
-    if (wrong := wrong_sum(embedding_file.parent, embedding_file.name, read_sums(embedding_file.parent))) is not None:
-        raise ValueError(f"{wrong}: make the run's results again with `fiedler train --resume`, or copy the file")
-    names = None
-    if key is None:
-        names, stored = read_named_embedding(embedding_file)
-    else:
-        stored = read_embedding(embedding_file, key=key)
-    chosen = None
-    if rows is not None:
-        chosen = node_rows(rows, task.graph.nodes)
-    elif names is not None:
-        chosen = rows_of_nodes(names, task.graph.nodes, str(embedding_file))
-    embedding = select_rows(stored, chosen, task.graph.n)
+    embedding = _read(embedding_file, rows, key, task)
     if weight_decay == 0 and reference_decay(task) > 0 and not search.left_out(task.graph.n):
         raise ValueError(
             f"{task.title} has no optimum without weight decay: give --weight-decay, such as "
-            f"{reference_decay(task)}, or "
-            "--no-optimum"
+            f"{reference_decay(task)}, or --no-optimum"
         )
     check_weight_decay(weight_decay)
     with Stages(transient=True) as stages, stop_on_signals() as stop:
@@ -158,3 +144,25 @@ def _score_folder(folder: Path, search: Search, json: bool) -> None:
             score_table({**scores, "file": str(folder), "graph": RunDir.open(folder).read_config()["graph"]})
         )
     print(f"scores: {folder / 'scores.json'}")
+
+
+def _read(file: Path, rows: str | None, key: str | None, task: Task) -> NDArray[np.floating]:
+    """The rows of the file that are the graph's nodes, in their order."""
+    from ..disk.sums import read_sums, wrong_sum
+    from ..interop.embedding_files import read_embedding, read_named_embedding
+    from ..interop.node_rows import node_rows, select_rows
+    from ..interop.word_vectors import rows_of_nodes
+
+    if (wrong := wrong_sum(file.parent, file.name, read_sums(file.parent))) is not None:
+        raise ValueError(f"{wrong}: make the run's results again with `fiedler train --resume`, or copy the file")
+    names = None
+    if key is None:
+        names, stored = read_named_embedding(file)
+    else:
+        stored = read_embedding(file, key=key)
+    chosen = None
+    if rows is not None:
+        chosen = node_rows(rows, task.graph.nodes)
+    elif names is not None:
+        chosen = rows_of_nodes(names, task.graph.nodes, str(file))
+    return select_rows(stored, chosen, task.graph.n)

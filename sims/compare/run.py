@@ -27,6 +27,7 @@ from ..runs.recorder import log_spaced_steps
 from ..runs.scored import own_decay, saved_run, score_final
 from ..runs.seeking import seek_optimum
 from ..runs.stopping import heeding
+from ..tasks.memory import check_pairs
 from ..tasks.optimum import SEARCH, Search, factor_of
 from ..tasks.task import DENSE_NODES, Task
 from .comparison import Comparison, mean_of_runs, run_folder, scores_of_runs, summarise
@@ -64,6 +65,9 @@ def compare(
     if task.graph.n < 2:
         raise ValueError(f"{task.graph.name} has one node, which leaves nothing to compare; use at least two")
     _ = task.solver_target  # refuse an impossible task before the output folder is touched
+    check_pairs(
+        task.graph.n, 3 + len(models) * len(seeds), f"comparing models on {task.graph.name}"
+    )  # every run's logits
     heeding(watch.stop, lambda: task.spaces)
     if out is None:
         return _compare(task, models, seeds, None, restart, search, watch)
