@@ -74,13 +74,16 @@ def stop_on_signals(file: Path | None = None) -> Iterator[StopRequest]:
 
 
 def heeding(stop: StopRequest | None, compute: Callable[[], T]) -> T:
-    """``compute()``, which changes nothing but its result: where somebody asks to stop, it is left to itself.
+    """``compute()``, which changes nothing but its result, or files that are written whole or not at all: where
+    somebody asks to stop, it is left to itself.
 
     It runs in a thread of its own, because a single call of a linear algebra library may take minutes, in which no
     signal is looked at. Raises Interrupted, and what ``compute`` raises.
     """
     if stop is None:
         return compute()
+    if stop.asked:  # short computations follow each other without end otherwise
+        raise Interrupted("interrupted")
     done: list[T] = []
     errors: list[BaseException] = []
     context = copy_context()

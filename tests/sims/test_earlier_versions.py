@@ -96,7 +96,9 @@ def assert_same_scores(found: Any, expected: Any, solved: bool = False) -> None:
     become another since, and are the same to its accuracy."""
     if isinstance(expected, dict):
         assert expected.keys() <= found.keys()
-        solved = solved or any(value in AGAINST for value in expected.values() if isinstance(value, str))  # a table's row
+        solved = solved or any(
+            value in AGAINST for value in expected.values() if isinstance(value, str)
+        )  # a table's row
         for name, value in expected.items():
             assert_same_scores(found[name], value, solved or name in AGAINST)
     elif isinstance(expected, list):
