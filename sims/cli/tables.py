@@ -64,12 +64,13 @@ def against_optimum(scores: Mapping[str, Any]) -> str:
 
 def _open(scores: Mapping[str, Any]) -> str:
     """What is to be said where digits that are shown depend on the optimum's gap."""
-    reach = scores.get("optimum_uncertainty", 0.0)
+    reach, between = scores.get("optimum_uncertainty", 0.0), scores.get("fiedler_score_range")
     if reach <= SHOWN:
         return ""
     why = f", stopped by {scores['optimum_stopped_by']}" if "optimum_stopped_by" in scores else ""
     gap = scores["optimum_relative_gap"]
-    return f" (+- about {reach:.1g}: the optimum has a relative gap of {gap:.1e}{why})"
+    rank = "" if between is None else f", fiedler_score between {between[0]:.4g} and {between[1]:.4g}"
+    return f" (gram_error +- about {reach:.1g}{rank}: the optimum has a relative gap of {gap:.1e}{why})"
 
 
 def _score(scores: Mapping[str, Any], name: str) -> str:
@@ -116,7 +117,12 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     if comparison.optimum is None:
         notes.append(Text(f"Scored {comparison.no_optimum}: no gram_error and no fiedler_score."))
     elif (reach := gap_uncertainty(relative_gap(comparison.optimum))) > SHOWN:
-        notes.append(Text(f"gram_error and fiedler_score to about {reach:.1g}: the optimum has a duality gap."))
+        notes.append(
+            Text(
+                f"gram_error to about {reach:.1g}: the optimum has a duality gap, see fiedler_score_range in "
+                f"scores.json."
+            )
+        )
     notes += [Text(f"{one.model.title}: {one.no_flow}.") for one in comparison.models if one.no_flow]
     parts: list[RenderableType] = [_titled(f"{comparison.task.title}: predicted and measured", table), *notes]
     header, rows = spectral_bias_rows(comparison.biases, brief=True)

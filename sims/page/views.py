@@ -203,7 +203,7 @@ def _unscored(folder: Path, scores: list[dict[str, Any]]) -> list[str]:
         return [
             f"The scores are against an optimum with a relative duality gap of {gap:.1e}, which leaves about "
             f"{reach:.1g} "
-            f"open in gram_error, gram_scale and fiedler_score: `fiedler score {folder} --time-limit SECONDS` "
+            f"open in gram_error and gram_scale, and the rank open: `fiedler score {folder} --time-limit SECONDS` "
             f"narrows it."
         ]
     return []

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fiedler.theory import (
     TiedOptimum,
+    centre_rows,
     coefficient_norms,
     edge_margin,
     effective_rank,
@@ -37,8 +38,8 @@ def score_embedding(
     """The alignment measures of theory.alignment for one embedding (n, m), as a plain dictionary.
 
     Without an ``optimum`` the scores of AGAINST_OPTIMUM are None; ``weight_decay``: of the objective then, with which
-    components have a place relative to each other. With one, ``optimum_relative_gap`` is its relative duality gap and
-    ``optimum_uncertainty`` about how large an error that leaves in those scores (``gap_uncertainty``). On graphs of
+    components have a place relative to each other. With one, ``optimum_relative_gap`` is its relative duality gap, and
+    what that leaves open in those scores stands beside them (``describe_gap``). On graphs of
     more than DENSE_NODES nodes ``coefficient_norms``, of all pairs of nodes, is None and lists are of the lowest
     eigenspaces (``Task.spaces``).
 
@@ -67,7 +68,7 @@ def score_embedding(
         "gram_error": None if optimum is None else gram_error(v, optimum),
         "gram_scale": None if optimum is None else gram_scale(v, optimum),
         "principal_angles": None if optimum is None else principal_angles(v, optimum),
-        **({} if optimum is None else describe_gap(optimum)),
+        **({} if optimum is None else describe_gap(v, optimum)),
         "geometric_level": geometric_level(v, task.graph, **lines),
         "geometric_level_centred": geometric_level(v, task.graph, **lines, centred=True),
         "geometric_level_neighbours": geometric_level(v, task.graph, direction=task.edges),
@@ -78,17 +79,26 @@ def score_embedding(
     }
 
 
-def describe_gap(optimum: TiedOptimum) -> dict[str, float]:
-    """What the scores against ``optimum`` carry of its duality gap."""
-    gap = relative_gap(optimum)
-    return {"optimum_relative_gap": gap, "optimum_uncertainty": gap_uncertainty(gap)}
+def describe_gap(embedding: Floats, optimum: TiedOptimum) -> dict[str, Any]:
+    """What the scores against ``optimum`` carry of its duality gap: ``gap_uncertainty`` of gram_error and gram_scale,
+    and
+    ``fiedler_score_range``, where the gap leaves its rank open, with the directions that are sure and with all."""
+    gap, values = relative_gap(optimum), optimum.eigenvalues
+    reach = gap_uncertainty(gap)
+    found: dict[str, Any] = {"optimum_relative_gap": gap, "optimum_uncertainty": reach}
+    sure = int((values > reach * values[0]).sum()) if len(values) else 0
+    if sure < len(values):
+        v = centre_rows(embedding, optimum.components)
+        energy = ((optimum.column_space.T @ v) ** 2).sum(axis=1) / max(float((v**2).sum()), np.finfo(float).tiny)
+        found["fiedler_score_range"] = [float(energy[:sure].sum()), float(energy.sum())]
+    return found
 
 
 def gap_uncertainty(gap: float) -> float:
-    """About how far the scores of AGAINST_OPTIMUM may be from those against the true optimum, at a relative duality
-    ``gap``: its square root, since a loss is quadratic around its minimum. An estimate, no bound: where the loss is
-    flat
-    the Gram matrix may be further off."""
+    """About how far gram_error and gram_scale may be from those against the true optimum, at a relative duality
+    ``gap``:
+    its square root, since a loss is quadratic around its minimum. No bound, but more than the Gram matrix was off by
+    on every graph and at every gap it was tried at (``tests/sims/scores/test_gap.py``)."""
     return float(np.sqrt(max(gap, 0.0)))
 
 

@@ -103,7 +103,7 @@ def _optimum(comparison: Comparison) -> str:
         f"Optimum: rank {optimum.rank}, centred Gram eigenvalues {eigenvalues}; "
         f"{'attained' if optimum.attained else 'an infimum, not attained'}; KKT violation "
         f"{optimum.certificate.max_violation:.1e}, duality gap {optimum.certificate.duality_gap:.1e}, relative "
-        f"{gap:.1e}: gram_error and fiedler_score to about {gap_uncertainty(gap):.1g}."
+        f"{gap:.1e}: gram_error to about {gap_uncertainty(gap):.1g}."
     )
 
 

@@ -126,8 +126,10 @@ def test_an_uncertain_optimum_says_which_digits() -> None:
     exact = {"gram_error": 0.1, "fiedler_score": 0.9, "optimum_relative_gap": 1e-14, "optimum_uncertainty": 1e-7}
     assert "+-" not in tables.against_optimum(exact)
     loose = {**exact, "optimum_relative_gap": 1e-4, "optimum_uncertainty": 1e-2, "optimum_stopped_by": "time limit"}
+    loose["fiedler_score_range"] = [0.8, 0.9]
     assert tables.against_optimum(loose).endswith(
-        "(+- about 0.01: the optimum has a relative gap of 1.0e-04, stopped by time limit)"
+        "(gram_error +- about 0.01, fiedler_score between 0.8 and 0.9: the optimum has a relative gap of 1.0e-04, "
+        "stopped by time limit)"
     )
 
 
