@@ -7,7 +7,6 @@ from ..lazy import attach
 if TYPE_CHECKING:
     from .optimum import Search as Search
     from .optimum import reference_optimum as reference_optimum
-    from .optimum import Search as Search
     from .task import Task as Task
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)
