@@ -244,7 +244,7 @@ def _optimum(optimum: object) -> TiedOptimum:
 def _grams(v: Array, w: Array) -> tuple[Array, Array]:
     """VV' and WW' in an orthonormal basis of the columns of both, where that is smaller than all pairs of rows."""
     if len(v) > v.shape[1] + w.shape[1]:
-        both: Array = np.linalg.qr(np.hstack([v, w]), mode="r")
+        both = np.asarray(np.linalg.qr(np.hstack([v, w]), mode="r"))
         v, w = both[:, : v.shape[1]], both[:, v.shape[1] :]
     return v @ v.T, w @ w.T
 

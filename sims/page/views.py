@@ -131,7 +131,7 @@ def view_of(comparison: Comparison) -> TaskView:
             one.runs,
             scores_of_runs(one),
             one.predicted,
-            one.mean_fit,
+            one.mean_fit if one.predicted is not None else None,
             _spectrum(one.model, one.optimum, one.predicted),
         )
         for one in comparison.models

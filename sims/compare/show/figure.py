@@ -42,7 +42,8 @@ def plot_comparison(comparison: Comparison) -> Figure:
             energy = part.add_subplot(grid[0, 0])
             residual = part.add_subplot(grid[1, 0], sharex=energy)
             draw_energy(energy, residual, compared, comparison.task.spaces)
-            energy.set_title("lines: theory    markers: runs (mean, range over seeds)", loc="left", fontsize=8.5)
+            lines = "no predicted flow" if compared.predicted is None else "lines: theory"
+            energy.set_title(f"{lines}    markers: runs (mean, range over seeds)", loc="left", fontsize=8.5)
             energy.legend(loc="best", ncols=1, frameon=True, framealpha=0.85, edgecolor="none", handletextpad=0.4)
             spectrum = part.add_subplot(grid[:, 1])
             draw_spectrum(spectrum, compared)
@@ -111,7 +112,9 @@ def _groups(compared: ModelComparison, spaces: Eigenspaces) -> list[ModeGroup]:
         label = f"$\\mu$ = {eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])}"
         groups.append(ModeGroup(label, (k,), colour, marker, "-"))
     rest = tuple(k for k in range(len(spaces.eigenvalues)) if k not in chosen)
-    return [*groups, ModeGroup("all other modes", rest, REST_COLOUR, "x", "--")]
+    followed = int(spaces.multiplicities.sum())  # of a large graph the lowest only
+    others = "all other modes" if followed == len(spaces.basis) else f"others of the {followed} lowest modes"
+    return [*groups, ModeGroup(others, rest, REST_COLOUR, "x", "--")]
 
 
 def _time_label(compared: ModelComparison) -> str:
