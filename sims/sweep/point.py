@@ -149,7 +149,7 @@ def write_failure(point: Point, seed: int, out: Path, error: BaseException) -> N
         "seed": seed,
         "error": type(error).__name__,
         "message": _line(error),
-        "traceback": traceback.format_exception(error)[-5:],
+        "traceback": traceback.format_exception(error)[-8:],
     }
     write_text(path, f"{to_json(record, indent=2)}\n")
 
