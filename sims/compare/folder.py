@@ -20,13 +20,12 @@ from ..runs.folder import RunDir
 from ..runs.graph_arrays import graph_of_arrays
 from ..runs.recorder import Modes, log_spaced_steps
 from ..runs.scored import own_decay
-from ..tasks.optimum import optimum_of, reference_optimum
+from ..tasks.optimum import gram_factor, optimum_of, reference_optimum
 from ..tasks.task import Task
 from .comparison import Comparison, mean_of_runs, run_folder
 from .model_comparison import ModelComparison
 from .trajectory_fit import TrajectoryFit, fit_trajectory
 
-ROUNDING = 1e-13  # of the largest eigenvalue of a Gram matrix: below it there is none
 COMPARISON = "the folder of a `fiedler compare GRAPH`"
 
 
@@ -154,9 +153,7 @@ def _factor(modes: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
     """Of the Gram matrix that is kept; folders of earlier versions hold the matrix itself."""
     if "optimum_factor" in modes:
         return np.asarray(modes["optimum_factor"])
-    values, vectors = np.linalg.eigh(modes["optimum_gram"])
-    keep = values > ROUNDING * max(1.0, float(values.max(initial=0.0)))
-    return np.asarray(vectors[:, keep] * np.sqrt(values[keep]))
+    return gram_factor(modes["optimum_gram"])
 
 
 def _optimum(task: Task, factor: NDArray[np.float64], stored: Mapping[str, Any], decay: float) -> TiedOptimum:
@@ -165,14 +162,15 @@ def _optimum(task: Task, factor: NDArray[np.float64], stored: Mapping[str, Any],
     certificate = Certificate(*(_known(stored["certificate"][name]) for name in ("max_violation", "duality_gap")))
     return optimum_of(
         factor,
-        np.full(task.graph.n, np.nan),
-        stored["loss_per_node"] * task.total_weight,
-        decay,
-        task.total_weight,
-        stored["attained"],
-        np.asarray(components, dtype=np.int64),
-        certificate,
-        stored["method"],
+        stopped=stored.get("stopped_by", ""),
+        bias=np.full(task.graph.n, np.nan),
+        loss=stored["loss_per_node"] * task.total_weight,
+        weight_decay=decay,
+        total_weight=task.total_weight,
+        attained=stored["attained"],
+        components=np.asarray(components, dtype=np.int64),
+        certificate=certificate,
+        method=stored["method"],
     )
 
 

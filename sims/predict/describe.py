@@ -27,7 +27,7 @@ from fiedler.theory.optimum.max_margin import NODE_LIMIT
 from ..runs.control import UNWATCHED, Watch
 from ..runs.seeking import told
 from ..runs.stopping import heeding
-from ..tasks.optimum import SEARCH, Search, reference_optimum, relative_gap, solver_options
+from ..tasks.optimum import SEARCH, Search, reference_optimum, relative_gap, solver_options, stopped_by
 from ..tasks.task import Task
 from .describe_graph import describe_modes, describe_spectrum, describe_storage
 from .rivals import describe_rivals
@@ -65,7 +65,7 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
         },
         "method": optimum.method,
         "relative_gap": relative_gap(optimum),
-        **({} if getattr(optimum, "converged", True) else {"stopped_by": optimum.stopped_by}),
+        **({"stopped_by": why} if (why := stopped_by(optimum)) else {}),
     }
 
 

@@ -14,7 +14,7 @@ from fiedler.theory import TiedOptimum, edge_margin, geometric_margin
 from ..models.protocol import Final
 from ..models.registry import Model
 from ..scores.embedding import score_embedding, score_logits
-from ..tasks.optimum import SEARCH, Search
+from ..tasks.optimum import SEARCH, Search, stopped_by
 from ..tasks.task import Task
 from .control import AFRESH, UNWATCHED, Restart, Watch
 from .engine import Run, describe_run, run_seeds
@@ -96,7 +96,7 @@ def describe_search(task: Task, optimum: TiedOptimum | None, search: Search) -> 
     ``optimum_weight_decay`` where it has one; ``optimum_stopped_by`` where the search ended before its tolerance."""
     if optimum is None:
         return {"optimum_left_out": search.left_out(task.graph.n)}
-    stopped = {} if getattr(optimum, "converged", True) else {"optimum_stopped_by": optimum.stopped_by}
+    stopped = {"optimum_stopped_by": why} if (why := stopped_by(optimum)) else {}
     return {**({"optimum_weight_decay": optimum.weight_decay} if optimum.weight_decay else {}), **stopped}
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from fiedler.theory.optimum.tied import arcs_on_cycles, centre_gram
 from fiedler.theory.routes.optimum import useful_symmetry
 from fiedler.theory.symmetry.coherent import COLOURING_LIMIT
 
-from .task import Task
+from .task import Floats, Task
 
+ROUNDING = 1e-13  # of the largest eigenvalue of a Gram matrix: below it there is none
 OPTIMUM_NODES = 5000  # above, the optimum is left out unless it is asked for
 TIME_LIMIT = 300.0  # seconds that the optimum is given unless another limit is
 LEFT_OUT = "without the optimum (--no-optimum"
@@ -88,8 +90,8 @@ def task_optimum(task: Task, search: Search = SEARCH, on_state: OnState | None =
     assert symmetry.colouring is not None
     given = symmetry.target(self_edges=task.self_edges, label_smoothing=task.label_smoothing)
     found = reduced_tied_optimum(symmetry.algebra, given)
-    return TiedOptimum(
-        gram=centre_gram(symmetry.expand(found.gram)),
+    return optimum_of(
+        gram_factor(centre_gram(symmetry.expand(found.gram))),
         bias=np.asarray(found.bias[symmetry.colouring.node_type]),
         loss=found.loss,
         weight_decay=0.0,
@@ -131,27 +133,42 @@ def reference_optimum(
 
 def solver_options(search: Search, on_state: OnState | None = None) -> dict[str, Any]:
     """``search`` as keywords of the solvers of ``theory``."""
-    import inspect
-
-    if "watch" not in inspect.signature(tied_optimum).parameters:  # XXX until the merge
-        return {}
-    return {"tolerance": search.tolerance, "time_limit": search.time_limit, "watch": on_state}
+    options = {"tolerance": search.tolerance, "time_limit": search.time_limit, "watch": on_state}
+    return {name: value for name, value in options.items() if name in _TAKEN}  # those that they take by now
 
 
 def relative_gap(optimum: TiedOptimum | GraphOptimum) -> float:
-    """The duality gap over the loss: how far the optimum may still be from the true one."""
-    if not hasattr(optimum, "relative_gap"):  # XXX until the merge
-        return float(optimum.certificate.duality_gap / max(getattr(optimum, "loss", optimum.loss_per_node), 1e-12))
-    return float(optimum.relative_gap)
+    """The duality gap over the loss: how far the loss may still be from the least one."""
+    found = getattr(optimum, "relative_gap", None)
+    loss = max(optimum.loss if isinstance(optimum, TiedOptimum) else optimum.loss_per_node, np.finfo(float).tiny)
+    return float(optimum.certificate.duality_gap / loss if found is None else found)
 
 
-def factor_of(optimum: TiedOptimum) -> Any:  # XXX until the merge
-    if hasattr(optimum, "factor"):
-        return optimum.factor
-    values, modes = np.linalg.eigh(optimum.gram)
-    keep = values > 1e-13 * max(1.0, values.max())
-    return modes[:, keep] * np.sqrt(values[keep])
+def stopped_by(optimum: TiedOptimum | GraphOptimum) -> str:
+    """What ended the search before its tolerance; empty where it was reached."""
+    return "" if getattr(optimum, "converged", True) else str(getattr(optimum, "stopped_by", ""))
 
 
-def optimum_of(factor: Any, *rest: Any) -> TiedOptimum:  # XXX until the merge
-    return TiedOptimum(factor @ factor.T, *rest)
+def factor_of(optimum: TiedOptimum) -> Floats:
+    """V (n, r) with K = V V'."""
+    found = getattr(optimum, "factor", None)
+    return gram_factor(optimum.gram) if found is None else np.asarray(found)
+
+
+def gram_factor(gram: Floats) -> Floats:
+    """V (n, r) with V V' = ``gram`` but for rounding."""
+    values, vectors = np.linalg.eigh(gram)
+    keep = values > ROUNDING * max(1.0, float(values.max(initial=0.0)))
+    return np.asarray(vectors[:, keep] * np.sqrt(values[keep]))
+
+
+def optimum_of(factor: Floats, *, stopped: str = "", **parts: Any) -> TiedOptimum:
+    """The optimum with K = V V' of ``factor`` V and the other ``parts`` of a TiedOptimum."""
+    search: dict[str, Any] = {"tolerance": None, "converged": not stopped, "stopped_by": stopped or "tolerance"}
+    parts |= {name: value for name, value in search.items() if name in _FIELDS}
+    parts |= {"factor": factor} if "factor" in _FIELDS else {"gram": factor @ factor.T}
+    return TiedOptimum(**parts)
+
+
+_TAKEN = frozenset(signature(tied_optimum).parameters)
+_FIELDS = frozenset(field.name for field in fields(TiedOptimum))

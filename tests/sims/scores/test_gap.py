@@ -32,7 +32,15 @@ def test_the_scores_are_within_what_the_gap_leaves_open(word: str, decay: float)
         certificate = tied_certificate(target, np.ones(n), decay, v, np.zeros(n))
         reach = gap_uncertainty(certificate.duality_gap / best.loss)
         near = optimum_of(
-            v, np.zeros(n), best.loss, decay, float(n), True, best.components, certificate, "a flow on its way"
+            v,
+            bias=np.zeros(n),
+            loss=best.loss,
+            weight_decay=decay,
+            total_weight=float(n),
+            attained=True,
+            components=best.components,
+            certificate=certificate,
+            method="a flow on its way",
         )
         for run in runs:
             assert abs(gram_error(run, near) - gram_error(run, best)) < reach
