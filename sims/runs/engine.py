@@ -27,6 +27,9 @@ from .run_files import RunFiles
 from .stopping import heeding
 
 
+QUICK_NODES = 400  # whose spectrum takes a moment
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """One finished run: which model and seed, what was recorded, what it ended in; its scores if any were asked for."""
@@ -131,7 +134,8 @@ class _Engine:
         self._task, self._model, self._settings = task, model, settings
         self._restart, self._score, self._watch = restart, score, watch
         self._steps = log_spaced_steps(settings.steps)
-        spaces = heeding(watch.stop, lambda: task.spaces)  # the one long computation before the first step
+        # On a large graph the one long computation before the first step.
+        spaces = task.spaces if task.graph.n <= QUICK_NODES else heeding(watch.stop, lambda: task.spaces)
         self._recorders = {seed: Recorder(spaces, self._steps) for seed in seeds}
         self._files: dict[int, RunFiles] = {}
         self._time_per_step = model.time_per_step(settings)

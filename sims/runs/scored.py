@@ -108,8 +108,11 @@ def saved_run(folder: Path) -> Iterator[None]:
         yield
     except Interrupted as error:
         raise Interrupted(f"{error}; {saved}") from error
-    except RuntimeError as error:
-        raise RuntimeError(f"{error}; {saved}, --no-optimum without the optimum") from error
+    except (RuntimeError, MemoryError) as error:
+        why = f"memory ran out for its scores ({error})" if isinstance(error, MemoryError) else error
+        raise RuntimeError(f"{why}; {saved}, --no-optimum without the optimum") from error
+    except ValueError as error:
+        raise ValueError(f"{error}; {saved}, --no-optimum without the optimum") from error
 
 
 _found: dict[tuple[Task, float, Search], TiedOptimum | None] = {}  # tasks are compared by identity

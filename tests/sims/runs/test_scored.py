@@ -92,12 +92,16 @@ def test_a_run_is_saved_before_it_is_scored_and_scored_from_its_folder(
     assert RunDir.open(folder).is_final("scores.json")
 
 
-def test_a_solver_that_fails_leaves_the_run_and_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("no optimum"), MemoryError("no optimum"), ValueError("no optimum")])
+def test_a_solver_that_fails_leaves_the_run_and_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def fails(*arguments: Any) -> Any:
-        raise RuntimeError("no certified optimum")
+        raise error
 
     monkeypatch.setattr(seeking, "reference_optimum", fails)
-    with pytest.raises(RuntimeError, match=r"no certified optimum; the run is finished and saved in .*--no-optimum"):
+    kind = ValueError if isinstance(error, ValueError) else RuntimeError
+    with pytest.raises(kind, match=r"no optimum.*; the run is finished and saved in .*--no-optimum"):
         scored(Task(parse("cycle:9")), tmp_path / "run", settings(steps=5))
     assert RunDir.open(tmp_path / "run").finished
 
