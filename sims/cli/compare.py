@@ -87,10 +87,8 @@ def compare(
     """Prediction against runs: train each model over seeds and draw theory and experiment in one figure.
 
     Settings given here apply to every model; leave them out for each model's own defaults. Everything is trained and
-    saved
-    before it is scored; where scoring is interrupted, fiedler score FOLDER goes on. --time-limit holds for every
-    optimum
-    and every predicted flow.
+    saved before it is scored; where scoring is interrupted, fiedler score FOLDER goes on. --time-limit holds for every
+    optimum and every predicted flow.
     """
     from ..compare.run import compare as run_comparison
     from ..compare.run import describe_comparison

@@ -41,8 +41,7 @@ def report(
 
     The page is one file and loads nothing: it can be mailed, archived and opened without a network. Embeddings move
     over the training steps beside their prediction; every figure downloads as SVG or PNG and its data as CSV. What a
-    folder
-    lacks, such as the scores of a run that was interrupted before them, is named with the command that adds it.
+    folder lacks, such as the scores of a run that was interrupted before them, is named with the command that adds it.
     """
     from ..disk.jsonio import to_json
     from ..page.build import kind_of, parts_of, title_of

@@ -77,8 +77,7 @@ def score(
     json: Json = False,
 ) -> None:
     """Alignment of any embedding, trained by anyone, with the predictions for GRAPH; or the scores of a finished run
-    that
-    has none yet, from its folder alone."""
+    that has none yet, from its folder alone."""
     from ..disk.jsonio import to_json
     from ..runs.scored import describe_search
     from ..runs.seeking import seek_optimum

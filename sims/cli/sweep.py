@@ -49,8 +49,7 @@ def sweep(
 
     The same command goes on after any end: finished runs are never run again, interrupted ones are taken up, failed
     ones only with --retry-failed. The file may have grown in between. A run is scored against the optimum with its own
-    weight
-    decay; --time-limit holds for each optimum.
+    weight decay; --time-limit holds for each optimum.
     """
     from ..disk.jsonio import to_json
     from ..runs.stopping import Interrupted, heeding, stop_on_signals

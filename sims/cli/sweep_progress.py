@@ -1,6 +1,5 @@
 """A sweep's progress on standard error: a bar with counts and the latest runs, or a line every some seconds when that
-is
-no terminal."""
+is no terminal."""
 
 from __future__ import annotations
 

@@ -44,8 +44,7 @@ SUMMARISED = (
 class Comparison:
     """A finished comparison of one task; ``folder`` is None when nothing was kept. ``parts``: the comparisons whose
     models are shown together here, each of a task of its own; none otherwise. ``optimum``: without weight decay, or
-    with
-    the first model's where every model has some; None where it was left out, for the reason ``no_optimum``."""
+    with the first model's where every model has some; None where it was left out, for the reason ``no_optimum``."""
 
     task: Task
     optimum: TiedOptimum | None

@@ -113,8 +113,7 @@ def _predicted(
     task: Task, model: Model, settings: Any, modes: Mapping[str, NDArray[Any]]
 ) -> PredictedTrajectory | None:
     """As it is kept, None where it was left out. Folders of earlier versions lack the last Gram matrix, which figures
-    ask for of untied models
-    alone: there the flow is followed again."""
+    ask for of untied models alone: there the flow is followed again."""
     name = model.name
     if f"{name}/predicted_times" not in modes:
         return None

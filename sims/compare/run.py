@@ -117,12 +117,11 @@ def _write(comparison: Comparison, folder: RunDir) -> None:
 
 def describe_comparison(comparison: Comparison) -> dict[str, Any]:
     """scores.json of a comparison: the task, the optimum without weight decay (with that of ``optimum_weight_decay``
-    for
-    a task that has none without, see ``reference``, and where every model has some) and the one each model is scored
-    against, null where ``optimum_left_out`` says why; ``flow_left_out``: why a model has no predicted flow; every run,
-    per
-    model mean and standard deviation over seeds (n - 1 in the denominator; null for one seed), and how far the runs are
-    from rival predictions; the order and times of the modes against the predicted ones ("spectral_bias")."""
+    for a task that has none without, see ``reference``, and where every model has some) and the one each model is
+    scored against, null where ``optimum_left_out`` says why; ``flow_left_out``: why a model has no predicted flow;
+    every run, per model mean and standard deviation over seeds (n - 1 in the denominator; null for one seed), and how
+    far the runs are from rival predictions; the order and times of the modes against the predicted ones
+    ("spectral_bias")."""
     runs = [entry for one in comparison.models for entry in scores_of_runs(one)]
     optimum = comparison.optimum
     no_flow = {one.model.name: one.no_flow for one in comparison.models if one.no_flow}

@@ -63,8 +63,7 @@ def parts_of(folder: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) ->
     """One part for the folder; of a preset, whose cells are comparisons in folders of their own, one for each as well.
 
     ``search``: how far the prediction of a single run, which its folder does not hold, is followed. Raises ValueError
-    for
-    a folder that cannot be reported.
+    for a folder that cannot be reported.
     """
     kind = kind_of(folder)
     watch.report("reading", 0.0)

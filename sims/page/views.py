@@ -76,11 +76,9 @@ class ModelView:
 
 @dataclass(frozen=True, eq=False)
 class TaskView:
-    """A task and the models trained on it. ``optimum_factor`` (n, r): V of the certified optimum's K = V V', None
-    where it
-    was not made; ``optimum``: what scores.json says of it. ``missing``: in sentences, what the page lacks and the
-    command
-    that adds it."""
+    """A task and the models trained on it. ``optimum_factor`` (n, r): V of the certified optimum's K = V V', None where
+    it was not made; ``optimum``: what scores.json says of it. ``missing``: in sentences, what the page lacks and the
+    command that adds it."""
 
     folder: Path
     task: Task
@@ -156,8 +154,8 @@ def view_of(comparison: Comparison) -> TaskView:
 
 def read_run(folder: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) -> TaskView:
     """One run of `fiedler train`. Its prediction is made now, for graphs up to PREDICTED_NODES, as far as the time
-    limit
-    of ``search`` allows; what is missing is named. Raises ValueError; Interrupted where ``watch`` asks to stop."""
+    limit of ``search`` allows; what is missing is named. Raises ValueError; Interrupted where ``watch`` asks to
+    stop."""
     of_run = RunDir.open(folder)
     config, arrays = of_run.read_config(), of_run.read_modes()
     scores = [of_run.read_scores()] if (folder / "scores.json").is_file() else []

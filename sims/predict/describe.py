@@ -139,8 +139,7 @@ def describe_theory(
     eigenvalues from the bottom (or ``top``), counted, see ``describe_modes``. ``optimum=False`` leaves out the optimum
     and the early phase, which limit the size. ``rivals``, ``storage``: see ``describe_rivals``, ``describe_storage``.
     ``search``: how far the optimum is sought. ``watch``: told of each part; a fraction inside a part is known of flows
-    and
-    optima alone. ``answer``: a dictionary that is filled, so that what was found is there after an interrupt.
+    and optima alone. ``answer``: a dictionary that is filled, so that what was found is there after an interrupt.
     Raises ValueError for options that do not go together; Interrupted where ``watch`` asks to stop.
     """
     if not 0.0 < init_scale < 1.0:

@@ -26,7 +26,6 @@ from .recorder import Modes, Recorder, log_spaced_steps
 from .run_files import RunFiles
 from .stopping import heeding
 
-
 QUICK_NODES = 400  # whose spectrum takes a moment
 
 

@@ -38,8 +38,7 @@ def run_and_score(
     watch: Watch = UNWATCHED,
 ) -> list[dict[str, Any]]:
     """``runs.engine.run_seeds``, then every run's scores against the optimum with its own weight decay, written into
-    its
-    folder and returned as its scores.json holds them. ``search``: how far that optimum is sought. With
+    its folder and returned as its scores.json holds them. ``search``: how far that optimum is sought. With
     ``restart.resume`` finished runs that have their scores are only read.
 
     Raises as ``run_seeds``; Interrupted and RuntimeError after training, with the finished run saved.

@@ -96,9 +96,8 @@ def describe_gap(embedding: Floats, optimum: TiedOptimum) -> dict[str, Any]:
 
 def gap_uncertainty(gap: float) -> float:
     """About how far gram_error and gram_scale may be from those against the true optimum, at a relative duality
-    ``gap``:
-    its square root, since a loss is quadratic around its minimum. No bound, but more than the Gram matrix was off by
-    on every graph and at every gap it was tried at (``tests/sims/scores/test_gap.py``)."""
+    ``gap``: its square root, since a loss is quadratic around its minimum. No bound, but more than the Gram matrix was
+    off by on every graph and at every gap it was tried at (``tests/sims/scores/test_gap.py``)."""
     return float(np.sqrt(max(gap, 0.0)))
 
 

@@ -1,6 +1,5 @@
 """The certified tied optimum of a task: whether and how far it is sought, and the cheaper of two routes to it, the
-blocks
-of the graph's symmetry or the matrix itself."""
+blocks of the graph's symmetry or the matrix itself."""
 
 from __future__ import annotations
 
@@ -120,8 +119,7 @@ def reference_optimum(
 ) -> TiedOptimum:
     """The certified tied optimum of ``task`` with ``weight_decay``, or, where that is zero, with ``reference_decay``:
     the result's ``weight_decay`` says which. ``search``: how far it is sought; ``on_state``: told how it goes. Raises
-    as
-    ``theory.tied_optimum``."""
+    as ``theory.tied_optimum``."""
     decay = weight_decay if weight_decay > 0 else reference_decay(task)
     return tied_optimum(
         task.solver_target,
