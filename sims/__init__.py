@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .sweep import plan_sweep as plan_sweep
     from .sweep import read_sweep as read_sweep
     from .sweep import run_sweep as run_sweep
+    from .tasks import Search as Search
     from .tasks import Task as Task
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)

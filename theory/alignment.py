@@ -8,19 +8,22 @@ Every function raises ValueError for shapes that do not fit or non-finite embedd
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import subspace_angles
 
 from .checks import Array, check_flag, check_matrix, check_type
 from .graphs.graph import Graph, check_graph
-from .optimum.tied import TiedOptimum, centre_gram, centre_rows
+from .optimum.tied import TiedOptimum, centre_rows
 from .softmax import check_row_weight, check_target, residual
 from .spectra.laplacians import Eigenspaces, check_spaces
 from .targets.directions import one_way_arcs
 
 # Energy left after centring below this fraction of the whole is rounding (float32 entries leave 1e-14 of it).
 ZERO_ENERGY = 1e-12
+MARGIN_ROWS = 1024  # of logits that are looked at together
 
 
 def mode_energy(embedding: ArrayLike, spaces: Eigenspaces, *, centred: bool = False) -> Array:
@@ -97,12 +100,9 @@ def gram_error(embedding: ArrayLike, optimum: TiedOptimum) -> float:
     >>> round(gram_error(v[:, :1], optimum), 3)  # one of two dimensions
     0.707
     """
-    k_star = _optimum(optimum).centred_gram
-    size = np.linalg.norm(k_star)
-    if size == 0.0:
-        return float("nan")
-    v = _embedding(embedding, len(k_star))
-    return _scaled_distance(centre_gram(v @ v.T, optimum.components), k_star)
+    w = _optimum(optimum).embedding()
+    v = centre_rows(_embedding(embedding, len(w)), optimum.components)
+    return _scaled_distance(*_grams(v, w)) if w.any() else float("nan")
 
 
 def gram_distance(embedding: ArrayLike, reference: ArrayLike) -> float:
@@ -110,20 +110,17 @@ def gram_distance(embedding: ArrayLike, reference: ArrayLike) -> float:
     (n, r). NaN when that is zero."""
     w = _embedding(reference, None)
     v = _embedding(embedding, len(w))
-    k_star = centre_gram(w @ w.T)
-    size = float(np.linalg.norm(k_star))
-    if size <= ZERO_ENERGY * float((w * w).sum()):
+    k, k_star = _grams(centre_rows(v), centre_rows(w))
+    if float(np.linalg.norm(k_star)) <= ZERO_ENERGY * float((w * w).sum()):
         return float("nan")
-    return _scaled_distance(centre_gram(v @ v.T), k_star)
+    return _scaled_distance(k, k_star)
 
 
 def gram_scale(embedding: ArrayLike, optimum: TiedOptimum) -> float:
     """tr(K K*) / ||K*||_F^2: the size of the measured centred Gram matrix in units of the predicted one; 1 is exact."""
-    k_star = _optimum(optimum).centred_gram
-    if not k_star.any():
-        return float("nan")
-    v = _embedding(embedding, len(k_star))
-    return float((centre_gram(v @ v.T, optimum.components) * k_star).sum() / (k_star * k_star).sum())
+    w = _optimum(optimum).embedding()
+    v = centre_rows(_embedding(embedding, len(w)), optimum.components)
+    return float(((v.T @ w) ** 2).sum() / ((w.T @ w) ** 2).sum()) if w.any() else float("nan")
 
 
 def fiedler_score(embedding: ArrayLike, optimum: TiedOptimum) -> float:
@@ -140,7 +137,7 @@ def fiedler_score(embedding: ArrayLike, optimum: TiedOptimum) -> float:
     0.1429
     """
     q = _optimum(optimum).column_space
-    v = _embedding(embedding, len(optimum.gram))
+    v = _embedding(embedding, len(q))
     energy_before = float((v**2).sum())
     v = centre_rows(v, optimum.components)
     total = float((v**2).sum())
@@ -157,9 +154,7 @@ def principal_angles(embedding: ArrayLike, optimum: TiedOptimum) -> Array:
     rank = q.shape[1]
     if rank == 0:
         return np.zeros(0)
-    left, values, _ = np.linalg.svd(
-        centre_rows(_embedding(embedding, len(optimum.gram)), optimum.components), full_matrices=False
-    )
+    left, values, _ = np.linalg.svd(centre_rows(_embedding(embedding, len(q)), optimum.components), full_matrices=False)
     embedding_rank = int((values[:rank] ** 2 > ZERO_ENERGY * max(float((values**2).sum()), np.finfo(float).tiny)).sum())
     angles = np.full(rank, np.pi / 2)
     if embedding_rank:
@@ -203,29 +198,36 @@ def geometric_margin(
     non-neighbours. NaN when no node has both a neighbour and a non-neighbour. Source: the public release of arXiv
     2510.26745.
     """
-    e = _embedding(embedding, check_graph(graph).n)
-    if inner is None:
-        logits = e @ e.T
-    else:
+    e = left = _embedding(embedding, check_graph(graph).n)
+    if inner is not None:
         weight = check_matrix(inner, (e.shape[1], e.shape[1]), "inner")
         _, _, vh = np.linalg.svd(e, full_matrices=True)
-        logits = e @ (vh.T * np.einsum("ij,jk,ik->i", vh, weight, vh)) @ vh @ e.T
-    return edge_margin(logits, graph, direction=direction)
+        left = e @ (vh.T * np.einsum("ij,jk,ik->i", vh, weight, vh)) @ vh
+    return _margin(lambda rows: left[rows] @ e.T, graph, direction)
 
 
 def edge_margin(logits: ArrayLike, graph: Graph, *, direction: str = "both") -> tuple[float, float]:
     """(margin, top-1 accuracy) of any (n, n) logits against the graph's edges; see ``geometric_margin``."""
     z = check_matrix(logits, (check_graph(graph).n, graph.n), "logits")
-    neighbour = one_way_arcs(graph, direction).toarray() > 0
-    np.fill_diagonal(neighbour, False)
-    other = ~neighbour
-    np.fill_diagonal(other, False)
-    usable = neighbour.any(axis=1) & other.any(axis=1)
-    if not usable.any():
-        return float("nan"), float("nan")
-    true = np.where(neighbour, z, -np.inf)[usable].max(axis=1)
-    false = np.where(other, z, -np.inf)[usable].max(axis=1)
-    return float((true - false).mean()), float((true > false).mean())
+    return _margin(lambda rows: z[rows], graph, direction)
+
+
+def _margin(logits: Callable[[slice], Array], graph: Graph, direction: str) -> tuple[float, float]:
+    """The margin of logits that are asked for a block of rows at a time: all pairs of a large graph fill the memory."""
+    arcs = one_way_arcs(graph, direction)
+    gaps: list[Array] = []
+    for start in range(0, graph.n, MARGIN_ROWS):
+        rows = slice(start, min(start + MARGIN_ROWS, graph.n))
+        z, neighbour = logits(rows), arcs[rows].toarray() > 0
+        itself = np.arange(rows.start, rows.stop)
+        neighbour[itself - rows.start, itself] = False
+        other = ~neighbour
+        other[itself - rows.start, itself] = False
+        usable = neighbour.any(axis=1) & other.any(axis=1)
+        true = np.where(neighbour, z, -np.inf)[usable].max(axis=1, initial=-np.inf)
+        gaps.append(true - np.where(other, z, -np.inf)[usable].max(axis=1, initial=-np.inf))
+    gap = np.concatenate(gaps)
+    return (float(gap.mean()), float((gap > 0).mean())) if len(gap) else (float("nan"), float("nan"))
 
 
 def _embedding(embedding: ArrayLike, n: int | None) -> Array:
@@ -237,6 +239,14 @@ def _embedding(embedding: ArrayLike, n: int | None) -> Array:
 
 def _optimum(optimum: object) -> TiedOptimum:
     return check_type(optimum, TiedOptimum, "optimum", "make one with tied_optimum")
+
+
+def _grams(v: Array, w: Array) -> tuple[Array, Array]:
+    """VV' and WW' in an orthonormal basis of the columns of both, where that is smaller than all pairs of rows."""
+    if len(v) > v.shape[1] + w.shape[1]:
+        both = np.asarray(np.linalg.qr(np.hstack([v, w]), mode="r"))
+        v, w = both[:, : v.shape[1]], both[:, v.shape[1] :]
+    return v @ v.T, w @ w.T
 
 
 def _scaled_distance(k: Array, k_star: Array) -> float:

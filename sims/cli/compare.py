@@ -9,10 +9,11 @@ import typer
 from rich.console import Console
 
 from ..disk.files import folder_name
-from ..runs.control import Restart, Watch
+from ..runs.control import Restart
 from ..tasks.make import make_task
+from ..tasks.optimum import TIME_LIMIT, Search
 from .completion import complete_compare_preset, complete_graph, complete_model
-from .estimates import print_estimates
+from .estimates import print_estimates, say_optimum
 from .options import (
     GRAPH_HELP,
     MODEL_HELP,
@@ -23,6 +24,7 @@ from .options import (
     InitStd,
     InOutQ,
     Json,
+    Optimum,
     Overwrite,
     Rate,
     Resume,
@@ -31,6 +33,8 @@ from .options import (
     Smoothing,
     Steps,
     Symmetrize,
+    TimeLimit,
+    Tolerance,
     Weights,
     Width,
     Window,
@@ -74,12 +78,17 @@ def compare(
     overwrite: Overwrite = False,
     resume: Resume = False,
     checkpoint_every: CheckpointEvery = None,
+    optimum: Optimum = None,
+    tolerance: Tolerance = None,
+    time_limit: TimeLimit = TIME_LIMIT,
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
     """Prediction against runs: train each model over seeds and draw theory and experiment in one figure.
 
-    Settings given here apply to every model; leave them out for each model's own defaults.
+    Settings given here apply to every model; leave them out for each model's own defaults. Everything is trained and
+    saved before it is scored; where scoring is interrupted, fiedler score FOLDER goes on. --time-limit holds for every
+    optimum and every predicted flow.
     """
     from ..compare.run import compare as run_comparison
     from ..compare.run import describe_comparison
@@ -87,10 +96,10 @@ def compare(
     from ..disk.jsonio import to_json
     from ..models.registry import get_model
     from ..runs.estimate import estimate_runs
-    from ..runs.stopping import stop_on_signals
+    from ..runs.stopping import heeding, stop_on_signals
     from .tables import comparison_table
 
-    restart = Restart(overwrite, resume, checkpoint_every)
+    restart, search = Restart(overwrite, resume, checkpoint_every), Search(optimum, tolerance, time_limit)
     overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
     if preset is not None:
         task_options = (self_edges, label_smoothing, window, p, q, edges, weights, symmetrize)
@@ -98,6 +107,10 @@ def compare(
         if graph is not None or model or fixed or any(value is not None for value in overrides.values()):
             raise ValueError(
                 f"--preset {preset} fixes graphs, models and settings: give only --seeds and folder options"
+            )
+        if search != Search():
+            raise ValueError(
+                f"--preset {preset} shows the optimum: leave out --no-optimum, --tolerance and --time-limit"
             )
         _compare_preset(preset, range(seeds), out, restart, dry_run, json)
         return
@@ -108,13 +121,14 @@ def compare(
     settings = [(one, one.make_settings(**overrides)) for one in chosen]
     folder = out or Path("runs") / folder_name(task.graph.name)
     if dry_run:
-        print_estimates([estimate_runs(task, *one, range(seeds)) for one in settings], folder, json)
+        print_estimates([estimate_runs(task, *one, range(seeds), search) for one in settings], folder, json)
         return
     with Stages() as stages, stop_on_signals() as stop:
-        watch = Watch(stages.update, stop)
-        result = run_comparison(task, settings, range(seeds), out=folder, restart=restart, watch=watch)
+        say_optimum(stages, search, [task])
+        watch = stages.watch(stop)
+        result = run_comparison(task, settings, range(seeds), out=folder, restart=restart, search=search, watch=watch)
         stages.update("figure", 0.0)
-        figure, report, scores = write_comparison(result)
+        figure, report, scores = heeding(stop, lambda: write_comparison(result))
         stages.update("figure", 1.0)
     if json:
         print(to_json(describe_comparison(result)))
@@ -131,7 +145,7 @@ def _compare_preset(name: str, seeds: range, out: Path | None, restart: Restart,
     from ..compare.presets.run import run_preset
     from ..disk.jsonio import to_json
     from ..runs.estimate import estimate_runs
-    from ..runs.stopping import stop_on_signals
+    from ..runs.stopping import heeding, stop_on_signals
 
     preset = get_preset(name)
     folder = out or Path("runs") / name
@@ -141,9 +155,9 @@ def _compare_preset(name: str, seeds: range, out: Path | None, restart: Restart,
         print_estimates(estimates, folder, json)
         return
     with Stages() as stages, stop_on_signals() as stop:
-        result = run_preset(preset, seeds, folder, restart=restart, watch=Watch(stages.update, stop))
+        result = run_preset(preset, seeds, folder, restart=restart, watch=stages.watch(stop))
         stages.update("figures", 0.0)
-        answer = write_preset(result)
+        answer = heeding(stop, lambda: write_preset(result))
         stages.update("figures", 1.0)
     if json:
         print(to_json(answer))

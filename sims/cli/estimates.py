@@ -1,9 +1,16 @@
-"""What --dry-run prints."""
+"""What --dry-run prints, and what a long command says first."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from ..tasks.optimum import Search
+from ..tasks.task import Task
+from .progress import Stages
+
+LONG = 10.0  # seconds of the optimum above which its estimate is said before it is sought
 
 
 def print_estimates(estimates: list[Any], folder: Path, json: bool) -> None:
@@ -17,3 +24,19 @@ def print_estimates(estimates: list[Any], folder: Path, json: bool) -> None:
         return
     for answer in answers:
         print(answer["text"])
+
+
+def say_optimum(stages: Stages, search: Search, tasks: Iterable[Task]) -> None:
+    """One line for every task whose optimum is left out for its size, or will take long."""
+    from ..runs.estimate import duration
+
+    for task in tasks:
+        name = f"{task.graph.name} ({task.graph.n} nodes)"
+        left_out, seconds = search.left_out(task.graph.n), search.seconds(task)
+        if left_out and search.optimum is None:
+            stages.say(f"{name}: {left_out}")
+        elif seconds is not None and seconds > LONG:
+            stages.say(
+                f"{name}: about {duration(seconds)} for the optimum, at most {duration(search.time_limit)} "
+                "(--time-limit); --no-optimum leaves it out"
+            )

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from ..runs.control import Restart, Watch
+from ..runs.control import Restart
 from ..runs.folder import RunDir
+from ..tasks.optimum import TIME_LIMIT, Search
 from .completion import complete_graph, complete_model
 from .console import wide_console
-from .options import CheckpointEvery, Json, Overwrite, Rate, Resume, Steps
+from .estimates import say_optimum
+from .options import CheckpointEvery, Json, Overwrite, Rate, Resume, Steps, TimeLimit, Tolerance
 from .progress import Stages
 
 
@@ -47,6 +49,8 @@ def headroom(
     overwrite: Overwrite = False,
     resume: Resume = False,
     checkpoint_every: CheckpointEvery = None,
+    tolerance: Tolerance = None,
+    time_limit: TimeLimit = TIME_LIMIT,
     json: Json = False,
 ) -> None:
     """How far trained embeddings are from the predicted geometry, and what moving them there changes.
@@ -57,21 +61,22 @@ def headroom(
     from ..disk.jsonio import to_json
     from ..headroom.output import write_headroom
     from ..headroom.report import headroom_rendering
+    from ..runs.stopping import heeding, stop_on_signals
 
-    restart = Restart(overwrite, resume, checkpoint_every)
+    restart, search = Restart(overwrite, resume, checkpoint_every), Search(True, tolerance, time_limit)
     options = {"steps": steps, "learning_rate": learning_rate, "width": width}
     changes = {name: value for name, value in options.items() if value is not None}
     if paths:
         if model is not None:
             raise ValueError(f"--paths trains a model of its own; leave --model {model} out")
-        answer, folder = _paths(graphs or [], changes, seeds, out, jobs, restart)
+        answer, folder = _paths(graphs or [], changes, seeds, out, jobs, restart, search)
     else:
         if jobs is not None:
             raise ValueError("--jobs is for --paths; tiny graphs train their seeds together")
-        answer, folder = _embeddings(graphs or [], model, changes, seeds, out, restart)
-    with Stages(transient=True) as stages:
+        answer, folder = _embeddings(graphs or [], model, changes, seeds, out, restart, search)
+    with Stages(transient=True) as stages, stop_on_signals() as stop:
         stages.update("figure", 0.0)
-        figure, report, scores = write_headroom(answer, folder)
+        figure, report, scores = heeding(stop, lambda: write_headroom(answer, folder))
         stages.update("figure", 1.0)
     if json:
         print(to_json(answer))
@@ -81,7 +86,13 @@ def headroom(
 
 
 def _embeddings(
-    words: list[str], model: str | None, changes: dict[str, Any], seeds: int, out: Path | None, restart: Restart
+    words: list[str],
+    model: str | None,
+    changes: dict[str, Any],
+    seeds: int,
+    out: Path | None,
+    restart: Restart,
+    search: Search,
 ) -> tuple[dict[str, Any], RunDir]:
     from fiedler.theory import parse
 
@@ -98,14 +109,22 @@ def _embeddings(
     variants = model_variants(model or BASE_WORD)
     folder = out or Path("runs") / "headroom"
     with Stages() as stages, stop_on_signals() as stop:
+        say_optimum(stages, search, tasks)
         result, comparisons = run_headroom(
-            tasks, variants, range(seeds), folder, changes=changes, restart=restart, watch=Watch(stages.update, stop)
-        )
+            tasks, variants, range(seeds), folder, changes=changes, restart=restart, search=search,
+            watch=stages.watch(stop),
+        )  # fmt: skip
     return {**describe_headroom(comparisons), "model": model or BASE_WORD}, result
 
 
 def _paths(
-    words: list[str], changes: dict[str, Any], seeds: int, out: Path | None, jobs: int | None, restart: Restart
+    words: list[str],
+    changes: dict[str, Any],
+    seeds: int,
+    out: Path | None,
+    jobs: int | None,
+    restart: Restart,
+    search: Search,
 ) -> tuple[dict[str, Any], RunDir]:
     from dataclasses import replace
 
@@ -116,14 +135,14 @@ def _paths(
     from ..headroom.paths import describe_path_headroom
     from ..paths.run import run_paths
     from ..runs.stopping import stop_on_signals
+    from ..tasks.task import Task
 
     if len(words) > 1:
         raise ValueError(f"--paths takes one graph; got {', '.join(words)}")
     graph, base = parse(words[0] if words else PATHS_GRAPH), replace(PATHS, **changes)
     folder = out or Path("runs") / f"headroom-paths-{folder_name(graph.name)}-width{base.width}"
     with Stages() as stages, stop_on_signals() as stop:
-        result = run_paths(
-            graph, path_variants(base), range(seeds), folder, jobs=jobs, restart=restart,
-            watch=Watch(stages.update, stop),
-        )  # fmt: skip
-    return describe_path_headroom(result), result.folder
+        say_optimum(stages, search, [Task(graph)])
+        watch = stages.watch(stop)
+        result = run_paths(graph, path_variants(base), range(seeds), folder, jobs=jobs, restart=restart, watch=watch)
+        return describe_path_headroom(result, search, watch), result.folder

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from ..models.options import MAX_STEPS, Option, setting_types
+from ..tasks.optimum import OPTIMUM_NODES
 from .completion import choices, complete_graph
 
 GRAPH_HELP = (
@@ -61,6 +62,21 @@ CheckpointEvery = Annotated[
         "--checkpoint-every",
         help="Seconds between checkpoints, 0 for every few steps (default: 30, more where writing takes long).",
     ),
+]
+Optimum = Annotated[
+    bool | None,
+    typer.Option(
+        "--optimum/--no-optimum",
+        help=f"Score against the certified optimum (default: up to {OPTIMUM_NODES} nodes).",
+        show_default=False,
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option("--tolerance", help="Relative duality gap at which the optimum is good enough (default: by size)."),
+]
+TimeLimit = Annotated[
+    float, typer.Option("--time-limit", help="Seconds for the optimum; it then comes with the gap that is left.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate time, memory and disk; train and write nothing.")]
 

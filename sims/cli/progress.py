@@ -1,7 +1,9 @@
-"""Progress on standard error: one bar a stage, and nothing at all when that is not a terminal."""
+"""Progress on standard error: one bar a stage on a terminal, a line every some seconds elsewhere."""
 
 from __future__ import annotations
 
+import sys
+import time
 from types import TracebackType
 
 from rich.console import Console
@@ -9,13 +11,18 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.text import Text
 
+from ..runs.control import Watch
+from ..runs.stopping import StopRequest
+
+LINE_SECONDS = 10.0  # between two lines where there is no terminal, and before the first
+
 
 class Stages:
     """``with Stages() as stages: stages.update("training", 0.5)``: stages appear when first named.
 
     A stage of which nothing but its beginning is known, a fraction of zero, shows a bar that moves to and fro and the
     time since, without a percentage or an estimate. ``transient``: the bars go when the work is done, for commands that
-    mostly take no time.
+    mostly take no time. Where standard error is no terminal, what is known is said in a line every LINE_SECONDS.
     """
 
     def __init__(self, *, transient: bool = False) -> None:
@@ -26,18 +33,52 @@ class Stages:
             _Percent(),
             TimeElapsedColumn(),
             _Estimate(),
+            _Note(),
             console=console,
             transient=transient,
             disable=not console.is_terminal,
         )
+        self._lines = not console.is_terminal
         self._tasks: dict[str, TaskID] = {}
+        self._began: dict[str, float] = {}
+        self._said = time.monotonic()
 
     def update(self, stage: str, fraction: float) -> None:
         """Set ``stage`` to ``fraction`` in [0, 1] of its work."""
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=None)
+        task = self._task(stage)
         if fraction > 0:
-            self._progress.update(self._tasks[stage], total=1.0, completed=fraction)
+            self._progress.update(task, total=1.0, completed=fraction)
+        if 0 < fraction < 1:
+            spent = time.monotonic() - self._began[stage]
+            self._line(f"{stage}: {100 * fraction:.0f} %, about {spent * (1 - fraction) / fraction:.0f} s left")
+
+    def note(self, stage: str, text: str) -> None:
+        """What else is known of ``stage``."""
+        self._progress.update(self._task(stage), note=text)
+        self._line(f"{stage}: {text}")
+
+    def say(self, text: str) -> None:
+        """A line of its own, at once."""
+        if self._lines:
+            print(f"fiedler: {text}", file=sys.stderr, flush=True)
+        else:
+            self._progress.console.print(text, highlight=False, markup=False)
+
+    def watch(self, stop: StopRequest | None = None) -> Watch:
+        """One who shows everything here."""
+        return Watch(self.update, stop, self.note)
+
+    def _task(self, stage: str) -> TaskID:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage, total=None, note="")
+            self._began[stage] = time.monotonic()
+        return self._tasks[stage]
+
+    def _line(self, text: str) -> None:
+        now = time.monotonic()
+        if self._lines and now - self._said >= LINE_SECONDS:
+            self._said = now
+            self.say(text)
 
     def __enter__(self) -> Stages:
         self._progress.start()
@@ -61,3 +102,10 @@ class _Estimate(Remaining):
 
     def render(self, task: Task) -> Text:
         return Text("") if task.total is None else super().render(task)
+
+
+class _Note(ProgressColumn):
+    """What else is known, cut where the terminal ends."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields.get("note", ""), style="dim", no_wrap=True, overflow="ellipsis")

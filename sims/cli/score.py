@@ -5,19 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 
+from fiedler.theory.softmax import check_weight_decay
+
 from ..tasks.make import make_task
+from ..tasks.optimum import TIME_LIMIT, Search
+from ..tasks.task import Task
+from .completion import complete_graph
+from .estimates import say_optimum
 from .options import (
     Edges,
-    GraphWord,
     InOutQ,
     Json,
+    Optimum,
     ReturnP,
     SelfEdges,
     Smoothing,
     Symmetrize,
+    TimeLimit,
+    Tolerance,
     Weights,
     Window,
 )
@@ -25,15 +35,24 @@ from .progress import Stages
 
 
 def score(
-    graph: GraphWord,
-    embedding_file: Annotated[
-        Path,
+    graph: Annotated[
+        str,
         typer.Argument(
-            metavar="EMBEDDING_FILE",
+            metavar="GRAPH_OR_FOLDER",
+            help="The graph, as for fiedler theory; or, alone, the folder of a finished run of fiedler train, "
+            "compare or "
+            "the sharded command, whose scores are made and written into it.",
+            autocompletion=complete_graph,
+        ),
+    ],
+    embedding_file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[EMBEDDING_FILE]",
             help="A .npy, .npz, .safetensors or .pt file (tensors only), or word2vec text (.w2v, .vec, .txt), whose "
             "rows are matched to nodes by name.",
         ),
-    ],
+    ] = None,
     rows: Annotated[
         str | None,
         typer.Option(
@@ -44,6 +63,9 @@ def score(
     ] = None,
     key: Annotated[str | None, typer.Option("--key", help="Which array of a file that holds several.")] = None,
     weight_decay: Annotated[float, typer.Option("--weight-decay", help="Weight decay of the predicted optimum.")] = 0.0,
+    optimum: Optimum = None,
+    tolerance: Tolerance = None,
+    time_limit: TimeLimit = TIME_LIMIT,
     self_edges: SelfEdges = False,
     label_smoothing: Smoothing = 0.0,
     window: Window = 1,
@@ -54,40 +76,92 @@ def score(
     symmetrize: Symmetrize = False,
     json: Json = False,
 ) -> None:
-    """Alignment of any embedding, trained by anyone, with the predictions for GRAPH."""
-    from fiedler.theory import tied_optimum
-
+    """Alignment of any embedding, trained by anyone, with the predictions for GRAPH; or the scores of a finished run
+    that has none yet, from its folder alone."""
     from ..disk.jsonio import to_json
-    from ..disk.sums import read_sums, wrong_sum
-    from ..interop.embedding_files import read_embedding, read_named_embedding
-    from ..interop.node_rows import node_rows, select_rows
-    from ..interop.word_vectors import rows_of_nodes
+    from ..runs.scored import describe_search
+    from ..runs.seeking import seek_optimum
+    from ..runs.stopping import heeding, stop_on_signals
     from ..scores.embedding import score_embedding
+    from ..tasks.optimum import reference_decay
     from .tables import score_table
 
+    search = Search(optimum, tolerance, time_limit)
+    if embedding_file is None:
+        if not Path(graph).is_dir():
+            raise ValueError(
+                f"what is to be scored? give an EMBEDDING_FILE after {graph}, or the folder of a finished run"
+            )
+        given = (rows, key, weight_decay, self_edges, label_smoothing, window, p, q, edges, weights, symmetrize)
+        if given != (None, None, 0.0, False, 0.0, 1, 1.0, 1.0, "both", "node", False):
+            raise ValueError(
+                f"{graph} says itself what its run was: give only --no-optimum, --tolerance, --time-limit, --json"
+            )
+        _score_folder(Path(graph), search, json)
+        return
     task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
-    if (wrong := wrong_sum(embedding_file.parent, embedding_file.name, read_sums(embedding_file.parent))) is not None:
-        raise ValueError(f"{wrong}: make the run's results again with `fiedler train --resume`, or copy the file")
-    names = None
-    if key is None:
-        names, stored = read_named_embedding(embedding_file)
-    else:
-        stored = read_embedding(embedding_file, key=key)
-    chosen = None
-    if rows is not None:
-        chosen = node_rows(rows, task.graph.nodes)
-    elif names is not None:
-        chosen = rows_of_nodes(names, task.graph.nodes, str(embedding_file))
-    embedding = select_rows(stored, chosen, task.graph.n)
-    with Stages(transient=True) as stages:
-        stages.update("optimum", 0.0)
-        optimum = tied_optimum(task.target, weight_decay=weight_decay, row_weight=task.row_weight)
-        stages.update("optimum", 1.0)
+    embedding = _read(embedding_file, rows, key, task)
+    if weight_decay == 0 and reference_decay(task) > 0 and not search.left_out(task.graph.n):
+        raise ValueError(
+            f"{task.title} has no optimum without weight decay: give --weight-decay, such as "
+            f"{reference_decay(task)}, or --no-optimum"
+        )
+    check_weight_decay(weight_decay)
+    with Stages(transient=True) as stages, stop_on_signals() as stop:
+        say_optimum(stages, search, [task])
+        found = seek_optimum(task, weight_decay, search, stages.watch(stop))
         stages.update("scores", 0.0)
-        scores = score_embedding(embedding, task, optimum)
+        scores = heeding(stop, lambda: score_embedding(embedding, task, found, weight_decay=weight_decay))
         stages.update("scores", 1.0)
-    answer = {**task.describe(), "file": str(embedding_file), "dimension": embedding.shape[1], **scores}
+    answer = {
+        **task.describe(),
+        "file": str(embedding_file),
+        "dimension": embedding.shape[1],
+        **describe_search(task, found, search),
+        **scores,
+    }
     if json:
         print(to_json(answer))
         return
     Console().print(score_table(answer))
+
+
+def _score_folder(folder: Path, search: Search, json: bool) -> None:
+    from ..compare.score_folder import score_folder
+    from ..disk.jsonio import to_json
+    from ..runs.folder import RunDir
+    from ..runs.stopping import stop_on_signals
+    from .tables import score_table
+
+    with Stages(transient=True) as stages, stop_on_signals() as stop:
+        scores = score_folder(folder, search, stages.watch(stop))
+    if json:
+        print(to_json(scores))
+        return
+    if "runs" not in scores:
+        Console().print(
+            score_table({**scores, "file": str(folder), "graph": RunDir.open(folder).read_config()["graph"]})
+        )
+    print(f"scores: {folder / 'scores.json'}")
+
+
+def _read(file: Path, rows: str | None, key: str | None, task: Task) -> NDArray[np.floating]:
+    """The rows of the file that are the graph's nodes, in their order."""
+    from ..disk.sums import read_sums, wrong_sum
+    from ..interop.embedding_files import read_embedding, read_named_embedding
+    from ..interop.node_rows import node_rows, select_rows
+    from ..interop.word_vectors import rows_of_nodes
+
+    if (wrong := wrong_sum(file.parent, file.name, read_sums(file.parent))) is not None:
+        raise ValueError(f"{wrong}: make the run's results again with `fiedler train --resume`, or copy the file")
+    names = None
+    if key is None:
+        names, stored = read_named_embedding(file)
+    else:
+        stored = read_embedding(file, key=key)
+    chosen = None
+    if rows is not None:
+        chosen = node_rows(rows, task.graph.nodes)
+    elif names is not None:
+        chosen = rows_of_nodes(names, task.graph.nodes, str(file))
+    return select_rows(stored, chosen, task.graph.n)

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from ..tasks.optimum import TIME_LIMIT, Search
 from .completion import choices
-from .options import CheckpointEvery, Json
+from .options import CheckpointEvery, Json, Optimum, TimeLimit, Tolerance
 from .progress import Stages
 
 WORST = 5  # failures that are printed
@@ -34,6 +35,9 @@ def sweep(
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again the runs that failed.")] = False,
     checkpoint_every: CheckpointEvery = None,
+    optimum: Optimum = None,
+    tolerance: Tolerance = None,
+    time_limit: TimeLimit = TIME_LIMIT,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count the runs and estimate their time; train and write nothing.")
     ] = False,
@@ -44,20 +48,21 @@ def sweep(
     A point is a run of fiedler train, or by `command` in the file of paths, recall or headroom, with its settings.
 
     The same command goes on after any end: finished runs are never run again, interrupted ones are taken up, failed
-    ones only with --retry-failed. The file may have grown in between.
+    ones only with --retry-failed. The file may have grown in between. A run is scored against the optimum with its own
+    weight decay; --time-limit holds for each optimum.
     """
     from ..disk.jsonio import to_json
-    from ..runs.stopping import Interrupted, stop_on_signals
+    from ..runs.stopping import Interrupted, heeding, stop_on_signals
     from ..sweep.plan import read_sweep
     from ..sweep.report import report_sweep
     from ..sweep.run import check_folder, run_sweep
     from .sweep_progress import SweepProgress
 
-    plan = read_sweep(file)
+    search, plan = Search(optimum, tolerance, time_limit), read_sweep(file)
     folder = out or Path("runs") / plan.name
     check_folder(folder)
     if dry_run:
-        _estimate(plan, folder, jobs, json)
+        _estimate(plan, folder, jobs, search, json)
         return
     for point in plan.points:
         point.check()  # an impossible graph is bad input, to be said before anything is made
@@ -71,15 +76,16 @@ def sweep(
                 address=address,
                 retry_failed=retry_failed,
                 checkpoint_every=checkpoint_every,
+                search=search,
                 on_outcome=progress.update,
                 stop=stop,
             )
     except Interrupted:
         report_sweep(plan, folder, draw=False)  # the table of what there is, at once
         raise
-    with Stages(transient=True) as stages:
+    with Stages(transient=True) as stages, stop_on_signals() as stop:
         stages.update("table and figures", 0.0)
-        answer = report_sweep(plan, folder)
+        answer = heeding(stop, lambda: report_sweep(plan, folder))
         stages.update("table and figures", 1.0)
     if json:
         print(to_json(answer))
@@ -102,7 +108,7 @@ def _print(answer: dict[str, Any]) -> None:
         print(answer["phase_note"])
 
 
-def _estimate(plan: Any, folder: Path, jobs: int | None, json: bool) -> None:
+def _estimate(plan: Any, folder: Path, jobs: int | None, search: Search, json: bool) -> None:
     """One point of every command, graph, model and size is timed; the others count by their steps."""
     from ..disk.jsonio import to_json
     from ..runs.estimate import duration
@@ -110,7 +116,8 @@ def _estimate(plan: Any, folder: Path, jobs: int | None, json: bool) -> None:
     from ..sweep.commands import SIZES
     from ..sweep.run import outstanding
 
-    counts, left = outstanding(plan, folder)
+    counts, left = outstanding(plan, folder, search=search)
+    optima: dict[tuple[Any, ...], float | None] = {}
     per_step: dict[tuple[Any, ...], float] = {}
     seconds = 0.0
     for job in left:
@@ -120,10 +127,18 @@ def _estimate(plan: Any, folder: Path, jobs: int | None, json: bool) -> None:
         if kind not in per_step:
             per_step[kind] = point.command.seconds(point.own, settings, job.seeds) / settings.steps
         seconds += per_step[kind] * settings.steps
+        shared = (point.option("graph"), getattr(settings, "weight_decay", 0.0))
+        if shared not in optima:
+            optima[shared] = point.command.optimum_seconds(point.own, search)
+    known = [value for value in optima.values() if value is not None]
+    optimum = None if len(known) < len(optima) else sum(known)
     workers = min(processes(jobs), max(1, len(left)))
     text = (
         f"{counts.total} runs: {counts.done} done, {counts.failed} failed, {counts.left} to do in {len(left)} jobs on "
         f"{workers} processes: about {duration(seconds / workers)} of training"
+        + (", without the optimum (--no-optimum)" if search.optimum is False else "")
+        + (f", at most {duration(search.time_limit)} for each optimum" if optimum is None else "")
+        + (f", about {duration(optimum)} for {len(optima)} optima" if optimum else "")
     )
     answer = {
         "runs": counts.total,
@@ -133,6 +148,7 @@ def _estimate(plan: Any, folder: Path, jobs: int | None, json: bool) -> None:
         "jobs": len(left),
         "processes": workers,
         "seconds": seconds / workers,
+        "optimum_seconds": optimum,
         "folder": str(folder),
         "text": text,
     }

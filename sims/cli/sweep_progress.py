@@ -1,7 +1,9 @@
-"""A sweep's progress on standard error: a bar with counts and the latest runs, and nothing when that is no terminal."""
+"""A sweep's progress on standard error: a bar with counts and the latest runs, or a line every some seconds when that
+is no terminal."""
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from types import TracebackType
 
@@ -12,6 +14,8 @@ from rich.table import Table
 
 from ..sweep.point import Outcome
 from ..sweep.run import Counts
+from .entry import print_line
+from .progress import LINE_SECONDS
 
 LATEST = 6
 COLOURS = {"done": "green", "failed": "red", "interrupted": "yellow", "busy": "yellow"}
@@ -22,7 +26,7 @@ class SweepProgress:
 
     def __init__(self, axes: tuple[str, ...], console: Console | None = None) -> None:
         console = console or Console(stderr=True)
-        self._axes = axes
+        self._axes, self._said = axes, time.monotonic()
         self._bar = Progress(
             TextColumn("runs"),
             BarColumn(),
@@ -39,6 +43,9 @@ class SweepProgress:
     def update(self, counts: Counts, outcome: Outcome | None) -> None:
         """Show ``counts`` and, if there is one, the run that just ended."""
         if self._live is None:
+            if time.monotonic() - self._said >= LINE_SECONDS:
+                self._said = time.monotonic()
+                print_line(f"{counts.done} of {counts.total} runs done, {counts.failed} failed, {counts.left} left")
             return
         words = f"{counts.failed} failed" if counts.failed else ""
         ended = counts.done + counts.failed

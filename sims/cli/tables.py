@@ -14,7 +14,9 @@ from ..compare.comparison import Comparison
 from ..compare.show.report import comparison_rows
 from ..compare.spectral_bias import spectral_bias_rows
 from ..draw.over_seeds import legend
+from ..scores.embedding import AGAINST_OPTIMUM, gap_uncertainty
 
+SHOWN = 1e-5  # uncertainty that no digit shown here tells
 HEAD, TAIL = 12, 2  # lines of a long table that are shown; the JSON has them all
 
 
@@ -53,9 +55,36 @@ def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
     return tables
 
 
+def against_optimum(scores: Mapping[str, Any]) -> str:
+    """gram_error and fiedler_score of a run in a line, with the weight decay of the optimum they are against and what
+    its gap leaves open; or why there is none."""
+    if "optimum_left_out" in scores:
+        return str(scores["optimum_left_out"])
+    decay = scores.get("optimum_weight_decay", 0.0)
+    text = f"gram_error {_score(scores, 'gram_error')}, fiedler_score {_score(scores, 'fiedler_score')}"
+    return text + (f" against the optimum with weight decay {decay:g}" if decay else "") + _open(scores)
+
+
+def _open(scores: Mapping[str, Any]) -> str:
+    """What is to be said where digits that are shown depend on the optimum's gap."""
+    reach, between = scores.get("optimum_uncertainty", 0.0), scores.get("fiedler_score_range")
+    if reach <= SHOWN:
+        return ""
+    why = f", stopped by {scores['optimum_stopped_by']}" if "optimum_stopped_by" in scores else ""
+    gap = scores["optimum_relative_gap"]
+    rank = "" if between is None else f", fiedler_score between {between[0]:.4g} and {between[1]:.4g}"
+    return f" (gram_error +- about {reach:.1g}{rank}: the optimum has a relative gap of {gap:.1e}{why})"
+
+
+def _score(scores: Mapping[str, Any], name: str) -> str:
+    value = scores.get(name)
+    return "undefined" if value is None else f"{value:.6g}"
+
+
 def score_table(answer: Mapping[str, Any]) -> RenderableType:
     """The dictionary of `fiedler score`."""
     names = (
+        "loss_per_node",
         "fiedler_score",
         "gram_error",
         "gram_scale",
@@ -65,9 +94,16 @@ def score_table(answer: Mapping[str, Any]) -> RenderableType:
         "geometric_margin",
         "geometric_margin_top1",
     )
-    angles = ", ".join(f"{angle:.4g}" for angle in answer["principal_angles"][:8])
-    lines = [(name, f"{answer[name]:.6g}") for name in names]
-    lines.append(("principal angles (rad)", angles or "none: the predicted optimum is zero"))
+    left_out = answer.get("optimum_left_out", "")
+    missing = set(AGAINST_OPTIMUM) if left_out else set()
+    lines = [(name, _score(answer, name)) for name in names if name in answer and name not in missing]
+    if left_out:
+        lines.append((", ".join(AGAINST_OPTIMUM), left_out))
+    else:
+        angles = ", ".join(f"{angle:.4g}" for angle in answer["principal_angles"][:8])
+        lines.append(("principal angles (rad)", angles or "none: the predicted optimum is zero"))
+        decay, reach = answer.get("optimum_weight_decay", 0.0), _open(answer)
+        lines.append(("optimum", f"weight decay {decay:g}, relative gap {answer['optimum_relative_gap']:.1e}{reach}"))
     return _titled(f"{answer['file']} against {answer['graph']}", _facts(lines))
 
 
@@ -81,13 +117,22 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     for i, title in enumerate(header[1:], 1):
         table.add_row(title, *(row[i] for row in rows))
     notes = [Text(note, style="dim") for note in legend(rows)]
+    if comparison.optimum is None:
+        notes.append(Text(f"Scored {comparison.no_optimum}: no gram_error and no fiedler_score."))
+    elif (reach := gap_uncertainty(comparison.optimum.relative_gap)) > SHOWN:
+        notes.append(
+            Text(
+                f"gram_error to about {reach:.1g}: the optimum has a duality gap, see fiedler_score_range in "
+                f"scores.json."
+            )
+        )
+    notes += [Text(f"{one.model.title}: {one.no_flow}.") for one in comparison.models if one.no_flow]
+    parts: list[RenderableType] = [_titled(f"{comparison.task.title}: predicted and measured", table), *notes]
     header, rows = spectral_bias_rows(comparison.biases, brief=True)
-    bias = _columns(header, [tuple(row) for row in rows])
-    return Group(
-        _titled(f"{comparison.task.title}: predicted and measured", table),
-        *notes,
-        _titled("Spectral bias: order and times of the modes against the predicted flows", bias),
-    )
+    if rows:
+        bias = _columns(header, [tuple(row) for row in rows])
+        parts.append(_titled("Spectral bias: order and times of the modes against the predicted flows", bias))
+    return Group(*parts)
 
 
 def _early_phase(answer: Mapping[str, Any]) -> Table:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from ..tasks.make import make_task
+from ..tasks.optimum import TIME_LIMIT, Search
 from .completion import choices
 from .options import (
     Edges,
@@ -18,6 +19,8 @@ from .options import (
     SelfEdges,
     Smoothing,
     Symmetrize,
+    TimeLimit,
+    Tolerance,
     Weights,
     Window,
 )
@@ -51,8 +54,10 @@ def theory(
     ] = None,
     top: Annotated[bool, typer.Option("--top", help="With --modes: the highest eigenvalues.")] = False,
     optimum: Annotated[
-        bool, typer.Option("--optimum/--no-optimum", help="Optimum and early phase, which limit the size.")
+        bool, typer.Option("--optimum/--no-optimum", help="Optimum and early phase, which take longest.")
     ] = True,
+    tolerance: Tolerance = None,
+    time_limit: TimeLimit = TIME_LIMIT,
     width: Annotated[
         int | None, typer.Option("--width", help="With --until: how runs of this embedding dimension scatter.")
     ] = None,
@@ -71,32 +76,42 @@ def theory(
     json: Json = False,
 ) -> None:
     """Spectrum, optimum with certificate, and predicted mode times of Node2Vec on GRAPH, which may have a million nodes
-    where a closed form or its symmetry helps."""
+    where a closed form or its symmetry helps. Ctrl-C prints what is found by then."""
     from ..disk.jsonio import to_json
     from ..predict.describe import describe_theory
+    from ..runs.stopping import Interrupted, stop_on_signals
     from .tables import theory_tables
+
+    search, answer, interrupt = Search(True, tolerance, time_limit), dict[str, Any](), None
 
     task = make_task(
         graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights, dense=False
     )
-    with Stages(transient=True) as stages:
-        answer = describe_theory(
-            task,
-            tied=tied,
-            weight_decay=weight_decay,
-            init_scale=init_scale,
-            laplacian=laplacian,
-            until=until,
-            modes=modes,
-            top=top,
-            optimum=optimum,
-            width=width,
-            rivals=rivals,
-            storage=storage,
-            on_progress=stages.update,
-        )
+    with Stages(transient=True) as stages, stop_on_signals() as stop:
+        try:
+            describe_theory(
+                task,
+                tied=tied,
+                weight_decay=weight_decay,
+                init_scale=init_scale,
+                laplacian=laplacian,
+                until=until,
+                modes=modes,
+                top=top,
+                optimum=optimum,
+                width=width,
+                rivals=rivals,
+                storage=storage,
+                search=search,
+                watch=stages.watch(stop),
+                answer=answer,
+            )
+        except Interrupted as error:
+            interrupt = Interrupted(f"{error}: what was found by then is printed")
     if json:
-        print(to_json(answer))
-        return
-    for table in theory_tables(answer):
-        Console().print(table)
+        print(to_json({**answer, "interrupted": True} if interrupt else answer))
+    elif "spectrum" in answer:
+        for table in theory_tables(answer):
+            Console().print(table)
+    if interrupt is not None:
+        raise interrupt

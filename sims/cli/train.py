@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from ..disk.files import folder_name
-from ..runs.control import Restart, Watch
+from ..runs.control import Restart
 from ..tasks.make import make_task
+from ..tasks.optimum import TIME_LIMIT, Search
 from .completion import choices, complete_model
-from .estimates import print_estimates
+from .estimates import print_estimates, say_optimum
 from .options import (
     MODEL_HELP,
     CheckpointEvery,
@@ -23,6 +24,7 @@ from .options import (
     InitStd,
     InOutQ,
     Json,
+    Optimum,
     Overwrite,
     Rate,
     Resume,
@@ -31,12 +33,15 @@ from .options import (
     Smoothing,
     Steps,
     Symmetrize,
+    TimeLimit,
+    Tolerance,
     Weights,
     Width,
     Window,
     setting_overrides,
 )
 from .progress import Stages
+from .tables import against_optimum
 
 
 def train(
@@ -60,6 +65,9 @@ def train(
     overwrite: Overwrite = False,
     resume: Resume = False,
     checkpoint_every: CheckpointEvery = None,
+    optimum: Optimum = None,
+    tolerance: Tolerance = None,
+    time_limit: TimeLimit = TIME_LIMIT,
     dry_run: DryRun = False,
     log: Annotated[
         str | None,
@@ -75,7 +83,8 @@ def train(
     """One training run of one model into one run folder.
 
     Ctrl-C saves a checkpoint and stops; the same command with --resume goes on from it, as after any other end, and
-    ends in the same numbers as a run that was never stopped.
+    ends in the same numbers as a run that was never stopped. A run is saved before it is scored against the optimum
+    with its own weight decay; where that is interrupted, fiedler score FOLDER makes the scores.
     """
     from ..disk.jsonio import to_json
     from ..models.registry import get_model
@@ -83,15 +92,16 @@ def train(
     from ..runs.scored import run_and_score
     from ..runs.stopping import stop_on_signals
 
-    restart = Restart(overwrite, resume, checkpoint_every)
+    restart, search = Restart(overwrite, resume, checkpoint_every), Search(optimum, tolerance, time_limit)
     task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
     chosen = get_model(model)
     settings = chosen.make_settings(**setting_overrides(steps, learning_rate, width, init_std, weight_decay))
     folder = out or Path("runs") / f"{folder_name(task.graph.name)}-{folder_name(model)}-seed{seed}"
     if dry_run:
-        print_estimates([estimate_runs(task, chosen, settings, [seed])], folder, json)
+        print_estimates([estimate_runs(task, chosen, settings, [seed], search)], folder, json)
         return
     with _logged(folder, log, log_dir), Stages() as stages, stop_on_signals() as stop:
+        say_optimum(stages, search, [task])
         (scores,) = run_and_score(
             task,
             chosen,
@@ -99,15 +109,15 @@ def train(
             [seed],
             folder=lambda _: folder,
             restart=restart,
-            watch=Watch(stages.update, stop),
+            search=search,
+            watch=stages.watch(stop),
         )
     if json:
         print(to_json(scores))
         return
     print(
         f"{chosen.title} on {task.graph.name}, seed {seed}: loss per node {_number(scores['loss_per_node'])}, "
-        f"gram_error {_number(scores['gram_error'])}, fiedler_score {_number(scores['fiedler_score'])}\n"
-        f"run folder: {folder}"
+        f"{against_optimum(scores)}\nrun folder: {folder}"
     )
 
 

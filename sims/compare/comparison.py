@@ -20,7 +20,6 @@ from ..runs.engine import Run
 from ..runs.folder import RunDir
 from ..runs.recorder import Modes
 from ..scores.statistics import mean, standard_deviation
-from ..tasks.optimum import reference_optimum
 from ..tasks.task import Task
 from .model_comparison import ModelComparison
 from .spectral_bias import ModelBias, spectral_biases
@@ -44,13 +43,24 @@ SUMMARISED = (
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """A finished comparison of one task; ``folder`` is None when nothing was kept. ``parts``: the comparisons whose
-    models are shown together here, each of a task of its own; none otherwise."""
+    models are shown together here, each of a task of its own; none otherwise. ``optimum``: without weight decay, or
+    with the first model's where every model has some; None where it was left out, for the reason ``no_optimum``."""
 
     task: Task
-    optimum: TiedOptimum
+    optimum: TiedOptimum | None
     models: tuple[ModelComparison, ...]
     folder: RunDir | None
     parts: tuple[Comparison, ...] = ()
+    no_optimum: str = ""
+
+    @property
+    def certified(self) -> TiedOptimum:
+        """The optimum. Raises ValueError where it was left out."""
+        if self.optimum is None:
+            raise ValueError(
+                f"{self.task.title} was compared {self.no_optimum}, which this needs: compare it with --optimum"
+            )
+        return self.optimum
 
     @cached_property
     def biases(self) -> tuple[ModelBias, ...]:
@@ -81,15 +91,9 @@ def summarise(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float
     summary: dict[str, dict[str, float | None]] = {}
     for name in SUMMARISED:
         values = [e["trajectory_fit"]["rms_log10"] if name == "trajectory_rms_log10" else e[name] for e in entries]
-        summary[name] = {"mean": mean(values), "std": standard_deviation(values)}
+        numbers = [float("nan") if value is None else value for value in values]  # None: without the optimum
+        summary[name] = {"mean": mean(numbers), "std": standard_deviation(numbers)}
     return summary
-
-
-def own_optimum(task: Task, model: Model, settings: Any, optimum: TiedOptimum) -> TiedOptimum:
-    """The optimum of the objective a model is trained on: with its weight decay where that is the theory's."""
-    if model.tied and model.time_per_step(settings) is not None and settings.weight_decay > 0:
-        return reference_optimum(task, settings.weight_decay)
-    return optimum
 
 
 def mean_of_runs(runs: Sequence[Run]) -> Modes:

@@ -19,8 +19,10 @@ from ..runs.engine import Run
 from ..runs.folder import RunDir
 from ..runs.graph_arrays import graph_of_arrays
 from ..runs.recorder import Modes, log_spaced_steps
+from ..runs.scored import own_decay
+from ..tasks.optimum import gram_factor, reference_optimum
 from ..tasks.task import Task
-from .comparison import Comparison, mean_of_runs, own_optimum, run_folder
+from .comparison import Comparison, mean_of_runs, run_folder
 from .model_comparison import ModelComparison
 from .trajectory_fit import TrajectoryFit, fit_trajectory
 
@@ -59,12 +61,14 @@ def read_settings(model: Model, stored: Mapping[str, Any]) -> Any:
 def comparison_from(folder: RunDir, config: Mapping[str, Any], models: Sequence[Model]) -> Comparison:
     modes, scores = folder.read_modes(), folder.read_scores()
     task = read_task(config, modes)
-    optimum = _optimum(task, modes["optimum_gram"], scores)
+    optimum = None if scores["optimum"] is None else _optimum(
+        task, _factor(modes), scores["optimum"], float(scores.get("optimum_weight_decay", 0.0))
+    )  # fmt: skip
     for model in models:
         if model.name not in config["models"]:
             raise Unsuitable(f"{folder.path} has no runs of {model.name}")
     compared = tuple(_read_model(folder, config, model, task, optimum, modes, scores) for model in models)
-    return Comparison(task, optimum, compared, folder)
+    return Comparison(task, optimum, compared, folder, no_optimum=scores.get("optimum_left_out", ""))
 
 
 def _read_model(
@@ -72,7 +76,7 @@ def _read_model(
     config: Mapping[str, Any],
     model: Model,
     task: Task,
-    optimum: TiedOptimum,
+    optimum: TiedOptimum | None,
     modes: Mapping[str, NDArray[Any]],
     scores: Mapping[str, Any],
 ) -> ModelComparison:
@@ -82,10 +86,17 @@ def _read_model(
     predicted = _predicted(task, model, settings, modes)
     entries = [entry for entry in scores["runs"] if entry["model"] == model.name]
     mean = mean_of_runs(runs)
+    own, decay = optimum, own_decay(model, settings)
+    if optimum is not None and decay > 0 and decay != optimum.weight_decay:
+        described = scores["optimum_of_model"][model.name]
+        if f"{model.name}/optimum_factor" in modes:
+            own = _optimum(task, modes[f"{model.name}/optimum_factor"], described, decay)
+        else:  # a folder of an earlier version
+            own = reference_optimum(task, decay)
     return ModelComparison(
         model,
         settings,
-        own_optimum(task, model, settings, optimum),
+        own,
         predicted,
         tuple(runs),
         tuple({name: _known(value) for name, value in entry.items() if name not in ("model", "seed", "loss_per_node",
@@ -94,13 +105,18 @@ def _read_model(
         mean,
         fit_trajectory(predicted, mean, model.time_per_step(settings)),
         scores.get("rivals", {}).get(model.name, []),
+        scores.get("flow_left_out", {}).get(model.name, ""),
     )  # fmt: skip
 
 
-def _predicted(task: Task, model: Model, settings: Any, modes: Mapping[str, NDArray[Any]]) -> PredictedTrajectory:
-    """As it is kept. Folders of earlier versions lack the last Gram matrix, which figures ask for of untied models
-    alone: there the flow is followed again."""
+def _predicted(
+    task: Task, model: Model, settings: Any, modes: Mapping[str, NDArray[Any]]
+) -> PredictedTrajectory | None:
+    """As it is kept, None where it was left out. Folders of earlier versions lack the last Gram matrix, which figures
+    ask for of untied models alone: there the flow is followed again."""
     name = model.name
+    if f"{name}/predicted_times" not in modes:
+        return None
     if f"{name}/predicted_gram" not in modes and not model.tied:
         return predict_trajectory(task, model, settings, log_spaced_steps(settings.steps))
     n = task.graph.n
@@ -132,21 +148,31 @@ def read_finished_run(folder: RunDir, model: Model, settings: Any, seed: int) ->
                matrices.get("inner")))  # fmt: skip
 
 
-def _optimum(task: Task, gram: NDArray[np.float64], scores: Mapping[str, Any]) -> TiedOptimum:
+def _factor(modes: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
+    """Of the Gram matrix that is kept; folders of earlier versions hold the matrix itself."""
+    if "optimum_factor" in modes:
+        return np.asarray(modes["optimum_factor"])
+    return gram_factor(modes["optimum_gram"])
+
+
+def _optimum(task: Task, factor: NDArray[np.float64], stored: Mapping[str, Any], decay: float) -> TiedOptimum:
     """As it is kept, but for the bias, which no folder holds (NaN)."""
-    stored, decay = scores["optimum"], float(scores.get("optimum_weight_decay", 0.0))
     components = task.graph.component_labels if decay == 0 else np.zeros(task.graph.n, dtype=np.int64)
     certificate = Certificate(*(_known(stored["certificate"][name]) for name in ("max_violation", "duality_gap")))
+    stopped = stored.get("stopped_by", "")
     return TiedOptimum(
-        gram,
-        np.full(task.graph.n, np.nan),
-        stored["loss_per_node"] * task.total_weight,
-        decay,
-        task.total_weight,
-        stored["attained"],
-        np.asarray(components, dtype=np.int64),
-        certificate,
-        stored["method"],
+        factor,
+        bias=np.full(task.graph.n, np.nan),
+        loss=stored["loss_per_node"] * task.total_weight,
+        weight_decay=decay,
+        total_weight=task.total_weight,
+        attained=stored["attained"],
+        components=np.asarray(components, dtype=np.int64),
+        certificate=certificate,
+        method=stored["method"],
+        tolerance=stored.get("tolerance", 0.0),
+        converged=not stopped,
+        stopped_by=stopped or "tolerance",
     )
 
 

@@ -18,15 +18,17 @@ from .trajectory_fit import TrajectoryFit
 class ModelComparison:
     """One model's prediction, its runs, and per run the scores and the trajectory fit, in the order of the
     seeds. ``mean_modes`` and ``mean_fit``: the same for the geometric mean over seeds, which figures draw. ``rivals``:
-    what ``describe_rivals`` says of the final embeddings, in the order of the seeds."""
+    what ``describe_rivals`` says of the final embeddings, in the order of the seeds. ``optimum`` and ``predicted`` are
+    None where they were not found; ``no_flow`` says why there is no predicted flow."""
 
     model: Model
     settings: Any
-    optimum: TiedOptimum
-    predicted: PredictedTrajectory
+    optimum: TiedOptimum | None
+    predicted: PredictedTrajectory | None
     runs: tuple[Run, ...]
     scores: tuple[dict[str, Any], ...]
     fits: tuple[TrajectoryFit, ...]
     mean_modes: Modes
     mean_fit: TrajectoryFit
     rivals: list[dict[str, Any]]
+    no_flow: str = ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +17,20 @@ from fiedler.theory import TiedOptimum
 from ..models.registry import Model
 from ..predict.describe import describe_optimum
 from ..predict.rivals import describe_rivals
-from ..predict.trajectory import PredictedTrajectory, predict_trajectory
+from ..predict.trajectory import PredictedTrajectory, follow_flow
 from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ..runs.engine import Run, check_seeds, run_seeds
 from ..runs.folder import RunDir
 from ..runs.graph_arrays import graph_arrays
 from ..runs.opening import opened
 from ..runs.recorder import log_spaced_steps
-from ..runs.scored import score_final
-from ..tasks.optimum import reference_optimum
-from ..tasks.task import Task
-from .comparison import Comparison, mean_of_runs, own_optimum, run_folder, scores_of_runs, summarise
+from ..runs.scored import own_decay, saved_run, score_final
+from ..runs.seeking import seek_optimum
+from ..runs.stopping import heeding
+from ..tasks.memory import check_pairs
+from ..tasks.optimum import SEARCH, Search
+from ..tasks.task import DENSE_NODES, Task
+from .comparison import Comparison, mean_of_runs, run_folder, scores_of_runs, summarise
 from .model_comparison import ModelComparison
 from .spectral_bias import describe_spectral_bias
 from .trajectory_fit import fit_trajectory
@@ -38,10 +43,12 @@ def compare(
     *,
     out: Path | None = None,
     restart: Restart = AFRESH,
+    search: Search = SEARCH,
     watch: Watch = UNWATCHED,
 ) -> Comparison:
-    """Predict, train every (model, settings) pair over ``seeds``, score. Writes run folders, modes and scores.json
-    under ``out``; ``compare.show.output.write_comparison`` adds figure and report.
+    """Train every (model, settings) pair over ``seeds``, predict, score. Writes run folders, modes and scores.json
+    under ``out``; ``compare.show.output.write_comparison`` adds figure and report. ``search``: how far the optima, and
+    for how long the predicted flows, are followed; what it leaves out is None in the result.
 
     ``watch`` is told of each stage; ``restart``: see ``runs.engine.run_seeds``. Raises ValueError for repeated models
     or seeds, an output folder in use, or a task the theory refuses, before anything is trained.
@@ -57,12 +64,16 @@ def compare(
     }
     if task.graph.n < 2:
         raise ValueError(f"{task.graph.name} has one node, which leaves nothing to compare; use at least two")
-    _ = task.target, task.spaces  # refuse an impossible task before the output folder is touched
+    _ = task.solver_target  # refuse an impossible task before the output folder is touched
+    check_pairs(
+        task.graph.n, 3 + len(models) * len(seeds), f"comparing models on {task.graph.name}"
+    )  # every run's logits
+    heeding(watch.stop, lambda: task.spaces)
     if out is None:
-        return _compare(task, models, seeds, None, restart, watch)
+        return _compare(task, models, seeds, None, restart, search, watch)
     runs = [run_folder(out, model)(seed) for model, _ in models for seed in seeds]
     with opened(out, config, restart, runs=runs) as folder:
-        comparison = _compare(task, models, seeds, folder, restart.inside, watch)
+        comparison = _compare(task, models, seeds, folder, restart.inside, search, watch)
         _write(comparison, folder)
     return comparison
 
@@ -73,22 +84,23 @@ def _compare(
     seeds: Sequence[int],
     folder: RunDir | None,
     restart: Restart,
+    search: Search,
     watch: Watch,
 ) -> Comparison:
-    watch.report("optimum", 0.0)
-    optimum = reference_optimum(task)
-    watch.report("optimum", 1.0)
-    done = []
+    trained = []
     for model, settings in models:
-        stage = f"{model.title} prediction"
-        watch.report(stage, 0.0)
-        predicted = predict_trajectory(task, model, settings, log_spaced_steps(settings.steps))
-        own = own_optimum(task, model, settings, optimum)
-        watch.report(stage, 1.0)
         place = None if folder is None else run_folder(folder.path, model)
-        runs = run_seeds(task, model, settings, seeds, folder=place, restart=restart, watch=watch)
-        done.append(_compare_model(task, model, settings, own, predicted, runs))
-    return Comparison(task, optimum, tuple(done), folder)
+        trained.append(run_seeds(task, model, settings, seeds, folder=place, restart=restart, watch=watch))
+    with nullcontext() if folder is None else saved_run(folder.path):
+        decays = [own_decay(model, settings) for model, settings in models]
+        base = 0.0 if 0.0 in decays else decays[0]
+        optima = {decay: seek_optimum(task, decay, search, watch) for decay in dict.fromkeys([base, *decays])}
+        done = []
+        for (model, settings), decay, runs in zip(models, decays, trained, strict=True):
+            steps = log_spaced_steps(settings.steps)
+            flow = follow_flow(task, model, settings, steps, search.time_limit, watch)
+            done.append(_compare_model(task, model, settings, optima[decay], flow, runs, decay, watch))
+    return Comparison(task, optima[base], tuple(done), folder, no_optimum=search.left_out(task.graph.n))
 
 
 def _write(comparison: Comparison, folder: RunDir) -> None:
@@ -104,16 +116,24 @@ def _write(comparison: Comparison, folder: RunDir) -> None:
 
 
 def describe_comparison(comparison: Comparison) -> dict[str, Any]:
-    """scores.json of a comparison: the task, the optimum without weight decay (for a task that has none with the little
-    that ``optimum_weight_decay`` says, see ``reference``) and the one each model is scored against, every run, per
-    model mean and standard deviation over seeds (n - 1 in the denominator; null for one seed), and how far the runs are
-    from rival predictions; the order and times of the modes against the predicted ones ("spectral_bias")."""
+    """scores.json of a comparison: the task, the optimum without weight decay (with that of ``optimum_weight_decay``
+    for a task that has none without, see ``reference``, and where every model has some) and the one each model is
+    scored against, null where ``optimum_left_out`` says why; ``flow_left_out``: why a model has no predicted flow;
+    every run, per model mean and standard deviation over seeds (n - 1 in the denominator; null for one seed), and how
+    far the runs are from rival predictions; the order and times of the modes against the predicted ones
+    ("spectral_bias")."""
     runs = [entry for one in comparison.models for entry in scores_of_runs(one)]
+    optimum = comparison.optimum
+    no_flow = {one.model.name: one.no_flow for one in comparison.models if one.no_flow}
     return {
         **comparison.task.describe(),
-        **({"optimum_weight_decay": comparison.optimum.weight_decay} if comparison.optimum.weight_decay else {}),
-        "optimum": describe_optimum(comparison.optimum),
-        "optimum_of_model": {one.model.name: describe_optimum(one.optimum) for one in comparison.models},
+        **({"optimum_weight_decay": optimum.weight_decay} if optimum is not None and optimum.weight_decay else {}),
+        **({"optimum_left_out": comparison.no_optimum} if optimum is None else {}),
+        **({"flow_left_out": no_flow} if no_flow else {}),
+        "optimum": None if optimum is None else describe_optimum(optimum),
+        "optimum_of_model": {
+            one.model.name: None if one.optimum is None else describe_optimum(one.optimum) for one in comparison.models
+        },
         "runs": runs,
         "summary": {one.model.name: summarise(scores_of_runs(one)) for one in comparison.models},
         "rivals": {one.model.name: one.rivals for one in comparison.models},
@@ -122,21 +142,36 @@ def describe_comparison(comparison: Comparison) -> dict[str, Any]:
 
 
 def _compare_model(
-    task: Task, model: Model, settings: Any, optimum: TiedOptimum, predicted: PredictedTrajectory, runs: list[Run]
+    task: Task,
+    model: Model,
+    settings: Any,
+    optimum: TiedOptimum | None,
+    flow: tuple[PredictedTrajectory | None, str],
+    runs: list[Run],
+    decay: float,
+    watch: Watch,
 ) -> ModelComparison:
-    clock = model.time_per_step(settings)
-    mean = mean_of_runs(runs)
+    clock, mean, (predicted, no_flow) = model.time_per_step(settings), mean_of_runs(runs), flow
+    stage = f"{model.title} scores"
+    watch.report(stage, 0.0)
+    scores = [heeding(watch.stop, partial(score_final, run.final, task, optimum, decay)) for run in runs]
+    final = [np.asarray(run.final.embedding, dtype=np.float64) for run in runs]
+    rivals = []
+    if optimum is not None and task.graph.n <= DENSE_NODES:  # theirs are matrices of all pairs of nodes
+        rivals = heeding(watch.stop, lambda: describe_rivals(task, optimum, final))
+    watch.report(stage, 1.0)
     return ModelComparison(
         model,
         settings,
         optimum,
         predicted,
         tuple(runs),
-        tuple(score_final(run.final, task, optimum) for run in runs),
+        tuple(scores),
         tuple(fit_trajectory(predicted, run.modes, clock) for run in runs),
         mean,
         fit_trajectory(predicted, mean, clock),
-        describe_rivals(task, optimum, [np.asarray(run.final.embedding, dtype=np.float64) for run in runs]),
+        rivals,
+        no_flow,
     )
 
 
@@ -145,18 +180,22 @@ def _modes(comparison: Comparison) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {
         "eigenvalues": spaces.eigenvalues,
         "multiplicities": spaces.multiplicities,
-        "optimum_gram": comparison.optimum.gram,
         **graph_arrays(comparison.task.graph),
     }
+    if comparison.optimum is not None:
+        arrays["optimum_factor"] = comparison.optimum.factor
     for one in comparison.models:
         name = one.model.name
-        arrays[f"{name}/predicted_times"] = one.predicted.times
-        arrays[f"{name}/predicted_energy"] = one.predicted.energy
-        arrays[f"{name}/predicted_centred_energy"] = one.predicted.centred_energy
-        arrays[f"{name}/predicted_loss_per_node"] = one.predicted.loss
-        arrays[f"{name}/predicted_gram"] = one.predicted.gram
-        arrays[f"{name}/position_times"] = one.predicted.position_times
-        arrays[f"{name}/positions"] = one.predicted.positions
+        if one.optimum is not None and one.optimum is not comparison.optimum:
+            arrays[f"{name}/optimum_factor"] = one.optimum.factor
+        if one.predicted is not None:
+            arrays[f"{name}/predicted_times"] = one.predicted.times
+            arrays[f"{name}/predicted_energy"] = one.predicted.energy
+            arrays[f"{name}/predicted_centred_energy"] = one.predicted.centred_energy
+            arrays[f"{name}/predicted_loss_per_node"] = one.predicted.loss
+            arrays[f"{name}/predicted_gram"] = one.predicted.gram
+            arrays[f"{name}/position_times"] = one.predicted.position_times
+            arrays[f"{name}/positions"] = one.predicted.positions
         arrays[f"{name}/steps"] = one.mean_modes.steps
         arrays[f"{name}/seeds"] = np.array([run.seed for run in one.runs])
         arrays[f"{name}/centred_energy"] = np.array([run.modes.centred_energy for run in one.runs])

@@ -49,6 +49,8 @@ def spectral_biases(task: Task, models: Sequence[ModelComparison]) -> tuple[Mode
     biases = []
     for compared in models:
         settings = compared.settings
+        if compared.predicted is None:
+            continue
         biases.append(_score(task, compared, compared.model.tied, compared.predicted))
         if isinstance(settings, Node2VecSettings) or task.graph.n > MOST_NODES:
             continue

@@ -33,12 +33,14 @@ class TrajectoryFit:
     points: int
 
 
-def fit_trajectory(predicted: PredictedTrajectory, modes: Modes, time_per_step: float | None) -> TrajectoryFit:
+def fit_trajectory(predicted: PredictedTrajectory | None, modes: Modes, time_per_step: float | None) -> TrajectoryFit:
     """Compare a run's recorded modes (steps > 0) with the predicted ones, interpolated linearly in log-log.
 
     With ``time_per_step`` None one time scale and one amplitude are fitted by least squares on the log energies;
-    otherwise nothing is. Without a visible mode to compare the distances are NaN.
+    otherwise nothing is. Without a visible mode to compare, or a prediction, the distances are NaN.
     """
+    if predicted is None:
+        return TrajectoryFit(np.nan, np.nan, np.nan, np.nan if time_per_step is None else time_per_step, 1.0, (), 0)
     used = modes.steps > 0
     steps, measured = modes.steps[used].astype(np.float64), modes.centred_energy[used]
     if time_per_step is not None:

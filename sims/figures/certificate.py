@@ -106,7 +106,7 @@ def draw(folders: Sequence[Path], column: Column) -> Drawn:
     """Of the optimum of a comparison; beside it the dual matrix of the first Node2Vec run's own embedding. Raises
     Unsuitable for a graph of one mode."""
     comparison, source = read_comparison(only_one(folders, COMPARISON))
-    task, optimum = comparison.task, comparison.optimum
+    task, optimum = comparison.task, comparison.certified
     weight = np.ones(task.graph.n) if task.row_weight is None else task.row_weight
     decay, labels = optimum.weight_decay, optimum.components
     found = dual_certificate(optimum.gram, task.target, weight, decay, labels)
@@ -153,7 +153,7 @@ def _trained(comparison: Comparison) -> ModelComparison | None:
     for one in comparison.models:
         clock = one.model.time_per_step(one.settings)
         if one.model.name.startswith("node2vec") and one.model.tied and clock is not None and (
-            one.optimum.weight_decay == comparison.optimum.weight_decay
+            one.optimum is not None and one.optimum.weight_decay == comparison.certified.weight_decay
         ):  # fmt: skip
             return one
     return None

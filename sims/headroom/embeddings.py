@@ -23,6 +23,7 @@ from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ..runs.folder import RunDir
 from ..runs.opening import opened
 from ..scores.statistics import paired_difference, summary
+from ..tasks.optimum import SEARCH, Search
 from ..tasks.task import Task
 from .conditions import BASE, REFERENCE, TITLES
 
@@ -49,6 +50,7 @@ def run_headroom(
     *,
     changes: Mapping[str, Any] | None = None,
     restart: Restart = AFRESH,
+    search: Search = SEARCH,
     watch: Watch = UNWATCHED,
 ) -> tuple[RunDir, list[Comparison]]:
     """Compare ``variants`` (those of ``headroom.conditions.model_variants``) and Node2Vec on every task, each in a
@@ -71,7 +73,7 @@ def run_headroom(
     paths = [out / folder_name(task.graph.name) for task in tasks]
     with opened(out, config, restart, runs=paths) as folder:
         comparisons = [
-            compare(task, models, seeds, out=path, restart=restart, watch=watch.within(task.graph.name))
+            compare(task, models, seeds, out=path, restart=restart, search=search, watch=watch.within(task.graph.name))
             for task, path in zip(tasks, paths, strict=True)
         ]
     return folder, comparisons
@@ -84,7 +86,7 @@ def describe_headroom(comparisons: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def _describe(comparison: Comparison) -> dict[str, Any]:
-    task, optimum = comparison.task, comparison.optimum
+    task, optimum = comparison.task, comparison.certified
     margin, top1 = geometric_margin(optimum.embedding(), task.graph)
     rows = {one.model.name: _measure(comparison, number) for number, one in enumerate(comparison.models)}
     return {

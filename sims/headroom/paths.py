@@ -15,7 +15,10 @@ from fiedler.theory import TiedOptimum, fiedler_score, geometric_margin, gram_er
 from ..paths.one_run import PathRun
 from ..paths.run import PathResult
 from ..paths.star import star_paths
-from ..tasks.optimum import task_optimum
+from ..runs.control import UNWATCHED, Watch
+from ..runs.seeking import told
+from ..runs.stopping import heeding
+from ..tasks.optimum import SEARCH, Search, task_optimum
 from ..tasks.task import Task
 from .conditions import BASE, TITLES
 from .embeddings import describe_rows, least_gram_error
@@ -37,10 +40,10 @@ PATH_MEASURES = (
 )
 
 
-def describe_path_headroom(result: PathResult) -> dict[str, Any]:
+def describe_path_headroom(result: PathResult, search: Search = SEARCH, watch: Watch = UNWATCHED) -> dict[str, Any]:
     """The JSON of ``fiedler headroom --paths``: per condition its settings, every seed's measures, mean and standard
     deviation, paired differences from the base, and ``curve``: held-out first-token accuracy at every recorded step."""
-    optimum = task_optimum(Task(result.graph))
+    optimum = heeding(watch.stop, lambda: task_optimum(Task(result.graph), search, told(watch)))
     margin, top1 = geometric_margin(optimum.embedding(), result.graph)
     bases = result.runs[BASE]
     rows = {

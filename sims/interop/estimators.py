@@ -111,7 +111,7 @@ class SoftmaxOptimumEmbedding(_GraphEmbedding):
             raise ValueError(f"n_components must be None or a whole number from 1; got {self.n_components!r}")
         graph = self._read(X, reset=True)
         task = Task(graph, self.self_edges, self.label_smoothing)
-        optimum = tied_optimum(task.target, weight_decay=self.weight_decay)
+        optimum = tied_optimum(task.solver_target, weight_decay=self.weight_decay)
         full = optimum.embedding()
         width = full.shape[1] if self.n_components is None else int(self.n_components)
         embedding = np.zeros((graph.n, width))

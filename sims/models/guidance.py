@@ -72,7 +72,7 @@ class Guidance:
 
 def make_guidance(geometry: str, strength: float, task: Task) -> Guidance | None:
     """The guidance of ``task``; None for "none". Raises ValueError for a task whose predicted geometry is zero (a
-    complete graph) or too large for the optimum."""
+    complete graph)."""
     if geometry == "none":
         return None
     from ..tasks.optimum import task_optimum

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from ..suggest import choose, did_you_mean
+from ..tasks.memory import check_pairs
 from ..tasks.task import Task
 from .node2vec import Node2VecSettings, Node2VecTraining
 from .protocol import Training
@@ -64,6 +65,7 @@ class Model:
 
 def _node2vec(name: str, title: str, *, tied: bool) -> Model:
     def start(task: Task, settings: Node2VecSettings, seeds: Sequence[int]) -> Training:
+        check_pairs(task.graph.n, 3 + 3 * len(seeds), f"training {title} on {task.graph.name}")
         return Node2VecTraining(task.target, settings, seeds, task.row_weight)
 
     return Model(

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..disk.jsonio import from_json
-from ..runs.folder import FORMAT_KEY
+from ..draw.sources import source_of
+from ..runs.control import UNWATCHED, Watch
+from ..runs.folder import FORMAT_KEY, RunDir
+from ..runs.shards import has_shards
+from ..tasks.optimum import SEARCH, Search
 from .blocks import Part, Section
 from .conditions import conditions_part, curve_section
 from .embedding import embedding_section
 from .energies import energy_section, loss_section
+from .missing import missing_section
 from .profiles import profile_part
 from .scoring import score_section
+from .sharded import sharded_part
 from .similarity import similarity_section
 from .spectra import spectrum_section
 from .sweeps import sweep_part
 from .views import TaskView, read_comparison, read_preset, read_run
 
-Report = Callable[[str, float], None]
-
 
 def kind_of(folder: Path) -> str:
-    """ "comparison", "run" (of `fiedler train`), "conditions" (paths, recall, headroom, presets), "sweep" or "profile".
+    """ "comparison", "run" (of `fiedler train`), "conditions" (paths, recall, headroom, presets), "sweep", "profile",
+    or
+    where numbers are missing "trained" (a comparison before its scores) or "sharded".
 
     Raises ValueError for a folder of another kind, naming what it lacks.
     """
@@ -34,6 +40,11 @@ def kind_of(folder: Path) -> str:
     if (folder / "config.json").is_file():
         config = _config(folder)
         if FORMAT_KEY in config:
+            if has_shards(folder):
+                return "sharded"
+            scored = (folder / "scores.json").is_file() and (folder / "modes.npz").is_file()
+            if isinstance(config.get("models"), dict) and not scored and _finished_runs(folder):
+                return "trained"
             if not (folder / "scores.json").is_file() and not (folder / "modes.npz").is_file():
                 raise ValueError(f"{folder} holds a run that is not finished: go on with --resume, then report it")
             if isinstance(config.get("models"), dict):
@@ -48,13 +59,14 @@ def kind_of(folder: Path) -> str:
     )
 
 
-def parts_of(folder: Path, report: Report = lambda stage, fraction: None) -> list[Part]:
+def parts_of(folder: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) -> list[Part]:
     """One part for the folder; of a preset, whose cells are comparisons in folders of their own, one for each as well.
 
-    ``report(stage, fraction)``: progress. Raises ValueError for a folder that cannot be reported.
+    ``search``: how far the prediction of a single run, which its folder does not hold, is followed. Raises ValueError
+    for a folder that cannot be reported.
     """
     kind = kind_of(folder)
-    report("reading", 0.0)
+    watch.report("reading", 0.0)
     if kind == "sweep":
         parts = [sweep_part(folder)]
     elif kind == "profile":
@@ -62,17 +74,21 @@ def parts_of(folder: Path, report: Report = lambda stage, fraction: None) -> lis
     elif kind == "comparison":
         parts = [_task_part(read_comparison(folder))]
     elif kind == "run":
-        parts = [_task_part(read_run(folder, report))]
+        parts = [_task_part(read_run(folder, search, watch))]
+    elif kind == "sharded":
+        parts = [sharded_part(folder)]
+    elif kind == "trained":
+        parts = [_trained_part(folder)]
     else:
         views = read_preset(folder) if "preset" in _config(folder) else []
         parts = [conditions_part(folder), *(_task_part(view, 1 / len(views)) for view in views)]
-    report("reading", 1.0)
+    watch.report("reading", 1.0)
     return parts
 
 
 def title_of(kind: str, parts: Sequence[Part]) -> str:
     """What the page is called unless it is given a title."""
-    named = {"comparison": ": theory and runs", "run": ": one run"}
+    named = {"comparison": ": theory and runs", "run": ": one run", "trained": ": runs", "sharded": ": a sharded run"}
     return parts[0].title + named.get(kind, "")
 
 
@@ -80,6 +96,7 @@ def _task_part(view: TaskView, share: float = 1.0) -> Part:
     runs = [view.folder] if len(view.seeds) == len(view.models) == 1 else []
     runs += [path for path in sorted((view.folder / "runs").glob("*")) if path.is_dir()]
     sections: list[Section | None] = [
+        missing_section(view.missing, view.source),
         embedding_section(view, share),
         energy_section(view),
         loss_section(view),
@@ -98,6 +115,23 @@ def _task_part(view: TaskView, share: float = 1.0) -> Part:
     if loss is not None:
         facts += [("optimum, loss per node", f"{loss:.6g}"), ("optimum, rank", str(view.optimum["rank"]))]
     return Part(view.task.title, [section for section in sections if section is not None], facts)
+
+
+def _trained_part(folder: Path) -> Part:
+    """Of a comparison that was trained, and interrupted before it was scored."""
+    config, runs = _config(folder), _finished_runs(folder)
+    missing = [
+        f"There are no scores and no prediction yet: `fiedler score {folder}` makes them; finished are {len(runs)} of "
+        f"{len(config['models']) * len(config['seeds'])} runs."
+    ]
+    source = source_of(folder, config["seeds"])
+    sections = [missing_section(missing, source), curve_section(runs, source)]
+    facts = [("nodes", str(config["n"])), ("edges", str(config["edges"])), ("models", ", ".join(config["models"]))]
+    return Part(str(config["graph"]), [section for section in sections if section is not None], facts)
+
+
+def _finished_runs(folder: Path) -> list[Path]:
+    return [path for path in sorted((folder / "runs").glob("*-seed*")) if RunDir(path).finished]
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -26,10 +26,11 @@ DECADES = 6  # of energy below the largest
 def energy_section(view: TaskView) -> Section:
     """One figure a model, chosen from a menu."""
     options = [(model_view.model.title, _plot(view, model_view)) for model_view in view.models]
+    lines = "Lines: theory. " if any(model_view.predicted is not None for model_view in view.models) else ""
     notes = [
         "Energy of the centred embedding in each eigenspace of the symmetrized random-walk Laplacian, with eigenvalue "
-        "and multiplicity. Lines: theory. Points: runs, geometric mean and range over seeds. A click on a name in the "
-        "legend shows or hides a mode."
+        f"and multiplicity. {lines}Points: runs, geometric mean and range over seeds. A click on a name in the legend "
+        "shows or hides a mode."
     ]
     notes += [
         f"{model_view.model.title}: {_fitted(model_view.fit)}."

@@ -32,7 +32,7 @@ Group = tuple[str, Sequence[int], Mapping[str, Sequence[float]]]  # a name, its 
 def score_section(view: TaskView) -> Section | None:
     """None where nothing was scored."""
     groups: list[Group] = [
-        (one.model.title, one.seeds, _numbers(one.scores)) for one in view.models if len(one.scores) == len(one.seeds)
+        (one.model.title, one.seeds, run_scores(one.scores)) for one in view.models if len(one.scores) == len(one.seeds)
     ]
     if not groups:
         return None
@@ -141,7 +141,7 @@ def _cell(values: Sequence[float] | None) -> str | float | None:
     return mean_and_interval(float(mean), (float(mean - reach), float(mean + reach)), ".4g") + missing
 
 
-def _numbers(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+def run_scores(entries: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
     """The scores that are one number a run; the trajectory's error among them."""
     found: dict[str, list[float]] = {}
     for entry in entries:

@@ -8,8 +8,6 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from fiedler.theory import centre_rows
-
 from .blocks import Choice, Plot, Section
 from .charts import axis, figure
 from .views import TaskView
@@ -28,10 +26,9 @@ def similarity_section(view: TaskView, share: float = 1.0) -> Section | None:
     if n > MOST_NODES:
         return None
     maps: list[tuple[str, Floats]] = []
-    if view.optimum_gram is not None:
-        labels = view.graph.component_labels
-        half = centre_rows(view.optimum_gram, labels)
-        maps.append(("Certified optimum", centre_rows(half.T, labels)))
+    if view.optimum_factor is not None:
+        centred = view.centred(view.optimum_factor)
+        maps.append(("Certified optimum", centred @ centred.T))
     for one in view.models:
         centred = view.centred(one.runs[0].final.embedding)
         maps.append((f"{one.model.title}, seed {one.seeds[0]}", centred @ centred.T))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import Graph, centre_rows
+from fiedler.theory import Graph, TiedOptimum, centre_rows
 
 from ..compare.comparison import Comparison, scores_of_runs
 from ..compare.folder import read_comparison as read_comparison_folder
@@ -21,11 +21,14 @@ from ..compare.trajectory_fit import TrajectoryFit, fit_trajectory
 from ..draw.sources import source_of
 from ..models.registry import Model, get_model
 from ..predict.describe import describe_optimum
-from ..predict.trajectory import PredictedTrajectory, predict_trajectory, predicted_gram
+from ..predict.trajectory import PredictedTrajectory, follow_flow, predicted_spectrum
+from ..runs.control import UNWATCHED, Watch
 from ..runs.engine import Run
 from ..runs.folder import RunDir
-from ..tasks.optimum import reference_optimum
-from ..tasks.task import Task
+from ..runs.scored import own_decay
+from ..runs.seeking import seek_optimum
+from ..tasks.optimum import SEARCH, Search
+from ..tasks.task import DENSE_NODES, LEADING_MODES, Task
 
 Floats = NDArray[np.float64]
 
@@ -73,16 +76,18 @@ class ModelView:
 
 @dataclass(frozen=True, eq=False)
 class TaskView:
-    """A task and the models trained on it. ``optimum_gram`` (n, n): K of the certified optimum, None where it was not
-    made; ``optimum``: what scores.json says of it."""
+    """A task and the models trained on it. ``optimum_factor`` (n, r): V of the certified optimum's K = V V', None where
+    it was not made; ``optimum``: what scores.json says of it. ``missing``: in sentences, what the page lacks and the
+    command that adds it."""
 
     folder: Path
     task: Task
     eigenvalues: Floats
     multiplicities: NDArray[np.int64]
-    optimum_gram: Floats | None
+    optimum_factor: Floats | None
     optimum: Mapping[str, Any]
     models: list[ModelView]
+    missing: tuple[str, ...] = ()
 
     @property
     def graph(self) -> Graph:
@@ -124,24 +129,33 @@ def view_of(comparison: Comparison) -> TaskView:
             one.runs,
             scores_of_runs(one),
             one.predicted,
-            one.mean_fit,
-            _descending(predicted_gram(one.model, one.optimum, one.predicted)),
+            one.mean_fit if one.predicted is not None else None,
+            _spectrum(one.model, one.optimum, one.predicted),
         )
         for one in comparison.models
     ]
+    folder, optimum = comparison.folder.path, comparison.optimum
+    missing = [f"{one.model.title}: {one.no_flow}." for one in comparison.models if one.no_flow]
+    if optimum is None:
+        missing.insert(
+            0, f"Scored {comparison.no_optimum}: `fiedler score {folder} --optimum` adds what is against it."
+        )
     return TaskView(
-        comparison.folder.path,
+        folder,
         comparison.task,
         spaces.eigenvalues,
         spaces.multiplicities,
-        comparison.optimum.gram,
-        describe_optimum(comparison.optimum),
+        None if optimum is None else optimum.factor,
+        {} if optimum is None else describe_optimum(optimum),
         models,
+        (*missing, *_partial(comparison.task)),
     )
 
 
-def read_run(folder: Path, report: Callable[[str, float], None]) -> TaskView:
-    """One run of `fiedler train`. Its prediction is made now, for graphs up to PREDICTED_NODES. Raises ValueError."""
+def read_run(folder: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) -> TaskView:
+    """One run of `fiedler train`. Its prediction is made now, for graphs up to PREDICTED_NODES, as far as the time
+    limit of ``search`` allows; what is missing is named. Raises ValueError; Interrupted where ``watch`` asks to
+    stop."""
     of_run = RunDir.open(folder)
     config, arrays = of_run.read_config(), of_run.read_modes()
     scores = [of_run.read_scores()] if (folder / "scores.json").is_file() else []
@@ -149,20 +163,56 @@ def read_run(folder: Path, report: Callable[[str, float], None]) -> TaskView:
     model = get_model(config["model"])
     settings = read_settings(model, config["settings"])
     run = read_finished_run(of_run, model, settings, int(config["seed"]))
-    predicted = fit = gram = None
-    optimum: dict[str, Any] = {}
-    eigenvalues = np.zeros(0)
-    if task.graph.n <= PREDICTED_NODES:
-        report("prediction", 0.0)
-        certified = reference_optimum(task)
-        predicted = predict_trajectory(task, model, settings, run.modes.steps)
+    predicted = fit = certified = None
+    missing = _unscored(folder, scores)
+    small = task.graph.n <= PREDICTED_NODES
+    if small and not search.left_out(task.graph.n):
+        certified = seek_optimum(task, own_decay(model, settings), search, watch)
+    else:
+        why = search.left_out(task.graph.n) or f"it is drawn up to {PREDICTED_NODES} nodes"
+        missing.append(f"The optimum is not drawn: {why}.")
+    if small:
+        predicted, why = follow_flow(task, model, settings, run.modes.steps, search.time_limit, watch)
+        missing += [f"{why[0].upper()}{why[1:]}: give `fiedler report {folder}` more with --time-limit."] if why else []
+    else:
+        missing.append(f"The predicted flow of one run is drawn up to {PREDICTED_NODES} nodes.")
+    if predicted is not None:
         fit = fit_trajectory(predicted, run.modes, model.time_per_step(settings))
-        gram, optimum = certified.gram, describe_optimum(certified)
-        eigenvalues = _descending(predicted_gram(model, certified, predicted))
-        report("prediction", 1.0)
-    view = ModelView(model, settings, (run,), scores, predicted, fit, eigenvalues)
-    return TaskView(folder, task, arrays["eigenvalues"], arrays["multiplicities"], gram, optimum, [view])
+    view = ModelView(model, settings, (run,), scores, predicted, fit, _spectrum(model, certified, predicted))
+    return TaskView(
+        folder,
+        task,
+        arrays["eigenvalues"],
+        arrays["multiplicities"],
+        None if certified is None else certified.factor,
+        {} if certified is None else describe_optimum(certified),
+        [view],
+        (*missing, *_partial(task)),
+    )
 
 
-def _descending(gram: Floats) -> Floats:
-    return np.asarray(np.linalg.eigvalsh(gram)[::-1])
+def _unscored(folder: Path, scores: list[dict[str, Any]]) -> list[str]:
+    if not scores:
+        return [f"There are no scores yet: `fiedler score {folder}` makes them."]
+    if "optimum_left_out" in scores[0]:
+        return [f"Scored {scores[0]['optimum_left_out']}: `fiedler score {folder} --optimum` adds what is against it."]
+    if "optimum_stopped_by" in scores[0]:
+        gap, reach = scores[0]["optimum_relative_gap"], scores[0]["optimum_uncertainty"]
+        return [
+            f"The scores are against an optimum with a relative duality gap of {gap:.1e}, which leaves about "
+            f"{reach:.1g} "
+            f"open in gram_error and gram_scale, and the rank open: `fiedler score {folder} --time-limit SECONDS` "
+            f"narrows it."
+        ]
+    return []
+
+
+def _partial(task: Task) -> list[str]:
+    if not task.partial_modes:
+        return []
+    return [f"Modes are those of the {LEADING_MODES} lowest eigenvalues: the graph has more than {DENSE_NODES} nodes."]
+
+
+def _spectrum(model: Model, optimum: TiedOptimum | None, predicted: PredictedTrajectory | None) -> Floats:
+    found = predicted_spectrum(model, optimum, predicted)
+    return np.zeros(0) if found is None else found

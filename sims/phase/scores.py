@@ -41,6 +41,7 @@ from fiedler.theory import (
 )
 
 from ..models.registry import Model
+from ..runs.scored import own_decay
 from ..tasks.optimum import reference_optimum
 from ..tasks.task import Task
 
@@ -83,12 +84,13 @@ def predict_scores(
         width = int(settings.width) if samples and settings.init == "gaussian" else 0
         groups[id(task), float(settings.weight_decay), scale, width].append(number)
     found = np.full(len(points), np.nan)
-    optima: dict[int, TiedOptimum] = {}
+    optima: dict[tuple[int, float], TiedOptimum] = {}  # of a task and its points' own weight decay
     for (key, decay, scale, width), members in groups.items():
         task = points[members[0]][0]
         times, place = np.unique([_end(model, points[number][1]) for number in members], return_inverse=True)
-        if metric in AGAINST_OPTIMUM and key not in optima:
-            optima[key] = reference_optimum(task)
+        own = (key, own_decay(model, points[members[0]][1]))
+        if metric in AGAINST_OPTIMUM and own not in optima:
+            optima[own] = reference_optimum(task, own[1])
         if width:
             times = times[times * max(SLOW, scale**2) <= FOLLOWED[0 if model.tied else 1]]
         try:
@@ -99,7 +101,7 @@ def predict_scores(
         except RuntimeError:
             continue
         values = np.full(int(place.max()) + 1, np.nan)
-        values[: len(states)] = [_mean_score(metric, one, task, optima.get(key), GONE * scale) for one in states]
+        values[: len(states)] = [_mean_score(metric, one, task, optima.get(own), GONE * scale) for one in states]
         found[members] = values[place]
     return found
 

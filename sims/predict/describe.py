@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,14 +19,16 @@ from fiedler.theory import (
     target_flow,
     target_growth_rates,
     target_optimum,
-    tied_optimum,
     untied_max_margin,
     width_bands,
 )
 from fiedler.theory.flow.progress import listening
 from fiedler.theory.optimum.max_margin import NODE_LIMIT
-from fiedler.theory.optimum.tied import check_size
 
+from ..runs.control import UNWATCHED, Watch
+from ..runs.seeking import told
+from ..runs.stopping import heeding
+from ..tasks.optimum import SEARCH, Search, reference_optimum, solver_options, stopped_by
 from ..tasks.task import Task
 from .describe_graph import describe_modes, describe_spectrum, describe_storage
 from .drift import describe_drift, one_hop_options, task_drift
@@ -49,7 +50,7 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
     ``eigenvalues``: of the centred Gram matrix (tied); singular values of the logits (untied); each as often as it
     occurs, descending. The rank of the optimum is proved to lie in ``rank_low`` .. ``rank_high``, and is a fact where
     ``rank_proved``; ``rank`` is that of the point found, some of whose eigenvalues, ``unresolved_eigenvalues``, may
-    then be zero at the optimum (``theory.optimum.rank``). All None for a TiedOptimum, which does not know its target.
+    then be zero at the optimum (``theory.optimum.rank``).
     """
     tied = isinstance(optimum, TiedOptimum) or optimum.tied
     values = optimum.eigenvalues
@@ -61,19 +62,21 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
         "eigenvalues": values.tolist(),
         "eigenvalues_of": "centred Gram matrix" if tied else "logits (singular values)",
         "rank": optimum.rank,
-        **_describe_rank(optimum.rank_range if isinstance(optimum, GraphOptimum) else None),
+        **_describe_rank(optimum.rank_range),
         "diverging_directions": optimum.diverging if tied else None,
         "certificate": {
             "max_violation": optimum.certificate.max_violation,
             "duality_gap": optimum.certificate.duality_gap,
         },
         "method": optimum.method,
+        "relative_gap": optimum.relative_gap,
+        "tolerance": optimum.tolerance,
+        "converged": optimum.converged,
+        **({"stopped_by": why} if (why := stopped_by(optimum)) else {}),
     }
 
 
-def _describe_rank(ranks: RankRange | None) -> dict[str, Any]:
-    if ranks is None:
-        return dict.fromkeys(("rank_low", "rank_high", "rank_proved", "unresolved_eigenvalues"))
+def _describe_rank(ranks: RankRange) -> dict[str, Any]:
     unresolved = np.repeat(ranks.unresolved, ranks.multiplicities) if ranks.unresolved else np.zeros(0)
     return {
         "rank_low": ranks.low,
@@ -139,7 +142,9 @@ def describe_theory(
     width: int | None = None,
     rivals: bool = False,
     storage: bool = False,
-    on_progress: Callable[[str, float], None] | None = None,
+    search: Search = SEARCH,
+    watch: Watch = UNWATCHED,
+    answer: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Spectrum, optimum with certificate and early-phase mode times of Node2Vec on ``task``, whose size only matters
     where the graph has neither closed forms nor symmetry.
@@ -150,11 +155,11 @@ def describe_theory(
     ``describe_drift``. ``until``: also the flow up to that time, see ``describe_flow``, and with ``width`` the scatter
     of tied runs that wide. ``modes``: only so many eigenvalues from the bottom (or ``top``), counted, see
     ``describe_modes``. ``optimum=False`` leaves out the optimum, drift and the early phase, which limit the size.
-    ``rivals``, ``storage``: see ``describe_rivals``, ``describe_storage``.
-    ``on_progress(stage, fraction)``: told of each part; a fraction inside a part is known of flows alone.
-    Raises ValueError for options that do not go together.
+    ``rivals``, ``storage``: see ``describe_rivals``, ``describe_storage``. ``search``: how far the optimum is sought.
+    ``watch``: told of each part; a fraction inside a part is known of flows and optima alone. ``answer``: a dictionary
+    that is filled, so that what was found is there after an interrupt.
+    Raises ValueError for options that do not go together; Interrupted where ``watch`` asks to stop.
     """
-    report = on_progress or (lambda stage, fraction: None)
     if not 0.0 < init_scale < 1.0:
         raise ValueError(f"init_scale must lie in (0, 1) for an early phase to exist; got {init_scale}")
     if width is not None and (until is None or not tied):
@@ -165,56 +170,55 @@ def describe_theory(
         raise ValueError("rivals are compared with the tied optimum: leave out --untied and --no-optimum")
     if rivals and task.directed:
         raise ValueError("the rivals are theories of undirected graphs: leave out --rivals, or --edges")
-    if rivals or width is not None or not task.graph_target:
-        check_size(task.graph.n)  # these need the dense target
-    answer: dict[str, Any] = {
+    answer = {} if answer is None else answer
+    answer |= {
         **task.describe(),
         "components": task.graph.component_count,
         "model": "tied" if tied else "untied",
         "weight_decay": weight_decay,
         "laplacian": laplacian,
     }
-    with _part("spectrum", report):
-        if modes is None:
-            answer["spectrum"] = describe_spectrum(*spectrum(task.graph, laplacian))
-        else:
-            answer |= describe_modes(task.graph, modes, laplacian, top=top)
+    start: dict[str, Any] = {"init_scale": init_scale, "weight_decay": weight_decay}
+
+    def part(stage: str, compute: Callable[[], dict[str, Any]]) -> None:
+        answer.update(_part(stage, compute, watch))
+
+    if modes is None:
+        part("spectrum", lambda: {"spectrum": describe_spectrum(*spectrum(task.graph, laplacian))})
+    else:
+        part("spectrum", lambda: describe_modes(task.graph, modes, laplacian, top=top))
     if optimum:
-        with _part("optimum", report):
-            answer |= _optimum_and_early_phase(task, tied, weight_decay, init_scale, until)
+        solver = solver_options(search, told(watch))
+        part("optimum", lambda: _optimum_and_early_phase(task, tied, weight_decay, init_scale, until, solver))
     if until is not None:
-        with _part("flow", report):
-            answer["flow"] = describe_flow(task, until, init_scale=init_scale, tied=tied, weight_decay=weight_decay)
+        part("flow", lambda: {"flow": describe_flow(task, until, tied=tied, **start)})
     if until is not None and width is not None:
-        with _part("finite width", report):
-            answer["width"] = describe_width(task, width, until, init_scale=init_scale, weight_decay=weight_decay)
+        part("finite width", lambda: {"width": describe_width(task, width, until, **start)})
     if rivals:
-        with _part("rivals", report):
-            answer["rivals"] = describe_rivals(task, _dense_optimum(task, weight_decay))
+        part("rivals", lambda: {"rivals": describe_rivals(task, reference_optimum(task, weight_decay, search))})
     if storage:
-        with _part("storage", report):
-            answer["storage"] = describe_storage(task.graph, tied=tied)
+        part("storage", lambda: {"storage": describe_storage(task.graph, tied=tied)})
     return answer
 
 
-@contextmanager
-def _part(stage: str, report: Callable[[str, float], None]) -> Iterator[None]:
+def _part(stage: str, compute: Callable[[], dict[str, Any]], watch: Watch) -> dict[str, Any]:
     """One part of the answer: its beginning, how far an integration in it has come, and its end."""
-    report(stage, 0.0)
-    with listening(lambda fraction: report(stage, fraction)):
-        yield
-    report(stage, 1.0)
+    watch.report(stage, 0.0)
+    with listening(lambda fraction: watch.report(stage, fraction)):
+        found = heeding(watch.stop, compute)
+    watch.report(stage, 1.0)
+    return found
 
 
 def _optimum_and_early_phase(
-    task: Task, tied: bool, weight_decay: float, init_scale: float, until: float | None
+    task: Task, tied: bool, weight_decay: float, init_scale: float, until: float | None, solver: dict[str, Any]
 ) -> dict[str, Any]:
     options: dict[str, Any] = {"tied": tied, "weight_decay": weight_decay}
     if task.graph_target:
-        optimum = graph_optimum(task.graph, **options, **one_hop_options(task))
+        optimum = graph_optimum(task.graph, **options, **solver, **one_hop_options(task))
         rates, counts = growth_rates(task.graph, **options, **one_hop_options(task))
     else:
-        optimum = target_optimum(task.target, row_weight=task.row_weight, **options)
+        optimum = target_optimum(task.solver_target, row_weight=task.row_weight, **options, **solver)
         rates, counts = target_growth_rates(task.target, row_weight=task.row_weight, **options)
     growing = rates > ROUNDING
     rates, counts = rates[growing], counts[growing]
@@ -235,10 +239,6 @@ def _optimum_and_early_phase(
         ],
         "mode_times": (np.log(1 / init_scale**2) / (2 * rates)).tolist(),
     }
-
-
-def _dense_optimum(task: Task, weight_decay: float) -> TiedOptimum:
-    return tied_optimum(task.target, weight_decay=weight_decay, row_weight=task.row_weight)
 
 
 def _flow_times(until: float) -> Floats:

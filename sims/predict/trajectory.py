@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiedler.theory import TiedOptimum, centre_rows, mode_energy, tied_flow, untied_flow
+from fiedler.theory.flow.progress import listening
 
 from ..models.registry import Model
+from ..runs.control import UNWATCHED, Watch
+from ..runs.stopping import Interrupted, heeding
 from ..tasks.task import Task
 
 Floats = NDArray[np.float64]
@@ -20,6 +24,7 @@ FIRST_TIME = 1e-2  # where the predicted line starts when the run's own clock is
 LAST_TIME = 3e2  # three times the end of the paper's Node2Vec run (10,000 steps of 0.01)
 POSITIONS = 60  # times whose positions are kept
 DIRECTIONS = 6  # of the final embedding, in which they are
+FLOW_NODES = 1000  # above, a flow's matrices of all pairs of nodes at every time fill the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +78,54 @@ def predict_trajectory(task: Task, model: Model, settings: Any, steps: NDArray[n
     )
 
 
+class _Late(Exception):
+    pass
+
+
+def follow_flow(
+    task: Task, model: Model, settings: Any, steps: NDArray[np.int64], time_limit: float, watch: Watch = UNWATCHED
+) -> tuple[PredictedTrajectory | None, str]:
+    """``predict_trajectory`` within ``time_limit`` seconds, or None and why there is none: that, or more than
+    FLOW_NODES
+    nodes. Raises Interrupted where ``watch`` asks to stop."""
+    if task.graph.n > FLOW_NODES:
+        return None, f"no predicted flow: it is followed up to {FLOW_NODES} nodes"
+    stage, end = f"{model.title} prediction", time.monotonic() + time_limit
+
+    def hear(fraction: float) -> None:
+        watch.report(stage, fraction)
+        if watch.stop_asked:
+            raise Interrupted("interrupted")
+        if time.monotonic() > end:
+            raise _Late
+
+    watch.report(stage, 0.0)
+    try:
+        with listening(hear):
+            found = heeding(watch.stop, lambda: predict_trajectory(task, model, settings, steps))
+    except _Late:
+        return None, f"no predicted flow: it was not done after {time_limit:g} s (--time-limit)"
+    watch.report(stage, 1.0)
+    return found, ""
+
+
 def _positions(embeddings: Sequence[Floats], task: Task) -> NDArray[np.float32]:
     components = task.graph.component_labels
     directions = np.linalg.svd(centre_rows(embeddings[-1], components), full_matrices=False)[2][:DIRECTIONS].T
     return np.array([centre_rows(v @ directions, components) for v in embeddings], dtype=np.float32)
 
 
-def predicted_gram(model: Model, optimum: TiedOptimum, trajectory: PredictedTrajectory) -> Floats:
-    """The centred Gram matrix the final embedding is compared with: the certified optimum for tied models, the flow at
-    its last time for untied ones (whose logits diverge without weight decay)."""
+def predicted_spectrum(
+    model: Model, optimum: TiedOptimum | None, trajectory: PredictedTrajectory | None
+) -> Floats | None:
+    """Eigenvalues (n,), descending, of the centred Gram matrix the final embedding is compared with: that of the
+    certified optimum for tied models, of the flow at its last time for untied ones (whose logits diverge without weight
+    decay). None where that was not found."""
     if model.tied:
-        return optimum.centred_gram
-    return centre_rows(centre_rows(trajectory.gram).T).T
+        if optimum is None:
+            return None
+        values = optimum.eigenvalues
+        return np.pad(values, (0, len(optimum.components) - len(values)))
+    if trajectory is None:
+        return None
+    return np.asarray(np.linalg.eigvalsh(centre_rows(centre_rows(trajectory.gram).T).T)[::-1])

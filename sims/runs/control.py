@@ -45,15 +45,20 @@ class Restart:
 
 @dataclass(frozen=True)
 class Watch:
-    """``on_progress(stage, fraction)`` is called as a run goes on; ``stop``: asked between steps whether to end, in
-    which case a checkpoint is written and Interrupted raised."""
+    """``on_progress(stage, fraction)`` is called as a run goes on, ``on_note(stage, text)`` where a stage has more to
+    say; ``stop``: asked between steps whether to end, in which case a checkpoint is written and Interrupted raised."""
 
     on_progress: Progress | None = None
     stop: StopRequest | None = None
+    on_note: Callable[[str, str], None] | None = None
 
     def report(self, stage: str, fraction: float) -> None:
         if self.on_progress is not None:
             self.on_progress(stage, fraction)
+
+    def note(self, stage: str, text: str) -> None:
+        if self.on_note is not None:
+            self.on_note(stage, text)
 
     @property
     def stop_asked(self) -> bool:
@@ -61,10 +66,11 @@ class Watch:
 
     def within(self, name: str) -> Watch:
         """The same, with every stage under ``name``."""
-        if self.on_progress is None:
-            return self
-        report = self.on_progress
-        return replace(self, on_progress=lambda stage, fraction: report(f"{name}: {stage}", fraction))
+        return replace(
+            self,
+            on_progress=lambda stage, fraction: self.report(f"{name}: {stage}", fraction),
+            on_note=lambda stage, text: self.note(f"{name}: {stage}", text),
+        )
 
 
 AFRESH = Restart()

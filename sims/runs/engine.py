@@ -24,6 +24,9 @@ from .opening import open_all
 from .recorded import modes_arrays, record_snapshot
 from .recorder import Modes, Recorder, log_spaced_steps
 from .run_files import RunFiles
+from .stopping import heeding
+
+QUICK_NODES = 400  # whose spectrum takes a moment
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +133,9 @@ class _Engine:
         self._task, self._model, self._settings = task, model, settings
         self._restart, self._score, self._watch = restart, score, watch
         self._steps = log_spaced_steps(settings.steps)
-        self._recorders = {seed: Recorder(task.spaces, self._steps) for seed in seeds}
+        # On a large graph the one long computation before the first step.
+        spaces = task.spaces if task.graph.n <= QUICK_NODES else heeding(watch.stop, lambda: task.spaces)
+        self._recorders = {seed: Recorder(spaces, self._steps) for seed in seeds}
         self._files: dict[int, RunFiles] = {}
         self._time_per_step = model.time_per_step(settings)
         self.runs: dict[int, Run] = {}
@@ -161,7 +166,7 @@ class _Engine:
             if self._score is not None:
                 run = dataclasses.replace(run, scores=from_json(to_json(self._score(run))))
                 if seed in files:
-                    write_scores_once(files[seed].folder, run.scores or {})
+                    write_scores(files[seed].folder, run.scores or {})
             self.runs[seed] = run
 
     def _share_done(self) -> float:
@@ -242,8 +247,8 @@ def finish_run(files: RunFiles, final: Final, modes: Mapping[str, NDArray[Any]])
     files.folder.seal()
 
 
-def write_scores_once(folder: RunDir, scores: Mapping[str, Any]) -> None:
-    """Write scores.json, unless it is there with its checksum."""
-    if not folder.is_final("scores.json"):
+def write_scores(folder: RunDir, scores: Mapping[str, Any]) -> None:
+    """Write scores.json, unless it holds these with its checksum."""
+    if not folder.is_final("scores.json") or folder.read_scores() != scores:
         folder.write_scores(scores)
         folder.seal()

@@ -14,6 +14,7 @@ import torch
 
 from ..models.registry import Model
 from ..models.torch_state import one_thread
+from ..tasks.optimum import SEARCH, Search
 from ..tasks.task import Task
 from .engine import check_seeds
 from .guards import disk_bytes, free_bytes, size
@@ -27,7 +28,8 @@ WARM_UP = 2  # chunks before them, which also allocate
 
 @dataclass(frozen=True)
 class Estimate:
-    """``seconds`` of training, scoring and prediction not included; ``memory_bytes``: the peak of this process so far,
+    """``seconds`` of training; ``optimum_seconds`` of the optimum it is scored against, 0 where that is left out
+    (``optimum_left_out`` says why), None where nobody knows; ``memory_bytes``: the peak of this process so far,
     which has built the same model and taken ``timed_steps`` of its steps; ``disk_bytes``: at most, with checkpoints."""
 
     model: str
@@ -39,9 +41,12 @@ class Estimate:
     seconds: float
     memory_bytes: int
     disk_bytes: int
+    optimum_seconds: float | None
+    optimum_left_out: str
+    time_limit: float
 
 
-def estimate_runs(task: Task, model: Model, settings: Any, seeds: Sequence[int]) -> Estimate:
+def estimate_runs(task: Task, model: Model, settings: Any, seeds: Sequence[int], search: Search = SEARCH) -> Estimate:
     """Start the runs, time about a second of their steps and one recording, and forget them."""
     check_seeds(seeds)
     grouped = model.groups(task, settings, seeds)
@@ -80,6 +85,9 @@ def estimate_runs(task: Task, model: Model, settings: Any, seeds: Sequence[int])
         groups * (starting + per_step * settings.steps + recording * len(record_steps)),
         _peak_bytes(),
         disk_bytes(training.state(), groups),
+        search.seconds(task),
+        search.left_out(task.graph.n),
+        search.time_limit,
     )
 
 
@@ -88,11 +96,20 @@ def describe_estimate(estimate: Estimate, folder: Path) -> dict[str, Any]:
     free = free_bytes(folder)
     text = (
         f"{estimate.model} on {estimate.graph}, {estimate.steps} steps x {estimate.seeds} seed(s): about "
-        f"{duration(estimate.seconds)} of training ({estimate.timed_steps} steps timed), peak memory about "
+        f"{duration(estimate.seconds)} of training ({estimate.timed_steps} steps timed), {_optimum(estimate)}, peak "
+        f"memory about "
         f"{size(estimate.memory_bytes)}, up to {size(estimate.disk_bytes)} in {folder}"
         + ("" if free is None else f" ({size(free)} free)")
     )
     return {**estimate.__dict__, "folder": str(folder), "free_disk_bytes": free, "text": text}
+
+
+def _optimum(estimate: Estimate) -> str:
+    if estimate.optimum_left_out:
+        return estimate.optimum_left_out
+    if estimate.optimum_seconds is None:
+        return f"at most {duration(estimate.time_limit)} for the optimum"
+    return f"about {duration(estimate.optimum_seconds)} for the optimum"
 
 
 def _peak_bytes() -> int:

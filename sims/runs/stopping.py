@@ -6,10 +6,14 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Interrupted(Exception):
@@ -18,6 +22,7 @@ class Interrupted(Exception):
 
 LOOK_SECONDS = 0.5  # between two looks for the file
 ANNOUNCE_SECONDS = 0.2  # between two looks at a request, to make the file
+HEED_SECONDS = 0.2  # between two looks at a request, while one long computation goes on
 
 
 class StopRequest:
@@ -66,6 +71,38 @@ def stop_on_signals(file: Path | None = None) -> Iterator[StopRequest]:
         for number, handler in before.items():
             signal.signal(number, handler)
         _listening.remove(request)
+
+
+def heeding(stop: StopRequest | None, compute: Callable[[], T]) -> T:
+    """``compute()``, which changes nothing but its result, or files that are written whole or not at all: where
+    somebody asks to stop, it is left to itself.
+
+    It runs in a thread of its own, because a single call of a linear algebra library may take minutes, in which no
+    signal is looked at. Raises Interrupted, and what ``compute`` raises.
+    """
+    if stop is None:
+        return compute()
+    if stop.asked:  # short computations follow each other without end otherwise
+        raise Interrupted("interrupted")
+    done: list[T] = []
+    errors: list[BaseException] = []
+    context = copy_context()
+
+    def work() -> None:
+        try:
+            done.append(context.run(compute))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(HEED_SECONDS)
+        if stop.asked and thread.is_alive():
+            raise Interrupted("interrupted")
+    if errors:
+        raise errors[0]
+    return done[0]
 
 
 @contextmanager

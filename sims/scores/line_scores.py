@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from fiedler.theory import one_way_arcs
@@ -13,6 +14,7 @@ from fiedler.theory import one_way_arcs
 from ..tasks.task import Task
 
 MOST_NODES = 512  # up to here logits of all nodes are made only to be recorded
+ROWS = 512  # of logits that are ranked together: all at once would fill the memory several times
 
 
 class LineScores(NamedTuple):
@@ -31,17 +33,21 @@ def edge_recall(task: Task, logits: NDArray[np.floating]) -> float:
     """The fraction of the directed edges (u, v), u != v, of the task's direction with v among the largest logits of row
     u, as many as u has such edges, u itself left out; NaN where there is no such edge."""
     lines = _lines(task)
-    if not lines.neighbour.any():
+    if not lines.neighbour.nnz:
         return float("nan")
-    z = np.array(logits, dtype=np.float64)
-    np.fill_diagonal(z, -np.inf)
-    ranks = np.argsort(np.argsort(-z, axis=1, kind="stable"), axis=1)
-    hit = lines.neighbour & (ranks < lines.neighbour.sum(axis=1, keepdims=True))
-    return float(hit.sum() / lines.neighbour.sum())
+    hits = 0
+    for start in range(0, len(logits), ROWS):
+        z = np.array(logits[start : start + ROWS], dtype=np.float64)
+        here = np.arange(len(z))
+        z[here, start + here] = -np.inf
+        neighbour = lines.neighbour[start : start + ROWS].toarray()
+        ranks = np.argsort(np.argsort(-z, axis=1, kind="stable"), axis=1)
+        hits += int((neighbour & (ranks < neighbour.sum(axis=1, keepdims=True))).sum())
+    return hits / lines.neighbour.nnz
 
 
 class _Lines(NamedTuple):
-    neighbour: NDArray[np.bool_]  # (n, n), without the diagonal
+    neighbour: sp.csr_array  # boolean (n, n), without the diagonal
     first: NDArray[np.integer]
     second: NDArray[np.integer]
 
@@ -49,9 +55,9 @@ class _Lines(NamedTuple):
 @lru_cache(maxsize=16)  # tasks are compared by identity
 def _lines(task: Task) -> _Lines:
     arcs = one_way_arcs(task.graph, task.edges)
-    neighbour = arcs.toarray() > 0
-    np.fill_diagonal(neighbour, False)
     u, v = arcs.tocoo().coords
+    apart = (u != v) & (arcs.tocoo().data > 0)
+    neighbour = sp.csr_array((np.ones(apart.sum(), dtype=bool), (u[apart], v[apart])), shape=arcs.shape)
     if task.self_edges:
         loops = np.arange(task.graph.n)
         keep = u != v

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from ..lazy import attach
 
 if TYPE_CHECKING:
+    from ..runs.shards import read_shards as read_shards
     from .cost import ShardedCost as ShardedCost
-    from .files import read_shards as read_shards
     from .row_shards import row_range as row_range
     from .run import ShardedResult as ShardedResult
     from .run import run_sharded as run_sharded

@@ -4,15 +4,13 @@
     checkpoint/rank-K/                its checkpoints (checkpoints.py)
 
 A folder that all machines share holds everything; on disks of their own each machine has the files of its processes, to
-be put together for ``read_shards``.
+be put together for ``runs.shards.read_shards``.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,17 +18,15 @@ from numpy.typing import NDArray
 
 from fiedler.kernels.sharded.ring import ALIKE, Ring
 
-from ..disk.files import atomic_write, guarded, sha256_of
-from ..disk.jsonio import from_json, to_json
-from ..disk.sums import read_sums, wrong_sum
+from ..disk.files import atomic_write, sha256_of
+from ..disk.jsonio import to_json
 from ..runs.checkpoints import Checkpoint, clear_checkpoints, read_checkpoint, usable_steps, write_checkpoint
 from ..runs.folder import RunDir
+from ..runs.shards import SHARD, names_in
 
 Arrays = Mapping[str, NDArray[Any]]
 
-_SHARD = re.compile(r"embeddings-rank-(\d+)\.safetensors")
 _RANK = re.compile(r"rank-(\d+)")
-LOST = "put the files of all processes into the folder, or go on with --resume, which writes them again"
 
 
 class ShardFiles:
@@ -44,10 +40,10 @@ class ShardFiles:
         """Remove the shard and the checkpoints that an earlier run left of this process, and process 0 those of
         processes that this world has not."""
         path = self.folder.path
-        for name in _names(path):
-            if (match := _SHARD.fullmatch(name)) and self._clears(int(match.group(1))):
+        for name in names_in(path):
+            if (match := SHARD.fullmatch(name)) and self._clears(int(match.group(1))):
                 (path / name).unlink(missing_ok=True)
-        for name in _names(self.folder.checkpoints):
+        for name in names_in(self.folder.checkpoints):
             if (match := _RANK.fullmatch(name)) and self._clears(int(match.group(1))):
                 clear_checkpoints(self.folder.checkpoints / name)
 
@@ -101,41 +97,3 @@ class ShardFiles:
         self.ring.together(lambda: atomic_write(path, lambda stream: stream.write(data)), self.device)
         notes = self.ring.agree({"name": name, "sum": sha256_of(path)}, None, self.device)
         return {note["name"]: note["sum"] for note in notes}
-
-
-def read_shards(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
-    """The whole ``embedding`` (n, m) and, untied, ``context`` (n, m) of a finished run whose folder is ``path``.
-
-    Raises ValueError for shards that are missing, damaged or of different worlds.
-    """
-    from safetensors import safe_open
-
-    folder = Path(path)
-    sums = read_sums(folder)
-    shards: list[tuple[int, int, dict[str, NDArray[Any]]]] = []
-    for name in _names(folder):
-        if not _SHARD.fullmatch(name):
-            continue
-        if (wrong := wrong_sum(folder, name, sums)) is not None:
-            raise ValueError(f"{wrong}: {LOST}")
-
-        def read(shard: Path = folder / name) -> tuple[int, int, dict[str, NDArray[Any]]]:
-            with safe_open(shard, framework="np") as file:
-                place = from_json(file.metadata()["shard"])
-                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
-            return place["first_row"], place["processes"], arrays
-
-        shards.append(guarded(folder / name, read, LOST))
-    shards.sort(key=lambda shard: (shard[0], len(shard[2]["embedding"])))
-    first = 0
-    for start, processes, arrays in shards:
-        if start != first or processes != len(shards):
-            raise ValueError(f"{folder} holds {len(shards)} shards of {processes}: {LOST}")
-        first += len(arrays["embedding"])
-    if not shards:
-        raise ValueError(f"{folder} holds no embeddings-rank-K.safetensors: {LOST}")
-    return {key: np.concatenate([arrays[key] for _, _, arrays in shards]) for key in shards[0][2]}
-
-
-def _names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

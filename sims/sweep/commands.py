@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,15 +15,25 @@ from typing import Any, Protocol
 from ..models.options import setting_types
 from ..paths.settings import PathSettings
 from ..recall.settings import RecallSettings
-from ..runs.control import Restart, Watch
+from ..runs.control import UNWATCHED, Restart, Watch
 from ..suggest import check_only, choose
 from ..tasks.make import make_task
+from ..tasks.optimum import SEARCH, Search
 from ..tasks.task import TASK_OPTIONS, Task
 
 Options = Mapping[str, Any]
 Folder = Callable[[int], Path]  # of a seed
 
 SIZES = ("arch", "width", "layers", "subjects", "relations", "hops")  # settings that decide the time of a step
+
+
+@dataclass(frozen=True)
+class How:
+    """How a point is run: what becomes of runs that are there, how far the optimum is sought, and who watches."""
+
+    restart: Restart
+    search: Search = SEARCH
+    watch: Watch = UNWATCHED
 
 
 class Command(Protocol):
@@ -59,13 +70,18 @@ class Command(Protocol):
     def needs_torch(self, options: Options) -> bool:
         """Whether its runs import torch."""
 
-    def train(
-        self, options: Options, settings: Any, seeds: Sequence[int], folder: Folder, restart: Restart, watch: Watch
-    ) -> None:
+    def train(self, options: Options, settings: Any, seeds: Sequence[int], folder: Folder, how: How) -> None:
         """Train and score every seed in its folder, or go on with it."""
+
+    def stale(self, options: Options, settings: Any, scores: Mapping[str, Any], search: Search) -> bool:
+        """Whether the scores of a finished run are to be made again, without training."""
 
     def seconds(self, options: Options, settings: Any, seeds: Sequence[int]) -> float:
         """About how long the training of ``seeds`` takes, from a few steps of it."""
+
+    def optimum_seconds(self, options: Options, search: Search) -> float | None:
+        """About how long its optimum takes, of which points of one graph and weight decay share one; None where nobody
+        knows."""
 
 
 class Train:
@@ -81,7 +97,7 @@ class Train:
     scores: tuple[str, ...] | None = (
         "loss_per_node", "fiedler_score", "effective_rank", "gram_error", "gram_scale", "geometric_level",
         "geometric_level_centred", "geometric_margin", "geometric_margin_top1", "edge_margin", "edge_top1",
-        "edge_recall",
+        "edge_recall", "optimum_weight_decay", "optimum_relative_gap",
     )  # fmt: skip
 
     def complete(self, options: Options) -> dict[str, Any]:
@@ -109,19 +125,32 @@ class Train:
     def needs_torch(self, options: Options) -> bool:
         return not options["model"].startswith("node2vec")
 
-    def train(
-        self, options: Options, settings: Any, seeds: Sequence[int], folder: Folder, restart: Restart, watch: Watch
-    ) -> None:
+    def train(self, options: Options, settings: Any, seeds: Sequence[int], folder: Folder, how: How) -> None:
         from ..runs.scored import run_and_score
 
         run_and_score(
-            self.task(options), self._model(options), settings, seeds, folder=folder, restart=restart, watch=watch
+            self.task(options),
+            self._model(options),
+            settings,
+            seeds,
+            folder=folder,
+            restart=how.restart,
+            search=how.search,
+            watch=how.watch,
         )
 
     def seconds(self, options: Options, settings: Any, seeds: Sequence[int]) -> float:
         from ..runs.estimate import estimate_runs
 
         return estimate_runs(self.task(options), self._model(options), settings, seeds).seconds
+
+    def stale(self, options: Options, settings: Any, scores: Mapping[str, Any], search: Search) -> bool:
+        from ..runs.scored import own_decay, stale
+
+        return stale(scores, own_decay(self._model(options), settings), search.optimum)
+
+    def optimum_seconds(self, options: Options, search: Search) -> float | None:
+        return search.seconds(self.task(options))
 
     def task(self, options: Options) -> Task:
         """The graph and its target, shared by the points of a process."""
@@ -204,6 +233,12 @@ class Conditions:
         training = self.start(options, settings, seeds[0])
         return len(seeds) * training_seconds(training, settings.steps, 1, "cpu", 1)
 
+    def stale(self, options: Options, settings: Any, scores: Mapping[str, Any], search: Search) -> bool:
+        return False
+
+    def optimum_seconds(self, options: Options, search: Search) -> float | None:
+        return 0.0
+
     def _conditions(self, options: Options) -> Mapping[str, Any]:
         presets = self._presets()
         name = options.get("preset", self.first)
@@ -231,13 +266,11 @@ class Paths(Conditions):
         star_paths(_graph(options["graph"]))
         _check_path_model(settings)
 
-    def train(
-        self, options: Options, settings: Any, seeds: Sequence[int], folder: Folder, restart: Restart, watch: Watch
-    ) -> None:
+    def train(self, options: Options, settings: Any, seeds: Sequence[int], folder: Folder, how: How) -> None:
         from ..paths.one_run import run_path
 
         for seed in seeds:
-            run_path(_graph(options["graph"]), settings, seed, folder(seed), restart=restart, watch=watch)
+            run_path(_graph(options["graph"]), settings, seed, folder(seed), restart=how.restart, watch=how.watch)
 
     def start(self, options: Options, settings: Any, seed: int) -> Any:
         from ..paths.training import PathTraining
@@ -258,13 +291,11 @@ class Recall(Conditions):
     def check(self, options: Options, settings: Any) -> None:
         _check_recall(settings)
 
-    def train(
-        self, options: Options, settings: Any, seeds: Sequence[int], folder: Folder, restart: Restart, watch: Watch
-    ) -> None:
+    def train(self, options: Options, settings: Any, seeds: Sequence[int], folder: Folder, how: How) -> None:
         from ..recall.one_run import run_recall
 
         for seed in seeds:
-            run_recall(settings, seed, True, folder(seed), restart=restart, watch=watch)
+            run_recall(settings, seed, True, folder(seed), restart=how.restart, watch=how.watch)
 
     def start(self, options: Options, settings: Any, seed: int) -> Any:
         from ..recall.training import RecallTraining

@@ -18,7 +18,8 @@ from ..runs.control import Restart, Watch
 from ..runs.folder import RunDir
 from ..runs.stopping import Interrupted, stop_on_signals
 from ..suggest import nearest
-from .commands import TRAIN, Command, get_command
+from ..tasks.optimum import SEARCH, Search
+from .commands import TRAIN, Command, How, get_command
 
 POINTS, FAILURES, STOP_FILE = "points", "failures", ".stop"
 KEY_DIGITS = 16
@@ -99,7 +100,9 @@ class Outcome:
     message: str = ""
 
 
-def run_point(point: Point, seeds: Sequence[int], out: str, checkpoint_every: float | None = None) -> list[Outcome]:
+def run_point(
+    point: Point, seeds: Sequence[int], out: str, checkpoint_every: float | None = None, search: Search = SEARCH
+) -> list[Outcome]:
     """Train and score ``point`` for ``seeds``, each into its folder, on one thread; never raises but for a kill.
 
     Finished seeds are only read, interrupted ones taken up again. A failure is written into the sweep's folder. When
@@ -121,14 +124,15 @@ def run_point(point: Point, seeds: Sequence[int], out: str, checkpoint_every: fl
         try:
             if stop.asked:
                 raise Interrupted("stopped before it began")
-            _train(point, seeds, root, checkpoint_every, stop)
+            how = How(Restart(resume=True, checkpoint_every=checkpoint_every), search, Watch(stop=stop))
+            point.command.train(point.own, point.settings(), seeds, lambda seed: point.folder(root, seed), how)
         except Interrupted as error:
             return [outcome(seed, "interrupted", str(error)) for seed in seeds]
         except Locked as error:
             return [outcome(seed, "busy", str(error)) for seed in seeds]
         except Exception as error:
             if len(seeds) > 1:
-                return [alone for seed in seeds for alone in run_point(point, [seed], out, checkpoint_every)]
+                return [alone for seed in seeds for alone in run_point(point, [seed], out, checkpoint_every, search)]
             write_failure(point, seeds[0], root, error)
             return [outcome(seeds[0], "failed", _line(error))]
         for seed in seeds:
@@ -145,7 +149,7 @@ def write_failure(point: Point, seed: int, out: Path, error: BaseException) -> N
         "seed": seed,
         "error": type(error).__name__,
         "message": _line(error),
-        "traceback": traceback.format_exception(error)[-5:],
+        "traceback": traceback.format_exception(error)[-8:],
     }
     write_text(path, f"{to_json(record, indent=2)}\n")
 
@@ -161,6 +165,12 @@ def read_failure(point: Point, seed: int, out: Path) -> str | None:
         return f"failed; {path} is damaged"
 
 
+def is_done(point: Point, seed: int, out: Path, search: Search = SEARCH) -> bool:
+    """Whether a run is finished, with the scores that are wanted."""
+    scores = read_scores(point, seed, out)
+    return scores is not None and not point.command.stale(point.own, point.settings(), scores, search)
+
+
 def read_scores(point: Point, seed: int, out: Path) -> dict[str, Any] | None:
     """The scores of a finished run, None where it is not finished or something of it is damaged."""
     folder = RunDir(point.folder(out, seed))
@@ -168,17 +178,6 @@ def read_scores(point: Point, seed: int, out: Path) -> dict[str, Any] | None:
         return folder.read_scores() if folder.finished and folder.is_final("scores.json") else None
     except ValueError:
         return None
-
-
-def _train(point: Point, seeds: Sequence[int], out: Path, checkpoint_every: float | None, stop: Any) -> None:
-    point.command.train(
-        point.own,
-        point.settings(),
-        seeds,
-        lambda seed: point.folder(out, seed),
-        restart=Restart(resume=True, checkpoint_every=checkpoint_every),
-        watch=Watch(stop=stop),
-    )
 
 
 def _typed(name: str, value: Any, kind: type) -> Any:

@@ -23,9 +23,10 @@ from ..disk.lock import LOCK_FILE, locked
 from ..runs.stopping import Interrupted, StopRequest, announced
 from ..runs.workers import dead_workers, processes
 from ..suggest import choose
+from ..tasks.optimum import SEARCH, Search
 from .backend import BACKENDS, parallel_backend
 from .plan import SweepPlan
-from .point import STOP_FILE, Outcome, Point, read_failure, read_scores, run_point, write_failure
+from .point import STOP_FILE, Outcome, Point, is_done, read_failure, run_point, write_failure
 
 SLICE = 8
 SWEEP_FILE, TIMINGS = "sweep.json", "timings.jsonl"
@@ -64,6 +65,7 @@ def run_sweep(
     address: str | None = None,
     retry_failed: bool = False,
     checkpoint_every: float | None = None,
+    search: Search = SEARCH,
     on_outcome: Callable[[Counts, Outcome | None], None] | None = None,
     stop: StopRequest | None = None,
 ) -> Counts:
@@ -71,7 +73,8 @@ def run_sweep(
 
     ``jobs``: processes, one for each CPU when None; ``backend``: "loky" (this machine), "dask" or "ray", joblib's own,
     at ``address`` or in a local cluster of ``jobs`` workers. Workers elsewhere need ``out``, and graphs that are files,
-    under the same path. ``on_outcome(counts, outcome)`` is called first with None, then for every run that ends.
+    under the same path. ``search``: how far the optima that runs are scored against are sought. ``on_outcome(counts,
+    outcome)`` is called first with None, then for every run that ends.
 
     Raises ValueError for a folder that is not a sweep's or in use, an unknown or missing back end; Interrupted when
     ``stop`` asks or a signal comes: points in work are saved, and the same call goes on.
@@ -86,10 +89,10 @@ def run_sweep(
         held.enter_context(locked(out))
         (out / STOP_FILE).unlink(missing_ok=True)
         write_text(out / SWEEP_FILE, f"{to_json({MARK: 1, 'plan': plan}, indent=2)}\n")
-        counts, left = outstanding(plan, out, retry_failed)
+        counts, left = outstanding(plan, out, retry_failed, search)
         report(counts, None)
         log = held.enter_context(JsonLog(out / TIMINGS))
-        for outcome in _outcomes(left, out, jobs, backend, address, checkpoint_every, stop):
+        for outcome in _outcomes(left, out, jobs, backend, address, (checkpoint_every, search), stop):
             if outcome.status in ("done", "failed"):
                 log.append({"key": outcome.point.key, "seed": outcome.seed, "seconds": outcome.seconds})
             counts.done += outcome.status == "done"
@@ -121,7 +124,9 @@ def check_folder(out: Path) -> None:
         raise ValueError(f"{out} holds {names[0]!r} but no sweep: give another --out")
 
 
-def outstanding(plan: SweepPlan, out: Path, retry_failed: bool = False) -> tuple[Counts, list[Job]]:
+def outstanding(
+    plan: SweepPlan, out: Path, retry_failed: bool = False, search: Search = SEARCH
+) -> tuple[Counts, list[Job]]:
     """What is finished and failed already, and the jobs that are left. Seeds of a model that trains them together are
     one job."""
     counts = Counts(total=len(plan.points) * len(plan.seeds))
@@ -129,7 +134,7 @@ def outstanding(plan: SweepPlan, out: Path, retry_failed: bool = False) -> tuple
     for point in plan.points:
         seeds = []
         for seed in plan.seeds:
-            if read_scores(point, seed, out) is not None:
+            if is_done(point, seed, out, search):
                 counts.done += 1
             elif not retry_failed and read_failure(point, seed, out) is not None:
                 counts.failed += 1
@@ -148,7 +153,7 @@ def _outcomes(
     jobs: int | None,
     backend: str,
     address: str | None,
-    checkpoint_every: float | None,
+    how: tuple[float | None, Search],
     stop: StopRequest | None,
 ) -> Iterator[Outcome]:
     """Every run's outcome as it comes. A job whose process dies is tried once more, alone."""
@@ -160,7 +165,7 @@ def _outcomes(
         finished: set[Job] = set()
         try:
             with parallel_backend(backend, 1 if alone else processes(jobs), address):
-                for outcome, job in _run(batch, out, checkpoint_every, stop):
+                for outcome, job in _run(batch, out, how, stop):
                     finished.add(job)
                     yield from outcome
             waiting = [] if not alone else waiting
@@ -179,12 +184,12 @@ def _outcomes(
 
 
 def _run(
-    batch: Sequence[Job], out: Path, checkpoint_every: float | None, stop: StopRequest | None
+    batch: Sequence[Job], out: Path, how: tuple[float | None, Search], stop: StopRequest | None
 ) -> Iterator[tuple[list[Outcome], Job]]:
     from joblib import Parallel, delayed
     from joblib.parallel import get_active_backend
 
-    calls = [delayed(_work)(job, str(out), checkpoint_every) for job in batch]
+    calls = [delayed(_work)(job, str(out), *how) for job in batch]
     active, workers = get_active_backend()
     with announced(out / STOP_FILE, stop):
         if active.supports_return_generator:
@@ -196,8 +201,8 @@ def _run(
             yield from Parallel(batch_size=1)(calls[start : start + size])
 
 
-def _work(job: Job, out: str, checkpoint_every: float | None) -> tuple[list[Outcome], Job]:
-    return run_point(job.point, job.seeds, out, checkpoint_every), job
+def _work(job: Job, out: str, checkpoint_every: float | None, search: Search) -> tuple[list[Outcome], Job]:
+    return run_point(job.point, job.seeds, out, checkpoint_every, search), job
 
 
 def _begun(job: Job, out: Path) -> bool:

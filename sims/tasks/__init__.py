@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ..lazy import attach
 
 if TYPE_CHECKING:
+    from .optimum import Search as Search
     from .optimum import reference_optimum as reference_optimum
     from .task import Task as Task
 

@@ -10,14 +10,13 @@ if TYPE_CHECKING:
 
 def make_task(graph: str, symmetrize: bool = False, *options: Any, dense: bool = True, **named: Any) -> Task:
     """The task on the graph that the word ``graph`` names, with the options of ``Task`` in its order or by name; with
-    ``dense`` its target is built, which says at once whether it can be. Raises ValueError for bad input."""
+    ``dense`` its target is built, sparse where the graph is large, which says at once whether it can be. Raises
+    ValueError for bad input."""
     from fiedler.theory import parse
-    from fiedler.theory.optimum.tied import check_size
 
     from .task import Task
 
     task = Task(parse(graph, symmetrize=symmetrize), *options, **named)
     if dense:
-        check_size(task.graph.n)  # runs are scored against the dense optimum; said before a target fills the memory
-        _ = task.target  # an impossible target is bad input, to be said before anything is made
+        _ = task.solver_target  # an impossible target is bad input, to be said before anything is made
     return task

@@ -1,39 +1,98 @@
-"""The certified tied optimum of a task by the cheaper of two routes: the blocks of the graph's symmetry, or densely."""
+"""The certified tied optimum of a task: whether and how far it is sought, and the cheaper of two routes to it, the
+blocks of the graph's symmetry or the matrix itself."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-from fiedler.theory import TiedOptimum, graph_symmetry, reduced_tied_optimum, tied_optimum
-from fiedler.theory.optimum.tied import EXACT, OPTIMUM_LIMIT, arcs_on_cycles, centre_gram
+import numpy as np
+
+from fiedler.theory import (
+    GraphOptimum,
+    TiedOptimum,
+    estimate_optimum_seconds,
+    graph_symmetry,
+    reduced_tied_optimum,
+    tied_optimum,
+)
+from fiedler.theory.optimum.tied import arcs_on_cycles, centre_gram
 from fiedler.theory.routes.optimum import useful_symmetry
 from fiedler.theory.symmetry.coherent import COLOURING_LIMIT
 
-from .task import Task
+from .task import Floats, Task
+
+ROUNDING = 1e-13  # of the largest eigenvalue of a Gram matrix: below it there is none
+OPTIMUM_NODES = 5000  # above, the optimum is left out unless it is asked for
+TIME_LIMIT = 300.0  # seconds that the optimum is given unless another limit is
+LEFT_OUT = "without the optimum (--no-optimum"
+
+OnState = Callable[[Any], bool]  # told theory.SolverState; True ends the search
 
 
-def task_optimum(task: Task) -> TiedOptimum:
-    """``reference_optimum`` of ``task``; for a connected graph with symmetry, such as a path-star of many arms, the
-    same found on the symmetry's blocks in a fraction of the time.
+@dataclass(frozen=True)
+class Search:
+    """Whether and how far the optimum is sought. ``optimum``: None for graphs of up to OPTIMUM_NODES nodes.
+    ``tolerance``: the relative duality gap at which the search ends, None for the solver's own; ``time_limit``: seconds
+    after which it does, with the gap it then has.
 
-    Raises ValueError for a graph of more than OPTIMUM_LIMIT nodes and as ``theory.tied_optimum``.
+    Raises ValueError for a tolerance outside [0, 1) or a limit that is not positive.
+
+    >>> from fiedler.sims.tasks.optimum import Search
+    >>> Search(optimum=False).left_out(100)
+    'without the optimum (--no-optimum)'
+    >>> Search().left_out(100), Search().left_out(10_000)
+    ('', 'without the optimum (--no-optimum, taken by itself above 5000 nodes; --optimum seeks it)')
     """
+
+    optimum: bool | None = None
+    tolerance: float | None = None
+    time_limit: float = TIME_LIMIT
+
+    def __post_init__(self) -> None:
+        if self.tolerance is not None and not 0 <= self.tolerance < 1:
+            raise ValueError(
+                f"tolerance is the relative duality gap to stop at, from 0 (exact) to below 1; got {self.tolerance}: "
+                "give 0.001, say"
+            )
+        if not 0 < self.time_limit < math.inf:
+            raise ValueError(f"time_limit must be a positive number of seconds; got {self.time_limit}: give 60, say")
+
+    def left_out(self, nodes: int) -> str:
+        """Why a graph of so many ``nodes`` has no optimum, in words; empty where it is sought."""
+        if self.optimum is False:
+            return f"{LEFT_OUT})"
+        if self.optimum is None and nodes > OPTIMUM_NODES:
+            return f"{LEFT_OUT}, taken by itself above {OPTIMUM_NODES} nodes; --optimum seeks it)"
+        return ""
+
+    def seconds(self, task: Task) -> float:
+        """About how long the search will take, at most the limit; 0 where it is left out."""
+        if self.left_out(task.graph.n):
+            return 0.0
+        estimate = estimate_optimum_seconds(task.graph.n, task.graph.adjacency.nnz, tolerance=self.tolerance)
+        return min(estimate, self.time_limit)
+
+
+SEARCH = Search()
+
+
+def task_optimum(task: Task, search: Search = SEARCH, on_state: OnState | None = None) -> TiedOptimum:
+    """``reference_optimum`` of ``task``; for a connected graph with symmetry, such as a path-star of many arms, the
+    same found on the symmetry's blocks in a fraction of the time. Raises as ``theory.tied_optimum``."""
     graph = task.graph
-    if graph.n > OPTIMUM_LIMIT:
-        raise ValueError(
-            f"{graph.name} has {graph.n} nodes, and its optimum is found up to {OPTIMUM_LIMIT}: take a smaller graph"
-        )
     plain = task.graph_target and graph.component_count == 1
     if not plain or graph.n > COLOURING_LIMIT or useful_symmetry(graph) is None:
-        return reference_optimum(task)
+        return reference_optimum(task, search=search, on_state=on_state)
     symmetry = graph_symmetry(graph, family=False)  # which lists the pairs of nodes
     assert symmetry is not None
     assert symmetry.colouring is not None
     given = symmetry.target(self_edges=task.self_edges, label_smoothing=task.label_smoothing)
     found = reduced_tied_optimum(symmetry.algebra, given)
     return TiedOptimum(
-        factor=_factor(centre_gram(symmetry.expand(found.gram))),
+        gram_factor(centre_gram(symmetry.expand(found.gram))),
         bias=np.asarray(found.bias[symmetry.colouring.node_type]),
         loss=found.loss,
         weight_decay=0.0,
@@ -43,12 +102,6 @@ def task_optimum(task: Task) -> TiedOptimum:
         certificate=found.certificate,
         method=f"{found.method}: {symmetry.method}",
     )
-
-
-def _factor(gram: NDArray[np.float64]) -> NDArray[np.float64]:
-    values, modes = np.linalg.eigh(gram)
-    keep = values > EXACT * max(1.0, float(values[-1]))
-    return np.asarray(modes[:, keep] * np.sqrt(values[keep]))[:, ::-1]
 
 
 # Where there is no optimum without weight decay: its loss per node is then within 0.15 of the floor on the paper's tiny
@@ -63,8 +116,33 @@ def reference_decay(task: Task) -> float:
     return 0.0 if not task.directed or arcs_on_cycles(task.target, weight) else REFERENCE_DECAY
 
 
-def reference_optimum(task: Task, weight_decay: float = 0.0) -> TiedOptimum:
+def reference_optimum(
+    task: Task, weight_decay: float = 0.0, search: Search = SEARCH, on_state: OnState | None = None
+) -> TiedOptimum:
     """The certified tied optimum of ``task`` with ``weight_decay``, or, where that is zero, with ``reference_decay``:
-    the result's ``weight_decay`` says which. Raises as ``theory.tied_optimum``."""
+    the result's ``weight_decay`` says which. ``search``: how far it is sought; ``on_state``: told how it goes. Raises
+    as ``theory.tied_optimum``."""
     decay = weight_decay if weight_decay > 0 else reference_decay(task)
-    return tied_optimum(task.target, weight_decay=decay, row_weight=task.row_weight)
+    return tied_optimum(
+        task.solver_target,
+        weight_decay=decay,
+        row_weight=task.row_weight,
+        **solver_options(search, on_state),
+    )
+
+
+def solver_options(search: Search, on_state: OnState | None = None) -> dict[str, Any]:
+    """``search`` as keywords of the solvers of ``theory``."""
+    return {"tolerance": search.tolerance, "time_limit": search.time_limit, "watch": on_state}
+
+
+def stopped_by(optimum: TiedOptimum | GraphOptimum) -> str:
+    """What ended the search before its tolerance; empty where it was reached."""
+    return "" if optimum.converged else optimum.stopped_by
+
+
+def gram_factor(gram: Floats) -> Floats:
+    """V (n, r) with V V' = ``gram`` but for rounding."""
+    values, vectors = np.linalg.eigh(gram)
+    keep = values > ROUNDING * max(1.0, float(values.max(initial=0.0)))
+    return np.asarray(vectors[:, keep] * np.sqrt(values[keep]))

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from fiedler.theory import (
     Eigenspaces,
     Graph,
+    laplacian_eigenpairs,
     laplacian_eigenspaces,
     node2vec_target,
+    one_hop_sparse,
     one_way_arcs,
     one_way_target,
     target_entropy,
@@ -26,6 +28,9 @@ from fiedler.theory.targets.directions import DIRECTIONS, LINE_WEIGHTS, line_wei
 from ..suggest import choose
 
 Floats = NDArray[np.float64]
+
+DENSE_NODES = 2000  # up to here the spectrum is complete, and matrices of all pairs of nodes are made for scores
+LEADING_MODES = 64  # the lowest eigenvalues that are followed above it, whole eigenspaces
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,16 +139,33 @@ class Task:
 
     @cached_property
     def sparse_target(self) -> sp.csr_array:
-        """T as CSR."""
+        """T as CSR; of the neighbours themselves without the dense one."""
+        if self.one_hop and not self.directed and self.label_smoothing == 0:
+            return one_hop_sparse(self.graph, self_edges=self.self_edges)
         return sp.csr_array(self.target)
+
+    @property
+    def solver_target(self) -> Floats | sp.csr_array:
+        """T, dense up to DENSE_NODES nodes and CSR above."""
+        return self.target if self.graph.n <= DENSE_NODES else self.sparse_target
+
+    @property
+    def partial_modes(self) -> bool:
+        """Whether ``spaces`` are the lowest eigenspaces only."""
+        return self.graph.n > DENSE_NODES
 
     @cached_property
     def spaces(self) -> Eigenspaces:
         """Eigenspaces of (I - D^-1 A) + (I - D^-1 A)', the modes every energy is measured in. Self-edges, directions
         and weights change this matrix, so they are not put into it: the modes of a graph stay the same under every
-        target.
+        target. Above DENSE_NODES nodes those of the LEADING_MODES lowest eigenvalues, whose energies are not all of an
+        embedding's.
         """
-        return laplacian_eigenspaces(self.graph, "symmetrized-random-walk")
+        if not self.partial_modes:
+            return laplacian_eigenspaces(self.graph, "symmetrized-random-walk")
+        pairs = laplacian_eigenpairs(self.graph, LEADING_MODES, "symmetrized-random-walk", memory_limit=np.inf)
+        assert pairs.basis is not None
+        return Eigenspaces(pairs.eigenvalues, pairs.multiplicities, pairs.basis)
 
     def describe(self) -> dict[str, Any]:
         """What a run folder keeps of the task; ``from_description`` reads it."""

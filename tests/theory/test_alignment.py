@@ -377,3 +377,21 @@ def test_the_papers_run_on_the_cycle_ends_at_the_optimum(optima):
     assert principal_angles(v, found).max() < 1e-2
     assert effective_rank(v) == pytest.approx(2, abs=0.01)
     assert vector_energy(v, np.full((15, 1), 15**-0.5))[0] == pytest.approx(10, abs=2)  # conserved: the norm of N(0, I)
+
+
+def test_margins_and_distances_of_tall_embeddings_are_those_of_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In blocks of rows and in the columns' own basis, where a graph is larger than the embedding is wide."""
+    graph = parse("grid:6x6")
+    optimum = tied_optimum(one_hop_target(graph), weight_decay=0.3)
+    v = np.random.default_rng(1).standard_normal((36, 3)) + 2.0
+    assert 3 + optimum.rank < 36
+    k, k_star = centre_gram(v @ v.T), optimum.centred_gram
+    scale = (k * k_star).sum() / (k * k).sum()
+    assert gram_error(v, optimum) == pytest.approx(
+        np.linalg.norm(scale * k - k_star) / np.linalg.norm(k_star), rel=1e-10
+    )
+    assert gram_scale(v, optimum) == pytest.approx((k * k_star).sum() / (k_star * k_star).sum(), rel=1e-10)
+    whole = geometric_margin(v, graph)
+    monkeypatch.setattr("fiedler.theory.alignment.MARGIN_ROWS", 7)
+    assert geometric_margin(v, graph) == pytest.approx(whole, rel=1e-12)
+    assert edge_margin(v @ v.T, graph) == pytest.approx(whole, rel=1e-12)

@@ -1,9 +1,12 @@
-"""What training converges to on any graph, by a dense solver, with a certificate: tied, untied, and maximum margin."""
+"""What training converges to on any graph, by an anytime solver, with a certificate: tied, untied, maximum margin."""
 
 from .certificate import Certificate
 from .drift import DriftLaw, drift_law
+from .effort import default_tolerance, estimate_optimum_seconds
 from .max_margin import MaxMarginLogits, untied_max_margin
 from .rank import RankRange, tied_rank_range, twin_classes, untied_rank_range
+from .search import SolverState
+from .target_parts import SmoothedTarget
 from .tied import TiedOptimum, centre_gram, centre_rows, tied_optimum
 from .untied import UntiedOptimum, untied_optimum
 
@@ -12,11 +15,15 @@ __all__ = [
     "DriftLaw",
     "MaxMarginLogits",
     "RankRange",
+    "SmoothedTarget",
+    "SolverState",
     "TiedOptimum",
     "UntiedOptimum",
     "centre_gram",
     "centre_rows",
+    "default_tolerance",
     "drift_law",
+    "estimate_optimum_seconds",
     "tied_optimum",
     "tied_rank_range",
     "twin_classes",

@@ -1,8 +1,8 @@
 """Proof that a Gram matrix, or logits, are optimal, or how far they may be from it: KKT violation and duality gap.
 
 Primal: min L(VV' + 1a') + l ||V||^2.  Fenchel dual (lse is the conjugate of negative entropy): see ``feasible``. The
-softmax P of the primal point misses feasibility; mixed with a strictly feasible point it is feasible, so that the gap is
-an upper bound on the true suboptimality (in float64 arithmetic) at any V, however far from the optimum.
+softmax P of the primal point misses feasibility; mixed with a strictly feasible point it is feasible, so that the gap
+is an upper bound on the true suboptimality (in float64 arithmetic) at any V, however far from the optimum.
 
 Untied: max sum_i w_i H(P_i) over ||diag(w)(T - P)||_2 <= l, with T itself as the strictly feasible point.
 """

@@ -24,9 +24,8 @@ FOUND = 0.1  # of the step: a factor that holds this much of a direction is grow
 
 
 def openings(objective: Objective, f: Array, b: Array, most: int, *, dense: bool, least: float = 0.0) -> Array | None:
-    """Columns (rows of F, k), k <= ``most``, along which no column of F (they are orthogonal) goes and a step lowers the objective, by
-    ``least`` or more; None at a
-    global optimum and where F has all of them."""
+    """Columns (rows of F, k), k <= ``most``, along which no column of F (they are orthogonal) goes and a step lowers the
+    objective, by ``least`` or more; None at a global optimum and where F has all of them."""
     level = objective.decay + LEVEL * objective.scale / objective.n
     tied = isinstance(objective, TiedObjective)
     found = (_dense if dense else _sparse)(objective, f, b, level, most)

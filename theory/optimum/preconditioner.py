@@ -128,4 +128,4 @@ def _solver(objective: TiedObjective, shift: float) -> Callable[[Array], Array]:
         "diag_pivot_thresh": 0.0,
         "options": {"SymmetricMode": True},
     }
-    return splu(matrix, **options).solve  # type: ignore[no-any-return]
+    return splu(matrix, **options).solve

@@ -32,7 +32,7 @@ class Stopped(Exception):
 
 
 class RowSums(NamedTuple):
-    """``lse``: sum_i w_i lse(Z_i). ``right`` (n, r): diag(w) P U. ``left`` (m, r): P' diag(w) V. ``mass`` (m,): P' w."""
+    """``lse``: sum_i w_i lse(Z_i). ``right`` (n, r): diag(w) PU. ``left`` (m, r): P' diag(w) V. ``mass`` (m,): P' w."""
 
     lse: float
     right: Array

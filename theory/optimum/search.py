@@ -35,8 +35,8 @@ ROUND_SECONDS = 0.2  # of a round at least, where that is not more than MOST_STE
 # Gradient of an exact point, relative to the row weights: aimed at, and accepted where rounding allows no better (a
 # hundredth of the 1e-7 that certificates promise).
 STATIONARY, ACCEPTED = 1e-11, 1e-9
-# Squared singular values of F below it are cut between rounds, and opened again where that was wrong; a step along a new
-# direction is of order one.
+# Squared singular values of F below it are cut between rounds, and opened again where that was wrong; a step along a
+# new direction is of order one.
 DEAD = 1e-5
 # The same before Newton steps, which would chase columns on their way to zero. Each attempt cuts lower, so that an
 # optimum with tiny eigenvalues is not cut and opened for ever.
@@ -112,7 +112,9 @@ class Search:
         f, b = self.objective.centred(*self.point)
         bias = self.objective.column_bias(f, b)
         bias = np.zeros(self.objective.n) if bias is None else bias - bias.mean()
-        return Solution(f, bias, self.value, self.bound, reason in ("tolerance", "exact"), reason.replace("exact", "tolerance"))
+        return Solution(
+            f, bias, self.value, self.bound, reason in ("tolerance", "exact"), reason.replace("exact", "tolerance")
+        )
 
     @property
     def gap(self) -> float:
@@ -171,7 +173,9 @@ class Search:
                     return self.stop or "exact"
                 room = min(MOST_OPENED, len(descent.f) - descent.f.shape[1])
                 columns = (
-                    openings(objective, descent.f, descent.b, room, least=GAIN * lowered, dense=self.dense) if room else None
+                    openings(objective, descent.f, descent.b, room, least=GAIN * lowered, dense=self.dense)
+                    if room
+                    else None
                 )
                 if columns is not None:
                     descent.append(columns)
@@ -192,7 +196,7 @@ class Search:
 
     def _turn(self, descent: LBFGS) -> None:
         """F with orthogonal columns, dead ones cut."""
-        f, b = self.objective.centred(descent.f, descent.b)
+        f, _ = self.objective.centred(descent.f, descent.b)
         if f.shape[1] == 0:
             return
         _, values, turn = np.linalg.svd(f, full_matrices=False)
@@ -200,6 +204,15 @@ class Search:
         keep = energy > DEAD * min(1.0, float(energy[0]))
         descent.rotate(turn[keep].T)
         descent.move(*self.objective.centred(descent.f, descent.b))
+
+    def _open(self, descent: LBFGS, least: float) -> None:
+        room = min(MOST_OPENED, len(descent.f) - descent.f.shape[1])
+        if room <= 0:
+            return
+        columns = openings(self.objective, descent.f, descent.b, room, least=least, dense=self.dense)
+        if columns is not None:
+            descent.append(columns)
+            descent.move(descent.f, descent.b)
 
     def _offer(self, f: Array, b: Array, value: float, *, refined: bool = False) -> None:
         """Keep the point if it is the best; ``refined``: its value is found in float64 first."""

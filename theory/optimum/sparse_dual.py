@@ -114,7 +114,9 @@ def sparse_dual_value(objective: Objective, f: Array, b: Array) -> float:
     mix = max(0.0, worst) / (1.0 + max(0.0, worst))
     inverse = sp.diags_array(np.divide(1.0, w, out=np.zeros_like(w), where=w > 0))
     towards = sp.csr_array(inverse @ (objective.sparse_wt + laplacian))
-    return _entropy(sp.csr_array((1 - mix) * p.stored + mix * towards), (1 - mix) * p.rest, p.background, mix * uniform, w)
+    return _entropy(
+        sp.csr_array((1 - mix) * p.stored + mix * towards), (1 - mix) * p.rest, p.background, mix * uniform, w
+    )
 
 
 def sparse_untied_dual_value(objective: Objective, f: Array, b: Array) -> float:
@@ -154,12 +156,9 @@ def largest_generalised(
     for steps in STEPS:
         while len(diagonal) < min(steps, n):
             check()
-            if off:
-                diagonal_vector = matrix(x) - beta * before
-            else:
-                diagonal_vector = matrix(x)
-            alpha = float(x @ diagonal_vector)
-            r = diagonal_vector - alpha * q
+            image = matrix(x) - beta * before
+            alpha = float(x @ image)
+            r = image - alpha * q
             y = solve(r)
             beta = float(np.sqrt(max(0.0, y @ r)))
             diagonal.append(alpha)
@@ -213,7 +212,7 @@ def _solver(slack: sp.csr_array, singular: bool) -> Callable[[Array], Array]:
         "options": {"SymmetricMode": True},
     }
     if not singular:
-        return splu(sp.csc_array(slack), **options).solve  # type: ignore[no-any-return]
+        return splu(sp.csc_array(slack), **options).solve
     grounded = splu(sp.csc_array(slack[: n - 1][:, : n - 1]), **options)
 
     def apply(y: Array) -> Array:
@@ -224,7 +223,7 @@ def _solver(slack: sp.csr_array, singular: bool) -> Callable[[Array], Array]:
 
 
 def _with_column_sums(p: SparseSoftmax, w: Array, columns: Array, check: Callable[[], None]) -> SparseSoftmax:
-    """P with w P = ``columns`` to rounding, as ``feasible.with_column_sums``; what is left is put into the background."""
+    """P with w P = ``columns`` to rounding, as ``feasible.with_column_sums``; what is left goes into the background."""
     ones = np.ones(len(w))
     for _ in range(SINKHORN_SWEEPS):
         check()
@@ -259,5 +258,7 @@ def _entropy(stored: sp.csr_array, rest: Array, background: Array, uniform: floa
         return value + float(w @ each)
     block = block_rows(n)
     for start in range(0, n, block):
-        value += float(w[start : start + block] @ entr(np.outer(rest[start : start + block], background) + uniform).sum(axis=1))
+        value += float(
+            w[start : start + block] @ entr(np.outer(rest[start : start + block], background) + uniform).sum(axis=1)
+        )
     return value

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
 from ..checks import Array, check_smoothing
@@ -31,7 +32,7 @@ class SmoothedTarget:
 class TargetParts:
     """``matrix``: S, CSR or dense; ``uniform``: e."""
 
-    matrix: sp.csr_array | Array
+    matrix: Any  # CSR, or an array
     uniform: float
 
     @property
@@ -60,7 +61,7 @@ class TargetParts:
         missing = self.n - np.diff(s.indptr)
         return np.asarray(stored.sum(axis=1) - missing * xlogy(e, e))
 
-    def part(self, nodes: Array) -> TargetParts:
+    def part(self, nodes: NDArray[np.integer]) -> TargetParts:
         """The rows and columns of ``nodes``; only where nothing leads out of them."""
         if sp.issparse(self.matrix):
             return TargetParts(sp.csr_array(self.matrix[nodes][:, nodes]), self.uniform)

@@ -28,7 +28,7 @@ observes (C V = 0 with col V in the null space of C = 2 S, the rest of its spect
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -41,7 +41,9 @@ from ..softmax import check_row_weight, check_weight_decay
 from .certificate import Certificate
 from .effort import Effort, check_effort
 from .objectives import TiedObjective
-from .search import Search, Solution, Watch, relative_gap
+from .point_rank import tied_point_rank
+from .rank import RankRange
+from .search import Solution, Watch, relative_gap
 from .target_parts import SmoothedTarget, TargetParts, target_parts
 from .violation import tied_violation
 
@@ -59,7 +61,7 @@ class TiedOptimum:
     disconnected graph without decay its infimum). ``components`` (n,): component of each node within which K is
     centred and finite. ``tolerance``: the relative duality gap asked for, zero for an exact answer; ``converged``:
     whether it was reached; ``stopped_by``: "tolerance", "rounding" (float64 allows no further headway), "time limit"
-    or "request".
+    or "request". ``problem``: target and row weights, for ``rank_range``.
     """
 
     factor: Array
@@ -74,6 +76,7 @@ class TiedOptimum:
     tolerance: float = 0.0
     converged: bool = True
     stopped_by: str = "tolerance"
+    problem: tuple[TargetParts, Array] | None = field(default=None, repr=False)
 
     @property
     def n(self) -> int:
@@ -132,6 +135,18 @@ class TiedOptimum:
     def rank(self) -> int:
         """Number of eigenvalues that are not zero to rounding; of an answer with a gap, of this point."""
         return len(self.eigenvalues)
+
+    @cached_property
+    def rank_range(self) -> RankRange:
+        """What the duality gap proves of the rank of the optimum, see ``optimum.rank``: any rank where no ``problem``
+        is known, and for components of more than DENSE_SPECTRUM nodes."""
+        if self.problem is None:
+            return RankRange(0, self.n)
+        parts, w = self.problem
+        gap = self.certificate.duality_gap
+        return tied_point_rank(
+            parts, w, self.weight_decay, self.factor, self.bias, self.components, gap, self.objective
+        )
 
     def embedding(self) -> Array:
         """One embedding (n, rank) with the centred Gram matrix; every other is a rotation of it (plus a mean)."""
@@ -207,15 +222,14 @@ def _with_decay(parts: TargetParts, w: Array, decay: float, effort: Effort) -> T
         effort.tolerance,
         found.converged,
         found.stopped_by,
+        (parts, w),
     )
 
 
 METHOD = "low-rank factor, preconditioned L-BFGS and Newton"
 
 
-def _component_by_component(
-    parts: TargetParts, w: Array, labels: NDArray[np.int64], effort: Effort
-) -> TiedOptimum:
+def _component_by_component(parts: TargetParts, w: Array, labels: NDArray[np.int64], effort: Effort) -> TiedOptimum:
     count = int(labels.max()) + 1
     # Rows of no weight are single nodes here: their component has no term in the loss.
     groups = [nodes for nodes in _groups(labels, count) if w[nodes].any()]
@@ -248,6 +262,7 @@ def _component_by_component(
         effort.tolerance,
         all(s.converged for _, s, _ in found),
         worst,
+        (parts, w),
     )
 
 

@@ -7,13 +7,13 @@ l >= ||R at 0||_2. Without decay the infimum is the target's entropy sum_i w_i H
 constant per row, exactly when T has no zero in a row of positive weight (label smoothing); otherwise the logits diverge
 and no optimum exists.
 
-How it is found: ``optimum.search``, an anytime method. Source: the nuclear-norm form of a two-layer bilinear problem is standard; l = 0
-with smoothing agrees with the cycle-graph result cited in arXiv 2510.26745's follow-up (OpenReview 2xbulaghSN).
+How it is found: ``optimum.search``, an anytime method.
+Source: the nuclear-norm form of a two-layer bilinear problem is standard; l = 0 with smoothing agrees with the cycle-graph result cited in arXiv 2510.26745's follow-up (OpenReview 2xbulaghSN).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -24,9 +24,11 @@ from ..checks import Array, check_room
 from ..softmax import check_row_weight, check_weight_decay, cross_entropy
 from .certificate import Certificate
 from .effort import check_effort
-from .objectives import UntiedObjective
+from .objectives import DENSE_SPECTRUM, UntiedObjective
+from .point_rank import untied_point_rank
+from .rank import RankRange
 from .search import Watch, relative_gap
-from .target_parts import SmoothedTarget, target_parts
+from .target_parts import SmoothedTarget, TargetParts, target_parts
 from .tied import EXACT, METHOD
 from .violation import untied_violation
 
@@ -48,6 +50,7 @@ class UntiedOptimum:
     tolerance: float = 0.0
     converged: bool = True
     stopped_by: str = "tolerance"
+    problem: tuple[TargetParts, Array] | None = field(default=None, repr=False)
 
     @property
     def attained(self) -> bool:
@@ -81,8 +84,7 @@ class UntiedOptimum:
     def singular_values(self) -> Array:
         """Non-zero singular values of the optimal logits, descending; empty where there is none."""
         if self.factors is not None:
-            # V and U are balanced and have orthogonal columns up to a common turn: the R of both give the values.
-            left, right = (np.linalg.qr(side, mode="r") for side in self.factors)
+            left, right = (np.linalg.qr(side)[1] for side in self.factors)
             values = np.linalg.svd(left @ right.T, compute_uv=False)
         elif self.full_logits is not None:
             values = np.linalg.svd(self.full_logits, compute_uv=False)
@@ -94,6 +96,18 @@ class UntiedOptimum:
     @property
     def rank(self) -> int:
         return len(self.singular_values)
+
+    @cached_property
+    def rank_range(self) -> RankRange:
+        """What the duality gap proves of the rank of the optimal logits, as in ``TiedOptimum``."""
+        if not self.attained:
+            return RankRange(0, 0)
+        if self.problem is None or self.problem[0].n > DENSE_SPECTRUM:
+            return RankRange(0, len(self.factors[0]) if self.factors is not None else self.rank)
+        parts, w = self.problem
+        assert self.logits is not None
+        gap = self.certificate.duality_gap
+        return untied_point_rank(parts, w, self.weight_decay, self.logits, self.rank, gap, self.objective)
 
 
 def untied_optimum(
@@ -142,6 +156,7 @@ def untied_optimum(
             effort.tolerance,
             found.converged,
             found.stopped_by,
+            (parts, w),
         )
     floor = float(w @ parts.entropies())
     if parts.positive_rows[w > 0].all():
@@ -151,6 +166,7 @@ def untied_optimum(
         logits -= logits.mean(axis=1, keepdims=True)
         gap = float(cross_entropy(logits, t, w)) - floor
         closed = "closed form: log of the target"
-        return UntiedOptimum(None, logits, floor, 0.0, total, Certificate(abs(gap), gap), closed)
+        certificate = Certificate(abs(gap), gap)
+        return UntiedOptimum(None, logits, floor, 0.0, total, certificate, closed, problem=(parts, w))
     method = "closed form: entropy of the target, approached as the logits diverge"
     return UntiedOptimum(None, None, floor, 0.0, total, Certificate(0.0, 0.0), method)

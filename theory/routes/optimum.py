@@ -8,23 +8,26 @@ says which it was.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import Array, brief, check_flag
+from ..checks import Array, check_flag
 from ..closed_forms.form import ClosedForm
 from ..closed_forms.tied import closed_form_optimum
 from ..graphs.graph import Graph
 from ..optimum.certificate import Certificate
-from ..optimum.rank import RankRange, tied_rank_range, twin_classes, untied_rank_range
-from ..optimum.tied import OPTIMUM_LIMIT, TiedOptimum, tied_optimum
+from ..optimum.rank import RankRange
+from ..optimum.search import Watch, relative_gap
+from ..optimum.target_parts import SmoothedTarget
+from ..optimum.tied import TiedOptimum, tied_optimum
 from ..optimum.untied import UntiedOptimum, untied_optimum
-from ..softmax import check_row_weight, check_target, row_softmax
 from ..symmetry.of_graph import Symmetry, graph_symmetry
 from ..symmetry.optimum import UNKNOWNS_LIMIT, ReducedOptimum, reduced_tied_optimum
 from ..symmetry.untied import ReducedUntiedOptimum, reduced_untied_optimum, untied_unknowns
-from ..targets.one_hop import one_hop_sparse, one_hop_target
+from ..targets.one_hop import one_hop_sparse
 
 SYMMETRY_PAYS = 0.25  # colours per pair of nodes above which the blocks are hardly smaller than the whole matrix
 
@@ -37,7 +40,8 @@ class GraphOptimum:
     (tied) or singular values of the logits (untied; empty where they diverge). ``rank_range``: what is proved of their
     number, see ``optimum.rank``. ``loss_per_node`` without weight decay;
     an infimum where it is not ``attained``. ``diverging``: directions along which K grows without bound. ``detail``:
-    the route's own result.
+    the route's own result. ``relative_gap``, ``tolerance``, ``converged``, ``stopped_by``: as in ``TiedOptimum``; the
+    closed forms and the blocks are solved to rounding, whatever was asked for.
     """
 
     tied: bool
@@ -51,6 +55,10 @@ class GraphOptimum:
     certificate: Certificate
     method: str
     detail: ClosedForm | ReducedOptimum | ReducedUntiedOptimum | TiedOptimum | UntiedOptimum
+    relative_gap: float
+    tolerance: float = 0.0
+    converged: bool = True
+    stopped_by: str = "tolerance"
 
     @property
     def rank(self) -> int:
@@ -65,11 +73,15 @@ def graph_optimum(
     weight_decay: float = 0.0,
     self_edges: bool = False,
     label_smoothing: float = 0.0,
+    tolerance: float | None = None,
+    time_limit: float | None = None,
+    watch: Watch | None = None,
 ) -> GraphOptimum:
     """The certified optimum for the one-hop target of ``graph``, row weights one.
 
-    Raises ValueError for a bad option, an isolated node without self-edges, or a graph of more than OPTIMUM_LIMIT nodes
-    with neither closed form nor enough symmetry; RuntimeError when no certified optimum is found.
+    ``tolerance``, ``time_limit``, ``watch``: as in ``tied_optimum``, where the general solver is used. Raises
+    ValueError for a bad option or an isolated node without self-edges; RuntimeError when no certified optimum is found
+    on the blocks of a symmetry.
 
     >>> from fiedler.theory import graph_optimum, parse
     >>> optimum = graph_optimum(parse("path-star:4x5"))
@@ -95,71 +107,37 @@ def graph_optimum(
             return _from_untied_blocks(reduced, symmetry)
         if tied and (weight_decay > 0 or label_smoothing > 0 or graph.component_count == 1):
             return _from_blocks(reduced_tied_optimum(symmetry.algebra, target, weight_decay=weight_decay), symmetry)
-    if graph.n > OPTIMUM_LIMIT:
-        raise ValueError(
-            f"{brief(graph.name)} has {graph.n} nodes, no closed form and too little symmetry, and the dense optimum "
-            f"handles up to {OPTIMUM_LIMIT}; use a smaller graph"
-        )
-    target = one_hop_target(graph, self_edges=self_edges, label_smoothing=label_smoothing)
-    return target_optimum(target, tied=tied, weight_decay=weight_decay)
+    sparse = SmoothedTarget(one_hop_sparse(graph, self_edges=self_edges), label_smoothing)
+    return target_optimum(
+        sparse, tied=tied, weight_decay=weight_decay, tolerance=tolerance, time_limit=time_limit, watch=watch
+    )
 
 
 def target_optimum(
-    target: ArrayLike, *, tied: bool = True, weight_decay: float = 0.0, row_weight: ArrayLike | None = None
+    target: ArrayLike | sp.sparray | SmoothedTarget,
+    *,
+    tied: bool = True,
+    weight_decay: float = 0.0,
+    row_weight: ArrayLike | None = None,
+    tolerance: float | None = None,
+    time_limit: float | None = None,
+    watch: Watch | None = None,
 ) -> GraphOptimum:
-    """The certified optimum for any row-stochastic ``target`` (n, n) and row weights (n,), ones when None, by the dense
-    route, in the same form; ``loss_per_node`` is L / sum_i w_i.
+    """The certified optimum for any row-stochastic ``target`` (n, n), dense or sparse, and row weights (n,), ones when
+    None, by the general solver, in the same form; ``loss_per_node`` is L / sum_i w_i.
 
-    Raises as ``tied_optimum`` and ``untied_optimum``.
+    Raises as ``tied_optimum`` and ``untied_optimum``, which say what the other keywords are.
     """
+    options: dict[str, Any] = {
+        "weight_decay": weight_decay,
+        "row_weight": row_weight,
+        "tolerance": tolerance,
+        "time_limit": time_limit,
+        "watch": watch,
+    }
     if check_flag(tied, "tied"):
-        optimum = tied_optimum(target, weight_decay=weight_decay, row_weight=row_weight)
-        return _from_dense(optimum, dense_tied_rank_range(optimum, target, row_weight=row_weight))
-    untied = untied_optimum(target, weight_decay=weight_decay, row_weight=row_weight)
-    return _from_untied(untied, dense_untied_rank_range(untied, target, row_weight=row_weight))
-
-
-def dense_tied_rank_range(optimum: TiedOptimum, target: ArrayLike, *, row_weight: ArrayLike | None = None) -> RankRange:
-    """What ``tied_rank_range`` proves of the rank of a dense optimum of this target and these weights; the sum over the
-    components where K is only finite within each."""
-    t, labels = check_target(target), optimum.components
-    w, decay = check_row_weight(row_weight, len(t)), optimum.weight_decay
-    objective = optimum.loss + decay * float(np.trace(optimum.gram))
-    parts = []
-    for c in range(int(labels.max()) + 1):
-        nodes = np.flatnonzero(labels == c)
-        if not w[nodes].any():  # in no row of the loss
-            continue
-        part, weight, gram = t[np.ix_(nodes, nodes)], w[nodes], optimum.gram[np.ix_(nodes, nodes)]
-        p = row_softmax(gram + optimum.bias[nodes])
-        r = weight[:, None] * (part - p)
-        parts.append(
-            tied_rank_range(
-                gram, p, decay * np.eye(len(p)) - (r + r.T) / 2, optimum.certificate.duality_gap,
-                weight_decay=decay, row_weight=weight, magnitude=objective, twins=twin_classes(part, weight),
-            )
-        )  # fmt: skip
-    left = sorted((value for part in parts for value in part.unresolved), reverse=True)
-    ones = (1,) * len(left)
-    return RankRange(sum(part.low for part in parts), sum(part.high for part in parts), tuple(left), ones)
-
-
-def dense_untied_rank_range(
-    optimum: UntiedOptimum, target: ArrayLike, *, row_weight: ArrayLike | None = None
-) -> RankRange:
-    """The same for the logits of a dense untied optimum: zero where they diverge. Without decay the logits are the
-    closed form log T, constant on twins, whose singular values that round to zero are not proved to be zero."""
-    if optimum.logits is None:
-        return RankRange(0, 0)
-    t = check_target(target)
-    if optimum.weight_decay == 0:
-        return RankRange(optimum.rank, max(optimum.rank, int(twin_classes(t, row_weight).max())))
-    w, p = check_row_weight(row_weight, len(t)), row_softmax(optimum.logits)
-    objective = optimum.loss + optimum.weight_decay * float(optimum.singular_values.sum())
-    return untied_rank_range(
-        optimum.logits, p, w[:, None] * (t - p), optimum.certificate.duality_gap,
-        weight_decay=optimum.weight_decay, row_weight=w, magnitude=objective,
-    )  # fmt: skip
+        return _from_general(tied_optimum(target, **options))
+    return _from_general(untied_optimum(target, **options))
 
 
 def useful_symmetry(graph: Graph) -> Symmetry | None:
@@ -176,6 +154,7 @@ def _from_closed_form(closed: ClosedForm) -> GraphOptimum:
     # With S <= (l + e) I and |S - l I| <= s on K, convexity bounds what any K' of the same trace could still gain.
     trace = float(closed.eigenvalues @ closed.multiplicities)
     gap = (max(closed.excess, 0.0) + closed.stationarity) * trace
+    value = closed.loss_per_node * closed.n + closed.weight_decay * trace
     return GraphOptimum(
         closed.tied,
         closed.loss_per_node,
@@ -188,6 +167,7 @@ def _from_closed_form(closed: ClosedForm) -> GraphOptimum:
         Certificate(closed.max_violation, gap),
         f"closed form ({closed.family})",
         closed,
+        relative_gap(value, value - gap),
     )
 
 
@@ -204,6 +184,7 @@ def _from_blocks(reduced: ReducedOptimum, symmetry: Symmetry) -> GraphOptimum:
         reduced.certificate,
         f"{reduced.method}: {symmetry.method}",
         reduced,
+        _block_gap(reduced),
     )
 
 
@@ -220,38 +201,37 @@ def _from_untied_blocks(reduced: ReducedUntiedOptimum, symmetry: Symmetry) -> Gr
         reduced.certificate,
         f"{reduced.method}: {symmetry.method}",
         reduced,
+        _block_gap(reduced),
     )
 
 
-def _from_dense(optimum: TiedOptimum, ranks: RankRange) -> GraphOptimum:
-    values = optimum.eigenvalues
+def _from_general(optimum: TiedOptimum | UntiedOptimum) -> GraphOptimum:
+    tied, diverging = isinstance(optimum, TiedOptimum), 0
+    if isinstance(optimum, TiedOptimum):
+        values, diverging = optimum.eigenvalues, optimum.diverging
+    else:
+        values = optimum.singular_values
     return GraphOptimum(
-        True,
+        tied,
         optimum.loss_per_node,
         optimum.weight_decay,
         optimum.attained,
         values,
         np.ones(len(values), dtype=np.int64),
-        ranks,
-        optimum.diverging,
+        optimum.rank_range,
+        diverging,
         optimum.certificate,
         optimum.method,
         optimum,
+        optimum.relative_gap,
+        optimum.tolerance,
+        optimum.converged,
+        optimum.stopped_by,
     )
 
 
-def _from_untied(optimum: UntiedOptimum, ranks: RankRange) -> GraphOptimum:
-    values = optimum.singular_values
-    return GraphOptimum(
-        False,
-        optimum.loss_per_node,
-        optimum.weight_decay,
-        optimum.attained,
-        values,
-        np.ones(len(values), dtype=np.int64),
-        ranks,
-        0,
-        optimum.certificate,
-        optimum.method,
-        optimum,
-    )
+def _block_gap(reduced: ReducedOptimum | ReducedUntiedOptimum) -> float:
+    values = reduced.eigenvalues if isinstance(reduced, ReducedOptimum) else reduced.singular_values
+    # Without decay the penalty is nothing; with it nothing is centred away but the mean, which only adds to it.
+    value = reduced.loss + reduced.weight_decay * float(values @ reduced.multiplicities)
+    return relative_gap(value, value - reduced.certificate.duality_gap)

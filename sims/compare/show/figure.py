@@ -15,7 +15,7 @@ from fiedler.theory import Eigenspaces, centre_rows
 
 from ...draw.plane import plane_coordinates
 from ...draw.style import COLOURS, LONGEST_NAME, MARKERS, REST_COLOUR, STYLE
-from ...predict.trajectory import predicted_gram
+from ...predict.trajectory import predicted_spectrum
 from ...scores.statistics import standard_deviations
 from ..comparison import Comparison
 from ..energy_series import ModeGroup, eigenspace_name, energy_series, positive
@@ -42,7 +42,8 @@ def plot_comparison(comparison: Comparison) -> Figure:
             energy = part.add_subplot(grid[0, 0])
             residual = part.add_subplot(grid[1, 0], sharex=energy)
             draw_energy(energy, residual, compared, comparison.task.spaces)
-            energy.set_title("lines: theory    markers: runs (mean, range over seeds)", loc="left", fontsize=8.5)
+            lines = "no predicted flow" if compared.predicted is None else "lines: theory"
+            energy.set_title(f"{lines}    markers: runs (mean, range over seeds)", loc="left", fontsize=8.5)
             energy.legend(loc="best", ncols=1, frameon=True, framealpha=0.85, edgecolor="none", handletextpad=0.4)
             spectrum = part.add_subplot(grid[:, 1])
             draw_spectrum(spectrum, compared)
@@ -60,8 +61,10 @@ def _row_title(comparison: Comparison, compared: ModelComparison) -> str:
 
 
 def drawn_modes(compared: ModelComparison) -> NDArray[np.int64]:
-    """The eigenspaces that get a line: those with the largest predicted share of the energy, averaged over log time."""
-    energy = compared.predicted.centred_energy
+    """The eigenspaces that get a line: those with the largest predicted share of the energy, averaged over log time, or
+    of the measured one where there is no prediction."""
+    known = compared.predicted
+    energy = compared.mean_modes.centred_energy if known is None else known.centred_energy
     total = energy.sum(axis=1, keepdims=True)
     late = energy[len(energy) // 4 :] / np.where(total > 0, total, 1.0)[len(energy) // 4 :]
     return np.sort(np.argsort(-late.mean(axis=0), kind="stable")[:DRAWN_MODES])
@@ -70,9 +73,11 @@ def drawn_modes(compared: ModelComparison) -> NDArray[np.int64]:
 def draw_energy(ax: Axes, below: Axes, compared: ModelComparison, spaces: Eigenspaces) -> None:
     """Mode energies over flow time, lines the theory and markers the runs, and below them the ratio of the two."""
     fit, used = compared.mean_fit, compared.mean_modes.steps > 0
-    times = np.asarray(fit.time_scale * compared.mean_modes.steps[used], dtype=np.float64)
+    scale = fit.time_scale if np.isfinite(fit.time_scale) else 1.0
+    times = np.asarray(scale * compared.mean_modes.steps[used], dtype=np.float64)
     energies = positive(np.array([run.modes.centred_energy[used] for run in compared.runs])) / fit.amplitude
-    total = compared.predicted.centred_energy.sum(axis=1)
+    known = compared.predicted
+    total = energies.mean(axis=0).sum(axis=1) if known is None else known.centred_energy.sum(axis=1)
     top = max(float(total.max()), float(energies.sum(axis=2).max()))
     floor = max(FLOORS[0] * float(total[-1]), FLOORS[1] * top)
     widest = 0.0
@@ -80,9 +85,8 @@ def draw_energy(ax: Axes, below: Axes, compared: ModelComparison, spaces: Eigens
         if series.largest < floor:
             continue  # nothing to see, so no line in the legend either: the constant mode of a regular graph
         group, dots, ratio_dots = series.group, series.dots, series.compared
-        ax.plot(
-            compared.predicted.times, np.asarray(series.predicted), group.dash, color=group.colour, lw=1.6, zorder=2
-        )
+        if known is not None:
+            ax.plot(known.times, np.asarray(series.predicted), group.dash, color=group.colour, lw=1.6, zorder=2)
         ends = series.measured.min(axis=0), series.measured.max(axis=0)
         spread = np.abs(np.stack([series.centre - ends[0], ends[1] - series.centre]))
         face = "white" if group.dash == "-" else group.colour
@@ -108,27 +112,33 @@ def _groups(compared: ModelComparison, spaces: Eigenspaces) -> list[ModeGroup]:
         label = f"$\\mu$ = {eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])}"
         groups.append(ModeGroup(label, (k,), colour, marker, "-"))
     rest = tuple(k for k in range(len(spaces.eigenvalues)) if k not in chosen)
-    return [*groups, ModeGroup("all other modes", rest, REST_COLOUR, "x", "--")]
+    followed = int(spaces.multiplicities.sum())  # of a large graph the lowest only
+    others = "all other modes" if followed == len(spaces.basis) else f"others of the {followed} lowest modes"
+    return [*groups, ModeGroup(others, rest, REST_COLOUR, "x", "--")]
 
 
 def _time_label(compared: ModelComparison) -> str:
     if compared.mean_fit.fitted:
         fit = compared.mean_fit
         return f"flow time $t$ (fitted: {fit.time_scale:.2g} a step, energies ÷ {fit.amplitude:.2g})"
+    if compared.predicted is None and not np.isfinite(compared.mean_fit.time_scale):
+        return "step"
     return "flow time $t$ = learning rate × steps (nothing fitted)"
 
 
 def draw_spectrum(ax: Axes, compared: ModelComparison) -> None:
     """The largest eigenvalues of the centred Gram matrix, predicted and measured (mean, deviation over seeds)."""
-    predicted = np.linalg.eigvalsh(predicted_gram(compared.model, compared.optimum, compared.predicted))[::-1]
+    found = predicted_spectrum(compared.model, compared.optimum, compared.predicted)
     measured = np.array([_centred_spectrum(run.final.embedding, compared) for run in compared.runs])
+    predicted = np.zeros(measured.shape[1]) if found is None else found
     count = min(SPECTRUM_SIZE, len(predicted) - 1)
     index = np.arange(1, count + 1)
     scale = 1.0
-    if compared.mean_fit.fitted and compared.optimum.rank > 0:
+    if compared.mean_fit.fitted and predicted.any():
         scale = float((measured @ predicted).sum() / (measured**2).sum())
-    ax.plot(index, predicted[:count], "-", color="black", lw=1.2, zorder=1)
-    ax.plot(index, predicted[:count], "s", ms=7, mfc="none", mec="black", mew=1.2, label="predicted", zorder=2)
+    if found is not None:
+        ax.plot(index, predicted[:count], "-", color="black", lw=1.2, zorder=1)
+        ax.plot(index, predicted[:count], "s", ms=7, mfc="none", mec="black", mew=1.2, label="predicted", zorder=2)
     spread = scale * (standard_deviations(measured) if len(measured) > 1 else np.zeros(measured.shape[1]))
     centre = scale * measured.mean(axis=0)
     label = "measured" if scale == 1.0 else f"measured × {scale:.3g}"
@@ -141,29 +151,33 @@ def draw_spectrum(ax: Axes, compared: ModelComparison) -> None:
 
 def _spectrum_title(compared: ModelComparison) -> str:
     # gram_error is measured from the tied optimum; an untied model is drawn against its own flow.
+    if compared.optimum is None:
+        return "Gram spectrum, without the optimum" if compared.model.tied else "Gram spectrum, last step"
     error = float(np.mean([scores["gram_error"] for scores in compared.scores]))
     known = f", gram_error {error:.2g}" if np.isfinite(error) else ""
     return f"Gram spectrum{known}" if compared.model.tied else "Gram spectrum, last step"
 
 
 def _centred_spectrum(embedding: NDArray[np.floating], compared: ModelComparison) -> Floats:
-    v = centre_rows(np.asarray(embedding, dtype=np.float64), compared.optimum.components)
-    return np.asarray(np.linalg.eigvalsh(v @ v.T)[::-1], dtype=np.float64)
+    labels = None if compared.optimum is None else compared.optimum.components
+    v = centre_rows(np.asarray(embedding, dtype=np.float64), labels)
+    values = np.linalg.svd(v, compute_uv=False) ** 2
+    return np.pad(values, (0, max(0, len(v) - len(values))))
 
 
 def _draw_embedding(ax: Axes, comparison: Comparison, compared: ModelComparison) -> None:
-    optimum = compared.optimum
-    score = compared.scores[0]["fiedler_score"]
-    ax.set_title(f"embedding, fiedler_score {score:.3g}" if np.isfinite(score) else "embedding", loc="left")
+    optimum, score = compared.optimum, compared.scores[0]["fiedler_score"]
+    known = score is not None and np.isfinite(score)
+    ax.set_title(f"embedding, fiedler_score {score:.3g}" if known else "embedding", loc="left")
     ax.set_xticks([])
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_visible(True)
         spine.set_color("#bbbbbb")
     ax.set_anchor("N")
-    if optimum.rank < 2:
-        ax.text(0.5, 0.5, f"predicted rank {optimum.rank}:\nno plane to draw", ha="center", va="center",
-                transform=ax.transAxes)  # fmt: skip
+    if optimum is None or optimum.rank < 2:
+        why = "without the optimum:" if optimum is None else f"predicted rank {optimum.rank}:"
+        ax.text(0.5, 0.5, f"{why}\nno plane to draw", ha="center", va="center", transform=ax.transAxes)
         return
     wanted, drawn = plane_coordinates(compared.runs[0].final.embedding, optimum)
     edges = np.stack(comparison.task.graph.adjacency.tocoo().coords, axis=1)

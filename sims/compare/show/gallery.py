@@ -41,7 +41,7 @@ def plot_gallery(comparisons: Sequence[Comparison]) -> Figure:
 def gallery_caption(comparisons: Sequence[Comparison]) -> str:
     """What the figure shows and how it was aligned."""
     seeds = sorted({one.runs[0].seed for comparison in comparisons for one in comparison.models})
-    looked = ", ".join(f"{c.task.title} {directions(c.optimum)}" for c in comparisons)
+    looked = ", ".join(f"{c.task.title} {directions(c.certified)}" for c in comparisons)
     return (
         "Embeddings of every model beside the theory's. Each panel: the embedding less its mean row (that of each "
         f"component), in its own first principal directions ({looked}: as many as the certified optimum has large "
@@ -61,7 +61,7 @@ def _draw_row(axes: Sequence[Axes], comparison: Comparison) -> None:
 def draw_embeddings(axes: Sequence[Axes], comparison: Comparison, scale: float = 1.0) -> None:
     """The predicted optimum, the Laplacian's eigenvectors and the first seed of every model, a panel each. ``scale``:
     of the nodes' area."""
-    graph, optimum = comparison.task.graph, comparison.optimum
+    graph, optimum = comparison.task.graph, comparison.certified
     plane = predicted_plane(optimum)
     colours = node_colours(graph, plane)
     drawn: list[Floats | None] = [plane, laplacian_positions(comparison.task.spaces, optimum, plane)]

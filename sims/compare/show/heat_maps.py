@@ -37,7 +37,7 @@ def plot_heat_maps(comparisons: Sequence[Comparison]) -> Figure:
         for row, comparison in zip(axes, comparisons, strict=True):
             target = comparison.task.target
             row[0].imshow(target, cmap="Greys", vmin=0.0, vmax=float(target.max()), interpolation="nearest")
-            optimum = comparison.optimum
+            optimum = comparison.certified
             embeddings = [optimum.embedding(), *(one.runs[0].final.embedding for one in comparison.models)]
             for ax, embedding in zip(row[1:], embeddings, strict=True):
                 ax.set_facecolor(UNDEFINED)

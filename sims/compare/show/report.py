@@ -9,6 +9,7 @@ from fiedler.theory import TiedOptimum, effective_rank
 
 from ...draw.markdown import environment_section, markdown_table
 from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
+from ...scores.embedding import gap_uncertainty
 from ...scores.statistics import mean, standard_deviation
 from ..comparison import Comparison, scores_of_runs, summarise
 from ..spectral_bias import spectral_bias_notes, spectral_bias_rows
@@ -30,10 +31,12 @@ def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]
 
     A model trained with weight decay is measured from the optimum with it, which then has a row too."""
     header = ["", "seeds", *(title for title, _, _ in COLUMNS)]
-    decay = comparison.optimum.weight_decay  # none but for one direction of the edges, see ``reference``
-    rows = [_predicted_row(f"predicted, decay {decay:g}" if decay else "predicted", comparison.optimum)]
+    rows = []
+    if comparison.optimum is not None:
+        decay = comparison.optimum.weight_decay  # with one direction of the edges, and where every model has it
+        rows.append(_predicted_row(f"predicted, decay {decay:g}" if decay else "predicted", comparison.optimum))
     for compared in comparison.models:
-        if compared.optimum is not comparison.optimum:
+        if compared.optimum is not None and compared.optimum is not comparison.optimum:
             rows.append(_predicted_row(f"predicted, decay {compared.optimum.weight_decay:g}", compared.optimum))
         summary = summarise(scores_of_runs(compared))
         rows.append(
@@ -48,10 +51,8 @@ def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]
 
 def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], figure: str) -> str:
     """report.md: figure, table, what was fitted, settings, command and versions."""
-    task, optimum = comparison.task, comparison.optimum
+    task = comparison.task
     header, rows = comparison_rows(comparison)
-    eigenvalues = ", ".join(f"{value:.5g}" for value in optimum.eigenvalues[:SHOWN]) or "none (rank 0)"
-    eigenvalues += ", ..." if optimum.rank > SHOWN else ""
     lines = [
         f"# {task.title}: prediction beside real runs",
         "",
@@ -68,17 +69,11 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         "",
         "## Prediction",
         "",
-        f"Optimum: rank {optimum.rank}, centred Gram eigenvalues {eigenvalues}; "
-        f"{'attained' if optimum.attained else 'an infimum, not attained'}; KKT violation "
-        f"{optimum.certificate.max_violation:.1e}, duality gap {optimum.certificate.duality_gap:.1e}.",
+        _optimum(comparison),
         "",
+        *(f"{one.model.title}: {one.no_flow}.\n" for one in comparison.models if one.no_flow),
         *_rivals(comparison),
-        "## Spectral bias",
-        "",
-        *markdown_table(*spectral_bias_rows(comparison.biases)),
-        "",
-        *spectral_bias_notes(len(comparison.models[0].runs)),
-        "",
+        *_bias(comparison),
         "## Runs",
         "",
     ]
@@ -96,6 +91,34 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
     return "\n".join(lines)
 
 
+def _optimum(comparison: Comparison) -> str:
+    optimum = comparison.optimum
+    if optimum is None:
+        return f"Scored {comparison.no_optimum}: no gram_error and no fiedler_score."
+    eigenvalues = ", ".join(f"{value:.5g}" for value in optimum.eigenvalues[:SHOWN]) or "none (rank 0)"
+    eigenvalues += ", ..." if optimum.rank > SHOWN else ""
+    gap = optimum.relative_gap
+    return (
+        f"Optimum: rank {optimum.rank}, centred Gram eigenvalues {eigenvalues}; "
+        f"{'attained' if optimum.attained else 'an infimum, not attained'}; KKT violation "
+        f"{optimum.certificate.max_violation:.1e}, duality gap {optimum.certificate.duality_gap:.1e}, relative "
+        f"{gap:.1e}: gram_error to about {gap_uncertainty(gap):.1g}."
+    )
+
+
+def _bias(comparison: Comparison) -> list[str]:
+    if not comparison.biases:
+        return []
+    return [
+        "## Spectral bias",
+        "",
+        *markdown_table(*spectral_bias_rows(comparison.biases)),
+        "",
+        *spectral_bias_notes(len(comparison.models[0].runs)),
+        "",
+    ]
+
+
 def _rivals(comparison: Comparison) -> list[str]:
     """A table with a row a theory: gram_error of the certified optimum and of every model against its prediction."""
     predicted_by = [(compared, compared.rivals) for compared in comparison.models]
@@ -107,7 +130,7 @@ def _rivals(comparison: Comparison) -> list[str]:
         own = _number(first["gram_error_of_optimum"])
         measured = [_spread_of(entries[k]["gram_error"]) for _, entries in predicted_by]
         rows.append([first["title"], str(first["rank"]), own, *measured])
-    rows[0][1] = str(comparison.optimum.rank)
+    rows[0][1] = str(comparison.certified.rank)
     header = ["prediction", "rank", "certified optimum", *(compared.model.title for compared, _ in predicted_by)]
     return [
         "## Other predictions",

@@ -21,16 +21,18 @@ EMBEDDING = np.random.default_rng(0).standard_normal((N, 4))
 SCRIPT = Path(sys.executable).parent / "fiedler"
 OPTIONS = {
     "theory": "--tied --untied --weight-decay --self-edges --label-smoothing --init-scale --laplacian --until "
-    "--modes --top --optimum --no-optimum --width --rivals --storage --window --p --q --edges --weights --symmetrize "
+    "--modes --top --optimum --no-optimum --tolerance "
+    "--time-limit --width --rivals --storage --window --p --q --edges --weights --symmetrize "
     "--json --help",
     "compare": "--preset --model --seeds --out --steps --learning-rate --width --init-std --weight-decay --self-edges "
     "--label-smoothing --window --p --q --edges --weights --symmetrize --overwrite "
-    "--resume --checkpoint-every --dry-run --json --help",
+    "--resume --checkpoint-every --optimum --no-optimum --tolerance --time-limit --dry-run --json --help",
     "train": "--model --steps --seed --out --learning-rate --width --init-std --weight-decay --self-edges "
     "--label-smoothing --window --p --q --edges --weights --symmetrize --overwrite "
-    "--resume --checkpoint-every --dry-run --log --log-dir --json --help",
+    "--resume --checkpoint-every --optimum --no-optimum --tolerance --time-limit --dry-run "
+    "--log --log-dir --json --help",
     "score": "--rows --key --weight-decay --self-edges --label-smoothing --window --p --q --edges --weights "
-    "--symmetrize --json --help",
+    "--symmetrize --optimum --no-optimum --tolerance --time-limit --json --help",
 }
 
 

@@ -99,3 +99,31 @@ def test_transient_bars_leave_an_empty_screen(monkeypatch: pytest.MonkeyPatch) -
     with Stages(transient=True) as stages:
         stages.update("optimum", 1.0)
     assert screen.getvalue().endswith("\x1b[1A\x1b[2K")
+
+
+def test_where_there_is_no_terminal_a_line_comes_every_some_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter(range(0, 1000, 6))
+    monkeypatch.setattr("fiedler.sims.cli.progress.time.monotonic", lambda: next(now))
+    with Stages() as stages:
+        watch = stages.watch()
+        for gap in ("gap 1.0e-01", "gap 1.0e-02", "gap 1.0e-03"):
+            watch.note("optimum", gap)
+        watch.report("Node2Vec", 0.5)
+        watch.report("Node2Vec", 0.6)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert all(
+        re.fullmatch(r"fiedler: (optimum: gap 1.0e-0\d|Node2Vec: \d0 %, about \d+ s left)", one) for one in lines
+    )
+    assert 1 < len(lines) < 5
+
+
+def test_what_is_said_of_a_stage_stands_beside_its_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with Stages() as stages:
+        stages.note("optimum", "gap 1e-3")
+    assert "gap 1e-3" in shown(screen.getvalue()).splitlines()[-1]

@@ -88,7 +88,6 @@ def test_score_refuses_options(capsys: Capture, options: str, message: str) -> N
         ("one-way.mtx", "directed.*--symmetrize"),
         ("empty.edges", "no edges and no nodes"),
         ("absent.edges", "does not exist"),
-        ("grid:100x100", "(handles up to 2000 nodes, got|10000 nodes are too many for a dense)"),
     ],
 )
 def test_graphs_that_are_refused(capsys: Capture, command: str, graph: str, message: str) -> None:
@@ -97,6 +96,14 @@ def test_graphs_that_are_refused(capsys: Capture, command: str, graph: str, mess
     Path("empty.edges").touch()
     before = files_here()
     assert re.search(message, refusal(capsys, command, graph, *(["v.npy"] if command == "score" else [])))
+    assert files_here() == before
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_what_does_not_fit_in_memory_is_refused_before_it_fills_it(capsys: Capture, command: str) -> None:
+    before = files_here()
+    message = refusal(capsys, command, "grid:1000x1000", "--no-optimum")
+    assert re.search(r"of 1000000 nodes takes \d+.0 GB, .* of memory are free: take a smaller graph", message)
     assert files_here() == before
 
 

@@ -132,6 +132,7 @@ def test_scores_show_every_number() -> None:
     angles = facts.pop("principal angles (rad)")
     assert angles == ", ".join(f"{angle:.4g}" for angle in answer["principal_angles"])
     assert len(answer["principal_angles"]) == 2
+    assert facts.pop("optimum") == f"weight decay 0, relative gap {answer['optimum_relative_gap']:.1e}"
     assert facts == {name: f"{answer[name]:.6g}" for name in facts}
     assert list(facts)[:4] == ["fiedler_score", "gram_error", "gram_scale", "effective_rank"]
     assert len(facts) == 8

@@ -14,7 +14,10 @@ import pytest
 
 import fiedler.sims.compare.run as module
 from fiedler.sims.compare.comparison import SUMMARISED, Comparison, summarise
+from fiedler.sims.compare.folder import read_comparison
 from fiedler.sims.compare.run import compare, describe_comparison
+from fiedler.sims.compare.show.output import write_comparison
+from fiedler.sims.compare.show.report import comparison_markdown
 from fiedler.sims.compare.trajectory_fit import fit_trajectory
 from fiedler.sims.disk.jsonio import from_json, to_json
 from fiedler.sims.models.registry import Model, get_model
@@ -24,6 +27,7 @@ from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.graph_arrays import graph_arrays
 from fiedler.sims.runs.recorder import log_spaced_steps
 from fiedler.sims.scores.embedding import score_embedding, score_logits
+from fiedler.sims.tasks.optimum import Search
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import as_graph, centre_rows, parse, tied_optimum
 
@@ -120,7 +124,8 @@ def test_weight_decay_changes_the_optimum_where_it_is_the_theory_s(decay: float)
 def test_stages_are_reported_in_order(comparison: Comparison, stages: list[tuple[str, float]]) -> None:
     names = list(dict.fromkeys(name for name, _ in stages))
     titles = ["Node2Vec", "Transformer"]
-    assert names == ["optimum", *(name for title in titles for name in (f"{title} prediction", title))]
+    after = [name for title in titles for name in (f"{title} prediction", f"{title} scores")]
+    assert names == [*titles, "optimum", *after]  # everything is trained and saved before it is scored
     for name in names:
         fractions = [fraction for other, fraction in stages if other == name]
         assert fractions == sorted(fractions)
@@ -188,11 +193,12 @@ def test_modes_hold_prediction_and_runs(comparison: Comparison, folder: Path) ->
     modes = RunDir.open(folder).read_modes()
     assert np.array_equal(modes["eigenvalues"], TASK.spaces.eigenvalues)
     assert np.array_equal(modes["multiplicities"], TASK.spaces.multiplicities)
-    assert np.array_equal(modes["optimum_gram"], comparison.optimum.gram)
+    assert comparison.optimum is not None
+    np.testing.assert_allclose(modes["optimum_factor"] @ modes["optimum_factor"].T, comparison.optimum.gram, atol=1e-9)
     names = {"predicted_times", "predicted_energy", "predicted_centred_energy", "predicted_loss_per_node"}
     names |= {"steps", "seeds", "centred_energy", "energy", "loss_per_node"}
     names |= {"predicted_gram", "position_times", "positions"}
-    once = {"eigenvalues", "multiplicities", "optimum_gram", *graph_arrays(TASK.graph)}
+    once = {"eigenvalues", "multiplicities", "optimum_factor", *graph_arrays(TASK.graph)}
     assert set(modes) == once | {f"{m}/{n}" for m in NAMES for n in names}
     for one in comparison.models:
         name = one.model.name
@@ -287,3 +293,72 @@ def test_overwriting_leaves_no_run_of_the_earlier_comparison(tmp_path: Path) -> 
     compare(TASK, models("node2vec", steps=3), [1], out=tmp_path, restart=Restart(overwrite=True))
     assert sorted(os.listdir(tmp_path / "runs")) == ["node2vec-seed1", "node2vec-seed2"]
     assert os.listdir(tmp_path / "runs" / "node2vec-seed2") == ["notes.txt"]
+
+
+# What is left out.
+
+
+def test_without_the_optimum_flow_and_modes_stay(tmp_path: Path) -> None:
+    whole = compare(TASK, models(*NAMES), SEEDS)
+    found = compare(TASK, models(*NAMES), SEEDS, out=tmp_path / "c", search=Search(optimum=False))
+    assert found.optimum is None
+    assert found.no_optimum == "without the optimum (--no-optimum)"
+    for one, full in zip(found.models, whole.models, strict=True):
+        assert one.optimum is None
+        assert one.fits == full.fits
+        assert all(scores["gram_error"] is None for scores in one.scores)
+        assert [s["geometric_margin"] for s in one.scores] == [s["geometric_margin"] for s in full.scores]
+    read, _ = read_comparison(tmp_path / "c")
+    assert read.optimum is None
+    assert read.no_optimum == found.no_optimum
+    text = comparison_markdown(read, {}, "x.png")
+    assert "Scored without the optimum (--no-optimum): no gram_error" in text
+    with pytest.raises(ValueError, match=r"which this needs: compare it with --optimum"):
+        _ = read.certified
+    write_comparison(found)
+    scores = from_json(to_json(describe_comparison(found)))
+    assert scores["optimum"] is None
+    assert scores["summary"]["node2vec"]["gram_error"]["mean"] is None
+
+
+def test_a_flow_that_is_not_done_in_time_is_left_out_and_said(tmp_path: Path) -> None:
+    task = Task(parse("karate"))
+    found = compare(task, models("node2vec"), [0], out=tmp_path / "c", search=Search(optimum=False, time_limit=1e-6))
+    (one,) = found.models
+    assert one.predicted is None
+    assert one.no_flow == "no predicted flow: it was not done after 1e-06 s (--time-limit)"
+    assert not found.biases
+    write_comparison(found)
+    read, _ = read_comparison(tmp_path / "c")
+    assert read.models[0].predicted is None
+    assert read.models[0].no_flow == one.no_flow
+    assert f"{one.model.title}: {one.no_flow}." in (tmp_path / "c" / "report.md").read_text()
+
+
+def test_a_flow_of_a_large_graph_is_not_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fiedler.sims.predict.trajectory.FLOW_NODES", TASK.graph.n - 1)
+    (one,) = compare(TASK, models("node2vec"), [0]).models
+    assert one.predicted is None
+    assert one.no_flow.startswith("no predicted flow: it is followed up to")
+    assert one.scores[0]["gram_error"] is not None
+
+
+def test_decay_zero_is_solved_only_where_a_model_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    seek = module.seek_optimum
+    monkeypatch.setattr(
+        module, "seek_optimum", lambda task, decay, *rest: asked.append(decay) or seek(task, decay, *rest)
+    )
+    found = compare(TASK, models("node2vec", weight_decay=0.1), [0], out=tmp_path / "c")
+    assert asked == [0.1]
+    assert found.optimum is found.models[0].optimum
+    assert describe_comparison(found)["optimum_weight_decay"] == 0.1
+    asked.clear()
+    both = [*models("node2vec", weight_decay=0.1), *models("node2vec-untied")]
+    compare(TASK, both, [0], out=tmp_path / "both")
+    assert asked == [0.0, 0.1]
+    read, _ = read_comparison(tmp_path / "both")  # solves nothing again
+    own = read.models[0].optimum
+    assert own is not None
+    assert own.weight_decay == 0.1
+    np.testing.assert_allclose(own.gram, found.models[0].optimum.gram, atol=1e-6)

@@ -60,7 +60,7 @@ def test_the_lines_are_the_kept_prediction_and_the_marks_the_kept_runs(width: st
 def test_the_spectrum_is_that_of_the_kept_optimum(width: str) -> None:
     _, figure = draw("spectra", comparison_folder(), width=width)
     assert_legible(figure)
-    gram = RunDir.open(comparison_folder()).read_modes()["optimum_gram"]
-    expected = np.linalg.eigvalsh(gram)[::-1]
+    factor = RunDir.open(comparison_folder()).read_modes()["optimum_factor"]
+    expected = np.linalg.eigvalsh(factor @ factor.T)[::-1]
     shown = np.asarray(figure.axes[0].lines[0].get_ydata())
     assert shown == pytest.approx(expected[: len(shown)], abs=1e-9 * expected[0])

@@ -49,9 +49,9 @@ def centred(gram: np.ndarray) -> np.ndarray:
     return j @ gram @ j
 
 
-def scores_of(gram: np.ndarray, logits: np.ndarray, task: Task) -> dict[str, float]:
-    """Some of the scores from Gram matrix and logits alone."""
-    optimum = tied_optimum(task.target)
+def scores_of(gram: np.ndarray, logits: np.ndarray, task: Task, decay: float) -> dict[str, float]:
+    """Some of the scores from Gram matrix and logits alone, against the optimum with the runs' own decay."""
+    optimum = tied_optimum(task.target, weight_decay=decay)
     k, k_star = centred(gram), optimum.centred_gram
     spectrum = np.linalg.eigvalsh(k).clip(1e-300)
     share = spectrum / spectrum.sum()
@@ -77,10 +77,10 @@ def test_infinite_width_is_the_flow_of_gram_matrices(task: Task, decay: float) -
     times = 0.02 * np.sort(steps)
     grams = tied_gram_flow(task.target, s2 * np.eye(n), times, weight_decay=decay).gram
     m = untied_gram_flow(task.target, s2 * np.eye(n), s2 * np.eye(n), np.zeros((n, n)), times, weight_decay=decay)
-    for model, embeddings, logits in ((TIED, grams, grams), (UNTIED, m.gram_embedding, m.logits)):
+    for model, embeddings, logits, own in ((TIED, grams, grams, decay), (UNTIED, m.gram_embedding, m.logits, 0.0)):
         points = [(task, model.make_settings(**options, steps=step)) for step in steps]
-        for name in scores_of(grams[0], grams[0], task):
-            expected = [scores_of(k, z, task)[name] for k, z in zip(embeddings, logits, strict=True)]
+        for name in scores_of(grams[0], grams[0], task, own):
+            expected = [scores_of(k, z, task, own)[name] for k, z in zip(embeddings, logits, strict=True)]
             found = predict_scores(points, model, name)
             assert found == pytest.approx([expected[k] for k in (0, 2, 1)], rel=FLOW, abs=FLOW * s2), (model.name, name)
 

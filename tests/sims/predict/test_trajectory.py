@@ -14,7 +14,7 @@ from fiedler.sims.predict.trajectory import (
     LAST_TIME,
     PredictedTrajectory,
     predict_trajectory,
-    predicted_gram,
+    predicted_spectrum,
 )
 from fiedler.sims.runs.engine import run_seeds
 from fiedler.sims.runs.recorder import log_spaced_steps
@@ -122,9 +122,13 @@ def test_the_compared_gram_matrix() -> None:
     optimum, n = tied_optimum(task.target), task.graph.n
     tied, untied = get_model("node2vec"), get_model("node2vec-untied")
     trajectory = predict_trajectory(task, untied, untied.make_settings(), STEPS)
-    assert np.array_equal(predicted_gram(tied, optimum, trajectory), optimum.centred_gram)
+    found = predicted_spectrum(tied, optimum, trajectory)
+    np.testing.assert_allclose(found, np.linalg.eigvalsh(optimum.centred_gram)[::-1], atol=1e-8)
+    assert predicted_spectrum(tied, None, trajectory) is None
+    assert predicted_spectrum(untied, optimum, None) is None
     j = np.eye(n) - 1.0 / n
-    np.testing.assert_allclose(predicted_gram(untied, optimum, trajectory), j @ trajectory.gram @ j, atol=1e-12)
+    wanted = np.linalg.eigvalsh(j @ trajectory.gram @ j)[::-1]
+    np.testing.assert_allclose(predicted_spectrum(untied, optimum, trajectory), wanted, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["node2vec", "node2vec-untied"])

@@ -6,12 +6,13 @@ import os
 import signal
 import threading
 import time
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
 
 from fiedler.sims.runs import stopping
-from fiedler.sims.runs.stopping import StopRequest, stop_on_signals
+from fiedler.sims.runs.stopping import Interrupted, StopRequest, heeding, stop_on_signals
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -75,3 +76,22 @@ def test_a_signal_within_two_contexts_asks_for_both() -> None:
             assert later.asked
     with stop_on_signals() as fresh:
         assert not fresh.asked
+
+
+def test_a_long_computation_is_left_where_somebody_asks_to_stop() -> None:
+    stop, release = StopRequest(), threading.Event()
+    threading.Timer(0.1, lambda: setattr(stop, "signalled", True)).start()
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        heeding(stop, lambda: release.wait(30))
+    assert time.monotonic() - began < 2
+    release.set()
+
+
+def test_what_is_computed_comes_back_and_what_is_raised_is_raised() -> None:
+    where = ContextVar("where", default="nowhere")
+    where.set("here")
+    for stop in (None, StopRequest()):
+        assert heeding(stop, where.get) == "here"
+        with pytest.raises(ZeroDivisionError):
+            heeding(stop, lambda: 1 / 0)

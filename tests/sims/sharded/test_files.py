@@ -18,8 +18,9 @@ from fiedler.sims.disk.files import Damage
 from fiedler.sims.disk.sums import rewrite_sums
 from fiedler.sims.runs.checkpoints import Checkpoint, usable_steps
 from fiedler.sims.runs.folder import RunDir
+from fiedler.sims.runs.shards import read_shards
 from fiedler.sims.sharded import files as module
-from fiedler.sims.sharded.files import ShardFiles, read_shards
+from fiedler.sims.sharded.files import ShardFiles
 from thread_rings import in_threads
 
 CONFIG = '{"seed": 1}'

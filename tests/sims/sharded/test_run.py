@@ -23,8 +23,9 @@ from fiedler.sims.runs.checkpoints import Checkpoint, write_checkpoint
 from fiedler.sims.runs.control import Restart
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.recorder import log_spaced_steps
+from fiedler.sims.runs.shards import read_shards
 from fiedler.sims.sharded import command as sharded
-from fiedler.sims.sharded.files import ShardFiles, read_shards
+from fiedler.sims.sharded.files import ShardFiles
 from fiedler.sims.sharded.run import run_sharded
 from fiedler.sims.sharded.training import ShardedTraining, train_sharded
 from fiedler.sims.tasks.task import Task

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fiedler.sims.predict.rivals import rival_predictions
-from fiedler.sims.tasks.optimum import REFERENCE_DECAY, reference_decay, reference_optimum
+from fiedler.sims.tasks.optimum import OPTIMUM_NODES, REFERENCE_DECAY, Search, reference_decay, reference_optimum
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse, tied_optimum
 
@@ -45,3 +45,16 @@ def test_a_decay_that_is_given_is_kept() -> None:
 def test_rivals_say_nothing_of_one_direction() -> None:
     with pytest.raises(ValueError, match="theories of undirected graphs; got the forward edges"):
         rival_predictions(Task(parse("grid:3x3"), edges="forward"), 2)
+
+
+@pytest.mark.parametrize("options", [{"tolerance": 0.0}, {"tolerance": float("nan")}, {"time_limit": -1.0}])
+def test_a_search_without_an_end_is_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"must be a positive number.*got .*: give"):
+        Search(**options)
+
+
+def test_the_optimum_is_left_out_by_size_and_on_request() -> None:
+    assert Search().left_out(OPTIMUM_NODES) == ""
+    assert "taken by itself above 5000 nodes" in Search().left_out(OPTIMUM_NODES + 1)
+    assert Search(optimum=True).left_out(OPTIMUM_NODES + 1) == ""
+    assert Search(optimum=False).left_out(3) == "without the optimum (--no-optimum)"

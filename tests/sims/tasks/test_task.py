@@ -166,3 +166,25 @@ def test_only_unusual_lines_are_described() -> None:
 def test_options_that_do_not_go_together(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Task(parse("cycle:5"), **options)
+
+
+def test_above_the_dense_size_modes_are_the_lowest_of_the_complete_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = parse("irregular")
+    whole = Task(graph).spaces
+    monkeypatch.setattr("fiedler.sims.tasks.task.DENSE_NODES", graph.n - 1)
+    monkeypatch.setattr("fiedler.sims.tasks.task.LEADING_MODES", 5)
+    task = Task(graph)
+    assert task.partial_modes
+    assert sp.issparse(task.solver_target)
+    found = task.spaces
+    count = len(found.eigenvalues)
+    assert found.basis.shape == (graph.n, found.multiplicities.sum())
+    np.testing.assert_allclose(found.eigenvalues, whole.eigenvalues[:count], atol=1e-10)
+    for k in range(count):
+        np.testing.assert_allclose(found.projector(k), whole.projector(k), atol=1e-8)
+
+
+@pytest.mark.parametrize("self_edges", [False, True])
+def test_the_sparse_target_of_neighbours_is_the_dense_one(self_edges: bool) -> None:
+    task = Task(parse("irregular"), self_edges=self_edges)
+    assert np.array_equal(task.sparse_target.toarray(), task.target)

@@ -142,7 +142,7 @@ def test_the_report_says_what_was_done() -> None:
     optimum, (node2vec, transformer) = comparison.optimum, comparison.models
     values = ", ".join(f"{value:.5g}" for value in optimum.eigenvalues)
     assert f"Optimum: rank 2, centred Gram eigenvalues {values}; attained; KKT violation" in text
-    assert f"duality gap {optimum.certificate.duality_gap:.1e}." in text
+    assert f"duality gap {optimum.certificate.duality_gap:.1e}, relative {optimum.relative_gap:.1e}: gram_error" in text
     assert "- **Node2Vec** (seeds 0, 1): steps 150, learning_rate 0.01, width 100, init_std 1.0," in text
     assert "nothing fitted: flow time is learning rate × steps." in text
     fit = transformer.mean_fit

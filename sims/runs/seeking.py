@@ -1,0 +1,47 @@
+"""The optimum with somebody watching: progress in words, and an end within a moment where one is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fiedler.theory import TiedOptimum
+
+from ..tasks.optimum import SEARCH, OnState, Search, reference_optimum
+from ..tasks.task import Task
+from .control import UNWATCHED, Watch
+from .stopping import Interrupted, heeding
+
+STAGE = "optimum"
+
+
+def seek_optimum(
+    task: Task, weight_decay: float = 0.0, search: Search = SEARCH, watch: Watch = UNWATCHED
+) -> TiedOptimum | None:
+    """``tasks.optimum.reference_optimum``, None where ``search`` leaves it out. Raises Interrupted where ``watch`` asks
+    to stop, and as ``reference_optimum``."""
+    if search.left_out(task.graph.n):
+        return None
+    watch.report(STAGE, 0.0)
+    found = heeding(watch.stop, lambda: reference_optimum(task, weight_decay, search, told(watch)))
+    watch.report(STAGE, 1.0)
+    return found
+
+
+def told(watch: Watch, stage: str = STAGE) -> OnState:
+    """What a solver tells its states: ``watch`` hears of them, and may end the search with Interrupted."""
+
+    def hear(state: Any) -> bool:
+        watch.note(stage, describe_state(state))
+        if state.remaining:
+            watch.report(stage, state.seconds / (state.seconds + state.remaining))
+        if watch.stop_asked:
+            raise Interrupted(f"interrupted after {state.seconds:.0f} s of the optimum")
+        return False
+
+    return hear
+
+
+def describe_state(state: Any) -> str:
+    """A ``theory.SolverState`` in words."""
+    left = "" if state.remaining is None else f", about {state.remaining:.0f} s left"
+    return f"gap {state.relative_gap:.1e}, rank {state.rank}, loss per node {state.loss_per_node:.6f}{left}"
