@@ -18,8 +18,7 @@ from scipy.linalg import LinAlgError, eigh, eigvalsh
 from ..checks import Array
 from ..softmax import cross_entropy, row_softmax, target_entropy
 from .feasible import circulation, laplacian_of, with_column_sums
-
-SINKHORN_SWEEPS = 50  # the solver's column sums are right to about 1e-9; a few sweeps bring them to rounding
+from .repair import local_repair
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,12 @@ def untied_certificate(target: Array, row_weight: Array, weight_decay: float, fa
     return Certificate(max(excess, stationarity), objective - target_entropy((1 - mix) * p + mix * target, row_weight))
 
 
-def tied_dual_value(target: Array, w: Array, decay: float, p: Array) -> float:
-    """The dual value of P (n, n) after it was made feasible; -inf where no strictly feasible point is known."""
+def tied_dual_value(target: Array, w: Array, decay: float, p: Array, factor: Array | None = None) -> float:
+    """The dual value of P (n, n) after it was made feasible; -inf where no strictly feasible point is known.
+
+    With the ``factor`` V (n, r) of P, violations are first repaired where they are (``repair``), which costs another
+    eigenvalue problem.
+    """
     n = len(target)
     if n == 1 and decay == 0:
         return target_entropy(p, w)
@@ -75,23 +78,59 @@ def tied_dual_value(target: Array, w: Array, decay: float, p: Array) -> float:
         return -np.inf
     laplacian = laplacian_of(flow).toarray()
     slack = (laplacian + laplacian.T) / 2
-    if decay > 0:
-        s = symmetric_residual(target, p, w)
-        s[np.diag_indices(n)] -= decay
-        slack[np.diag_indices(n)] += decay
-    else:
-        p = with_column_sums(p, w, w @ target, SINKHORN_SWEEPS)
-        s = without_constant(symmetric_residual(target, p, w))
-        slack += float(slack.diagonal().mean()) / n  # the constant, along which S is zero
+    if decay == 0:
+        p = with_column_sums(p, w, w @ target)
     try:
-        worst = float(eigh(s, slack, eigvals_only=True, subset_by_index=[n - 1, n - 1])[0])
+        value, worst = _mixed(target, w, decay, p, laplacian, slack)
+        if factor is not None and worst > 0:
+            repaired = _repaired(target, w, decay, p, flow, factor)
+            value = max(value, _mixed(target, w, decay, repaired, laplacian, slack)[0])
     except LinAlgError:  # Lap(b) is singular to rounding: weights of all sizes
         return -np.inf
+    return value
+
+
+def _mixed(target: Array, w: Array, decay: float, p: Array, laplacian: Array, slack: Array) -> tuple[float, float]:
+    """The entropy of the feasible mixture of P, and the largest generalised eigenvalue that asked for it."""
+    last = len(target) - 1
+    metric = _with_ground(slack, decay)
+    worst = float(eigh(_excess(target, w, decay, p), metric, eigvals_only=True, subset_by_index=[last, last])[0])
     mix = max(0.0, worst) / (1.0 + max(0.0, worst))
     towards = target.copy()
     rows = w > 0
     towards[rows] += laplacian[rows] / w[rows, None]
-    return target_entropy((1 - mix) * p + mix * towards, w)
+    return target_entropy((1 - mix) * p + mix * towards, w), worst
+
+
+def _repaired(target: Array, w: Array, decay: float, p: Array, flow: sp.csr_array, factor: Array) -> Array:
+    edges = sp.triu(flow.minimum(flow.T), k=1).tocoo()
+    i, j = edges.row, edges.col
+    b = np.minimum(edges.data, np.minimum(w[i] * p[i, j], w[j] * p[j, i]))
+    n = len(w)
+    weighted = sp.coo_array((b, (i, j)), shape=(n, n))
+    metric = _with_ground(laplacian_of(sp.csr_array(weighted + weighted.T)).toarray(), decay)
+    excess, modes = eigh(_excess(target, w, decay, p), metric, subset_by_value=(0.0, np.inf))
+    moved = local_repair(b, ((factor[i] - factor[j]) ** 2).sum(axis=1), modes[i] - modes[j], excess)
+    repaired, each = p.copy(), np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)
+    np.add.at(repaired, (i, j), -moved * each[i])
+    np.add.at(repaired, (j, i), -moved * each[j])
+    repaired[np.diag_indices(n)] += (np.bincount(i, moved, n) + np.bincount(j, moved, n)) * each
+    return repaired
+
+
+def _excess(target: Array, w: Array, decay: float, p: Array) -> Array:
+    s = symmetric_residual(target, p, w)
+    if decay == 0:
+        return without_constant(s)
+    s[np.diag_indices(len(s))] -= decay
+    return s
+
+
+def _with_ground(slack: Array, decay: float) -> Array:
+    """M: with l I, or with weight on the constant, along which S is zero without decay."""
+    if decay == 0:
+        return slack + float(slack.diagonal().mean()) / len(slack)
+    return slack + decay * np.eye(len(slack))
 
 
 def symmetric_residual(target: Array, p: Array, w: Array) -> Array:

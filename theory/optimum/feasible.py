@@ -14,14 +14,21 @@ the stationary law p of T and s = min_i w_i / p_i.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, Self, TypeVar
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import LinearOperator, cg, splu
 
 from ..checks import Array
 
 FLAT = 1e-12  # a part of the law, or of a Laplacian, that is rounding
+# Of column sums: Newton steps, the part of the mass that may stay misplaced, the least part of a step, and the largest
+# change of a log mass in one.
+NEWTON_STEPS, BALANCED, LEAST_STEP, MOST_MOVED = 30, 1e-13, 1e-3, 5.0
 
 
 def circulation(weighted_target: sp.csr_array, row_weight: Array, weight_decay: float) -> sp.csr_array | None:
@@ -44,20 +51,75 @@ def laplacian_of(flow: sp.csr_array) -> sp.csr_array:
     return sp.csr_array(sp.diags_array(np.asarray(flow.sum(axis=1)).ravel()) - flow)
 
 
-def with_column_sums(p: Array, w: Array, columns: Array, sweeps: int) -> Array:
+class Softmax(Protocol):
+    """A row-stochastic P (n, n), dense or not."""
+
+    def times(self, x: Array) -> Array:
+        """P x."""
+
+    def transpose_times(self, x: Array) -> Array:
+        """P' x."""
+
+    def scaled(self, columns: Array) -> Self:
+        """P diag(columns), its rows divided by their sums."""
+
+
+@dataclass(frozen=True, eq=False)
+class DenseSoftmax:
+    matrix: Array
+
+    def times(self, x: Array) -> Array:
+        return np.asarray(self.matrix @ x)
+
+    def transpose_times(self, x: Array) -> Array:
+        return np.asarray(self.matrix.T @ x)
+
+    def scaled(self, columns: Array) -> DenseSoftmax:
+        moved = self.matrix * columns
+        return DenseSoftmax(moved / moved.sum(axis=1, keepdims=True))
+
+
+P = TypeVar("P", bound=Softmax)
+
+
+def balanced(p: P, w: Array, columns: Array, check: Callable[[], None] = lambda: None) -> P:
+    """P diag(e^d), rows normalised, with column sums w P near ``columns``: Newton steps on the convex function of d
+    whose gradient is the difference, by conjugate gradients; a step that does not help is halved."""
+    miss = p.transpose_times(w) - columns
+    for _ in range(NEWTON_STEPS):
+        size = float(np.abs(miss).sum())
+        if size <= BALANCED * w.sum():
+            break
+        mass = p.transpose_times(w)
+
+        def curvature(x: Array, p: P = p, mass: Array = mass) -> Array:
+            check()
+            x = x - x.mean()
+            return np.asarray(mass * x - p.transpose_times(w * p.times(x)))
+
+        n = len(w)
+        scale = LinearOperator((n, n), matvec=lambda x, mass=mass: x / np.maximum(mass, 1e-300), dtype=np.float64)
+        step = cg(LinearOperator((n, n), matvec=curvature, dtype=np.float64), -miss, rtol=1e-2, maxiter=60, M=scale)[0]
+        step, part = step - step.mean(), 1.0
+        while part > LEAST_STEP:
+            trial = p.scaled(np.exp(np.clip(part * step, -MOST_MOVED, MOST_MOVED)))
+            left = trial.transpose_times(w) - columns
+            if float(np.abs(left).sum()) < size:
+                break
+            part /= 2
+        else:
+            break
+        p, miss = trial, left
+    return p
+
+
+def with_column_sums(p: Array, w: Array, columns: Array) -> Array:
     """The row-stochastic matrix near P with w P = ``columns`` (which sum to sum_i w_i), exact to rounding.
 
-    Sinkhorn sweeps, which are slow where P is nearly zero, then the rounding of Altschuler, Weed and Rigollet (2017),
-    algorithm 2: scale down what is too large, add what is missing as one product of the remainders.
+    ``balanced``, then the rounding of Altschuler, Weed and Rigollet (2017), algorithm 2: scale down what is too large,
+    add what is missing as one product of the remainders.
     """
-    for _ in range(sweeps):
-        received = w @ p
-        scale = columns / np.where(received > 0, received, columns)
-        if np.abs(scale - 1).max() <= 4e-16 * len(w):
-            break
-        p = p * scale
-        p /= p.sum(axis=1, keepdims=True)
-    plan = w[:, None] * p
+    plan = w[:, None] * balanced(DenseSoftmax(p), w, columns).matrix
     received = plan.sum(axis=0)
     plan *= np.minimum(1.0, columns / np.where(received > 0, received, columns))
     rows_left, columns_left = w - plan.sum(axis=1), np.maximum(columns - plan.sum(axis=0), 0.0)

@@ -41,7 +41,7 @@ def unknowns(objective: Objective, columns: int) -> int:
 
 
 def newton(objective: Objective, f: Array, b: Array, seconds: float = np.inf) -> tuple[Array, Array]:
-    """(F, b) after at most STEPS steps or about ``seconds``: each lowers the objective or, at its rounding, the slope."""
+    """(F, b) after at most STEPS steps or ``seconds``: each lowers the value or, at its rounding, the gradient."""
     deadline = perf_counter() + seconds
     value, df, db = objective.evaluate(f, b)
     damping, best, since = 1e-3, np.inf, 0

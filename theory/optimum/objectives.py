@@ -46,7 +46,8 @@ class Objective(ABC):
         self.columns = np.asarray(weighted.sum(axis=0)).ravel() + target.uniform * self.scale
         self.dtype: DTypeLike = np.float64  # of the logits of a pass
         self.check: Callable[[], None] | None = None
-        self.passes = 0
+        # Of a bound without n x n arrays: what its eigenvalues may miss, and how long they may take.
+        self.accuracy, self.seconds = 0.0, np.inf
 
     def times_target(self, x: Array) -> Array:
         """diag(w) T X."""
@@ -55,6 +56,11 @@ class Objective(ABC):
     def times_transpose(self, x: Array) -> Array:
         """T' diag(w) X."""
         return np.asarray(self.wt.T @ x) + self.target.uniform * (self.w @ x)
+
+    @property
+    def rows(self) -> int:
+        """Of F."""
+        return self.n
 
     @abstractmethod
     def halves(self, f: Array) -> tuple[Array, Array]:
@@ -80,7 +86,6 @@ class Objective(ABC):
         return None
 
     def _pass(self, v: Array, u: Array, c: Array | None) -> Any:
-        self.passes += 1
         return softmax_pass(v, u, c, self.w, dtype=self.dtype, check=self.check)
 
 
@@ -142,6 +147,10 @@ class TiedObjective(Objective):
 
 class UntiedObjective(Objective):
     masses = False
+
+    @property
+    def rows(self) -> int:
+        return 2 * self.n
 
     def halves(self, f: Array) -> tuple[Array, Array]:
         return f[: self.n], f[self.n :]

@@ -20,12 +20,13 @@ from .sparse_dual import SparseSoftmax, sparse_softmax
 # is opened: an order below the 1e-7 that certificates promise.
 LEVEL = 1e-8
 COMPARABLE = 4.0  # energy of a column beside the step, up to which it may be the one that grows
+AT_ONCE = 24  # directions looked for in one call by Lanczos' method
 FOUND = 0.1  # of the step: a factor that holds this much of a direction is growing along it already
 
 
 def openings(objective: Objective, f: Array, b: Array, most: int, *, dense: bool, least: float = 0.0) -> Array | None:
-    """Columns (rows of F, k), k <= ``most``, along which no column of F (they are orthogonal) goes and a step lowers the
-    objective, by ``least`` or more; None at a global optimum and where F has all of them."""
+    """Columns (rows of F, k), k <= ``most``, along which no column of F (they are orthogonal) goes and a step lowers
+    the objective, by ``least`` or more; None at a global optimum and where F has all of them."""
     level = objective.decay + LEVEL * objective.scale / objective.n
     tied = isinstance(objective, TiedObjective)
     found = (_dense if dense else _sparse)(objective, f, b, level, most)
@@ -94,11 +95,11 @@ def _sparse(
     def back(x: Array) -> Array:
         return np.asarray(objective.wt.T @ x + e * (w @ x) - p.transpose_times(w * x))
 
-    k = min(most, n - 2)
+    k = min(most, AT_ONCE, n - 2)
     try:
         if not isinstance(objective, TiedObjective):
             operator = LinearOperator((n, n), matvec=forth, rmatvec=back, dtype=np.float64)
-            left, values, right = svds(operator, k=k, v0=first, tol=1e-2, maxiter=30)
+            left, values, right = svds(operator, k=k, v0=first, tol=0.1, maxiter=3)
             x, y = left[:, ::-1], right[::-1].T
         else:
 
@@ -108,7 +109,7 @@ def _sparse(
                 return s - s.mean() if objective.masses else s
 
             operator = LinearOperator((n, n), matvec=both, dtype=np.float64)
-            values, x = eigsh(operator, k=k, which="LA", v0=first, tol=1e-2, maxiter=30)
+            values, x = eigsh(operator, k=k, which="LA", v0=first, tol=0.1, maxiter=3)
             x = y = x[:, ::-1]
     except ArpackNoConvergence as reached:
         if isinstance(objective, TiedObjective) and len(reached.eigenvalues):

@@ -78,7 +78,7 @@ def softmax_pass(
 ) -> RowSums:
     """The sums for V (n, r), U (m, r), c (m,) or None, w (n,). ``dtype``: of the logits; the sums are float64.
 
-    ``check`` is called between blocks, and may raise to end the pass.
+    ``check`` is called between blocks of one thread, and may raise to end the pass.
     """
     n, m = len(v), len(u)
     left_factor, right_factor = v.astype(dtype, copy=False), u.astype(dtype, copy=False)
@@ -87,11 +87,11 @@ def softmax_pass(
     rows = block_rows(m)
     starts = range(0, n, rows)
 
-    def work(mine: range) -> tuple[float, Array, Array]:
+    def work(mine: range, *, ask: bool) -> tuple[float, Array, Array]:
         buffer = np.empty((min(rows, n), m), dtype=dtype)
         total, left, mass = 0.0, np.zeros(u.shape), np.zeros(m)
         for start in mine:
-            if check is not None:
+            if ask and check is not None:
                 check()
             block, weight = left_factor[start : start + rows], w[start : start + rows]
             z = buffer[: len(block)]
@@ -113,9 +113,11 @@ def softmax_pass(
     workers = min(workers, len(starts)) if n >= ONE_THREAD_BELOW else 1
     with _controller().limit(limits=1, user_api="blas"):
         if workers == 1:
-            parts = [work(starts)]
+            parts = [work(starts, ask=True)]
         else:
-            parts = [job.result() for job in [pool.submit(work, starts[k::workers]) for k in range(workers)]]
+            parts = [
+                job.result() for job in [pool.submit(work, starts[k::workers], ask=k == 0) for k in range(workers)]
+            ]
     total, left, mass = parts[0]
     for other in parts[1:]:
         total, left, mass = total + other[0], left + other[1], mass + other[2]

@@ -47,6 +47,8 @@ MOST_OPENED = 60  # columns in one round
 GAIN = 1e-3  # of what the last round gained: a direction that promises less is left for later
 SINGLE_PRECISION_FROM = 2500  # nodes from which the logits of most passes are float32
 PATIENCE = 0.5  # of the time so far that Newton steps may have taken
+REPAIR_EACH = 1000
+BOUND_TIME = 0.15  # of the time so far that the eigenvalues of one bound may take
 STALLS = 6  # rounds without headway before an exact answer is given up
 HEADWAY = 0.7
 
@@ -102,7 +104,7 @@ class Search:
         self.bound = self.floor = -np.inf
         self.value, self.point, self.stop = np.inf, (np.zeros((0, 0)), np.zeros(0)), ""
         self.history: list[tuple[float, float]] = []
-        self.cuts, self.polishing = 0, 0.0
+        self.cuts, self.polishing, self.bounds = 0, 0.0, 0
         objective.check = self.check
 
     def run(self) -> Solution:
@@ -112,9 +114,8 @@ class Search:
         f, b = self.objective.centred(*self.point)
         bias = self.objective.column_bias(f, b)
         bias = np.zeros(self.objective.n) if bias is None else bias - bias.mean()
-        return Solution(
-            f, bias, self.value, self.bound, reason in ("tolerance", "exact"), reason.replace("exact", "tolerance")
-        )
+        converged = reason in ("tolerance", "exact")
+        return Solution(f, bias, self.value, self.bound, converged, "tolerance" if converged else reason)
 
     @property
     def gap(self) -> float:
@@ -148,10 +149,11 @@ class Search:
 
     def _rounds(self) -> str:
         objective = self.objective
+        descent: LBFGS | None = None
+        single = objective.n >= SINGLE_PRECISION_FROM
         try:
             f, b = objective.start(start_rank(objective.n))
             self._offer(f, b, objective.evaluate(f, b)[0])
-            single = objective.n >= SINGLE_PRECISION_FROM
             objective.dtype = np.float32 if single else np.float64
             descent = LBFGS(objective.evaluate, f, b, laplacian_inverse(objective))
             steps, stalls, last = FIRST_STEPS, 0, np.inf
@@ -171,18 +173,9 @@ class Search:
                 exact = self._polish(descent)
                 if self._reached() or exact:
                     return self.stop or "exact"
-                room = min(MOST_OPENED, len(descent.f) - descent.f.shape[1])
-                columns = (
-                    openings(objective, descent.f, descent.b, room, least=GAIN * lowered, dense=self.dense)
-                    if room
-                    else None
-                )
-                if columns is not None:
-                    descent.append(columns)
-                    descent.move(descent.f, descent.b)
-                descent.replace_preconditioner(
-                    slack_inverse(objective, descent.f, descent.b) if self.dense else laplacian_inverse(objective)
-                )
+                self._open(descent, GAIN * lowered)
+                if self.dense:
+                    descent.replace_preconditioner(slack_inverse(objective, descent.f, descent.b))
                 headway = min(self.gap, descent.gradient_norm / objective.scale)
                 stalls, last = (0, headway) if headway < HEADWAY * last else (stalls + 1, last)
                 if stalls >= STALLS and (self.tolerance == 0 or descent.stalled):
@@ -191,8 +184,7 @@ class Search:
                 each = max((stepped - began) / steps, 1e-6)
                 steps = int(np.clip(max(perf_counter() - stepped, ROUND_SECONDS) / each, LEAST_STEPS, MOST_STEPS))
         except Stopped:
-            self._last_bound()
-            return self.stop
+            return self._last(descent, single)
 
     def _turn(self, descent: LBFGS) -> None:
         """F with orthogonal columns, dead ones cut."""
@@ -224,7 +216,15 @@ class Search:
         if value < self.value:
             self.value, self.point = value, (f.copy(), b.copy())
 
+    @property
+    def repairs(self) -> bool:
+        """Whether the next bound is worth another eigenvalue problem: above REPAIR_EACH nodes every third is."""
+        return self.objective.n <= REPAIR_EACH or self.bounds % 3 == 0
+
     def _certify(self, f: Array, b: Array) -> None:
+        self.bounds += 1
+        self.objective.accuracy = 0.1 * self.tolerance
+        self.objective.seconds = BOUND_TIME * (perf_counter() - self.began)
         self.bound = max(self.bound, self._dual_value(f, b))
         self.history.append((perf_counter() - self.began, self.gap))
 
@@ -238,16 +238,24 @@ class Search:
         p = row_softmax(v @ u.T + (0.0 if a is None else a))
         target, w, decay = objective.target.dense(), objective.w, objective.decay
         if isinstance(objective, TiedObjective):
-            return tied_dual_value(target, w, decay, p)
+            return tied_dual_value(target, w, decay, p, v if self.repairs else None)
         excess = max(0.0, float(np.linalg.norm(w[:, None] * (target - p), 2)) - decay)
         mix = excess / (decay + excess)
         return target_entropy((1 - mix) * p + mix * target, w)
 
-    def _last_bound(self) -> None:
-        """After a stop before the first bound: one at the best point, without asking again."""
-        self.objective.check = None
-        if not np.isfinite(self.bound) and np.isfinite(self.value):
+    def _last(self, descent: LBFGS | None, single: bool) -> str:
+        """After a stop: the last point if it is the best, and a bound if there is none yet, without asking again."""
+        objective = self.objective
+        objective.check = None
+        if descent is not None:
+            self._offer(descent.f, descent.b, descent.value, refined=single)
+        if not np.isfinite(self.value):
+            objective.dtype = np.float64
+            nothing = np.zeros((objective.rows, 0)), np.zeros(objective.n if objective.masses else 0)
+            self._offer(*nothing, objective.evaluate(*nothing)[0])
+        if not np.isfinite(self.bound):
             self._certify(*self.point)
+        return self.stop
 
     def _reached(self) -> bool:
         if self.tolerance > 0 and self.gap <= self.tolerance:

@@ -14,28 +14,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import eigh_tridiagonal
-from scipy.sparse.linalg import LinearOperator, cg, splu
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, cg, eigsh, splu
 from scipy.special import entr
 
 from ..checks import Array
 from ..spectra.counting import front_width
-from .feasible import circulation, laplacian_of
+from .feasible import balanced, circulation, laplacian_of
 from .objectives import Objective
+from .repair import local_repair
 from .row_pass import block_rows
 
-MOST_ENTRIES = 12_000_000  # stored entries of C
+MOST_ENTRIES = 3_000_000  # stored entries of C
 LEVEL = 1e-7  # softmax entries below it belong to the background where there is room for the others
-SINKHORN_SWEEPS = 200
 FAILURE = 1e-6
 STEPS = (60, 120, 250, 500, 1000)  # of Lanczos' method, until the miss is small beside the eigenvalue
 ENOUGH = 0.1
 MOST_FRONT = 3000  # of a sparse factorisation; conjugate gradients above
 SOLVED = 1e-10
+REPAIRED = 40  # violated directions that are repaired where they are
+GROUND = 1e-6  # of the mean conductance: the Laplacian's zero, for a factorisation
+SYMMETRIC: dict[str, Any] = {
+    "permc_spec": "MMD_AT_PLUS_A",
+    "diag_pivot_thresh": 0.0,
+    "options": {"SymmetricMode": True},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +60,13 @@ class SparseSoftmax:
     def transpose_times(self, x: Array) -> Array:
         return np.asarray(self.stored.T @ x + self.background * (self.rest @ x))
 
-    def scaled(self, rows: Array, columns: Array) -> SparseSoftmax:
-        stored = sp.csr_array(sp.diags_array(rows) @ self.stored @ sp.diags_array(columns))
-        moved = self.background * columns
+    def scaled(self, columns: Array) -> SparseSoftmax:
+        stored, moved = sp.csr_array(self.stored @ sp.diags_array(columns)), self.background * columns
         total = float(moved.sum())
-        if total <= 0:
-            return SparseSoftmax(stored, np.zeros_like(self.rest), self.background)
-        return SparseSoftmax(stored, self.rest * rows * total, moved / total)
+        rest = self.rest * total
+        sums = np.asarray(stored.sum(axis=1)).ravel() + rest
+        stored = sp.csr_array(sp.diags_array(1.0 / sums) @ stored)
+        return SparseSoftmax(stored, rest / sums, moved / total if total > 0 else self.background)
 
 
 def sparse_softmax(v: Array, u: Array, c: Array | None, w: Array, check: Callable[[], None]) -> SparseSoftmax:
@@ -93,7 +101,7 @@ def sparse_softmax(v: Array, u: Array, c: Array | None, w: Array, check: Callabl
 def sparse_dual_value(objective: Objective, f: Array, b: Array) -> float:
     """A lower bound on the tied optimum from the softmax at (F, b); -inf where no feasible point is known."""
     check = objective.check or (lambda: None)
-    w, decay, uniform = objective.w, objective.decay, objective.target.uniform
+    w, decay = objective.w, objective.decay
     flow = circulation(objective.sparse_wt, w, decay)
     if flow is None:
         return -np.inf
@@ -102,21 +110,76 @@ def sparse_dual_value(objective: Objective, f: Array, b: Array) -> float:
         p = _with_column_sums(p, w, objective.columns, check)
     laplacian = laplacian_of(flow)
     slack = sp.csr_array((laplacian + laplacian.T) / 2 + decay * sp.eye_array(objective.n))
+    solve = _solver(slack, decay == 0)
+    if front_width(slack) <= MOST_FRONT:
+        p = _repaired(objective, p, flow, f)
+    return _mixed(objective, p, laplacian, slack, solve)
 
-    def excess(x: Array) -> Array:
-        x = x - x.mean() if decay == 0 else x
-        wx = w * x
-        target = objective.wt @ x + objective.wt.T @ x + uniform * (w * x.sum() + w @ x)
-        s = (target - w * p.times(x) - p.transpose_times(wx)) / 2 - decay * x
-        return s - s.mean() if decay == 0 else np.asarray(s)
 
-    worst = largest_generalised(excess, slack, singular=decay == 0, check=check)
+def _mixed(
+    objective: Objective,
+    p: SparseSoftmax,
+    laplacian: sp.csr_array,
+    slack: sp.csr_array,
+    solve: Callable[[Array], Array],
+) -> float:
+    """The entropy of the feasible mixture of P."""
+    w = objective.w
+    excess, check = _excess(objective, p), objective.check or (lambda: None)
+    worst = largest_generalised(
+        excess, slack, solve, check=check, accuracy=objective.accuracy, seconds=objective.seconds
+    )
     mix = max(0.0, worst) / (1.0 + max(0.0, worst))
     inverse = sp.diags_array(np.divide(1.0, w, out=np.zeros_like(w), where=w > 0))
     towards = sp.csr_array(inverse @ (objective.sparse_wt + laplacian))
-    return _entropy(
-        sp.csr_array((1 - mix) * p.stored + mix * towards), (1 - mix) * p.rest, p.background, mix * uniform, w
+    mixed = sp.csr_array((1 - mix) * p.stored + mix * towards)
+    return _entropy(mixed, (1 - mix) * p.rest, p.background, mix * objective.target.uniform, w)
+
+
+def _excess(objective: Objective, p: SparseSoftmax) -> Callable[[Array], Array]:
+    """x -> (S(P) - l I) x, on the complement of the constant without decay."""
+    w, decay, uniform = objective.w, objective.decay, objective.target.uniform
+
+    def apply(x: Array) -> Array:
+        x = x - x.mean() if decay == 0 else x
+        target = objective.wt @ x + objective.wt.T @ x + uniform * (w * x.sum() + w @ x)
+        s = (target - w * p.times(x) - p.transpose_times(w * x)) / 2 - decay * x
+        return s - s.mean() if decay == 0 else np.asarray(s)
+
+    return apply
+
+
+def _repaired(objective: Objective, p: SparseSoftmax, flow: sp.csr_array, f: Array) -> SparseSoftmax:
+    """P after ``local_repair`` along the leading violated directions."""
+    n, w, decay = objective.n, objective.w, objective.decay
+    weighted = sp.csr_array(sp.diags_array(w) @ p.stored)
+    least = sp.csr_array(flow.minimum(flow.T).minimum(weighted.minimum(weighted.T)))
+    edges = sp.triu(least, k=1).tocoo()
+    i, j, b = edges.row, edges.col, edges.data
+    if len(b) == 0:
+        return p
+    laplacian = laplacian_of(sp.csr_array(least - sp.diags_array(least.diagonal())))
+    metric = sp.csc_array(laplacian + (decay + GROUND * float(laplacian.diagonal().mean())) * sp.eye_array(n))
+    solve = splu(metric, **SYMMETRIC).solve
+    first = np.random.default_rng(2).standard_normal(n)
+    options: dict[str, Any] = {"k": min(REPAIRED, n - 2), "which": "LA", "tol": 0.1, "maxiter": 3, "v0": first}
+    try:
+        excess, modes = eigsh(
+            LinearOperator((n, n), matvec=_excess(objective, p), dtype=np.float64),
+            M=metric,
+            Minv=LinearOperator((n, n), matvec=solve, dtype=np.float64),
+            **options,
+        )
+    except ArpackNoConvergence as reached:
+        excess, modes = reached.eigenvalues, reached.eigenvectors
+    positive = excess > 0
+    moved = local_repair(
+        b, ((f[i] - f[j]) ** 2).sum(axis=1), modes[i][:, positive] - modes[j][:, positive], excess[positive]
     )
+    change = sp.coo_array((moved, (i, j)), shape=(n, n))
+    inverse = sp.diags_array(np.divide(1.0, w, out=np.zeros_like(w), where=w > 0))
+    towards = sp.csr_array(inverse @ laplacian_of(sp.csr_array(change + change.T)))
+    return SparseSoftmax(sp.csr_array(p.stored + towards), p.rest, p.background)
 
 
 def sparse_untied_dual_value(objective: Objective, f: Array, b: Array) -> float:
@@ -129,7 +192,8 @@ def sparse_untied_dual_value(objective: Objective, f: Array, b: Array) -> float:
         r = objective.wt @ x + uniform * w * x.sum() - w * p.times(x)
         return np.asarray(objective.wt.T @ r + uniform * (w @ r) - p.transpose_times(w * r))
 
-    norm = np.sqrt(max(0.0, largest_generalised(squared, sp.eye_array(n, format="csr"), singular=False, check=check)))
+    identity = sp.eye_array(n, format="csr")
+    norm = np.sqrt(max(0.0, largest_generalised(squared, identity, _solver(identity, False), check=check)))
     mix = max(0.0, norm - decay) / (decay + max(0.0, norm - decay))
     inverse = sp.diags_array(np.divide(1.0, w, out=np.zeros_like(w), where=w > 0))
     mixed = sp.csr_array((1 - mix) * p.stored + mix * (inverse @ objective.sparse_wt))
@@ -137,15 +201,22 @@ def sparse_untied_dual_value(objective: Objective, f: Array, b: Array) -> float:
 
 
 def largest_generalised(
-    matrix: Callable[[Array], Array], slack: sp.csr_array, *, singular: bool, check: Callable[[], None]
+    matrix: Callable[[Array], Array],
+    slack: sp.csr_array,
+    solve: Callable[[Array], Array],
+    *,
+    check: Callable[[], None] = lambda: None,
+    accuracy: float = 0.0,
+    seconds: float = np.inf,
 ) -> float:
-    """An upper bound, but for probability FAILURE, on the largest t with A x = t M x, A symmetric, M = ``slack``.
+    """An upper bound, but for probability FAILURE, on the largest t with A x = t M x, A symmetric, M = ``slack`` with
+    the inverse ``solve``, on the complement of the constant where M is singular there.
 
-    ``singular``: M has the constant in its null space, as has A, and x is orthogonal to it.
+    More steps are taken until the bound misses the Ritz value by ``accuracy`` or a part of it, at least STEPS[0], and
+    no more than about ``seconds`` allow.
     """
-    n = slack.shape[0]
-    solve, sample = _solver(slack, singular), np.random.default_rng(0)
-    x = solve(_gaussian(slack, sample))
+    n, began = slack.shape[0], perf_counter()
+    x = solve(_gaussian(slack, np.random.default_rng(0)))
     q = slack @ x
     norm = np.sqrt(x @ q)
     x, q = x / norm, q / norm
@@ -170,7 +241,8 @@ def largest_generalised(
         part = (np.log(1.648 * np.sqrt(n) / FAILURE) / (2 * len(diagonal) - 1)) ** 2
         miss = part * (ritz[-1] - ritz[0]) if part < 1 else np.inf
         bound = min(bound, ritz[-1] + miss)
-        if miss <= ENOUGH * max(ritz[-1], 0.0) or bound <= 0 or len(diagonal) >= n:
+        spent = perf_counter() - began
+        if miss <= max(ENOUGH * ritz[-1], accuracy) or bound <= 0 or len(diagonal) >= n or 2 * spent > seconds:
             break
     return float(bound)
 
@@ -206,14 +278,9 @@ def _solver(slack: sp.csr_array, singular: bool) -> Callable[[Array], Array]:
             return np.asarray(x - x.mean() if singular else x)
 
         return iterate
-    options: dict[str, Any] = {
-        "permc_spec": "MMD_AT_PLUS_A",
-        "diag_pivot_thresh": 0.0,
-        "options": {"SymmetricMode": True},
-    }
     if not singular:
-        return splu(sp.csc_array(slack), **options).solve
-    grounded = splu(sp.csc_array(slack[: n - 1][:, : n - 1]), **options)
+        return splu(sp.csc_array(slack), **SYMMETRIC).solve
+    grounded = splu(sp.csc_array(slack[: n - 1][:, : n - 1]), **SYMMETRIC)
 
     def apply(y: Array) -> Array:
         x = np.append(grounded.solve((y - y.mean())[: n - 1]), 0.0)
@@ -224,26 +291,17 @@ def _solver(slack: sp.csr_array, singular: bool) -> Callable[[Array], Array]:
 
 def _with_column_sums(p: SparseSoftmax, w: Array, columns: Array, check: Callable[[], None]) -> SparseSoftmax:
     """P with w P = ``columns`` to rounding, as ``feasible.with_column_sums``; what is left goes into the background."""
-    ones = np.ones(len(w))
-    for _ in range(SINKHORN_SWEEPS):
-        check()
-        received = p.transpose_times(w)
-        scale = columns / np.where(received > 0, received, columns)
-        if np.abs(scale - 1).max() <= 4e-16 * len(w):
-            break
-        p = p.scaled(ones, scale)
-        sums = np.asarray(p.stored.sum(axis=1)).ravel() + p.rest
-        p = p.scaled(1.0 / sums, ones)
+    p = balanced(p, w, columns, check)
     received = p.transpose_times(w)
-    p = p.scaled(ones, np.minimum(1.0, columns / np.where(received > 0, received, columns)))
-    rows_left = np.maximum(w - w * (np.asarray(p.stored.sum(axis=1)).ravel() + p.rest), 0.0) / w
-    columns_left = np.maximum(columns - p.transpose_times(w), 0.0)
-    missing = float(columns_left.sum())
-    if missing <= 0:
-        return p
-    # One background for both: exact in the column sums, and in the rows.
-    together = p.background * (w @ p.rest) + columns_left
-    return SparseSoftmax(p.stored, p.rest + rows_left, together / together.sum())
+    scale = np.minimum(1.0, columns / np.where(received > 0, received, columns))
+    stored, moved = sp.csr_array(p.stored @ sp.diags_array(scale)), p.background * scale
+    rest = p.rest * float(moved.sum())
+    rows_left = np.maximum(1.0 - np.asarray(stored.sum(axis=1)).ravel() - rest, 0.0)
+    # One background for what there was and what is missing: exact in the column sums, and in the rows.
+    columns_left = np.maximum(columns - stored.T @ w - p.background * scale * (w @ p.rest), 0.0)
+    together = moved * (w @ p.rest) + columns_left
+    total = float(together.sum())
+    return SparseSoftmax(stored, rest + rows_left, together / total if total > 0 else p.background)
 
 
 def _entropy(stored: sp.csr_array, rest: Array, background: Array, uniform: float, w: Array) -> float:

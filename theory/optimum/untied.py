@@ -8,7 +8,8 @@ constant per row, exactly when T has no zero in a row of positive weight (label 
 and no optimum exists.
 
 How it is found: ``optimum.search``, an anytime method.
-Source: the nuclear-norm form of a two-layer bilinear problem is standard; l = 0 with smoothing agrees with the cycle-graph result cited in arXiv 2510.26745's follow-up (OpenReview 2xbulaghSN).
+Source: the nuclear-norm form of a two-layer bilinear problem is standard; l = 0 with smoothing agrees with
+the cycle-graph result cited in arXiv 2510.26745's follow-up (OpenReview 2xbulaghSN).
 """
 
 from __future__ import annotations

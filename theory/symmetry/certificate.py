@@ -6,10 +6,11 @@ import numpy as np
 from scipy.linalg import eigvalsh, null_space
 
 from ..checks import Array
-from ..optimum.certificate import SINKHORN_SWEEPS, Certificate
+from ..optimum.certificate import Certificate
 from .blocks import BlockAlgebra
 from .problem import ReducedProblem
 
+SINKHORN_SWEEPS = 50  # the solver's column sums are right to about 1e-9; a few sweeps bring them to rounding
 CONNECTED = 1e-13  # smallest Laplacian eigenvalue that is not rounding, relative to the largest weight
 
 
