@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 T = TypeVar("T")
 
 SHOWN = 60  # characters of a value in a message
+DENSE_LIMIT = 2000  # nodes: an eigenvalue problem takes seconds there, and grows with the cube
 LARGEST_ENTRY = 1e70  # of an array whose fourth powers are summed (energies of Gram matrices): 1e308 is out of reach
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-100, 1e100  # of an edge: degrees and their inverses stay in float64
 LARGEST_LOGIT = 1e12  # of a start: a softmax of larger ones is lost to their rounding
@@ -207,3 +208,9 @@ def check_matrix(
         wanted = " x ".join("any" if size is None else str(size) for size in shape)
         raise ValueError(f"{name} must be a matrix of shape {wanted}; got {array.shape}")
     return check_array(array, name, largest=largest)
+
+
+def check_dense(n: int, what: str) -> None:
+    """Raises ValueError above DENSE_LIMIT nodes for ``what`` needs the whole matrix."""
+    if n > DENSE_LIMIT:
+        raise ValueError(f"{what} needs a dense matrix, up to {DENSE_LIMIT} nodes; got {n}: use a smaller graph")

@@ -29,6 +29,7 @@ DENSE_SPECTRUM = 2000  # nodes up to which all eigenvectors are found, which tak
 FULL_RANK_LIMIT = 60
 COLUMNS_PER_ROOT = 3.0
 MOST_COLUMNS = 150
+WIDE_UP_TO, NARROW = 4000, 64  # nodes from which a start is narrow, since each column costs n^2 in every pass
 
 
 class Objective(ABC):
@@ -187,4 +188,6 @@ class UntiedObjective(Objective):
 
 def start_rank(n: int) -> int:
     """The number of columns that the solver starts with."""
+    if n > WIDE_UP_TO:
+        return NARROW
     return n if n <= FULL_RANK_LIMIT else min(n, MOST_COLUMNS, round(COLUMNS_PER_ROOT * np.sqrt(n)))

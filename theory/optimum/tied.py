@@ -325,12 +325,3 @@ def _in_column_space(factor: Array, bias: Array) -> bool:
         basis, _ = np.linalg.qr(factor)
         outside = outside - basis @ (basis.T @ outside)
     return bool(np.linalg.norm(outside) <= ATTAINED_TOLERANCE * max(1.0, float(size)))
-
-
-OPTIMUM_LIMIT = 2000  # nodes: what still needs the whole dense matrix
-
-
-def check_size(n: int) -> None:
-    """Raises ValueError above OPTIMUM_LIMIT nodes."""
-    if n > OPTIMUM_LIMIT:
-        raise ValueError(f"this needs a dense matrix, up to {OPTIMUM_LIMIT} nodes, got {n}; use a smaller graph")

@@ -36,9 +36,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import Array, check_flag, check_number, check_whole_number, shown
+from ..checks import Array, check_dense, check_flag, check_number, check_whole_number, shown
 from ..graphs.graph import Graph, check_graph
-from ..optimum.tied import check_size
 from ..softmax import check_row_weight, check_target
 from ..spectra.closed_form import Spectrum
 from ..spectra.laplacians import Eigenspaces, check_spaces, laplacian_eigenspaces
@@ -100,7 +99,7 @@ def decay_thresholds(
 
     Decays from ``lowest`` times the largest threshold are looked at, ``scan`` of them before bisection down to the
     relative ``tolerance``. Each costs an optimum: on the blocks of the graph's symmetry where it has enough and more
-    than BLOCKS_FROM nodes (the cost then does not grow with n), else dense, up to OPTIMUM_LIMIT nodes, with about
+    than BLOCKS_FROM nodes (the cost then does not grow with n), else dense, up to DENSE_LIMIT nodes, with about
     log2(1 / tolerance) optima per rank change. Near a rank change the solver may find no certified optimum: the
     bisection ends there, and ``widths`` says so. Raises ValueError for a bad option, an isolated node without
     self-edges or too large a graph; RuntimeError when no optimum is found at a decay of the grid.
@@ -121,7 +120,7 @@ def decay_thresholds(
         rates = growth_rates(graph, tied=one_sided, **options)
         follower = _Follower(blocks.modes, blocks.spectrum, rates, one_sided, f"blocks of {symmetry.method}")
         return follower.thresholds(lowest, tolerance, scan)
-    check_size(graph.n)
+    check_dense(graph.n, "decay thresholds without symmetry")
     target, spaces = one_hop_target(graph, **options), laplacian_eigenspaces(graph)
     return target_decay_thresholds(target, spaces, tied=one_sided, lowest=lowest, tolerance=tolerance, scan=scan)
 
@@ -139,7 +138,7 @@ def target_decay_thresholds(
     """The same for any row-stochastic ``target`` (n, n) and row weights (n,), ones when None, in the eigenspaces of n
     nodes given, by the dense route."""
     t, one_sided = check_target(target), check_flag(tied, "tied")
-    check_size(len(t))
+    check_dense(len(t), "decay thresholds")
     w = check_row_weight(row_weight, len(t))
     if len(check_spaces(spaces).basis) != len(t):
         raise ValueError(f"the eigenspaces are of {len(spaces.basis)} nodes, the target of {len(t)}; use one graph's")

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks import Array, check_flag
+from ..checks import Array, check_dense, check_flag
 from ..flow.at_times import tied_flow, untied_flow
 from ..flow.cayley import TOLERANCE, cayley_flow
 from ..flow.starts import check_scale
 from ..graphs.graph import Graph
-from ..optimum.tied import check_size
 from ..softmax import check_row_weight, check_target
 from ..symmetry.flow import reduced_flow
 from ..targets.one_hop import one_hop_sparse, one_hop_target
@@ -85,7 +84,7 @@ def graph_flow(
         )
         pairs = [reduced.eigenvalues(k) for k in range(len(reduced.times))]
         return _describe(reduced.times, reduced.loss / graph.n, pairs, f"blocks of the symmetry: {symmetry.method}")
-    check_size(graph.n)
+    check_dense(graph.n, "a flow without symmetry")
     dense = one_hop_target(graph, **target)
     return target_flow(dense, times, init_scale=init_scale, tied=tied, weight_decay=weight_decay)
 

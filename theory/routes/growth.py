@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse.linalg import LinearOperator, eigsh, svds
 
-from ..checks import Array, check_flag, check_smoothing
+from ..checks import DENSE_LIMIT, Array, check_flag, check_smoothing
 from ..flow.early import early_modes
 from ..graphs.graph import Graph, check_graph
-from ..optimum.tied import check_size
+from ..optimum.target_parts import SmoothedTarget, TargetParts, target_parts
 from ..softmax import check_weight_decay
 from ..spectra.closed_form import (
     CLOSED_FORM_TOLERANCE,
@@ -24,8 +25,10 @@ from ..spectra.closed_form import (
     merge_eigenvalues,
 )
 from ..symmetry.blocks import BlockAlgebra
-from ..targets.one_hop import one_hop_target
+from ..targets.one_hop import one_hop_sparse, one_hop_target
 from .optimum import useful_symmetry
+
+LEADING = 64  # rates of a large graph
 
 
 def growth_rates(
@@ -38,8 +41,9 @@ def growth_rates(
 ) -> Spectrum:
     """Distinct growth rates s_k of the modes around zero embeddings, descending, with multiplicities; both (k,).
 
-    Positive rates grow: energy s^2 reaches order one at ln(1/s^2) / (2 s_k), in units of step size times steps. Raises
-    ValueError for a bad option, an isolated node without self-edges, or a graph too large for the dense route.
+    Positive rates grow: energy s^2 reaches order one at ln(1/s^2) / (2 s_k), in units of step size times steps. Above
+    DENSE_LIMIT nodes without closed form or symmetry only the LEADING largest are found. Raises ValueError for a bad
+    option or an isolated node without self-edges.
     """
     decay, smoothing = check_weight_decay(weight_decay), check_smoothing(label_smoothing)
     check_flag(tied, "tied"), check_flag(self_edges, "self_edges")
@@ -54,8 +58,11 @@ def growth_rates(
         target = symmetry.target(self_edges=self_edges, label_smoothing=label_smoothing)
         values, counts = _on_blocks(symmetry.algebra, target, tied)
         return _descending(values - (2 * decay if tied else decay), counts)
-    check_size(graph.n)
-    target = one_hop_target(graph, self_edges=self_edges, label_smoothing=label_smoothing)
+    if graph.n > DENSE_LIMIT:
+        parts = target_parts(SmoothedTarget(one_hop_sparse(graph, self_edges=self_edges), smoothing))
+        values = _leading(parts, tied)
+        return _descending(values - (2 * decay if tied else decay), np.ones(len(values), dtype=np.int64))
+    target = one_hop_target(graph, self_edges=self_edges, label_smoothing=smoothing)
     return target_growth_rates(target, tied=tied, weight_decay=decay)
 
 
@@ -66,6 +73,22 @@ def target_growth_rates(
     decay = check_weight_decay(weight_decay)
     values = early_modes(target, tied=tied, row_weight=row_weight).rates
     return _descending(values - (2 * decay if tied else decay), np.ones(len(values), dtype=np.int64))
+
+
+def _leading(parts: TargetParts, tied: bool) -> Array:
+    """The LEADING largest rates without decay, row weights one, by Lanczos' method."""
+    n, t, flat = parts.n, parts.matrix, parts.uniform - 1.0 / parts.n
+    first = np.random.default_rng(0).standard_normal(n)
+    if not tied:
+        residual = LinearOperator(
+            (n, n),
+            matvec=lambda x: t @ x + flat * x.sum(),
+            rmatvec=lambda x: t.T @ x + flat * x.sum(),
+            dtype=np.float64,
+        )
+        return np.asarray(svds(residual, k=LEADING, v0=first, return_singular_vectors=False))
+    both = LinearOperator((n, n), matvec=lambda x: t @ x + t.T @ x + 2 * flat * x.sum(), dtype=np.float64)
+    return np.asarray(eigsh(both, k=LEADING, which="LA", v0=first, return_eigenvectors=False))
 
 
 def _regular(known: Spectrum, degree: float, tied: bool, decay: float, loops: bool, smoothing: float) -> Spectrum:
