@@ -31,10 +31,16 @@ FLAT = 1e-12  # a part of the law, or of a Laplacian, that is rounding
 NEWTON_STEPS, BALANCED, LEAST_STEP, MOST_MOVED = 30, 1e-13, 1e-3, 5.0
 
 
-def circulation(weighted_target: sp.csr_array, row_weight: Array, weight_decay: float) -> sp.csr_array | None:
-    """b (n, n) CSR for diag(w) T, without its diagonal, or None where l = 0 and no Q is strictly feasible."""
+def circulation(
+    weighted_target: sp.csr_array, row_weight: Array, weight_decay: float, uniform: float = 0.0
+) -> sp.csr_array | None:
+    """b (n, n) CSR for diag(w) T, without its diagonal, or None where l = 0 and no Q is strictly feasible.
+
+    ``uniform``: what every entry of T has beside ``weighted_target``; min(w) of it flows between every pair of nodes,
+    and is not in the result.
+    """
     both = sp.csr_array(weighted_target.minimum(weighted_target.T))
-    if weight_decay > 0 or _connected(both):
+    if weight_decay > 0 or uniform * row_weight.min() > 0 or _connected(both):
         return _without_diagonal(both)
     if not _connected(weighted_target, strongly=True):
         return None

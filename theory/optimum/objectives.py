@@ -165,8 +165,8 @@ class UntiedObjective(Objective):
         else:
             residual = LinearOperator(
                 (n, n),
-                matvec=lambda x: self.wt @ x + flat * self.w * x.sum(),
-                rmatvec=lambda x: self.wt.T @ x + flat * (self.w @ x),
+                matvec=lambda x: self.wt @ x.ravel() + flat * self.w * x.sum(),  # svds hands columns (n, 1)
+                rmatvec=lambda x: self.wt.T @ x.ravel() + flat * (self.w @ x.ravel()),
                 dtype=np.float64,
             )
             first = np.random.default_rng(0).standard_normal(n)

@@ -90,9 +90,11 @@ def _sparse(
     first = np.random.default_rng(1).standard_normal(n)
 
     def forth(x: Array) -> Array:
+        x = x.ravel()  # svds hands columns (n, 1)
         return np.asarray(objective.wt @ x + e * w * x.sum() - w * p.times(x))
 
     def back(x: Array) -> Array:
+        x = x.ravel()
         return np.asarray(objective.wt.T @ x + e * (w @ x) - p.transpose_times(w * x))
 
     k = min(most, AT_ONCE, n - 2)

@@ -38,6 +38,7 @@ ENOUGH = 0.1
 MOST_FRONT = 3000  # of a sparse factorisation; conjugate gradients above
 SOLVED = 1e-10
 REPAIRED = 40  # violated directions that are repaired where they are
+CANCELLED = 1e-12  # what is left of two equal numbers
 GROUND = 1e-6  # of the mean conductance: the Laplacian's zero, for a factorisation
 SYMMETRIC: dict[str, Any] = {
     "permc_spec": "MMD_AT_PLUS_A",
@@ -102,18 +103,21 @@ def sparse_dual_value(objective: Objective, f: Array, b: Array) -> float:
     """A lower bound on the tied optimum from the softmax at (F, b); -inf where no feasible point is known."""
     check = objective.check or (lambda: None)
     w, decay = objective.w, objective.decay
-    flow = circulation(objective.sparse_wt, w, decay)
+    flow = circulation(objective.sparse_wt, w, decay, objective.target.uniform)
     if flow is None:
         return -np.inf
     p = sparse_softmax(f, f, objective.column_bias(f, b), w, check)
     if decay == 0:
         p = _with_column_sums(p, w, objective.columns, check)
     laplacian = laplacian_of(flow)
-    slack = sp.csr_array((laplacian + laplacian.T) / 2 + decay * sp.eye_array(objective.n))
-    solve = _solver(slack, decay == 0)
+    # The same flow u between all pairs of nodes: Lap = u (n I - 11'), and the constant carries no constraint there.
+    everywhere = objective.target.uniform * float(w.min())
+    ground = decay + objective.n * everywhere
+    slack = sp.csr_array((laplacian + laplacian.T) / 2 + ground * sp.eye_array(objective.n))
+    solve = _solver(slack, ground == 0)
     if front_width(slack) <= MOST_FRONT:
         p = _repaired(objective, p, flow, f)
-    return _mixed(objective, p, laplacian, slack, solve)
+    return _mixed(objective, p, laplacian, slack, solve, everywhere)
 
 
 def _mixed(
@@ -130,10 +134,12 @@ def _mixed(
         excess, slack, solve, check=check, accuracy=objective.accuracy, seconds=objective.seconds
     )
     mix = max(0.0, worst) / (1.0 + max(0.0, worst))
-    inverse = sp.diags_array(np.divide(1.0, w, out=np.zeros_like(w), where=w > 0))
-    towards = sp.csr_array(inverse @ (objective.sparse_wt + laplacian))
+    each = np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)
+    moved = laplacian + objective.n * everywhere * sp.eye_array(objective.n)
+    towards = sp.csr_array(sp.diags_array(each) @ (objective.sparse_wt + moved))
     mixed = sp.csr_array((1 - mix) * p.stored + mix * towards)
-    return _entropy(mixed, (1 - mix) * p.rest, p.background, mix * objective.target.uniform, w)
+    uniform = mix * (objective.target.uniform - everywhere * each)
+    return _entropy(mixed, (1 - mix) * p.rest, p.background, uniform, w)
 
 
 def _excess(objective: Objective, p: SparseSoftmax) -> Callable[[Array], Array]:
@@ -197,7 +203,7 @@ def sparse_untied_dual_value(objective: Objective, f: Array, b: Array) -> float:
     mix = max(0.0, norm - decay) / (decay + max(0.0, norm - decay))
     inverse = sp.diags_array(np.divide(1.0, w, out=np.zeros_like(w), where=w > 0))
     mixed = sp.csr_array((1 - mix) * p.stored + mix * (inverse @ objective.sparse_wt))
-    return _entropy(mixed, (1 - mix) * p.rest, p.background, mix * uniform, w)
+    return _entropy(mixed, (1 - mix) * p.rest, p.background, np.full(n, mix * uniform), w)
 
 
 def largest_generalised(
@@ -304,19 +310,20 @@ def _with_column_sums(p: SparseSoftmax, w: Array, columns: Array, check: Callabl
     return SparseSoftmax(stored, rest + rows_left, together / total if total > 0 else p.background)
 
 
-def _entropy(stored: sp.csr_array, rest: Array, background: Array, uniform: float, w: Array) -> float:
-    """sum_i w_i H of the rows C_i + rho_i kappa' + e 1'."""
+def _entropy(stored: sp.csr_array, rest: Array, background: Array, uniform: Array, w: Array) -> float:
+    """sum_i w_i H of the rows C_i + rho_i kappa' + e_i 1'."""
     n = len(w)
     indices, indptr = stored.indices, stored.indptr
     rows = np.repeat(np.arange(n), np.diff(indptr))
-    under = rest[rows] * background[indices] + uniform
-    value = float(w[rows] @ (entr(stored.data + under) - entr(under)))
-    if uniform == 0:
+    uniform = np.where(uniform > CANCELLED * uniform.max(initial=0.0), uniform, 0.0)
+    under = rest[rows] * background[indices] + uniform[rows]
+    value = float(w[rows] @ (entr(np.maximum(stored.data + under, 0.0)) - entr(under)))
+    if not uniform.any():
         each = rest * float(entr(background).sum()) + entr(rest)  # sum_j entr(rho kappa_j), sum kappa = 1
         return value + float(w @ each)
     block = block_rows(n)
     for start in range(0, n, block):
-        value += float(
-            w[start : start + block] @ entr(np.outer(rest[start : start + block], background) + uniform).sum(axis=1)
-        )
+        part = slice(start, start + block)
+        under = np.outer(rest[part], background) + uniform[part, None]
+        value += float(w[part] @ entr(under).sum(axis=1))
     return value

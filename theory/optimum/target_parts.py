@@ -85,7 +85,8 @@ def target_parts(target: ArrayLike | sp.sparray | SmoothedTarget) -> TargetParts
     if not sp.issparse(target):
         t = check_target(target)
         sparse = np.count_nonzero(t) < DENSE_BELOW * t.size
-        return TargetParts(sp.csr_array(t) if sparse else t, 0.0)
+        matrix = sp.csr_array(t) if sparse else t
+        return TargetParts((1.0 - smoothing) * matrix if smoothing else matrix, smoothing / len(t))
     matrix = sp.csr_array(target).astype(np.float64)
     matrix.sum_duplicates()
     n = matrix.shape[0]

@@ -83,7 +83,7 @@ def _leading(parts: TargetParts, tied: bool) -> Array:
         residual = LinearOperator(
             (n, n),
             matvec=lambda x: t @ x + flat * x.sum(),
-            rmatvec=lambda x: t.T @ x + flat * x.sum(),
+            rmatvec=lambda x: t.T @ x.ravel() + flat * x.sum(),
             dtype=np.float64,
         )
         return np.asarray(svds(residual, k=LEADING, v0=first, return_singular_vectors=False))
