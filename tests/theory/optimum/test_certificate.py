@@ -1,8 +1,18 @@
+import networkx as nx
 import numpy as np
 import pytest
+from scipy.special import softmax
 
-from fiedler.theory import cross_entropy, one_hop_target, parse, tied_optimum
-from fiedler.theory.optimum.certificate import tied_certificate
+from fiedler.theory import (
+    cross_entropy,
+    from_networkx,
+    one_hop_target,
+    parse,
+    target_entropy,
+    tied_optimum,
+    untied_optimum,
+)
+from fiedler.theory.optimum.certificate import tied_certificate, tied_dual_value, untied_certificate
 
 VIOLATION = 1e-7
 ROUNDING = 1e-10  # a gap at the optimum is the difference of two sums of n^2 terms of order one
@@ -122,3 +132,86 @@ def test_on_a_directed_cycle_a_circulation_is_the_strictly_feasible_point():
     at_zero = tied_certificate(target, np.ones(5), 0.0, np.zeros((5, 0)), np.zeros(5))
     best = tied_optimum(target).loss
     assert 5 * np.log(5) - best <= at_zero.duality_gap < 10 * np.log(5)
+
+
+def mixed_arcs(seed=0, n=9):
+    """A directed cycle, two chords of it and one arc both ways."""
+    rng = np.random.default_rng(seed)
+    a = np.roll(np.eye(n), 1, axis=1)
+    a[0, 4] = a[6, 2] = 1.0
+    a[3, 2] = 1.0
+    a *= rng.uniform(0.5, 2.0, (n, n))
+    return a / a.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.05])
+def test_directed_targets_have_a_bound_that_is_met_at_the_optimum(decay):
+    target = mixed_arcs()
+    n, w = len(target), np.random.default_rng(1).uniform(0.5, 2.0, 9)
+    best = tied_optimum(target, weight_decay=decay, row_weight=w, tolerance=0)
+    lowest = best.objective
+    at_best = tied_dual_value(target, w, decay, softmax(best.gram + best.bias, axis=1))
+    assert at_best == pytest.approx(lowest, rel=1e-8)
+    rng = np.random.default_rng(2)
+    for scale in (0.0, 0.3, 1.0, 5.0):
+        p = softmax(scale * rng.standard_normal((n, n)), axis=1)
+        value = tied_dual_value(target, w, decay, p)
+        assert np.isfinite(value)
+        assert value <= lowest + ROUNDING
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.05])
+def test_any_stochastic_matrix_gives_a_bound(decay):
+    """Of all kinds: the target itself, permutations, one column, near the corners."""
+    target = one_hop_target(parse("florentine"))
+    n, w = len(target), np.ones(len(target))
+    lowest = tied_optimum(target, weight_decay=decay, tolerance=0).objective
+    rng = np.random.default_rng(0)
+    corners = softmax(300 * rng.standard_normal((n, n)), axis=1)
+    column = np.zeros((n, n))
+    column[:, 3] = 1.0
+    for p in (target, np.eye(n), np.eye(n)[rng.permutation(n)], column, corners, np.full((n, n), 1 / n)):
+        value = tied_dual_value(target, w, decay, p)
+        assert -1e-9 <= value <= lowest + ROUNDING
+    # The target is feasible, and so the bound is at least what mixing it away leaves: its entropy with decay.
+    if decay > 0:
+        assert tied_dual_value(target, w, decay, target) >= target_entropy(target, w) - ROUNDING
+
+
+def test_rows_of_weight_zero_have_no_part_in_the_bound():
+    target = one_hop_target(parse("grid:3x4"))
+    w = (np.arange(12) % 3 > 0) * 1.0
+    best = tied_optimum(target, weight_decay=0.05, row_weight=w, tolerance=0)
+    rng = np.random.default_rng(0)
+    for scale in (0.0, 1.0):
+        p = softmax(scale * rng.standard_normal((12, 12)), axis=1)
+        value = tied_dual_value(target, w, 0.05, p)
+        assert value <= best.objective + ROUNDING
+        other = p.copy()
+        other[w == 0] = np.eye(12)[w == 0]
+        assert tied_dual_value(target, w, 0.05, other) == pytest.approx(value, rel=1e-12)
+
+
+def test_a_violation_at_the_end_of_a_long_chain_costs_what_it_is_there():
+    """Mixing by the smallest eigenvalue of the Laplacian, of order 1 / n^2, would take nearly all of Q."""
+    target = one_hop_target(from_networkx(nx.path_graph(60)))
+    w = np.ones(60)
+    best = tied_optimum(target, tolerance=1e-9)
+    factor = best.factor.copy()
+    factor[-1] *= 1.0001
+    found = tied_certificate(target, w, 0.0, factor, best.bias)
+    assert 0 < found.duality_gap < 0.02 * best.objective
+
+
+@pytest.mark.parametrize("decay", [0.01, 0.3])
+def test_the_untied_bound_at_any_logits(decay):
+    target = mixed_arcs()
+    w = np.random.default_rng(1).uniform(0.0, 2.0, 9)
+    best = untied_optimum(target, weight_decay=decay, row_weight=w, tolerance=0)
+    rng = np.random.default_rng(0)
+    for scale in (0.0, 0.3, 3.0, 30.0):
+        factor = scale * rng.standard_normal((18, 4))
+        value = float(cross_entropy(factor[:9] @ factor[9:].T, target, w)) + decay / 2 * (factor**2).sum()
+        found = untied_certificate(target, w, decay, factor)
+        assert value - found.duality_gap <= best.objective + ROUNDING
+        assert value - found.duality_gap >= -ROUNDING

@@ -1,98 +1,148 @@
-"""The factored objectives, their derivatives, and the Newton iteration over them."""
+"""The factored objectives and their derivatives."""
 
 import numpy as np
 import pytest
-from scipy.linalg import svd
+import scipy.sparse as sp
+from scipy.special import logsumexp
 
-from fiedler.theory import one_hop_target, parse, tied_optimum, untied_optimum
-from fiedler.theory.optimum.newton_cg import newton_cg
-from fiedler.theory.optimum.objectives import TiedObjective, UntiedObjective
+from fiedler.theory import SmoothedTarget, one_hop_target, parse
+from fiedler.theory.optimum.objectives import FULL_RANK_LIMIT, MOST_COLUMNS, TiedObjective, UntiedObjective, start_rank
+from fiedler.theory.optimum.target_parts import target_parts
 
 STEP = 1e-5
-SLOPE = 1e-8  # central differences with that step of functions of order ten: h^2 plus rounding / h
-CURVATURE = 1e-7  # the same of a gradient
+SLOPE = 1e-9  # of the value: central differences with that step, h^2 plus rounding / h
+ROUNDING = 1e-11
 
-WEIGHT = np.random.default_rng(0).uniform(0.5, 2.0, 12)
-TARGET = one_hop_target(parse("grid:3x4"))
-OBJECTIVES = {
-    "tied": TiedObjective(TARGET, WEIGHT, 0.1, with_bias=False),
-    "tied with bias": TiedObjective(TARGET, WEIGHT, 0.0, with_bias=True),
-    "untied": UntiedObjective(TARGET, WEIGHT, 0.1),
+TARGET = one_hop_target(parse("grid:4x5"))
+N = len(TARGET)
+WEIGHTS = {
+    "ones": np.ones(N),
+    "uneven": np.random.default_rng(0).uniform(0.5, 2.0, N),
+    "zeros": np.random.default_rng(0).uniform(0.5, 2.0, N) * (np.arange(N) % 3 > 0),
 }
+KINDS = {"tied": (TiedObjective, 0.1), "tied with masses": (TiedObjective, 0.0), "untied": (UntiedObjective, 0.1)}
+
+
+def make(kind, weights="uneven", smoothing=0.0, target=TARGET):
+    form, decay = KINDS[kind]
+    return form(target_parts(SmoothedTarget(sp.csr_array(target), smoothing)), WEIGHTS[weights], decay)
 
 
 def point(objective, seed, columns=4):
     rng = np.random.default_rng(seed)
-    f, a = objective.start()
-    f = 0.6 * rng.standard_normal((len(f), columns))
-    if isinstance(objective, TiedObjective) and objective.with_bias:
-        return objective.centre(f), objective.centre(rng.standard_normal(a.shape))
-    return f, np.zeros_like(a)
+    rows = objective.n * (2 if isinstance(objective, UntiedObjective) else 1)
+    return 0.6 * rng.standard_normal((rows, columns)), rng.standard_normal(objective.n if objective.masses else 0)
 
 
-def orthogonal(f):
-    left, values, _ = svd(f, full_matrices=False)
-    return left * values
+def written_out(objective, f, b):
+    """The objective from its definition, with the logits of (V, a)."""
+    v, u = objective.halves(f)
+    a = b - (f**2).sum(axis=1) / 2 if objective.masses else 0.0
+    z = v @ u.T + a
+    loss = objective.w @ (logsumexp(z, axis=1) - (objective.target.dense() * z).sum(axis=1))
+    return loss + objective.decay * (f**2).sum() / (2 if isinstance(objective, UntiedObjective) else 1)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_gradient_and_hessian(name):
-    objective = OBJECTIVES[name]
-    f, a = point(objective, 1)
-    df, da = point(objective, 2)
-    value, gf, ga = objective.value_and_gradient(f, a)
-    ahead = objective.value_and_gradient(f + STEP * df, a + STEP * da)
-    behind = objective.value_and_gradient(f - STEP * df, a - STEP * da)
-    slope = (gf * df).sum() + ga @ da
-    assert slope == pytest.approx((ahead[0] - behind[0]) / (2 * STEP), abs=SLOPE * abs(value))
-    hf, ha = objective.hessian(f, a)(df, da)
-    assert np.allclose(hf, (ahead[1] - behind[1]) / (2 * STEP), rtol=0, atol=CURVATURE * np.abs(hf).max())
-    if ha.size:
-        assert np.allclose(ha, (ahead[2] - behind[2]) / (2 * STEP), rtol=0, atol=CURVATURE * np.abs(hf).max())
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_value_and_gradient(kind, weights, smoothing):
+    objective = make(kind, weights, smoothing)
+    f, b = point(objective, 1)
+    value, gf, gb = objective.evaluate(f, b)
+    assert value == pytest.approx(written_out(objective, f, b), rel=1e-12)
+    assert value - objective.penalty(f) == pytest.approx(written_out(objective, f, b) - objective.penalty(f), rel=1e-12)
+    assert gf.shape == f.shape
+    assert gb.shape == b.shape
+    for seed in range(2, 6):
+        df, db = point(objective, seed)
+        ahead = objective.evaluate(f + STEP * df, b + STEP * db)[0]
+        behind = objective.evaluate(f - STEP * df, b - STEP * db)[0]
+        slope = float((gf * df).sum() + gb @ db)
+        assert slope == pytest.approx((ahead - behind) / (2 * STEP), abs=SLOPE * abs(value), rel=1e-7)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_the_preconditioner_is_symmetric_and_positive(name):
-    objective = OBJECTIVES[name]
-    f, a = point(objective, 3)
-    f = orthogonal(f)
-    apply = objective.preconditioner(f, a)
-    x, y = point(objective, 4), point(objective, 5)
-    px, py = apply(*x), apply(*y)
-    assert (px[0] * y[0]).sum() + px[1] @ y[1] == pytest.approx((py[0] * x[0]).sum() + py[1] @ x[1], rel=1e-12)
-    assert (px[0] * x[0]).sum() + px[1] @ x[1] > 0
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_entry_of_the_gradient(kind):
+    objective = make(kind, smoothing=0.1)
+    f, b = point(objective, 1, columns=2)
+    value, gf, gb = objective.evaluate(f, b)
+    for matrix, gradient in ((f, gf), (b, gb)):
+        for index in np.ndindex(matrix.shape):
+            kept = matrix[index]
+            matrix[index] = kept + STEP
+            ahead = objective.evaluate(f, b)[0]
+            matrix[index] = kept - STEP
+            behind = objective.evaluate(f, b)[0]
+            matrix[index] = kept
+            assert gradient[index] == pytest.approx((ahead - behind) / (2 * STEP), abs=10 * SLOPE * value)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_an_escape_direction_lowers_the_objective(name):
-    objective = OBJECTIVES[name]
-    f, a = objective.start()
-    f = np.zeros((len(f), 1))  # a stationary point, far from optimal
-    value, gf, _ = objective.value_and_gradient(f, np.zeros_like(a))
-    assert not gf.any()
-    direction = objective.escape_direction(f, np.zeros_like(a))
-    assert direction is not None
-    assert objective.value_and_gradient(np.concatenate([f, direction], axis=1), np.zeros_like(a))[0] < value
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_a_translation_and_a_constant_mass_change_nothing_without_decay(weights):
+    objective = make("tied with masses", weights)
+    f, b = point(objective, 1)
+    value, gf, gb = objective.evaluate(f, b)
+    moved = objective.evaluate(f + np.array([3.0, -2.0, 0.5, 1.0]), b + 7.0)
+    assert moved[0] == pytest.approx(value, rel=ROUNDING)
+    assert np.allclose(moved[1], gf, rtol=0, atol=1e-10)
+    assert np.allclose(moved[2], gb, rtol=0, atol=1e-10)
+    assert np.allclose(gf.sum(axis=0), 0, atol=1e-11)  # the gradient leaves the invariant directions alone
+    assert gb.sum() == pytest.approx(0, abs=1e-11)
+    centred = objective.centred(f + 3.0, b + 7.0)
+    assert np.allclose(centred[0].mean(axis=0), 0, atol=1e-13)
+    assert objective.evaluate(*centred)[0] == pytest.approx(value, rel=ROUNDING)
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_newton_steps_reach_the_optimum(name):
-    objective = OBJECTIVES[name]
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rotation_turns_the_gradient(kind):
+    objective = make(kind)
+    f, b = point(objective, 1)
+    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
+    value, gf, gb = objective.evaluate(f, b)
+    turned = objective.evaluate(f @ turn, b)
+    assert turned[0] == pytest.approx(value, rel=ROUNDING)
+    assert np.allclose(turned[1], gf @ turn, atol=1e-12)
+    assert np.allclose(turned[2], gb, atol=1e-12)
 
-    def truncate(f):
-        left, values, _ = svd(f, full_matrices=False)
-        keep = values**2 > 1e-12 * max(1.0, values[0] ** 2)
-        return left[:, keep] * values[keep]
 
-    f, a = newton_cg(objective, *objective.start(), goal=1e-11, truncate=truncate)
-    value, gf, ga = objective.value_and_gradient(f, a)
-    assert np.sqrt((gf**2).sum() + ga @ ga) <= 1e-11 * objective.scale
-    assert objective.escape_direction(f, a) is None
-    if name == "untied":
-        whole = untied_optimum(TARGET, weight_decay=0.1, row_weight=WEIGHT)
-        expected = whole.loss + 0.1 * whole.singular_values.sum()
-    else:
-        decay = objective.decay
-        whole = tied_optimum(TARGET, weight_decay=decay, row_weight=WEIGHT)
-        expected = whole.loss + decay * np.trace(whole.gram)
-    assert value == pytest.approx(expected, rel=1e-10)
+def test_the_masses_are_the_bias_of_a_gaussian_kernel():
+    objective = make("tied with masses")
+    f, b = point(objective, 1)
+    z = f @ f.T + objective.column_bias(f, b)
+    kernel = b - ((f[:, None] - f[None]) ** 2).sum(axis=2) / 2
+    assert np.allclose(z - logsumexp(z, axis=1)[:, None], kernel - logsumexp(kernel, axis=1)[:, None], atol=1e-12)
+    for kind in ("tied", "untied"):
+        assert make(kind).column_bias(*point(make(kind), 1)) is None
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_start_is_of_the_asked_rank_and_a_step_along_it_descends(kind, smoothing):
+    objective = make(kind, smoothing=smoothing)
+    for rank in (1, 5, N):
+        f, b = objective.start(rank)
+        assert f.shape[1] == rank
+        assert b.shape == (N if objective.masses else 0,)
+        assert np.isfinite(f).all()
+    f, b = objective.start(1)
+    assert objective.evaluate(0.3 * f, b)[0] < objective.evaluate(0 * f, b)[0]
+
+
+# A bug of 607bf1b: svds hands columns (n, 1) to products written for (n,), so that every untied optimum above
+# DENSE_SPECTRUM nodes ends in an error of broadcasting. The untied cases fail until it is fixed.
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_start_by_lanczos_spans_what_the_dense_one_does(monkeypatch, kind, smoothing):
+    objective = make(kind, smoothing=smoothing)
+    dense = objective.start(3)[0]
+    monkeypatch.setattr("fiedler.theory.optimum.objectives.DENSE_SPECTRUM", 0)
+    iterated = objective.start(3)[0]
+    # Not all of it: the tolerance of the iteration is loose, and the third is near the fourth.
+    assert np.linalg.norm(np.linalg.qr(dense)[0].T @ np.linalg.qr(iterated)[0][:, :1]) > 0.99
+
+
+def test_the_first_number_of_columns():
+    ranks = [start_rank(n) for n in range(1, 20_000)]
+    assert ranks[:FULL_RANK_LIMIT] == list(range(1, FULL_RANK_LIMIT + 1))
+    assert all(1 <= rank <= min(n, MOST_COLUMNS) for n, rank in enumerate(ranks, start=1) if n > FULL_RANK_LIMIT)

@@ -4,12 +4,10 @@ from scipy.special import log_softmax, softmax
 
 from fiedler.theory import one_hop_target, parse, untied_flow, untied_optimum
 from fiedler.theory.optimum.certificate import untied_certificate
-from fiedler.theory.optimum.objectives import TiedObjective, UntiedObjective
 
 VIOLATION = 1e-7  # what the certificates promise
 GAP = 1e-8  # a duality gap is the violation times a norm of order ten
 INDEPENDENT = 1e-7  # proximal gradient converges linearly: 20,000 steps leave less
-DERIVATIVE = 1e-6  # central differences at 1e-5 lose half the digits
 ROUNDING = 1e-12
 
 WORDS = ("cycle:7", "path-star:4x3", "grid:3x3", "petersen", "irregular")
@@ -135,35 +133,6 @@ def test_the_gap_bounds_the_suboptimality_of_any_point(scale):
         gap = untied_certificate(target, w, decay, factor).duality_gap
         assert value - gap <= lowest + ROUNDING
         assert gap >= value - lowest - ROUNDING
-
-
-@pytest.mark.parametrize(
-    "objective",
-    [
-        lambda t, w: UntiedObjective(t, w, 0.1),
-        lambda t, w: TiedObjective(t, w, 0.1, with_bias=False),
-        lambda t, w: TiedObjective(t, w, 0.0, with_bias=True),
-    ],
-    ids=["untied", "tied", "tied with bias"],
-)
-def test_gradient_and_hessian_product_are_the_derivatives_of_the_value(objective):
-    target = one_hop_target(parse("irregular"))
-    w = weights(len(target), True)
-    one, rng = objective(target, w), np.random.default_rng(0)
-    f, a = one.start()
-    f = one.centre(f + 0.3 * rng.standard_normal(f.shape))
-    a = one.centre(rng.standard_normal(a.shape)) if getattr(one, "with_bias", False) else np.zeros_like(a)
-    df = one.centre(rng.standard_normal(f.shape))
-    da = one.centre(rng.standard_normal(a.shape)) if a.any() else np.zeros_like(a)
-    h = 1e-5
-    up, down = (one.value_and_gradient(f + sign * h * df, a + sign * h * da) for sign in (1, -1))
-    _, gradient_f, gradient_a = one.value_and_gradient(f, a)
-    slope = (gradient_f * df).sum() + gradient_a @ da
-    assert slope == pytest.approx((up[0] - down[0]) / (2 * h), rel=DERIVATIVE)
-    product_f, product_a = one.hessian(f, a)(df, da)
-    assert np.allclose(product_f, (up[1] - down[1]) / (2 * h), rtol=0, atol=DERIVATIVE * np.abs(product_f).max())
-    if a.any():
-        assert np.allclose(product_a, (up[2] - down[2]) / (2 * h), rtol=0, atol=DERIVATIVE * np.abs(product_a).max())
 
 
 def test_bad_input_is_refused():
