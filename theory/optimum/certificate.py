@@ -82,12 +82,15 @@ def tied_dual_value(target: Array, w: Array, decay: float, p: Array, factor: Arr
         p = with_column_sums(p, w, w @ target)
     try:
         value, worst = _mixed(target, w, decay, p, laplacian, slack)
-        if factor is not None and worst > 0:
-            repaired = _repaired(target, w, decay, p, flow, factor)
-            value = max(value, _mixed(target, w, decay, repaired, laplacian, slack)[0])
     except LinAlgError:  # Lap(b) is singular to rounding: weights of all sizes
         return -np.inf
-    return value
+    if factor is None or worst <= 0:
+        return value
+    try:
+        repaired = _repaired(target, w, decay, p, flow, factor)
+        return max(value, _mixed(target, w, decay, repaired, laplacian, slack)[0])
+    except LinAlgError:  # arcs of one direction, or a softmax without mass on the edges
+        return value
 
 
 def _mixed(target: Array, w: Array, decay: float, p: Array, laplacian: Array, slack: Array) -> tuple[float, float]:

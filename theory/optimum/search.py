@@ -41,7 +41,7 @@ DEAD = 1e-5
 # The same before Newton steps, which would chase columns on their way to zero. Each attempt cuts lower, so that an
 # optimum with tiny eigenvalues is not cut and opened for ever.
 POLISH_CUTS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10, 1e-12)
-POLISH_GAP = 1e-4  # relative gap below which Newton steps are tried
+POLISH_GAP, SMALL = 1e-4, 300  # relative gap below which Newton steps are tried, and unknowns up to which always
 OPENINGS_IN_POLISH = 8
 MOST_OPENED = 60  # columns in one round
 GAIN = 1e-3  # of what the last round gained: a direction that promises less is left for later
@@ -51,6 +51,7 @@ REPAIR_EACH = 1000
 BOUND_TIME = 0.15  # of the time so far that the eigenvalues of one bound may take
 STALLS = 6  # rounds without headway before an exact answer is given up
 HEADWAY = 0.7
+INVISIBLE = 1e-11  # of the objective: a round that lowers it by less is no headway
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ class Solution:
 
 
 def relative_gap(value: float, bound: float) -> float:
-    """(value - bound) / value, at least zero; of a loss, which is positive."""
+    """(value - bound) / value, at least zero; of a loss, which is positive. Infinite while one of them is unknown."""
+    if not (np.isfinite(value) and np.isfinite(bound)):
+        return np.inf
     return max(0.0, value - bound) / value if value > 0 else 0.0
 
 
@@ -171,15 +174,16 @@ class Search:
                 if self._reached():
                     return self.stop
                 exact = self._polish(descent)
-                if self._reached() or exact:
+                if self._reached() or (exact and self.tolerance == 0):
                     return self.stop or "exact"
                 self._open(descent, GAIN * lowered)
                 if self.dense:
                     descent.replace_preconditioner(slack_inverse(objective, descent.f, descent.b))
-                headway = min(self.gap, descent.gradient_norm / objective.scale)
-                stalls, last = (0, headway) if headway < HEADWAY * last else (stalls + 1, last)
-                if stalls >= STALLS and (self.tolerance == 0 or descent.stalled):
-                    return "exact" if self.dense and self._is_exact(ACCEPTED) else "rounding"
+                slope = descent.gradient_norm / objective.scale
+                headway, fell = min(self.gap, slope), lowered > INVISIBLE * abs(descent.value)
+                stalls, last = (0, headway) if headway < HEADWAY * last else (stalls + int(not fell), last)
+                if stalls >= STALLS and (self.tolerance == 0 or descent.stalled or slope < STATIONARY):
+                    return "exact" if self.tolerance == 0 and self._is_exact(ACCEPTED) else "rounding"
                 # As long for steps as for what stands between them.
                 each = max((stepped - began) / steps, 1e-6)
                 steps = int(np.clip(max(perf_counter() - stepped, ROUND_SECONDS) / each, LEAST_STEPS, MOST_STEPS))
@@ -265,7 +269,7 @@ class Search:
     def _polish(self, descent: LBFGS) -> bool:
         """Newton steps where the living columns are few numbers; whether they end at an exact optimum."""
         objective = self.objective
-        if not self.dense or self.gap > POLISH_GAP:
+        if not self.dense:
             return False
         energy = (descent.f**2).sum(axis=0)
         cut = POLISH_CUTS[min(self.cuts, len(POLISH_CUTS) - 1)]
@@ -273,7 +277,8 @@ class Search:
         size = unknowns(objective, int(alive.sum()))
         now = perf_counter()
         room = PATIENCE * (now - self.began) - self.polishing
-        if size > MOST_UNKNOWNS or 3 * newton_seconds(size) > room:
+        far = self.gap > POLISH_GAP and size > SMALL
+        if far or size > MOST_UNKNOWNS or 3 * newton_seconds(size) > room:
             return False
         exact = self._newton_rounds(descent, alive, max(room, 0.1))
         self.polishing += perf_counter() - now
@@ -305,6 +310,8 @@ class Search:
     def _is_exact(self, goal: float) -> bool:
         """Whether the best point is stationary to ``goal`` and no direction is violated."""
         objective, point = self.objective, self.point
+        if not self.dense:
+            return False
         return gradient_norm(objective, *point) <= goal * objective.scale and not violated(objective, *point)
 
 

@@ -110,8 +110,8 @@ def sparse_dual_value(objective: Objective, f: Array, b: Array) -> float:
     if decay == 0:
         p = _with_column_sums(p, w, objective.columns, check)
     laplacian = laplacian_of(flow)
-    # The same flow u between all pairs of nodes: Lap = u (n I - 11'), and the constant carries no constraint there.
-    everywhere = objective.target.uniform * float(w.min())
+    # Without decay the same flow u between all pairs of nodes: Lap = u (n I - 11'), and the constant is left out.
+    everywhere = objective.target.uniform * float(w.min()) if decay == 0 else 0.0
     ground = decay + objective.n * everywhere
     slack = sp.csr_array((laplacian + laplacian.T) / 2 + ground * sp.eye_array(objective.n))
     solve = _solver(slack, ground == 0)
@@ -126,6 +126,7 @@ def _mixed(
     laplacian: sp.csr_array,
     slack: sp.csr_array,
     solve: Callable[[Array], Array],
+    everywhere: float,
 ) -> float:
     """The entropy of the feasible mixture of P."""
     w = objective.w

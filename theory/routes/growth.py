@@ -82,7 +82,7 @@ def _leading(parts: TargetParts, tied: bool) -> Array:
     if not tied:
         residual = LinearOperator(
             (n, n),
-            matvec=lambda x: t @ x + flat * x.sum(),
+            matvec=lambda x: t @ x.ravel() + flat * x.sum(),  # svds hands columns (n, 1)
             rmatvec=lambda x: t.T @ x.ravel() + flat * x.sum(),
             dtype=np.float64,
         )
