@@ -13,8 +13,8 @@ and its derivative along a direction X (tied), (X, Y) (untied)
 
 Gradient descent with step eta multiplies an error along a direction of curvature c by 1 - eta c: it is stable only for
 eta c < 2, at every c up to the sharpness. Above, the run leaves the gradient flow and oscillates (arXiv 2103.00065:
-2 / eta is the edge of stability). Directions outside the row space of V see only -(R + R') + 2 l, so the Hessian is taken
-in the n x min(n, m) (untied min(2n, m)) columns that matter. float64, O(n^2 min(n, m)) a product, some dozens of them.
+2 / eta is the edge of stability). Directions outside the row space of V see only -(R + R') + 2 l, so the Hessian is
+taken in the n x min(n, m) (untied min(2n, m)) columns that matter. float64, O(n^2 min(n, m)) a product, some dozens.
 """
 
 from __future__ import annotations
@@ -60,13 +60,14 @@ def sharpness(
     n = len(t)
     w = check_row_weight(row_weight, n)
     v = check_matrix(embedding, (n, None), "embedding")
-    tied = context is None
-    u = v if tied else check_matrix(context, (n, v.shape[1]), "context")
+    tied, u = context is None, v if context is None else check_matrix(context, (n, v.shape[1]), "context")
     check_logits(v @ v.T, "embedding"), check_logits(u @ u.T, "context")
     factors, q = compress_columns(v) if tied else compress_columns(v, u)
     p = row_softmax(v @ u.T)
     r = w[:, None] * (t - p)
-    product = _tied_product(factors[0], p, r, w, decay) if tied else _untied_product(*factors, p, r, w, decay)
+    product = (
+        _tied_product(factors[0], p, r, w, decay) if tied else _untied_product(factors[0], factors[1], p, r, w, decay)
+    )
     largest = _largest_eigenvalue(product, np.stack(factors).shape)
     if q is None:
         return largest
