@@ -66,7 +66,8 @@ class AtTime:
             found |= self._against(run, at, start)
         if settings.tied:
             found |= self._limit_of(at, run, found["flow_time"])
-        return found | describe_stability(self.task, run)
+        flow = at.embedding if at is not None and settings.tied else None
+        return found | describe_stability(self.task, run, flow)
 
     def _bounds(self) -> dict[str, Any]:
         found = {} if self.optimum is None else {"limit_loss_per_node": self.optimum.loss_per_node}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fiedler.theory import sharpness
 
@@ -13,15 +14,18 @@ from ..models.node2vec import Node2VecSettings
 from ..tasks.task import Task
 from .engine import Run
 
+Floats = NDArray[np.float64]
+
 SHARPNESS_NODES = 1000  # above, the products of n x n matrices take longer than the warning is worth
 STATES = 3  # recorded embeddings looked at beside the last
 
 
-def describe_stability(task: Task, run: Run) -> dict[str, Any]:
+def describe_stability(task: Task, run: Run, flow: Floats | None = None) -> dict[str, Any]:
     """``sharpness``, the largest curvature of the training objective at the last state of a Node2Vec run and, where
-    whole tied embeddings were recorded, at some before it; ``sharpness_step``: where that was;
-    ``stable_learning_rate``: 2 / sharpness; ``loss_rise``: how far the recorded loss per node came to lie above an
-    earlier one. Empty for other models, whose Hessian this is not, and for more than SHARPNESS_NODES nodes."""
+    whole tied embeddings were recorded, at some before it; ``sharpness_step``: where that was; ``flow_sharpness``: at
+    ``flow`` (n, r), the tied flow at the run's time, which a run that oscillates never sees; ``stable_learning_rate``:
+    2 over the larger of the two; ``loss_rise``: how far the recorded loss per node came to lie above an earlier one.
+    Empty for other models, whose Hessian this is not, and for more than SHARPNESS_NODES nodes."""
     settings, final = run.settings, run.final
     if not isinstance(settings, Node2VecSettings) or task.graph.n > SHARPNESS_NODES:
         return {}
@@ -35,11 +39,13 @@ def describe_stability(task: Task, run: Run) -> dict[str, Any]:
     options: dict[str, Any] = {"weight_decay": settings.weight_decay, "row_weight": task.row_weight}
     found = [(sharpness(task.target, v, context=u, **options), step) for step, v, u in states]
     largest, step = max(found)
-    loss = run.modes.loss
+    of_flow = {} if flow is None else {"flow_sharpness": sharpness(task.target, flow, **options)}
+    loss, most = run.modes.loss, max(largest, *of_flow.values(), 0.0)
     return {
         "sharpness": largest,
         "sharpness_step": step,
-        "stable_learning_rate": 2 / largest if largest > 0 else None,
+        **of_flow,
+        "stable_learning_rate": 2 / most if most > 0 else None,
         "loss_rise": float((loss - np.minimum.accumulate(loss)).max()),
     }
 
@@ -49,11 +55,14 @@ def stability_warning(scores: Mapping[str, Any], learning_rate: float) -> str:
     limit = scores.get("stable_learning_rate")
     if limit is None or not learning_rate > limit:
         return ""
-    step, rise = scores["sharpness_step"], scores.get("loss_rise") or 0.0
+    rise = scores.get("loss_rise") or 0.0
+    largest, where = scores["sharpness"], f"at step {scores['sharpness_step']}"
+    if (scores.get("flow_sharpness") or 0.0) > largest:
+        largest, where = scores["flow_sharpness"], "where the flow is at the run's time"
     risen = f"; its loss per node rose by up to {rise:.2g} on the way" if rise > 0 else ""
     return (
         f"the learning rate {learning_rate:g} is above the edge of stability, 2 / sharpness = {limit:.3g} (sharpness "
-        f"{scores['sharpness']:.4g} at step {step}){risen}. Gradient descent then oscillates and does not follow the "
+        f"{largest:.4g} {where}){risen}. Gradient descent then oscillates and does not follow the "
         f"flow: give --learning-rate below {floor_digits(limit):g}"
     )
 

@@ -169,7 +169,7 @@ def _spectrum_title(compared: ModelComparison) -> str:
     if not compared.model.tied:
         return "Gram spectrum, last step"
     if known and np.isfinite(at_time):
-        return f"gram_error {at_time:.2g} at $t$, {error:.2g} to the limit"
+        return f"gram_error {error:.2g} (limit), {at_time:.2g} (at $t$)"
     return f"Gram spectrum{known}"
 
 

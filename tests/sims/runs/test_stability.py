@@ -7,7 +7,7 @@ from fiedler.sims.models.registry import get_model
 from fiedler.sims.runs.engine import run_seeds
 from fiedler.sims.runs.stability import describe_stability, floor_digits, stability_warning
 from fiedler.sims.tasks.task import Task
-from fiedler.theory import parse, sharpness
+from fiedler.theory import parse, sharpness, tied_flow
 
 TASK = Task(parse("path-star:3x3"))
 LONG = 0.2  # a step above the edge of stability there
@@ -31,8 +31,15 @@ def test_a_step_that_is_too_long_is_named_with_the_remedy():
 
 
 def test_a_step_of_the_remedy_is_not_warned_of():
-    limit = floor_digits(describe_stability(TASK, run_of(learning_rate=LONG))["stable_learning_rate"])
-    run = run_of(learning_rate=0.5 * limit, steps=1200)
+    """With the flow's sharpness: the oscillating run stays where the loss is less sharp."""
+    run = run_of(learning_rate=LONG)
+    flow = tied_flow(TASK.target, run.modes.snapshots[0].astype(float), [LONG * 600]).embedding[0]
+    found = describe_stability(TASK, run, flow)
+    assert found["stable_learning_rate"] == 2 / found["flow_sharpness"]
+    assert found["flow_sharpness"] > found["sharpness"]
+    assert "where the flow is" in stability_warning(found, LONG)
+    limit = floor_digits(found["stable_learning_rate"])
+    run = run_of(learning_rate=limit, steps=round(LONG * 600 / limit))
     found = describe_stability(TASK, run)
     assert stability_warning(found, run.settings.learning_rate) == ""
     assert (np.diff(run.modes.loss) <= 0).all()
@@ -43,11 +50,13 @@ def test_the_sharpest_of_the_recorded_states_counts():
     run = run_of(learning_rate=0.01)
     shots, steps = run.modes.snapshots, run.modes.snapshot_steps
     sharpest = np.zeros_like(shots)
-    sharpest[len(steps) // 2] = 2 * shots[-1]  # in the middle, where one of the looked at is
-    bent = replace(run, modes=replace(run.modes, snapshots=sharpest))
+    middle = (len(steps) - 1) // 2  # where one of the looked at is
+    sharpest[middle] = shots[-1]
+    flat = replace(run.final, embedding=np.zeros_like(run.final.embedding))
+    bent = replace(run, modes=replace(run.modes, snapshots=sharpest), final=flat)
     found = describe_stability(TASK, bent)
-    assert found["sharpness_step"] == steps[len(steps) // 2]
-    assert found["sharpness"] == pytest.approx(sharpness(TASK.target, 2 * shots[-1].astype(float)))
+    assert found["sharpness_step"] == steps[middle]
+    assert found["sharpness"] == pytest.approx(sharpness(TASK.target, shots[-1].astype(float)))
     alone = replace(bent, modes=replace(bent.modes, snapshot_whole=np.array(False)))
     assert describe_stability(TASK, alone)["sharpness_step"] == 600
 
