@@ -29,12 +29,12 @@ def comparison_notes(comparison: Comparison) -> list[str]:
 def model_notes(settings: Any, scores: Sequence[Scores], losses: Sequence[float]) -> list[str]:
     """The same of one model's runs: their settings, their scores and their last losses per node."""
     found = [text for text in (_time_note(settings, scores), _drift_note(scores[0])) if text]
-    return found + below_the_limit(settings, scores[0], min(losses)) + unstable(settings, scores)
+    return unstable(settings, scores) + found + below_the_limit(settings, scores[0], min(losses))
 
 
 def run_notes(settings: Any, scores: Scores) -> list[str]:
     """What a single run's scores say: the prediction at its time, the time to the limit, a step that is too long."""
-    found = []
+    found = unstable(settings, [scores])
     if "predicted_from" in scores:
         known = number(scores, "predicted_gram_error")
         limit = "" if np.isnan(known) else f"; this flow itself has gram_error {known:.4g} to the limit"
@@ -46,8 +46,7 @@ def run_notes(settings: Any, scores: Scores) -> list[str]:
     elif "no_flow_at_time" in scores:
         found.append(str(scores["no_flow_at_time"]))
     found += [text for text in (_near(scores, settings.learning_rate), _drift_note(scores)) if text]
-    found += below_the_limit(settings, scores, number(scores, "loss_per_node"))
-    return found + unstable(settings, [scores])
+    return found + below_the_limit(settings, scores, number(scores, "loss_per_node"))
 
 
 def unstable(settings: Any, scores: Sequence[Scores]) -> list[str]:

@@ -19,7 +19,7 @@ from ..spectral_bias import spectral_bias_notes, spectral_bias_rows
 COLUMNS = (
     ("loss/node", "loss_per_node", ".6f"),
     ("gram_error to limit", "gram_error", ".4f"),
-    ("gram_error at t", "gram_error_at_time", ".4f"),
+    ("gram_error at t", "gram_error_at_time", ".2g"),
     ("fiedler_score", "fiedler_score", ".4f"),
     ("effective rank", "effective_rank", ".2f"),
     ("edge recall", "edge_recall", ".3f"),
