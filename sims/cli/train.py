@@ -84,7 +84,8 @@ def train(
 
     Ctrl-C saves a checkpoint and stops; the same command with --resume goes on from it, as after any other end, and
     ends in the same numbers as a run that was never stopped. A run is saved before it is scored against the optimum
-    with its own weight decay; where that is interrupted, fiedler score FOLDER makes the scores.
+    with its own weight decay, the limit, and against the flow at its own time, learning rate x steps; where that is
+    interrupted, fiedler score FOLDER makes the scores.
     """
     from ..compare.at_time import one_at_time
     from ..compare.notes import run_notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,14 @@ class AtTime:
         flow = at.embedding if at is not None and settings.tied else None
         return found | describe_stability(self.task, run, flow)
 
+    def _stage(self, run: Run, tail: str = "") -> Watch:
+        """Told of stages by the name of the model, and of the seed."""
+
+        def report(stage: str, fraction: float) -> None:
+            self.watch.report(f"{run.model.title} {stage}{tail}", fraction)
+
+        return replace(self.watch, on_progress=report)
+
     def _bounds(self) -> dict[str, Any]:
         found = {} if self.optimum is None else {"limit_loss_per_node": self.optimum.loss_per_node}
         return found | ({"entropy_floor": self.task.entropy_floor} if self.task.graph.n <= DENSE_NODES else {})
@@ -82,7 +90,7 @@ class AtTime:
         if start is not None:
             seconds = min(FLOW_SECONDS, self.time_limit) - self._spent
             began = time.monotonic()
-            at, why = flow_at_time(self.task, start, end, self.decay, seconds, self.watch)
+            at, why = flow_at_time(self.task, start, end, self.decay, seconds, self._stage(run, f", seed {run.seed}"))
             self._spent += time.monotonic() - began
             if at is not None:
                 return at, "", of
@@ -117,7 +125,7 @@ class AtTime:
         if self._limit is None and at is not None:
             scale = float(np.sqrt(run.model.initial_energy(run.settings)))
             seconds = min(LIMIT_SECONDS, self.time_limit)
-            reached = time_to_limit(self.task, at, best, seconds, law=law, init_scale=scale, watch=self.watch)
+            reached = time_to_limit(self.task, at, best, seconds, law=law, init_scale=scale, watch=self._stage(run))
             self._limit = reached.to_json()
         return found if self._limit is None else {**found, "time_to_limit": self._limit}
 

@@ -114,9 +114,12 @@ def _drift_note(scores: Scores) -> str:
     gap = number(scores, "drift_gap_per_node")
     if not np.isfinite(gap):
         return ""
+    limit = number(scores, "limit_loss_per_node")
+    flow = number(scores, "predicted_loss_per_node") - limit
+    known = f", and the flow is {flow:.2g} above" if np.isfinite(flow) else ""
     return (
-        f"the infimum, {number(scores, 'limit_loss_per_node'):.6g}, is not attained: by the drift law, which holds at "
-        f"late times, a run of t = {scores['flow_time']:g} must still be about {gap:.2g} a node above it."
+        f"the infimum, {limit:.6g}, is not attained: by the drift law, to leading order at late times, a run of "
+        f"t = {scores['flow_time']:g} must still be about {gap:.2g} a node above it{known}."
     )
 
 

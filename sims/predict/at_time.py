@@ -8,7 +8,7 @@ its objective are near the optimum's. Never sees more of a run than V(0).
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ TOLERANCE = 1e-7  # of the flow's steps: errors of a Gram matrix are shown to fo
 LEG, LEGS = 10**0.5, 8  # the flow is followed on from a time to this many times it, so often: four decades
 NEAR_GRAM = 0.1  # gram_error
 NEAR_LOSS = 0.01  # of the optimum's objective
+FROM_START, TO_LIMIT = "flow from V(0)", "time to the limit"  # stages
 FLOW, DRIFT, GROWTH = "the integrated flow", "the drift law", "the early growth rates"
 
 
@@ -74,7 +75,7 @@ def flow_at_time(
         return FlowAtTime(time, v, float(equation.loss(v)) / task.total_weight)
 
     try:
-        return within(max(seconds, 0.0), "flow from V(0)", watch, follow), ""
+        return within(max(seconds, 0.0), FROM_START, watch, follow), ""
     except Late:
         return None, f"no flow at the run's time: it was not done after {seconds:.0f} s"
 
@@ -108,22 +109,26 @@ def time_to_limit(
     events = [Event(name, measure) for name, measure in wanted.items()]
     events.append(Event("both", lambda v: min(near_gram(v), near_loss(v)), terminal=True))
     found: dict[str, float] = {}
-    followed, state = at.time, equation.start
+    followed, state, done = at.time, equation.start, 0
+
+    def hear(name: str, fraction: float) -> None:
+        watch.report(name, (done + min(fraction, 0.999)) / LEGS)  # every leg tells of its own
 
     def follow() -> None:
-        nonlocal followed, state
-        for _ in range(LEGS):
+        nonlocal followed, state, done
+        while done < LEGS:
             leg = integrate(equation.velocity, state, (LEG - 1) * followed, events=events, rtol=TOLERANCE)
             for name in wanted:
                 if name not in found and np.isfinite(leg.event_times[name]):
                     found[name] = followed + leg.event_times[name]
-            followed, state = followed + leg.end, leg.end_state
+            followed, state, done = followed + leg.end, leg.end_state, done + 1
             if len(found) == len(wanted):
                 return
 
     if task.graph.n <= FLOW_NODES:
         with suppress(Late):
-            within(seconds, "time to the limit", watch, follow)
+            within(seconds, TO_LIMIT, replace(watch, on_progress=hear), follow)
+        watch.report(TO_LIMIT, 1.0)
     loss, loss_from = found.get("loss"), FLOW
     if loss is None and law is not None:
         loss, loss_from = max(followed, law.time_to_gap(NEAR_LOSS * optimum.loss)), DRIFT
