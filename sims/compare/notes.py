@@ -119,7 +119,7 @@ def _drift_note(scores: Scores) -> str:
     known = f", and the flow is {flow:.2g} above" if np.isfinite(flow) else ""
     return (
         f"the infimum, {limit:.6g}, is not attained: by the drift law, to leading order at late times, a run of "
-        f"t = {scores['flow_time']:g} must still be about {gap:.2g} a node above it{known}."
+        f"t = {scores['flow_time']:g} is still about {gap:.2g} a node above it{known}."
     )
 
 

@@ -78,7 +78,7 @@ def test_where_the_infimum_is_not_attained_one_line_says_how_far_a_run_must_be()
     lines = [text for text in comparison_notes(comparison) if "is not attained" in text]
     (line,) = lines  # of the model with a clock alone
     assert line.startswith("Node2Vec: ")
-    assert f"t = 1.5 must still be about {law.gap_per_node(1.5):.2g} a node above it" in line
+    assert f"t = 1.5 is still about {law.gap_per_node(1.5):.2g} a node above it" in line
     assert not any("attained" in text for text in comparison_notes(small_comparison("cycle:8")))
 
 
