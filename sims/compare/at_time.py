@@ -53,8 +53,8 @@ class AtTime:
         ``predicted_loss_per_node``, ``predicted_spectrum``, and against the optimum ``predicted_gram_error``,
         ``predicted_fiedler_score``, ``predicted_effective_rank``; ``gram_error_at_time``: of the run against it.
         ``time_to_limit``: see ``LimitTimes``. ``drift_gap_per_node``: how far above an infimum that is not attained a
-        run of time t still is, to leading order at late times. ``no_flow_at_time`` says why the flow's numbers are left out.
-        And what ``describe_stability`` says."""
+        run of time t still is, to leading order at late times. ``no_flow_at_time`` says why the flow's numbers are left
+        out. And what ``describe_stability`` says."""
         settings, found = run.settings, self._bounds()
         if not isinstance(settings, Node2VecSettings):
             return found
