@@ -88,7 +88,8 @@ def compare(
 
     Settings given here apply to every model; leave them out for each model's own defaults. Everything is trained and
     saved before it is scored; where scoring is interrupted, fiedler score FOLDER goes on. --time-limit holds for every
-    optimum and every predicted flow.
+    optimum and every predicted flow. Runs are held against the limit (the optimum) and against the flow at their own
+    time, learning rate x steps; a step above the edge of stability is warned of.
     """
     from ..compare.run import compare as run_comparison
     from ..compare.run import describe_comparison

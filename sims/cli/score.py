@@ -127,8 +127,11 @@ def score(
 
 
 def _score_folder(folder: Path, search: Search, json: bool) -> None:
+    from ..compare.folder import read_settings
+    from ..compare.notes import run_notes
     from ..compare.score_folder import score_folder
     from ..disk.jsonio import to_json
+    from ..models.registry import get_model
     from ..runs.folder import RunDir
     from ..runs.stopping import stop_on_signals
     from .tables import score_table
@@ -139,9 +142,10 @@ def _score_folder(folder: Path, search: Search, json: bool) -> None:
         print(to_json(scores))
         return
     if "runs" not in scores:
-        Console().print(
-            score_table({**scores, "file": str(folder), "graph": RunDir.open(folder).read_config()["graph"]})
-        )
+        config = RunDir.open(folder).read_config()
+        Console().print(score_table({**scores, "file": str(folder), "graph": config["graph"]}))
+        for text in run_notes(read_settings(get_model(config["model"]), config["settings"]), scores):
+            print(text)
     print(f"scores: {folder / 'scores.json'}")
 
 

@@ -11,12 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from ..compare.comparison import Comparison
-from ..compare.show.report import comparison_rows
+from ..compare.notes import comparison_notes
+from ..compare.show.report import FLOW_ROW, comparison_rows
 from ..compare.spectral_bias import spectral_bias_rows
 from ..draw.over_seeds import legend
 from ..scores.embedding import AGAINST_OPTIMUM, gap_uncertainty
 
 SHOWN = 1e-5  # uncertainty that no digit shown here tells
+MOST_BESIDE = 4  # columns of a comparison; with more, the flows at the time of the runs have a table of their own
 HEAD, TAIL = 12, 2  # lines of a long table that are shown; the JSON has them all
 
 
@@ -61,7 +63,7 @@ def against_optimum(scores: Mapping[str, Any]) -> str:
     if "optimum_left_out" in scores:
         return str(scores["optimum_left_out"])
     decay = scores.get("optimum_weight_decay", 0.0)
-    text = f"gram_error {_score(scores, 'gram_error')}, fiedler_score {_score(scores, 'fiedler_score')}"
+    text = f"gram_error {_score(scores, 'gram_error')} to the limit, fiedler_score {_score(scores, 'fiedler_score')}"
     return text + (f" against the optimum with weight decay {decay:g}" if decay else "") + _open(scores)
 
 
@@ -87,6 +89,7 @@ def score_table(answer: Mapping[str, Any]) -> RenderableType:
         "loss_per_node",
         "fiedler_score",
         "gram_error",
+        "gram_error_at_time",
         "gram_scale",
         "effective_rank",
         "geometric_level",
@@ -110,12 +113,8 @@ def score_table(answer: Mapping[str, Any]) -> RenderableType:
 def comparison_table(comparison: Comparison) -> RenderableType:
     """The rows of report.md, turned: one column for the prediction and for each model, so that it fits 80 columns."""
     header, rows = comparison_rows(comparison)
-    table = Table()
-    table.add_column("")
-    for row in rows:
-        table.add_column(row[0], justify="right", overflow="fold")  # a model's name may be its settings
-    for i, title in enumerate(header[1:], 1):
-        table.add_row(title, *(row[i] for row in rows))
+    flows = [row for row in rows if FLOW_ROW in row[0]] if len(rows) > MOST_BESIDE else []
+    tables = [_turned(header, [row for row in rows if row not in flows])]
     notes = [Text(note, style="dim") for note in legend(rows)]
     if comparison.optimum is None:
         notes.append(Text(f"Scored {comparison.no_optimum}: no gram_error and no fiedler_score."))
@@ -127,12 +126,27 @@ def comparison_table(comparison: Comparison) -> RenderableType:
             )
         )
     notes += [Text(f"{one.model.title}: {one.no_flow}.") for one in comparison.models if one.no_flow]
-    parts: list[RenderableType] = [_titled(f"{comparison.task.title}: predicted and measured", table), *notes]
+    notes += [Text(text) for text in comparison_notes(comparison)]
+    tables += [_turned(header, flows)] if flows else []
+    title = Text(f"{comparison.task.title}: predicted and measured", style="bold")
+    parts: list[RenderableType] = [title, *tables, *notes]
     header, rows = spectral_bias_rows(comparison.biases, brief=True)
     if rows:
         bias = _columns(header, [tuple(row) for row in rows])
         parts.append(_titled("Spectral bias: order and times of the modes against the predicted flows", bias))
     return Group(*parts)
+
+
+def _turned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A column for each row; what is empty in all of them is left out."""
+    table = Table()
+    table.add_column("", min_width=len("fiedler_score"))
+    for row in rows:
+        table.add_column(row[0], justify="right", overflow="fold")  # a model's name may be its settings
+    for i, title in enumerate(header[1:], 1):
+        if any(row[i] for row in rows):
+            table.add_row(title, *(row[i] for row in rows))
+    return table
 
 
 def _early_phase(answer: Mapping[str, Any]) -> Table:

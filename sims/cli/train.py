@@ -84,8 +84,11 @@ def train(
 
     Ctrl-C saves a checkpoint and stops; the same command with --resume goes on from it, as after any other end, and
     ends in the same numbers as a run that was never stopped. A run is saved before it is scored against the optimum
-    with its own weight decay; where that is interrupted, fiedler score FOLDER makes the scores.
+    with its own weight decay, the limit, and against the flow at its own time, learning rate x steps; where that is
+    interrupted, fiedler score FOLDER makes the scores.
     """
+    from ..compare.at_time import one_at_time
+    from ..compare.notes import run_notes
     from ..disk.jsonio import to_json
     from ..models.registry import get_model
     from ..runs.estimate import estimate_runs
@@ -102,6 +105,7 @@ def train(
         return
     with _logged(folder, log, log_dir), Stages() as stages, stop_on_signals() as stop:
         say_optimum(stages, search, [task])
+        watch = stages.watch(stop)
         (scores,) = run_and_score(
             task,
             chosen,
@@ -110,14 +114,16 @@ def train(
             folder=lambda _: folder,
             restart=restart,
             search=search,
-            watch=stages.watch(stop),
+            watch=watch,
+            also=one_at_time(task, search, watch),
         )
     if json:
         print(to_json(scores))
         return
+    notes = "".join(f"\n{text}" for text in run_notes(settings, scores))
     print(
         f"{chosen.title} on {task.graph.name}, seed {seed}: loss per node {_number(scores['loss_per_node'])}, "
-        f"{against_optimum(scores)}\nrun folder: {folder}"
+        f"{against_optimum(scores)}{notes}\nrun folder: {folder}"
     )
 
 

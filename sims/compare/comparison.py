@@ -30,6 +30,11 @@ Floats = NDArray[np.float64]
 SUMMARISED = (
     "loss_per_node",
     "gram_error",
+    "gram_error_at_time",
+    "predicted_loss_per_node",
+    "predicted_gram_error",
+    "predicted_fiedler_score",
+    "predicted_effective_rank",
     "gram_scale",
     "fiedler_score",
     "effective_rank",
@@ -90,7 +95,7 @@ def summarise(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float
     """Mean and standard deviation over seeds of the scalar scores."""
     summary: dict[str, dict[str, float | None]] = {}
     for name in SUMMARISED:
-        values = [e["trajectory_fit"]["rms_log10"] if name == "trajectory_rms_log10" else e[name] for e in entries]
+        values = [e["trajectory_fit"]["rms_log10"] if name == "trajectory_rms_log10" else e.get(name) for e in entries]
         numbers = [float("nan") if value is None else value for value in values]  # None: without the optimum
         summary[name] = {"mean": mean(numbers), "std": standard_deviation(numbers)}
     return summary

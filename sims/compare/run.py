@@ -30,6 +30,7 @@ from ..runs.stopping import heeding
 from ..tasks.memory import check_pairs
 from ..tasks.optimum import SEARCH, Search
 from ..tasks.task import DENSE_NODES, Task
+from .at_time import AtTime
 from .comparison import Comparison, mean_of_runs, run_folder, scores_of_runs, summarise
 from .model_comparison import ModelComparison
 from .spectral_bias import describe_spectral_bias
@@ -99,7 +100,8 @@ def _compare(
         for (model, settings), decay, runs in zip(models, decays, trained, strict=True):
             steps = log_spaced_steps(settings.steps)
             flow = follow_flow(task, model, settings, steps, search.time_limit, watch)
-            done.append(_compare_model(task, model, settings, optima[decay], flow, runs, decay, watch))
+            limit = search.time_limit
+            done.append(_compare_model(task, model, settings, optima[decay], flow, runs, decay, limit, watch))
     return Comparison(task, optima[base], tuple(done), folder, no_optimum=search.left_out(task.graph.n))
 
 
@@ -149,6 +151,7 @@ def _compare_model(
     flow: tuple[PredictedTrajectory | None, str],
     runs: list[Run],
     decay: float,
+    time_limit: float,
     watch: Watch,
 ) -> ModelComparison:
     clock, mean, (predicted, no_flow) = model.time_per_step(settings), mean_of_runs(runs), flow
@@ -160,6 +163,8 @@ def _compare_model(
     if optimum is not None and task.graph.n <= DENSE_NODES:  # theirs are matrices of all pairs of nodes
         rivals = heeding(watch.stop, lambda: describe_rivals(task, optimum, final))
     watch.report(stage, 1.0)
+    at_time = AtTime(task, optimum, decay, time_limit, predicted, watch)
+    scores = [{**found, **at_time.describe(run)} for found, run in zip(scores, runs, strict=True)]
     return ModelComparison(
         model,
         settings,

@@ -23,6 +23,7 @@ from ..runs.shards import has_shards, read_shards
 from ..runs.stopping import heeding
 from ..scores.embedding import score_embedding
 from ..tasks.optimum import SEARCH, Search
+from .at_time import one_at_time
 from .folder import read_finished_run, read_settings, read_task
 from .run import compare
 from .show.output import write_comparison
@@ -65,7 +66,7 @@ def _run(folder: RunDir, config: Mapping[str, Any], search: Search, watch: Watch
     training = model.start(task, settings, [seed])
     training.restore(settings.steps, [files.load(settings.steps).state])
     run = dataclasses.replace(read_finished_run(folder, model, settings, seed), final=training.finals()[0])
-    scores = _as_json(score_run(task, run, search, watch))
+    scores = _as_json(score_run(task, run, search, watch, one_at_time(task, search, watch)))
     folder.write_scores(scores)
     folder.seal()
     return scores

@@ -12,6 +12,7 @@ from ..runs.control import UNWATCHED, Watch
 from ..runs.folder import FORMAT_KEY, RunDir
 from ..runs.shards import has_shards
 from ..tasks.optimum import SEARCH, Search
+from .at_time import at_time_section
 from .blocks import Part, Section
 from .conditions import conditions_part, curve_section
 from .embedding import embedding_section
@@ -98,6 +99,7 @@ def _task_part(view: TaskView, share: float = 1.0) -> Part:
     sections: list[Section | None] = [
         missing_section(view.missing, view.source),
         embedding_section(view, share),
+        at_time_section(view),
         energy_section(view),
         loss_section(view),
         spectrum_section(view),

@@ -73,6 +73,7 @@ def loss_section(view: TaskView) -> Section:
                     hovertemplate="theory, step %{x:.4g}: %{y:.5g}<extra></extra>",
                 )
             )
+    traces += [trace for index, one in enumerate(view.models) for trace in _loss_at_time(one, index)]
     if view.optimum.get("loss_per_node") is not None:
         ends = [
             min(model_view.steps[1] for model_view in view.models),
@@ -83,7 +84,7 @@ def loss_section(view: TaskView) -> Section:
                 x=ends,
                 y=[view.optimum["loss_per_node"]] * 2,
                 mode="lines",
-                name="certified optimum of tied embeddings",
+                name="limit: certified optimum of logits VV'",
                 line={"color": THEORY, "width": 1, "dash": "dot"},
                 hovertemplate="optimum %{y:.6g}<extra></extra>",
             )
@@ -91,6 +92,24 @@ def loss_section(view: TaskView) -> Section:
     drawn = figure(traces, xaxis=axis("step", log=True), yaxis=axis("loss per node, nats", log=_wide(view)))
     plot = Plot("loss", f"Loss per node over the steps on {view.graph.name}", drawn)
     return Section("Loss", [plot], source=view.source)
+
+
+def _loss_at_time(one: ModelView, index: int) -> list[Any]:
+    """The loss of the flow from every seed's own V(0) at the run's time."""
+    known = [scores["predicted_loss_per_node"] for scores in one.scores if "predicted_loss_per_node" in scores]
+    if not known:
+        return []
+    name = f"{one.model.title}, predicted at t = {one.scores[0]['flow_time']:g}"
+    return [
+        go.Scatter(
+            x=[int(one.steps[-1])] * len(known),
+            y=known,
+            mode="markers",
+            name=name,
+            marker={"color": THEORY, "symbol": f"{look(index)['symbol']}-open", "size": 10},
+            hovertemplate=f"{name}: %{{y:.6g}}<extra></extra>",
+        )
+    ]
 
 
 def _wide(view: TaskView) -> bool:

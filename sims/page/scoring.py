@@ -17,6 +17,7 @@ from .views import TaskView
 FIRST = {
     "loss_per_node": None,
     "gram_error": 0.0,
+    "gram_error_at_time": 0.0,
     "fiedler_score": 1.0,
     "effective_rank": None,
     "geometric_level": None,

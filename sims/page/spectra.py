@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from ..compare.at_time import spectrum_at_time
 from ..draw.over_seeds import T_INTERVAL
 from .blocks import Choice, Plot, Section
 from .charts import THEORY, axis, figure, interval, look
@@ -52,10 +53,24 @@ def _gram(view: TaskView, one: ModelView) -> Plot:
                 x=index,
                 y=predicted[:count],
                 mode="lines+markers",
-                name="predicted",
+                name="limit" if one.model.tied else "predicted",
                 line={"color": THEORY, "width": 1.5},
                 marker={"symbol": "square-open", "size": 9},
                 hovertemplate="predicted %{x}: %{y:.5g}<extra></extra>",
+            )
+        )
+    at_time = spectrum_at_time(one.scores) if one.model.tied else None
+    if at_time is not None:
+        name = f"predicted at t = {one.scores[0]['flow_time']:g}"
+        traces.append(
+            go.Scatter(
+                x=index[: len(at_time)],
+                y=at_time[:count],
+                mode="lines+markers",
+                name=name,
+                line={"color": look(2)["colour"], "width": 1.2, "dash": "dash"},
+                marker={"symbol": "diamond-open", "size": 8},
+                hovertemplate=f"{name}, %{{x}}: %{{y:.5g}}<extra></extra>",
             )
         )
     name = "measured" if factor == 1.0 else f"measured × {factor:.3g}"

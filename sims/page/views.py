@@ -16,6 +16,7 @@ from fiedler.theory import Graph, TiedOptimum, centre_rows
 from ..compare.comparison import Comparison, scores_of_runs
 from ..compare.folder import read_comparison as read_comparison_folder
 from ..compare.folder import read_finished_run, read_settings, read_task
+from ..compare.notes import comparison_notes, model_notes
 from ..compare.presets.folder import read_preset_parts
 from ..compare.trajectory_fit import TrajectoryFit, fit_trajectory
 from ..draw.sources import source_of
@@ -78,7 +79,7 @@ class ModelView:
 class TaskView:
     """A task and the models trained on it. ``optimum_factor`` (n, r): V of the certified optimum's K = V V', None where
     it was not made; ``optimum``: what scores.json says of it. ``missing``: in sentences, what the page lacks and the
-    command that adds it."""
+    command that adds it; ``notes``: what is to be said beside the numbers (``compare.notes``)."""
 
     folder: Path
     task: Task
@@ -88,6 +89,7 @@ class TaskView:
     optimum: Mapping[str, Any]
     models: list[ModelView]
     missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def graph(self) -> Graph:
@@ -149,6 +151,7 @@ def view_of(comparison: Comparison) -> TaskView:
         {} if optimum is None else describe_optimum(optimum),
         models,
         (*missing, *_partial(comparison.task)),
+        tuple(comparison_notes(comparison)),
     )
 
 
@@ -188,6 +191,7 @@ def read_run(folder: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) ->
         {} if certified is None else describe_optimum(certified),
         [view],
         (*missing, *_partial(task)),
+        tuple(model_notes(settings, scores, [float(run.modes.loss[-1])]) if scores else ()),
     )
 
 

@@ -31,14 +31,15 @@ def one_hop_options(task: Task) -> dict[str, Any]:
     return {"self_edges": task.self_edges, "label_smoothing": task.label_smoothing}
 
 
-def task_drift(task: Task, optimum: GraphOptimum) -> DriftLaw | None:
+def task_drift(task: Task, optimum: GraphOptimum | TiedOptimum) -> DriftLaw | None:
     """The drift law of ``task`` and its optimum, None where nothing drifts (``theory.optimum.drift``): ``law.gap(t)``
     is how far above its infimum the loss of a run of time t, learning rate times steps, must still be."""
-    if task.graph_target:
+    detail = optimum if isinstance(optimum, TiedOptimum) else optimum.detail
+    if isinstance(optimum, GraphOptimum) and task.graph_target:
         return graph_drift_law(task.graph, optimum=optimum, **one_hop_options(task))
-    if not isinstance(optimum.detail, TiedOptimum):
+    if not isinstance(detail, TiedOptimum):
         return None
-    return drift_law(optimum.detail, task.target, row_weight=task.row_weight)
+    return drift_law(detail, task.target, row_weight=task.row_weight)
 
 
 def describe_drift(law: DriftLaw | None, until: float | None = None) -> dict[str, Any] | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from ..runs.stopping import Interrupted, heeding
 from ..tasks.task import Task
 
 Floats = NDArray[np.float64]
+T = TypeVar("T")
 
 FIRST_TIME = 1e-2  # where the predicted line starts when the run's own clock is not known
 LAST_TIME = 3e2  # three times the end of the paper's Node2Vec run (10,000 steps of 0.01)
@@ -78,34 +79,41 @@ def predict_trajectory(task: Task, model: Model, settings: Any, steps: NDArray[n
     )
 
 
-class _Late(Exception):
-    pass
+class Late(Exception):
+    """A flow was not done within its time limit."""
 
 
-def follow_flow(
-    task: Task, model: Model, settings: Any, steps: NDArray[np.int64], time_limit: float, watch: Watch = UNWATCHED
-) -> tuple[PredictedTrajectory | None, str]:
-    """``predict_trajectory`` within ``time_limit`` seconds, or None and why there is none: that, or more than
-    FLOW_NODES
-    nodes. Raises Interrupted where ``watch`` asks to stop."""
-    if task.graph.n > FLOW_NODES:
-        return None, f"no predicted flow: it is followed up to {FLOW_NODES} nodes"
-    stage, end = f"{model.title} prediction", time.monotonic() + time_limit
+def within(seconds: float, stage: str, watch: Watch, compute: Callable[[], T]) -> T:
+    """``compute()``, which integrates flows, in about ``seconds``: Late after them, Interrupted where ``watch`` asks to
+    stop. It is told of the progress in ``stage``."""
+    end = time.monotonic() + seconds
 
     def hear(fraction: float) -> None:
         watch.report(stage, fraction)
         if watch.stop_asked:
             raise Interrupted("interrupted")
         if time.monotonic() > end:
-            raise _Late
+            raise Late
 
     watch.report(stage, 0.0)
-    try:
-        with listening(hear):
-            found = heeding(watch.stop, lambda: predict_trajectory(task, model, settings, steps))
-    except _Late:
-        return None, f"no predicted flow: it was not done after {time_limit:g} s (--time-limit)"
+    with listening(hear):
+        found = heeding(watch.stop, compute)
     watch.report(stage, 1.0)
+    return found
+
+
+def follow_flow(
+    task: Task, model: Model, settings: Any, steps: NDArray[np.int64], time_limit: float, watch: Watch = UNWATCHED
+) -> tuple[PredictedTrajectory | None, str]:
+    """``predict_trajectory`` within ``time_limit`` seconds, or None and why there is none: that, or more than
+    FLOW_NODES nodes. Raises Interrupted where ``watch`` asks to stop."""
+    if task.graph.n > FLOW_NODES:
+        return None, f"no predicted flow: it is followed up to {FLOW_NODES} nodes"
+    stage = f"{model.title} prediction"
+    try:
+        found = within(time_limit, stage, watch, lambda: predict_trajectory(task, model, settings, steps))
+    except Late:
+        return None, f"no predicted flow: it was not done after {time_limit:g} s (--time-limit)"
     return found, ""
 
 
@@ -129,3 +137,10 @@ def predicted_spectrum(
     if trajectory is None:
         return None
     return np.asarray(np.linalg.eigvalsh(centre_rows(centre_rows(trajectory.gram).T).T)[::-1])
+
+
+def centred_spectrum(embedding: Floats, components: NDArray[np.int64] | None = None) -> Floats:
+    """Eigenvalues (n,), descending, of the Gram matrix of ``embedding`` (n, m) less the mean row of each component."""
+    v = centre_rows(embedding, components)
+    values = np.linalg.svd(v, compute_uv=False) ** 2
+    return np.pad(values, (0, max(0, len(v) - len(values))))

@@ -23,6 +23,8 @@ from .seeking import seek_optimum
 from .stopping import Interrupted, heeding
 from .take_up import take_up
 
+Also = Callable[[Run, TiedOptimum | None], Mapping[str, Any]]
+
 MOST_FOUND = 16  # optima that are kept: a sweep's points share theirs
 
 
@@ -36,10 +38,11 @@ def run_and_score(
     restart: Restart = AFRESH,
     search: Search = SEARCH,
     watch: Watch = UNWATCHED,
+    also: Also | None = None,
 ) -> list[dict[str, Any]]:
     """``runs.engine.run_seeds``, then every run's scores against the optimum with its own weight decay, written into
-    its folder and returned as its scores.json holds them. ``search``: how far that optimum is sought. With
-    ``restart.resume`` finished runs that have their scores are only read.
+    its folder and returned as its scores.json holds them. ``search``: how far that optimum is sought; ``also``: what
+    is scored beside (``compare.at_time``). With ``restart.resume`` finished runs that have their scores are only read.
 
     Raises as ``run_seeds``; Interrupted and RuntimeError after training, with the finished run saved.
     """
@@ -55,7 +58,7 @@ def run_and_score(
         if run.seed in done:
             return done[run.seed]
         with saved_run(folder(run.seed)):
-            return score_run(task, run, search, watch)
+            return score_run(task, run, search, watch, also)
 
     # Seeds that shared a training share it again, finished or not: alone they would end in other last bits.
     groups = [(seed,) for seed in seeds] if model.exact_together else model.groups(task, settings, seeds)
@@ -73,7 +76,9 @@ def own_decay(model: Model, settings: Any) -> float:
     return float(settings.weight_decay) if clocked else 0.0
 
 
-def score_run(task: Task, run: Run, search: Search = SEARCH, watch: Watch = UNWATCHED) -> dict[str, Any]:
+def score_run(
+    task: Task, run: Run, search: Search = SEARCH, watch: Watch = UNWATCHED, also: Also | None = None
+) -> dict[str, Any]:
     """Model, seed, loss and every score of one run, against the optimum with its own weight decay; see
     ``describe_search``. Raises Interrupted where ``watch`` asks to stop."""
     decay = own_decay(run.model, run.settings)
@@ -87,6 +92,7 @@ def score_run(task: Task, run: Run, search: Search = SEARCH, watch: Watch = UNWA
         "loss_per_node": float(run.modes.loss[-1]),
         **describe_search(task, optimum, search),
         **scores,
+        **({} if also is None else also(run, optimum)),
     }
 
 

@@ -91,6 +91,7 @@ CALLS: dict[str, Call] = {
     "stationary": call(
         "stationary", {"equation": made("equation"), "tolerance": 1e-3, "terminal": False, "name": "half"}
     ),
+    "sharpness": call("sharpness", {"target": TARGET, "embedding": EMBEDDING, "context": CONTEXT, **PROBLEM}),
     "tied_equation": call("tied_equation", {"target": TARGET, "embedding0": EMBEDDING, **PROBLEM}, loose=START),
     "tied_flow": call(
         "tied_flow",

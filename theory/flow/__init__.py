@@ -2,6 +2,7 @@
 
 from .at_times import tied_flow, tied_gram_flow, untied_flow, untied_gram_flow
 from .cayley import CayleyTrajectory, cayley_flow
+from .curvature import sharpness
 from .descent import tied_descent, tied_gram_descent, untied_descent
 from .early import EarlyModes, early_gram, early_modes
 from .equations import FlowEquation, tied_equation, tied_gram_equation, untied_equation, untied_gram_equation
@@ -41,6 +42,7 @@ __all__ = [
     "one_layer_flow",
     "one_layer_logits",
     "reach_times",
+    "sharpness",
     "space_energies",
     "stationary",
     "tied_descent",

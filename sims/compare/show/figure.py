@@ -11,12 +11,13 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fiedler.theory import Eigenspaces, centre_rows
+from fiedler.theory import Eigenspaces
 
 from ...draw.plane import plane_coordinates
 from ...draw.style import COLOURS, LONGEST_NAME, MARKERS, REST_COLOUR, STYLE
-from ...predict.trajectory import predicted_spectrum
+from ...predict.trajectory import centred_spectrum, predicted_spectrum
 from ...scores.statistics import standard_deviations
+from ..at_time import number, spectrum_at_time
 from ..comparison import Comparison
 from ..energy_series import ModeGroup, eigenspace_name, energy_series, positive
 from ..model_comparison import ModelComparison
@@ -127,7 +128,8 @@ def _time_label(compared: ModelComparison) -> str:
 
 
 def draw_spectrum(ax: Axes, compared: ModelComparison) -> None:
-    """The largest eigenvalues of the centred Gram matrix, predicted and measured (mean, deviation over seeds)."""
+    """The largest eigenvalues of the centred Gram matrix: of the limit, of the flow at the time of the runs (mean over
+    seeds), and measured (mean, deviation over seeds). Without a certified limit the flow alone."""
     found = predicted_spectrum(compared.model, compared.optimum, compared.predicted)
     measured = np.array([_centred_spectrum(run.final.embedding, compared) for run in compared.runs])
     predicted = np.zeros(measured.shape[1]) if found is None else found
@@ -138,13 +140,19 @@ def draw_spectrum(ax: Axes, compared: ModelComparison) -> None:
         scale = float((measured @ predicted).sum() / (measured**2).sum())
     if found is not None:
         ax.plot(index, predicted[:count], "-", color="black", lw=1.2, zorder=1)
-        ax.plot(index, predicted[:count], "s", ms=7, mfc="none", mec="black", mew=1.2, label="predicted", zorder=2)
+        ax.plot(index, predicted[:count], "s", ms=7, mfc="none", mec="black", mew=1.2, zorder=2,
+                label="limit" if compared.model.tied else "predicted")  # fmt: skip
+    highest = float(predicted.max())
+    if compared.model.tied and (at_time := spectrum_at_time(compared.scores)) is not None:
+        label = f"predicted at $t$ = {compared.scores[0]['flow_time']:g}"
+        ax.plot(index, at_time[:count], "D--", ms=5.5, mfc="none", color=COLOURS[2], lw=1.0, label=label, zorder=2)
+        highest = max(highest, float(at_time.max()))
     spread = scale * (standard_deviations(measured) if len(measured) > 1 else np.zeros(measured.shape[1]))
     centre = scale * measured.mean(axis=0)
     label = "measured" if scale == 1.0 else f"measured × {scale:.3g}"
     ax.errorbar(index, centre[:count], yerr=spread[:count], fmt="o", ms=4, color=COLOURS[1], label=label, zorder=3)
     ax.set(xlabel="index", ylabel="eigenvalue of centred Gram matrix", xticks=index[:: 1 if count <= 10 else 2])
-    highest = max(float(predicted.max()), float((centre + spread).max()), 1e-12)
+    highest = max(highest, float((centre + spread).max()), 1e-12)
     ax.set_ylim(min(0.0, float(centre.min())) - 0.03 * highest, 1.25 * highest)  # the legend has the top to itself
     ax.legend(loc="upper right", frameon=False)
 
@@ -153,16 +161,21 @@ def _spectrum_title(compared: ModelComparison) -> str:
     # gram_error is measured from the tied optimum; an untied model is drawn against its own flow.
     if compared.optimum is None:
         return "Gram spectrum, without the optimum" if compared.model.tied else "Gram spectrum, last step"
-    error = float(np.mean([scores["gram_error"] for scores in compared.scores]))
+    error, at_time = (
+        float(np.mean([number(scores, name) for scores in compared.scores]))
+        for name in ("gram_error", "gram_error_at_time")
+    )
     known = f", gram_error {error:.2g}" if np.isfinite(error) else ""
-    return f"Gram spectrum{known}" if compared.model.tied else "Gram spectrum, last step"
+    if not compared.model.tied:
+        return "Gram spectrum, last step"
+    if known and np.isfinite(at_time):
+        return f"gram_error {error:.2g} (limit), {at_time:.2g} (at $t$)"
+    return f"Gram spectrum{known}"
 
 
 def _centred_spectrum(embedding: NDArray[np.floating], compared: ModelComparison) -> Floats:
     labels = None if compared.optimum is None else compared.optimum.components
-    v = centre_rows(np.asarray(embedding, dtype=np.float64), labels)
-    values = np.linalg.svd(v, compute_uv=False) ** 2
-    return np.pad(values, (0, max(0, len(v) - len(values))))
+    return centred_spectrum(np.asarray(embedding, dtype=np.float64), labels)
 
 
 def _draw_embedding(ax: Axes, comparison: Comparison, compared: ModelComparison) -> None:
@@ -185,7 +198,7 @@ def _draw_embedding(ax: Axes, comparison: Comparison, compared: ModelComparison)
     size = _node_size(comparison.task.graph.n)
     ax.add_collection(LineCollection(list(drawn[edges]), colors="#999999", linewidths=0.8, zorder=1))
     ring: dict[str, Any] = {"facecolors": "none", "edgecolors": "black", "linewidths": 1.0}
-    ax.scatter(wanted[:, 0], wanted[:, 1], s=2.6 * size, zorder=2, label="predicted plane", **ring)
+    ax.scatter(wanted[:, 0], wanted[:, 1], s=2.6 * size, zorder=2, label="limit, in its plane", **ring)
     ax.scatter(drawn[:, 0], drawn[:, 1], s=size, color=COLOURS[1], zorder=3, label=f"seed {compared.runs[0].seed}")
     both = np.concatenate([wanted, drawn])
     middle, reach = (both.max(axis=0) + both.min(axis=0)) / 2, 0.56 * float(np.ptp(both, axis=0).max())

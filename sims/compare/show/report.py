@@ -12,33 +12,48 @@ from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
 from ...scores.embedding import gap_uncertainty
 from ...scores.statistics import mean, standard_deviation
 from ..comparison import Comparison, scores_of_runs, summarise
+from ..notes import comparison_notes
 from ..spectral_bias import spectral_bias_notes, spectral_bias_rows
 
 # column title, key of the summary, number format
 COLUMNS = (
     ("loss/node", "loss_per_node", ".6f"),
-    ("gram_error", "gram_error", ".4f"),
+    ("gram_error to limit", "gram_error", ".4f"),
+    ("gram_error at t", "gram_error_at_time", ".2g"),
     ("fiedler_score", "fiedler_score", ".4f"),
     ("effective rank", "effective_rank", ".2f"),
     ("edge recall", "edge_recall", ".3f"),
     ("trajectory error (decades)", "trajectory_rms_log10", ".3f"),
 )
+AT_TIME = {  # the same of the flow at the run's own time
+    "loss_per_node": "predicted_loss_per_node",
+    "gram_error": "predicted_gram_error",
+    "fiedler_score": "predicted_fiedler_score",
+    "effective_rank": "predicted_effective_rank",
+}
+FLOW_ROW = "predicted at t ="
 SHOWN = 10  # eigenvalues written out; scores.json has them all
 
 
 def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: the prediction first, then one row a model, mean ± standard deviation over seeds.
+    """Header and rows: the limit (the optimum) first, then one row a model, mean ± standard deviation over seeds, and
+    before a model that has a flow time the flow at the end of its runs.
 
     A model trained with weight decay is measured from the optimum with it, which then has a row too."""
     header = ["", "seeds", *(title for title, _, _ in COLUMNS)]
     rows = []
     if comparison.optimum is not None:
         decay = comparison.optimum.weight_decay  # with one direction of the edges, and where every model has it
-        rows.append(_predicted_row(f"predicted, decay {decay:g}" if decay else "predicted", comparison.optimum))
+        rows.append(_predicted_row(f"limit, decay {decay:g}" if decay else "limit", comparison.optimum))
+    clocked = [one for one in comparison.models if "predicted_from" in one.scores[0]]
     for compared in comparison.models:
         if compared.optimum is not None and compared.optimum is not comparison.optimum:
-            rows.append(_predicted_row(f"predicted, decay {compared.optimum.weight_decay:g}", compared.optimum))
+            rows.append(_predicted_row(f"limit, decay {compared.optimum.weight_decay:g}", compared.optimum))
         summary = summarise(scores_of_runs(compared))
+        if compared in clocked:
+            cells = [_of_flow(summary[AT_TIME[key]], fmt) if key in AT_TIME else "" for _, key, fmt in COLUMNS]
+            of = "" if len(clocked) == 1 else f"{compared.model.title}, "
+            rows.append([f"{of}{FLOW_ROW} {compared.scores[0]['flow_time']:g}", "", *cells])
         rows.append(
             [
                 compared.model.title,
@@ -63,14 +78,16 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         *markdown_table(header, rows),
         "",
         f"{DEVIATION_NOTE} `gram_error`: relative distance of the",
-        "centred Gram matrix from the certified optimum after the best scale. `fiedler_score`: share of the centred",
-        "energy in its column space.",
+        "centred Gram matrix after the best scale: from the limit (the certified optimum), and from the flow at the",
+        "run's own time t = learning rate × steps, from its own V(0) where that is known. `fiedler_score`: share of",
+        "the centred energy in the limit's column space.",
         "Trajectory error: root mean square of log10(measured / predicted) centred mode energies.",
         "",
         "## Prediction",
         "",
         _optimum(comparison),
         "",
+        *(f"{text}\n" for text in comparison_notes(comparison)),
         *(f"{one.model.title}: {one.no_flow}.\n" for one in comparison.models if one.no_flow),
         *_rivals(comparison),
         *_bias(comparison),
@@ -157,8 +174,13 @@ def _mean_and_spread(value: Mapping[str, float | None], fmt: str) -> str:
     return mean_and_deviation(value["mean"], value["std"], fmt, ".1g")
 
 
+def _of_flow(value: Mapping[str, float | None], fmt: str) -> str:
+    """One number where all seeds have the same flow."""
+    return _mean_and_spread({**value, "std": value["std"] or None}, fmt)
+
+
 def _predicted_row(title: str, optimum: TiedOptimum) -> list[str]:
     if optimum.rank == 0:  # a zero Gram matrix: there is nothing an embedding could be aligned with
-        return [title, "", f"{optimum.loss_per_node:.6f}", "-", "-", "0.00", "", ""]
+        return [title, "", f"{optimum.loss_per_node:.6f}", "-", "", "-", "0.00", "", ""]
     rank = effective_rank(optimum.embedding(), components=optimum.components)
-    return [title, "", f"{optimum.loss_per_node:.6f}", "0.0000", "1.0000", f"{rank:.2f}", "", ""]
+    return [title, "", f"{optimum.loss_per_node:.6f}", "0.0000", "", "1.0000", f"{rank:.2f}", "", ""]

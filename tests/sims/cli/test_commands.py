@@ -116,7 +116,7 @@ def test_comparing_on_one_direction(capsys: Capture) -> None:
     assert found["summary"]["node2vec"]["trajectory_rms_log10"]["mean"] < 0.3  # decades: flow and runs of one loss
     report = Path("two/report.md").read_text()
     assert "# path-star:3x3, backward edges" in report
-    assert f"predicted, decay {REFERENCE_DECAY:g}" in report
+    assert f"limit, decay {REFERENCE_DECAY:g}" in report
 
 
 def test_directed_files_need_symmetrize(capsys: Capture) -> None:

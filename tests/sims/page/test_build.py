@@ -57,13 +57,45 @@ def test_energies_are_the_folder_s(content: dict[str, Any]) -> None:
 def test_spectra_are_the_embeddings(content: dict[str, Any]) -> None:
     view = read_comparison(pages.comparison_folder())
     block = pages.blocks_of(content, "Spectra")[0]
-    predicted, measured = block["figure"]["data"]
+    limit, at_time, measured = block["figure"]["data"]
     known = view.models[0].eigenvalues
-    np.testing.assert_allclose(pages.numbers(predicted["y"]), known[: view.graph.n - 1], rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(pages.numbers(limit["y"]), known[: view.graph.n - 1], rtol=1e-9, atol=1e-12)
+    flows = [scores["predicted_spectrum"] for scores in view.models[0].scores]
+    np.testing.assert_allclose(pages.numbers(at_time["y"]), np.mean(flows, axis=0)[: view.graph.n - 1], rtol=1e-9)
     grams = [
         np.linalg.eigvalsh(c @ c.T)[::-1] for c in (view.centred(run.final.embedding) for run in view.models[0].runs)
     ]
     np.testing.assert_allclose(pages.numbers(measured["y"]), np.mean(grams, axis=0)[: view.graph.n - 1], atol=1e-8)
+
+
+def test_the_flow_at_the_time_of_the_runs_stands_beside_the_limit(content: dict[str, Any]) -> None:
+    scores = RunDir.open(pages.comparison_folder()).read_scores()
+    runs = [run for run in scores["runs"] if run["model"] == "node2vec"]
+    (table,) = pages.blocks_of(content, "At the time of the runs")
+    limit, flow, measured = table["rows"]  # a Transformer has no time of its own
+    assert (limit[0], flow[0], measured[0]) == ("limit", "Node2Vec, predicted at t", "Node2Vec, runs")
+    assert limit[2] == scores["optimum"]["loss_per_node"]
+    assert flow[1] == measured[1] == f"{runs[0]['flow_time']:g}"
+    columns = ("loss per node", "gram_error to limit", "gram_error at t")
+    names = (
+        ("predicted_loss_per_node", "predicted_gram_error", None),
+        ("loss_per_node", "gram_error", "gram_error_at_time"),
+    )
+    for row, keys in zip((flow, measured), names, strict=True):
+        for column, key in zip(columns, keys, strict=True):
+            cell = row[table["columns"].index(column)]
+            assert cell == (None if key is None else pytest.approx(np.mean([run[key] for run in runs])))
+    points = next(b for b in pages.blocks_of(content, "Loss"))["figure"]["data"]
+    (dots,) = [trace for trace in points if "predicted at t" in trace["name"]]
+    assert list(pages.numbers(dots["y"])) == [run["predicted_loss_per_node"] for run in runs]
+
+
+def test_what_is_to_be_said_beside_the_numbers_is(content: dict[str, Any]) -> None:
+    view = read_comparison(pages.comparison_folder())
+    (section,) = [s for part in content["parts"] for s in part["sections"] if s["title"] == "At the time of the runs"]
+    assert view.notes
+    assert set(view.notes) <= set(section["notes"])
+    assert any("is not attained" in note for note in view.notes)  # of a star
 
 
 def test_similarities_are_cosines(content: dict[str, Any]) -> None:

@@ -68,7 +68,7 @@ def test_every_figure_is_legible(word: str, models: tuple[str, ...]) -> None:
         assert residual.get_xlim() == energy.get_xlim()
         assert spectrum.get_yscale() == "linear"
         assert legend(energy)
-        assert legend(spectrum)[0] == "predicted"
+        assert legend(spectrum)[0] in ("limit", "predicted")
     seen = texts(figure)
     assert len(seen) > 25 * len(models)
     assert not [text.get_text() for text in seen if "nan" in text.get_text() or "inf" in text.get_text()]
@@ -194,7 +194,19 @@ def test_the_spectrum_is_that_of_the_final_embeddings(word: str, models: tuple[s
         ((_, _, dots),) = markers(ax, COLOURS[1])
         np.testing.assert_allclose(dots, scale * measured.mean(axis=0)[: len(x)], atol=1e-6 * predicted[0])
         error = np.mean([scores["gram_error"] for scores in one.scores])
-        assert ax.get_title("left") == f"Gram spectrum, {f'gram_error {error:.2g}' if one.model.tied else 'last step'}"
+        title = f"Gram spectrum, {f'gram_error {error:.2g}' if one.model.tied else 'last step'}"
+        assert legend(ax)[0] == ("limit" if one.model.tied else "predicted")
+        diamonds = markers(ax, COLOURS[2])
+        if one.model.name == "node2vec":  # the one with a time of its own
+            ((_, _, at_time),) = diamonds
+            wanted = np.mean([scores["predicted_spectrum"] for scores in one.scores], axis=0)[: len(x)]
+            np.testing.assert_allclose(at_time, wanted, rtol=EXACT)
+            assert legend(ax)[1] == "predicted at $t$ = 1.5"
+            at = np.mean([scores["gram_error_at_time"] for scores in one.scores])
+            title = f"gram_error {error:.2g} (limit), {at:.2g} (at $t$)"
+        else:
+            assert not diamonds
+        assert ax.get_title("left") == title
 
 
 @pytest.mark.parametrize("word", ["cycle:8", "florentine", "irregular"])
@@ -216,7 +228,7 @@ def test_the_embedding_is_drawn_in_the_predicted_plane(word: str) -> None:
         assert (everything < [x1, y1]).all()
         assert ax.get_aspect() == 1.0
         assert ax.get_title("left") == f"embedding, fiedler_score {one.scores[0]['fiedler_score']:.3g}"
-        assert legend(ax) == ["predicted plane", "seed 0"]
+        assert legend(ax) == ["limit, in its plane", "seed 0"]
 
 
 # What is not drawn.

@@ -46,39 +46,64 @@ def test_rows_hold_mean_and_deviation_over_seeds(word: str) -> None:
     comparison = small_comparison(word)
     header, rows = comparison_rows(comparison)
     assert header == ["", "seeds", *(title for title, _, _ in COLUMNS)]
-    assert [row[0] for row in rows] == ["predicted", "Node2Vec", "Transformer"]
+    assert [row[0] for row in rows] == ["limit", "predicted at t = 1.5", "Node2Vec", "Transformer"]
     assert {len(row) for row in rows} == {len(header)}
-    for model, row in enumerate(rows[1:]):
+    for model, row in enumerate(rows[2:]):
         assert row[1] == "2"
         for (_, key, fmt), cell in zip(COLUMNS, row[2:], strict=True):
+            if key == "gram_error_at_time" and model == 1:
+                assert cell == "-"  # a Transformer has no flow time of its own
+                continue
             values = measured(comparison, model, key)
             shown, spread = cell.split(" ± ")
             assert shown == format(mean(values), fmt)
             assert spread == format(stdev(values), ".1g")  # n - 1 in the denominator
 
 
-def test_the_prediction_is_the_first_row() -> None:
+def test_the_limit_is_the_first_row() -> None:
     comparison = small_comparison("cycle:8")
     optimum = comparison.optimum
     rank = effective_rank(optimum.embedding())
-    expected = ["predicted", "", f"{optimum.loss_per_node:.6f}", "0.0000", "1.0000", f"{rank:.2f}", "", ""]
+    expected = ["limit", "", f"{optimum.loss_per_node:.6f}", "0.0000", "", "1.0000", f"{rank:.2f}", "", ""]
     assert comparison_rows(comparison)[1][0] == expected
     assert math.isclose(rank, 2)  # two equal eigenvalues
 
 
+def test_the_flow_at_the_time_of_the_runs_has_a_row_before_them() -> None:
+    comparison = small_comparison("florentine")
+    row, scores = comparison_rows(comparison)[1][1], comparison.models[0].scores
+    assert row[0] == "predicted at t = 1.5"  # 150 steps of 0.01
+    for (title, _, fmt), cell in zip(COLUMNS, row[2:], strict=True):
+        wanted = {
+            "loss/node": "predicted_loss_per_node",
+            "gram_error to limit": "predicted_gram_error",
+            "fiedler_score": "predicted_fiedler_score",
+            "effective rank": "predicted_effective_rank",
+        }.get(title)
+        assert cell.split(" ± ")[0] == ("" if wanted is None else format(mean(s[wanted] for s in scores), fmt))
+
+
+def test_models_with_a_clock_are_told_apart_by_their_flows() -> None:
+    _, rows = comparison_rows(small_comparison("cycle:8", ("node2vec", "node2vec-untied")))
+    assert [row[0] for row in rows[1::2]] == [
+        "Node2Vec, predicted at t = 1.5",
+        "Node2Vec, untied, predicted at t = 1.5",
+    ]
+
+
 def test_one_seed_has_no_deviation() -> None:
     _, rows = comparison_rows(small_comparison("cycle:8", ("node2vec",), seeds=1))
-    assert "±" not in "".join(rows[1])
-    assert rows[1][1] == "1"
+    assert "±" not in "".join(rows[2])
+    assert rows[2][1] == "1"
 
 
 def test_a_zero_optimum_has_nothing_to_align_with() -> None:
-    _, (predicted, *models) = comparison_rows(small_comparison("hamming:1,5"))
-    assert predicted[3:6] == ["-", "-", "0.00"]
+    _, (limit, _, *models) = comparison_rows(small_comparison("hamming:1,5"))
+    assert limit[3:7] == ["-", "", "-", "0.00"]
     for row in models:
-        assert row[3:5] == ["-", "-"]  # no NaN is shown
+        assert row[3] == row[5] == "-"  # no NaN is shown
         assert "nan" not in " ".join(row)
-        assert re.fullmatch(r"\d\.\d{2} ± \S+", row[5])  # the measured rank is still a number
+        assert re.fullmatch(r"\d\.\d{2} ± \S+", row[6])  # the measured rank is still a number
 
 
 def test_weight_decay_has_a_prediction_of_its_own() -> None:
@@ -86,7 +111,7 @@ def test_weight_decay_has_a_prediction_of_its_own() -> None:
     node2vec, transformer = comparison.models
     assert transformer.optimum is comparison.optimum  # AdamW's decay is not the theory's
     _, rows = comparison_rows(comparison)
-    assert [row[0] for row in rows] == ["predicted", "predicted, decay 0.3", "Node2Vec", "Transformer"]
+    assert [row[0] for row in rows] == ["limit", "limit, decay 0.3", "predicted at t = 1.5", "Node2Vec", "Transformer"]
     assert rows[0][2] == f"{comparison.optimum.loss_per_node:.6f}"
     assert rows[1][2] == f"{node2vec.optimum.loss_per_node:.6f}"
     assert float(rows[1][2]) > float(rows[0][2])
