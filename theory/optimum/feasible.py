@@ -44,12 +44,12 @@ def circulation(
         return _without_diagonal(both)
     if not _connected(weighted_target, strongly=True):
         return None
-    law = _stationary_law(weighted_target, row_weight)
-    positive = law > FLAT * law.max()
-    if not positive.all():
+    sums = np.asarray(weighted_target.sum(axis=1)).ravel()  # w, but for what is uniform
+    chain = sp.csr_array(sp.diags_array(1.0 / sums) @ weighted_target)
+    law = _stationary_law(chain)
+    if not (law > FLAT * law.max()).all():
         return None
-    target = sp.diags_array(1.0 / row_weight) @ weighted_target
-    return _without_diagonal(sp.csr_array(sp.diags_array(law * float((row_weight / law).min())) @ target))
+    return _without_diagonal(sp.csr_array(sp.diags_array(law * float((sums / law).min())) @ chain))
 
 
 def laplacian_of(flow: sp.csr_array) -> sp.csr_array:
@@ -146,13 +146,12 @@ def _without_diagonal(matrix: sp.csr_array) -> sp.csr_array:
     return off
 
 
-def _stationary_law(weighted_target: sp.csr_array, w: Array) -> Array:
-    """p with p T = p, sum p = 1, for an irreducible T = W^-1 (diag(w) T)."""
-    n = len(w)
+def _stationary_law(chain: sp.csr_array) -> Array:
+    """p with p T = p, sum p = 1, for an irreducible row-stochastic T."""
+    n = chain.shape[0]
     if n == 1:
         return np.ones(1)
-    target = sp.csr_array(sp.diags_array(1.0 / w) @ weighted_target)
-    balance = sp.csc_array(target.T - sp.eye_array(n))
+    balance = sp.csc_array(chain.T - sp.eye_array(n))
     # p_n = 1, the last equation follows from the others.
     law = splu(sp.csc_array(balance[: n - 1, : n - 1])).solve(-balance[: n - 1, [n - 1]].toarray()[:, 0])
     law = np.abs(np.append(law, 1.0))

@@ -13,8 +13,6 @@ Marquardt's, as large as the gradient near the optimum) leaves them alone and ke
 
 from __future__ import annotations
 
-from time import perf_counter
-
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
@@ -27,7 +25,7 @@ STEPS = 40
 SLOW = 6  # steps without halving the gradient after which the iteration is left
 
 ATTEMPTS = 12  # dampings tried in one step
-FLOPS = 1e10  # of a factorisation in a second
+FLOPS, ATTEMPTED, LEAST_WORK = 1e10, 2, 1e-3  # operations a second, factorisations in a step, and what else it takes
 GROW, SHRINK = 10.0, 0.1
 LEAST_DAMPING = 1e-13  # of the mean diagonal of the Hessian
 GOAL = 1e-13  # gradient, relative to the total row weight: rounding of n^2 softmax entries below one
@@ -40,17 +38,16 @@ def unknowns(objective: Objective, columns: int) -> int:
     return objective.n * (halves * columns + int(objective.masses))
 
 
-def newton(objective: Objective, f: Array, b: Array, seconds: float = np.inf) -> tuple[Array, Array]:
-    """(F, b) after at most STEPS steps or ``seconds``: each lowers the value or, at its rounding, the gradient."""
-    deadline = perf_counter() + seconds
+def newton(objective: Objective, f: Array, b: Array, steps: int = STEPS) -> tuple[Array, Array]:
+    """(F, b) after at most ``steps`` steps: each lowers the value or, at its rounding, the gradient."""
     value, df, db = objective.evaluate(f, b)
     damping, best, since = 1e-3, np.inf, 0
-    for _ in range(STEPS):
+    for _ in range(steps):
         if objective.check is not None:
             objective.check()
         gradient, norm = _flat_gradient(objective, f, df, db)
         best, since = (norm, 0) if norm < 0.5 * best else (best, since + 1)
-        if norm <= GOAL * objective.scale or since > SLOW or perf_counter() > deadline:
+        if norm <= GOAL * objective.scale or since > SLOW:
             break
         h = hessian(objective, f, b)
         size = max(float(np.abs(h.diagonal()).mean()), 1e-300)
@@ -81,9 +78,10 @@ def newton(objective: Objective, f: Array, b: Array, seconds: float = np.inf) ->
     return f, b
 
 
-def newton_seconds(size: int) -> float:
-    """About how long one step with ``size`` unknowns takes on one core: its factorisation."""
-    return size**3 / 3 / FLOPS
+def newton_work(objective: Objective, columns: int) -> float:
+    """About how many seconds one step with so many ``columns`` takes on one core: the Hessian and its factorisation."""
+    size = unknowns(objective, columns)
+    return (ATTEMPTED * size**3 / 3 + float(columns + 1) ** 2 * objective.n**3) / FLOPS + LEAST_WORK
 
 
 def gradient_norm(objective: Objective, f: Array, b: Array) -> float:

@@ -23,7 +23,7 @@ from ..checks import Array
 from ..softmax import row_softmax, target_entropy
 from .certificate import tied_dual_value
 from .lbfgs import LBFGS
-from .newton import MOST_UNKNOWNS, gradient_norm, newton, newton_seconds, unknowns
+from .newton import MOST_UNKNOWNS, STEPS, gradient_norm, newton, newton_work, unknowns
 from .objectives import DENSE_SPECTRUM, Objective, TiedObjective, start_rank
 from .openings import openings, violated
 from .preconditioner import laplacian_inverse, slack_inverse
@@ -31,7 +31,10 @@ from .row_pass import Stopped, one_blas_thread
 from .sparse_dual import sparse_dual_value, sparse_untied_dual_value
 
 FIRST_STEPS, LEAST_STEPS, MOST_STEPS = 40, 25, 400  # of L-BFGS in a round
-ROUND_SECONDS = 0.2  # of a round at least, where that is not more than MOST_STEPS
+# Counts of operations, in seconds on one core: of a round at least, where that is not more than MOST_STEPS; of a step,
+# of a pair of nodes and column in it, of an exponential in columns; of the eigenvalue problems of a round for a cubed
+# node, or, without them, of a bound in steps.
+ROUND_WORK, STEP_WORK, PAIR_WORK, EXPONENTIAL, SPECTRUM_WORK, SPARSE_WORK = 0.2, 3e-4, 1.2e-10, 50, 1e-9, 20
 # Gradient of an exact point, relative to the row weights: aimed at, and accepted where rounding allows no better (a
 # hundredth of the 1e-7 that certificates promise).
 STATIONARY, ACCEPTED = 1e-11, 1e-9
@@ -46,11 +49,12 @@ OPENINGS_IN_POLISH = 8
 MOST_OPENED = 60  # columns in one round
 GAIN = 1e-3  # of what the last round gained: a direction that promises less is left for later
 SINGLE_PRECISION_FROM = 2500  # nodes from which the logits of most passes are float32
-PATIENCE = 0.5  # of the time so far that Newton steps may have taken
+PATIENCE, LEAST_NEWTON = 0.5, 3  # of the work so far that Newton steps may have taken, and how many at least
 REPAIR_EACH = 1000
 BOUND_TIME = 0.15  # of the time so far that the eigenvalues of one bound may take
 STALLS = 6  # rounds without headway before an exact answer is given up
 HEADWAY = 0.7
+EQUAL = 1e-13  # of the objective: rounding
 INVISIBLE = 1e-11  # of the objective: a round that lowers it by less is no headway
 
 
@@ -107,7 +111,7 @@ class Search:
         self.bound = self.floor = -np.inf
         self.value, self.point, self.stop = np.inf, (np.zeros((0, 0)), np.zeros(0)), ""
         self.history: list[tuple[float, float]] = []
-        self.cuts, self.polishing, self.bounds = 0, 0.0, 0
+        self.cuts, self.bounds, self.work, self.polishing = 0, 0, 0.0, 0.0
         objective.check = self.check
 
     def run(self) -> Solution:
@@ -161,13 +165,13 @@ class Search:
             descent = LBFGS(objective.evaluate, f, b, laplacian_inverse(objective))
             steps, stalls, last = FIRST_STEPS, 0, np.inf
             while True:
-                began, before = perf_counter(), descent.value
+                before = descent.value
                 for _ in range(steps):
                     descent.step()
                     self.check()
                     if descent.stalled:
                         break
-                stepped, lowered = perf_counter(), before - descent.value
+                lowered = before - descent.value
                 self._turn(descent)
                 self._offer(descent.f, descent.b, descent.value, refined=single)
                 self._certify(descent.f, descent.b)
@@ -184,11 +188,18 @@ class Search:
                 stalls, last = (0, headway) if headway < HEADWAY * last else (stalls + int(not fell), last)
                 if stalls >= STALLS and (self.tolerance == 0 or descent.stalled or slope < STATIONARY):
                     return "exact" if self.tolerance == 0 and self._is_exact(ACCEPTED) else "rounding"
-                # As long for steps as for what stands between them.
-                each = max((stepped - began) / steps, 1e-6)
-                steps = int(np.clip(max(perf_counter() - stepped, ROUND_SECONDS) / each, LEAST_STEPS, MOST_STEPS))
+                steps = self._next_round(descent.f.shape[1], steps)
         except Stopped:
             return self._last(descent, single)
+
+    def _next_round(self, columns: int, steps: int) -> int:
+        """As long for steps as for what stands between them, by the count of operations: not by the clock, so that the
+        same problem has the same answer to the last bit."""
+        n = self.objective.n
+        each = STEP_WORK + PAIR_WORK * float(n) ** 2 * (columns + EXPONENTIAL)
+        between = SPECTRUM_WORK * float(n) ** 3 if self.dense else SPARSE_WORK * each
+        self.work += steps * each + between
+        return int(np.clip(max(between, ROUND_WORK) / each, LEAST_STEPS, MOST_STEPS))
 
     def _turn(self, descent: LBFGS) -> None:
         """F with orthogonal columns, dead ones cut."""
@@ -275,33 +286,33 @@ class Search:
         cut = POLISH_CUTS[min(self.cuts, len(POLISH_CUTS) - 1)]
         alive = energy > cut * max(1.0, float(energy.max(initial=0.0)))
         size = unknowns(objective, int(alive.sum()))
-        now = perf_counter()
-        room = PATIENCE * (now - self.began) - self.polishing
+        each = newton_work(objective, int(alive.sum()))
+        room = int((PATIENCE * self.work - self.polishing) / each)
         far = self.gap > POLISH_GAP and size > SMALL
-        if far or size > MOST_UNKNOWNS or 3 * newton_seconds(size) > room:
+        if far or size > MOST_UNKNOWNS or room < LEAST_NEWTON:
             return False
-        exact = self._newton_rounds(descent, alive, max(room, 0.1))
-        self.polishing += perf_counter() - now
-        return exact
+        room = min(room, STEPS)
+        self.polishing += room * each / 2  # it ends early as often as not
+        return self._newton_rounds(descent, alive, room)
 
-    def _newton_rounds(self, descent: LBFGS, alive: Array, seconds: float) -> bool:
-        objective, until = self.objective, perf_counter() + seconds
+    def _newton_rounds(self, descent: LBFGS, alive: Array, steps: int) -> bool:
+        objective = self.objective
         self.cuts += 1
-        f, b = newton(objective, *objective.centred(descent.f[:, alive], descent.b), seconds)
+        f, b = newton(objective, *objective.centred(descent.f[:, alive], descent.b), steps)
         for _ in range(OPENINGS_IN_POLISH):
+            if objective.evaluate(f, b)[0] > self.value * (1 + EQUAL):
+                return False  # a living column was cut: less is cut in the next attempt
             room = min(MOST_OPENED, objective.n - f.shape[1])
             columns = openings(objective, f, b, room, dense=True) if room > 0 else None
             if columns is None or unknowns(objective, f.shape[1] + columns.shape[1]) > MOST_UNKNOWNS:
                 break
-            f, b = newton(objective, np.concatenate([f, columns], axis=1), b, until - perf_counter())
+            f, b = newton(objective, np.concatenate([f, columns], axis=1), b, steps)
             f = _principal(f)
         f = _principal(f)
         value = objective.evaluate(f, b)[0]
-        if value > self.value + 1e-12 * abs(self.value):
+        if value > self.value + EQUAL * abs(self.value):
             return False
-        self._offer(f, b, min(value, self.value))
-        if value <= self.value:
-            self.value, self.point = value, (f, b)
+        self.value, self.point = value, (f, b)  # of two equal values the one with the smaller gradient
         self._certify(f, b)
         descent.f, descent.b = f, b
         descent.move(f, b, keep=False)

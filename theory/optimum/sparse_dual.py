@@ -34,6 +34,7 @@ MOST_ENTRIES = 3_000_000  # stored entries of C
 LEVEL = 1e-7  # softmax entries below it belong to the background where there is room for the others
 FAILURE = 1e-6
 STEPS = (60, 120, 250, 500, 1000)  # of Lanczos' method, until the miss is small beside the eigenvalue
+CHANCE = FAILURE / (2 * len(STEPS))  # at either end of the spectrum, whenever it is asked
 ENOUGH = 0.1
 MOST_FRONT = 3000  # of a sparse factorisation; conjugate gradients above
 SOLVED = 1e-10
@@ -245,8 +246,9 @@ def largest_generalised(
             off.append(beta)
             before, x, q = q, y / beta, r / beta
         ritz = _ritz(diagonal, off[: len(diagonal) - 1])
-        part = (np.log(1.648 * np.sqrt(n) / FAILURE) / (2 * len(diagonal) - 1)) ** 2
-        miss = part * (ritz[-1] - ritz[0]) if part < 1 else np.inf
+        part = (np.log(1.648 * np.sqrt(n) / CHANCE) / (2 * len(diagonal) - 1)) ** 2
+        # The range itself is known to within a miss at either end.
+        miss = part * (ritz[-1] - ritz[0]) / (1 - 2 * part) if part < 0.4 else np.inf
         bound = min(bound, ritz[-1] + miss)
         spent = perf_counter() - began
         if miss <= max(ENOUGH * ritz[-1], accuracy) or bound <= 0 or len(diagonal) >= n or 2 * spent > seconds:

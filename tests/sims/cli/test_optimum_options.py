@@ -81,8 +81,8 @@ def test_a_sweep_scores_every_point_against_its_own_decay(capsys: Capture) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--tolerance 0", "tolerance must be a positive number, the relative duality gap to stop at; got 0.0: give"),
-        ("--tolerance nan", "tolerance must be a positive number"),
+        ("--tolerance 1", "tolerance is the relative duality gap to stop at, from 0 (exact) to below 1; got 1.0"),
+        ("--tolerance nan", "tolerance is the relative duality gap to stop at"),
         ("--time-limit 0", "time_limit must be a positive number of seconds; got 0.0: give 60"),
         ("--tolerance much", "Invalid value for '--tolerance'"),
     ],

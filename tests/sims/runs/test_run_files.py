@@ -13,7 +13,7 @@ import pytest
 from fiedler.sims.disk.files import Damage
 from fiedler.sims.disk.sums import SUMS_FILE
 from fiedler.sims.models.protocol import Final, Snapshot
-from fiedler.sims.runs.engine import finish_run, write_scores_once
+from fiedler.sims.runs.engine import finish_run, write_scores
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.recorded import record_snapshot
 from fiedler.sims.runs.recorder import Recorder
@@ -195,17 +195,20 @@ def test_nothing_of_a_finished_run_is_written_again(run: Path) -> None:
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
-def test_scores_are_written_once_and_again_only_where_they_are_damaged(run: Path) -> None:
+def test_scores_are_written_again_where_they_are_others_or_damaged(run: Path) -> None:
     files = opened(run)
     finish_run(files, FINAL, {"loss": np.arange(3.0)})
-    write_scores_once(files.folder, {"gram_error": 0.5})
-    write_scores_once(files.folder, {"gram_error": 9.0})
-    assert RunDir.open(run).read_scores() == {"gram_error": 0.5}
+    write_scores(files.folder, {"gram_error": 0.5})
+    written = (run / "scores.json").stat().st_mtime_ns
+    write_scores(files.folder, {"gram_error": 0.5})
+    assert (run / "scores.json").stat().st_mtime_ns == written
+    write_scores(files.folder, {"gram_error": 0.55})
+    assert RunDir.open(run).read_scores() == {"gram_error": 0.55}
     assert RunDir.open(run).is_final("scores.json")
     (run / "scores.json").write_text('{"gram_error": 0.6}\n')
     with pytest.raises(ValueError, match="does not have its checksum"):
         RunDir.open(run).read_scores()
-    write_scores_once(files.folder, {"gram_error": 0.7})
+    write_scores(files.folder, {"gram_error": 0.7})
     assert RunDir.open(run).read_scores() == {"gram_error": 0.7}
     assert RunDir.open(run).finished
 

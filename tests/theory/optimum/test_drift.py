@@ -81,10 +81,9 @@ def test_constants_and_the_column_space_of_k_do_not_matter(word):
     shifted = dataclasses.replace(optimum, bias=optimum.bias + 3.0)
     assert drift_law(shifted, target).kappa == pytest.approx(kappa, rel=1e-9)
     mean = np.random.default_rng(0).standard_normal(optimum.rank)
-    moved = optimum.embedding() @ mean
     # (V + 1 mean')(V + 1 mean')' = K + V mean 1' + 1 (V mean)' + constant: the same bias as a column.
-    gram = optimum.gram + np.add.outer(moved, moved) + mean @ mean
-    other = dataclasses.replace(optimum, gram=gram, bias=optimum.bias - moved)
+    moved = optimum.embedding() + mean
+    other = dataclasses.replace(optimum, factor=moved, bias=optimum.bias - optimum.embedding() @ mean)
     assert drift_law(other, target).kappa == pytest.approx(kappa, rel=1e-5)
 
 

@@ -129,8 +129,6 @@ def test_the_start_is_of_the_asked_rank_and_a_step_along_it_descends(kind, smoot
     assert objective.evaluate(0.3 * f, b)[0] < objective.evaluate(0 * f, b)[0]
 
 
-# A bug of 607bf1b: svds hands columns (n, 1) to products written for (n,), so that every untied optimum above
-# DENSE_SPECTRUM nodes ends in an error of broadcasting. The untied cases fail until it is fixed.
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_start_by_lanczos_spans_what_the_dense_one_does(monkeypatch, kind, smoothing):

@@ -103,8 +103,6 @@ def test_directions_of_little_promise_are_left_for_later(kind):
     assert (np.diff(kept) <= 0).all()
 
 
-# A bug of 607bf1b, that of the start: svds hands columns (n, 1) to products written for (n,). The untied case fails
-# until it is fixed.
 @pytest.mark.parametrize("kind", KINDS)
 def test_lanczos_finds_what_the_dense_matrix_has(kind):
     graph = nx.barabasi_albert_graph(60, 2, seed=0)

@@ -76,8 +76,6 @@ def test_an_answer_in_little_time_is_certified(kind, truth):
     assert found.objective >= least - ROUNDING * most
 
 
-# A bug of 607bf1b: stopped before the first value is known there is no point at all, and the answer is an error of
-# shapes, or one without nodes. Fails until it is fixed.
 @pytest.mark.parametrize("kind", SOLVE)
 def test_no_time_at_all_still_gives_a_point(kind):
     found = SOLVE[kind](time_limit=1e-9)

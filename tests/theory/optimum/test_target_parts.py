@@ -87,6 +87,5 @@ def test_bad_smoothing_is_refused(smoothing):
         target_parts(SmoothedTarget(sp.csr_array(TARGET), smoothing))
 
 
-# A bug of 607bf1b: the smoothing of a dense array is dropped without a word. Fails until it is fixed.
 def test_smoothing_of_an_array_is_not_forgotten():
     assert np.allclose(target_parts(SmoothedTarget(TARGET, 0.3)).dense(), 0.7 * TARGET + 0.3 / N, atol=ROUNDING)
