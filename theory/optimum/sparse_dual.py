@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import eigh_tridiagonal
+from scipy.linalg import eigh, eigh_tridiagonal
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, cg, eigsh, splu
 from scipy.special import entr
 
@@ -36,6 +36,7 @@ FAILURE = 1e-6
 STEPS = (60, 120, 250, 500, 1000)  # of Lanczos' method, until the miss is small beside the eigenvalue
 CHANCE = FAILURE / (2 * len(STEPS))  # at either end of the spectrum, whenever it is asked
 ENOUGH = 0.1
+SMALL = 100  # nodes up to which all eigenvalues are found: fewer than the bound needs steps
 MOST_FRONT = 3000  # of a sparse factorisation; conjugate gradients above
 SOLVED = 1e-10
 REPAIRED = 40  # violated directions that are repaired where they are
@@ -135,7 +136,7 @@ def _mixed(
     worst = largest_generalised(
         excess, slack, solve, check=check, accuracy=objective.accuracy, seconds=objective.seconds
     )
-    mix = max(0.0, worst) / (1.0 + max(0.0, worst))
+    mix = max(0.0, worst) / (1.0 + max(0.0, worst)) if np.isfinite(worst) else 1.0
     each = np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)
     moved = laplacian + objective.n * everywhere * sp.eye_array(objective.n)
     towards = sp.csr_array(sp.diags_array(each) @ (objective.sparse_wt + moved))
@@ -164,7 +165,7 @@ def _repaired(objective: Objective, p: SparseSoftmax, flow: sp.csr_array, f: Arr
     least = sp.csr_array(flow.minimum(flow.T).minimum(weighted.minimum(weighted.T)))
     edges = sp.triu(least, k=1).tocoo()
     i, j, b = edges.row, edges.col, edges.data
-    if len(b) == 0:
+    if not (b > 0).any():  # arcs of one direction
         return p
     laplacian = laplacian_of(sp.csr_array(least - sp.diags_array(least.diagonal())))
     metric = sp.csc_array(laplacian + (decay + GROUND * float(laplacian.diagonal().mean())) * sp.eye_array(n))
@@ -202,7 +203,7 @@ def sparse_untied_dual_value(objective: Objective, f: Array, b: Array) -> float:
 
     identity = sp.eye_array(n, format="csr")
     norm = np.sqrt(max(0.0, largest_generalised(squared, identity, _solver(identity, False), check=check)))
-    mix = max(0.0, norm - decay) / (decay + max(0.0, norm - decay))
+    mix = max(0.0, norm - decay) / (decay + max(0.0, norm - decay)) if np.isfinite(norm) else 1.0
     inverse = sp.diags_array(np.divide(1.0, w, out=np.zeros_like(w), where=w > 0))
     mixed = sp.csr_array((1 - mix) * p.stored + mix * (inverse @ objective.sparse_wt))
     return _entropy(mixed, (1 - mix) * p.rest, p.background, np.full(n, mix * uniform), w)
@@ -224,6 +225,8 @@ def largest_generalised(
     no more than about ``seconds`` allow.
     """
     n, began = slack.shape[0], perf_counter()
+    if n <= SMALL:
+        return _largest_dense(matrix, slack)
     x = solve(_gaussian(slack, np.random.default_rng(0)))
     q = slack @ x
     norm = np.sqrt(x @ q)
@@ -254,6 +257,15 @@ def largest_generalised(
         if miss <= max(ENOUGH * ritz[-1], accuracy) or bound <= 0 or len(diagonal) >= n or 2 * spent > seconds:
             break
     return float(bound)
+
+
+def _largest_dense(matrix: Callable[[Array], Array], slack: sp.csr_array) -> float:
+    """The same from all eigenvalues, for a few nodes. A constant that M does not see is given weight: A does not."""
+    n, metric = slack.shape[0], slack.toarray()
+    if np.abs(metric.sum(axis=1)).max() <= CANCELLED * max(metric.max(), 1e-300):
+        metric = metric + float(metric.diagonal().mean()) / n
+    whole = np.column_stack([matrix(column) for column in np.eye(n)])
+    return float(eigh((whole + whole.T) / 2, metric, eigvals_only=True, subset_by_index=[n - 1, n - 1])[0])
 
 
 def _ritz(diagonal: list[float], off: list[float]) -> Array:

@@ -85,7 +85,7 @@ def test_it_is_near_the_dense_value(decay, smoothing):
         descent.step()
     sparse, dense = (value(objective, descent.f, descent.b) for value in (sparse_dual_value, dense_value))
     assert dense < descent.value
-    assert sparse <= dense + 1e-6 * abs(dense)
+    assert sparse < descent.value  # it may be above the dense one, which repairs nothing here
     assert dense - sparse < NEAR * (descent.value - dense)
 
 
