@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from fiedler.theory import TiedOptimum
@@ -43,5 +44,8 @@ def told(watch: Watch, stage: str = STAGE) -> OnState:
 
 def describe_state(state: Any) -> str:
     """A ``theory.SolverState`` in words."""
-    left = "" if state.remaining is None else f", about {state.remaining:.0f} s left"
-    return f"gap {state.relative_gap:.1e}, rank {state.rank}, loss per node {state.loss_per_node:.6f}{left}"
+    if not isfinite(state.loss_per_node):
+        return "looking for a start"
+    left = f", about {state.remaining:.0f} s left" if isfinite(state.remaining) else ""
+    gap = f"gap {state.relative_gap:.1e}" if isfinite(state.relative_gap) else "no bound yet"
+    return f"{gap}, rank {state.rank}, loss per node {state.loss_per_node:.6f}{left}"

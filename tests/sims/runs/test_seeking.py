@@ -25,7 +25,7 @@ def state(gap: float, seconds: float = 10.0, remaining: float | None = 30.0) -> 
 
 def test_a_state_in_words() -> None:
     assert describe_state(state(1e-3)) == "gap 1.0e-03, rank 5, loss per node 1.250000, about 30 s left"
-    assert describe_state(state(1e-3, remaining=None)) == "gap 1.0e-03, rank 5, loss per node 1.250000"
+    assert describe_state(state(1e-3, remaining=float("inf"))) == "gap 1.0e-03, rank 5, loss per node 1.250000"
 
 
 def test_the_search_goes_to_the_solver_and_its_states_to_the_watch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +37,6 @@ def test_the_search_goes_to_the_solver_and_its_states_to_the_watch(monkeypatch: 
         return tied_optimum(target, weight_decay=options["weight_decay"])
 
     monkeypatch.setattr(module, "tied_optimum", solver)
-    monkeypatch.setattr(module, "_TAKEN", frozenset({"tolerance", "time_limit", "watch"}))
     heard: list[tuple[str, Any]] = []
     watch = Watch(lambda *stage: heard.append(stage), None, lambda *note: heard.append(note))
     found = seek_optimum(TASK, 0.1, Search(tolerance=1e-3, time_limit=7.0), watch)
