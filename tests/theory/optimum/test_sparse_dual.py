@@ -211,6 +211,19 @@ def test_the_largest_eigenvalue_is_never_missed(monkeypatch, seed, singular, fro
     assert below >= -1 - 1e-8 * np.abs(values).max()
 
 
+@pytest.mark.parametrize("part", [1.0, 0.3])
+def test_on_a_star_only_the_column_sums_are_wrong(monkeypatch, part):
+    """The softmax of zero logits violates no eigenvalue there, and its entropy is far above the optimum."""
+    target = one_hop_target(from_networkx(nx.star_graph(14)))
+    monkeypatch.setattr(sparse_dual, "MOST_ENTRIES", int(part * 15**2))
+    objective = TiedObjective(target_parts(sp.csr_array(target)), np.ones(15), 0.0)
+    best = tied_optimum(target, tolerance=1e-10).objective
+    for scale in (0.0, 0.5):
+        b = scale * np.random.default_rng(0).standard_normal(15)
+        value = sparse_dual_value(objective, np.zeros((15, 1)), b)
+        assert 0 < value <= best * (1 + ROUNDING)
+
+
 # A bug of 607bf1b: the circulation is looked for in the sparse part alone, so that a smoothed graph in pieces (one
 # problem without decay, as the uniform part joins it) has no bound above DENSE_SPECTRUM nodes. Fails until it is fixed.
 def test_smoothing_joins_components():

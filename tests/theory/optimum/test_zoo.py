@@ -145,8 +145,8 @@ def test_hundreds_of_leaves_on_one_hub(decay):
     assert other >= found.objective - found.certificate.duality_gap
 
 
-# 607bf1b gives up at a gap of 1e-2 to 1e-1 and says "rounding", where plain L-BFGS reaches an objective that is lower by
-# 2e-3 (on a path of 6 nodes too, but there by the luck of the clock). Fails until it does as well.
+# 607bf1b gives up at a gap of 1e-2 to 1e-1 and says "rounding", where plain L-BFGS reaches an objective that is lower
+# by 2e-3 (on a path of 6 nodes too, but there by the luck of the clock). Fails until it does as well.
 def test_row_weights_over_six_decades():
     target = one_hop_target(from_networkx(nx.barabasi_albert_graph(12, 2, seed=1)))
     w = 10 ** np.random.default_rng(0).uniform(-3, 3, 12)
