@@ -56,22 +56,21 @@ class Judge:
         """Seconds to each goal, None where it was not reached, and the gap at the end. The bounds of a few points
         serve: each goal's first point is looked for by halving."""
         bounds: dict[int, float] = {}
-        values = [self.value(*point) for point in path.points]
 
         def gap(k: int) -> float:
             if k not in bounds:
                 bounds[k] = self.bound(*path.points[k])
             known = max(bound for j, bound in bounds.items() if j <= k)
-            best = min(values[: k + 1])
-            return max(0.0, best - known) / best
+            value = self.value(*path.points[k])  # the lowest so far: every peer descends
+            return max(0.0, value - known) / value
 
-        last = gap(len(values) - 1)
+        last = gap(len(path.points) - 1)
         found: list[float | None] = []
         for goal in goals:
             if last > goal:
                 found.append(None)
                 continue
-            low, high = 0, len(values) - 1
+            low, high = 0, len(path.points) - 1
             while low < high:
                 middle = (low + high) // 2
                 low, high = (low, middle) if gap(middle) <= goal else (middle + 1, high)

@@ -196,6 +196,25 @@ def test_the_route_of_large_graphs(monkeypatch, kind, truth):
     assert found.value == pytest.approx(most, rel=0.03)
 
 
+def test_the_best_point_and_the_best_bound_are_kept():
+    objective = objective_of("tied")
+    search = Search(objective, 1e-6)
+    f, b = objective.start(5)
+    values = [objective.evaluate(scale * f, b)[0] for scale in (1.0, 0.5, 3.0)]
+    for scale, value in zip((1.0, 0.5, 3.0), values, strict=True):
+        search._offer(scale * f, b, value)
+        search._certify(scale * f, b)
+    best = int(np.argmin(values))
+    assert search.value == values[best]
+    assert np.array_equal(search.point[0], (1.0, 0.5, 3.0)[best] * f)
+    assert search.bound == max(search._dual_value(scale * f, b) for scale in (1.0, 0.5, 3.0))
+    objective.dtype = np.float32
+    search._offer(0.9 * f, b, -1.0, refined=True)  # a value of single precision is found again
+    assert objective.dtype == np.float32
+    objective.dtype = np.float64
+    assert search.value == min(*values, objective.evaluate(0.9 * f, b)[0])
+
+
 def test_a_gap_is_relative_to_the_loss():
     assert relative_gap(4.0, 3.0) == 0.25
     assert relative_gap(4.0, 4.0 + 1e-15) == 0
