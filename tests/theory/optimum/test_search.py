@@ -220,3 +220,11 @@ def test_a_gap_is_relative_to_the_loss():
     assert relative_gap(4.0, 4.0 + 1e-15) == 0
     assert relative_gap(0.0, 0.0) == 0
     assert relative_gap(4.0, -np.inf) == np.inf
+
+
+# A bug of 607bf1b: a caller is told a gap that is no number while the start is computed (0.2 s, from some 1,000 nodes).
+# Fails until it is fixed.
+def test_before_the_first_value_the_gap_is_infinite():
+    state = Search(objective_of("tied"), 1e-6).state()
+    assert state.relative_gap == np.inf
+    assert state.remaining == np.inf
