@@ -174,7 +174,7 @@ def test_components_share_tolerance_and_time():
     assert loose.converged
     assert loose.relative_gap <= 1e-3
     assert loose.certificate.duality_gap >= loose.loss - best.loss - ROUNDING * best.loss
-    stopped = tied_optimum(target, tolerance=1e-13, time_limit=0.2)
+    stopped = tied_optimum(target, tolerance=1e-13, time_limit=1e-3)
     if not stopped.converged:
         assert stopped.stopped_by in ("time limit", "rounding")
     assert stopped.certificate.duality_gap >= stopped.loss - best.loss - ROUNDING * best.loss
@@ -194,8 +194,33 @@ def test_the_route_of_large_graphs(monkeypatch, kind, truth):
     assert found.value == pytest.approx(most, rel=0.03)
 
 
+def test_the_best_point_and_the_best_bound_are_kept():
+    objective = objective_of("tied")
+    search = Search(objective, 1e-6)
+    f, b = objective.start(5)
+    values = [objective.evaluate(scale * f, b)[0] for scale in (1.0, 0.5, 3.0)]
+    for scale, value in zip((1.0, 0.5, 3.0), values, strict=True):
+        search._offer(scale * f, b, value)
+        search._certify(scale * f, b)
+    best = int(np.argmin(values))
+    assert search.value == values[best]
+    assert np.array_equal(search.point[0], (1.0, 0.5, 3.0)[best] * f)
+    assert search.bound == max(search._dual_value(scale * f, b) for scale in (1.0, 0.5, 3.0))
+    objective.dtype = np.float32
+    search._offer(0.9 * f, b, -1.0, refined=True)  # a value of single precision is found again
+    assert objective.dtype == np.float32
+    objective.dtype = np.float64
+    assert search.value == min(*values, objective.evaluate(0.9 * f, b)[0])
+
+
 def test_a_gap_is_relative_to_the_loss():
     assert relative_gap(4.0, 3.0) == 0.25
     assert relative_gap(4.0, 4.0 + 1e-15) == 0
     assert relative_gap(0.0, 0.0) == 0
     assert relative_gap(4.0, -np.inf) == np.inf
+
+
+def test_before_the_first_value_the_gap_is_infinite():
+    state = Search(objective_of("tied"), 1e-6).state()
+    assert state.relative_gap == np.inf
+    assert state.remaining == np.inf

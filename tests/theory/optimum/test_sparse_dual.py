@@ -209,6 +209,28 @@ def test_the_largest_eigenvalue_is_never_missed(monkeypatch, seed, singular, fro
     assert below >= -1 - 1e-8 * np.abs(values).max()
 
 
+def test_a_smoothed_directed_cycle():
+    smoothed = SmoothedTarget(sp.csr_array(np.roll(np.eye(10), 1, axis=1)), 0.1)
+    objective = TiedObjective(target_parts(smoothed), np.ones(10), 0.0)
+    best = tied_optimum(smoothed, tolerance=1e-9)
+    b = best.bias + (best.factor**2).sum(axis=1) / 2
+    for size in (0.01, 0.03):
+        assert sparse_dual_value(objective, *moved(objective, best.factor, b, size)) <= best.objective * (1 + ROUNDING)
+
+
+@pytest.mark.parametrize("part", [1.0, 0.3])
+def test_on_a_star_only_the_column_sums_are_wrong(monkeypatch, part):
+    """The softmax of zero logits violates no eigenvalue there, and its entropy is far above the optimum."""
+    target = one_hop_target(from_networkx(nx.star_graph(14)))
+    monkeypatch.setattr(sparse_dual, "MOST_ENTRIES", int(part * 15**2))
+    objective = TiedObjective(target_parts(sp.csr_array(target)), np.ones(15), 0.0)
+    best = tied_optimum(target, tolerance=1e-10).objective
+    for scale in (0.0, 0.5):
+        b = scale * np.random.default_rng(0).standard_normal(15)
+        value = sparse_dual_value(objective, np.zeros((15, 1)), b)
+        assert 0 < value <= best * (1 + ROUNDING)
+
+
 def test_smoothing_joins_components():
     apart = one_hop_target(from_networkx(nx.disjoint_union(nx.cycle_graph(9), nx.path_graph(8))))
     smoothed = SmoothedTarget(sp.csr_array(apart), 0.1)
