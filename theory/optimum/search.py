@@ -41,6 +41,7 @@ STATIONARY, ACCEPTED = 1e-11, 1e-9
 # Squared singular values of F below it are cut between rounds, and opened again where that was wrong; a step along a
 # new direction is of order one.
 DEAD = 1e-5
+NOTHING = 1e-8  # a largest square below it is on its way to zero, with all of F
 # The same before Newton steps, which would chase columns on their way to zero. Each attempt cuts lower, so that an
 # optimum with tiny eigenvalues is not cut and opened for ever.
 POLISH_CUTS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10, 1e-12)
@@ -208,7 +209,7 @@ class Search:
             return
         _, values, turn = np.linalg.svd(f, full_matrices=False)
         energy = values**2
-        keep = energy > DEAD * min(1.0, float(energy[0]))
+        keep = energy > DEAD * np.clip(float(energy[0]), NOTHING, 1.0)
         descent.rotate(turn[keep].T)
         descent.move(*self.objective.centred(descent.f, descent.b))
 
