@@ -51,7 +51,7 @@ def test_rivals_say_nothing_of_one_direction() -> None:
     "options", [{"tolerance": 1.0}, {"tolerance": -1e-3}, {"tolerance": float("nan")}, {"time_limit": -1.0}]
 )
 def test_a_search_without_an_end_is_refused(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match=r"must be a positive number.*got .*: give"):
+    with pytest.raises(ValueError, match=r"(relative duality gap|must be a positive number).*got .*: give"):
         Search(**options)
 
 
