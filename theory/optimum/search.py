@@ -56,6 +56,7 @@ BOUND_TIME = 0.15  # of the time so far that the eigenvalues of one bound may ta
 STALLS = 6  # rounds without headway before an exact answer is given up
 HEADWAY = 0.7
 EQUAL = 1e-13  # of the objective: rounding
+FLAT = 1e-30  # of a gradient: zero
 INVISIBLE = 1e-11  # of the objective: a round that lowers it by less is no headway
 
 
@@ -120,6 +121,7 @@ class Search:
             reason = self._rounds()
         self.objective.check = None
         f, b = self.objective.centred(*self.point)
+        f = _principal(f) if self.tolerance == 0 and f.shape[1] else f
         bias = self.objective.column_bias(f, b)
         bias = np.zeros(self.objective.n) if bias is None else bias - bias.mean()
         converged = reason in ("tolerance", "exact")
@@ -168,10 +170,10 @@ class Search:
             while True:
                 before = descent.value
                 for _ in range(steps):
+                    if descent.gradient_norm <= FLAT * objective.scale or descent.stalled:
+                        break  # further steps would only underflow
                     descent.step()
                     self.check()
-                    if descent.stalled:
-                        break
                 lowered = before - descent.value
                 self._turn(descent)
                 self._offer(descent.f, descent.b, descent.value, refined=single)
