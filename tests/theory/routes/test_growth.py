@@ -1,8 +1,10 @@
+import networkx as nx
 import numpy as np
 import pytest
 
 from cases import ALL
-from fiedler.theory import early_modes, growth_rates, one_hop_target, parse
+from fiedler.theory import early_modes, from_networkx, growth_rates, one_hop_target, parse
+from fiedler.theory.routes.growth import LEADING
 
 SAME = 1e-10  # eigenvalues of order one by two dense solvers, repeated ones averaged
 
@@ -31,10 +33,20 @@ def test_a_million_nodes(word):
         assert counts[0] == 20
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("tied", [True, False])
+def test_of_a_large_graph_the_leading_rates(monkeypatch, tied, smoothing):
+    graph, options = from_networkx(nx.random_labeled_tree(150, seed=1)), {"tied": tied, "label_smoothing": smoothing}
+    whole, counts = growth_rates(graph, weight_decay=0.01, **options)
+    monkeypatch.setattr("fiedler.theory.routes.growth.DENSE_LIMIT", 100)
+    leading, of_leading = growth_rates(graph, weight_decay=0.01, **options)
+    assert of_leading.sum() == LEADING
+    expected = np.repeat(whole, counts)[:LEADING]
+    assert np.repeat(leading, of_leading) == pytest.approx(expected, abs=1e-8)
+
+
 def test_refusals():
     with pytest.raises(ValueError, match="label_smoothing"):
         growth_rates(parse("cycle:5"), label_smoothing=1.5)
     with pytest.raises(ValueError, match="weight_decay"):
         growth_rates(parse("cycle:5"), weight_decay=-1.0)
-    with pytest.raises(ValueError, match="2000 nodes"):
-        growth_rates(parse("grid:50x51"))
