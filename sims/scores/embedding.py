@@ -80,8 +80,7 @@ def score_embedding(
 
 def describe_gap(embedding: Floats, optimum: TiedOptimum) -> dict[str, Any]:
     """What the scores against ``optimum`` carry of its duality gap: ``gap_uncertainty`` of gram_error and gram_scale,
-    and
-    ``fiedler_score_range``, where the gap leaves its rank open, with the directions that are sure and with all."""
+    and ``fiedler_score_range``, where the gap leaves its rank open, with the directions that are sure and with all."""
     gap, values = optimum.relative_gap, optimum.eigenvalues
     reach = gap_uncertainty(gap)
     found: dict[str, Any] = {"optimum_relative_gap": gap, "optimum_uncertainty": reach}

@@ -23,13 +23,14 @@ from fiedler.theory import (
     target_entropy,
     window_target,
 )
+from fiedler.theory.checks import DENSE_LIMIT
 from fiedler.theory.targets.directions import DIRECTIONS, LINE_WEIGHTS, line_weights
 
 from ..suggest import choose
 
 Floats = NDArray[np.float64]
 
-DENSE_NODES = 2000  # up to here the spectrum is complete, and matrices of all pairs of nodes are made for scores
+DENSE_NODES = DENSE_LIMIT  # up to here the spectrum is complete, and matrices of all pairs of nodes are made for scores
 LEADING_MODES = 64  # the lowest eigenvalues that are followed above it, whole eigenspaces
 
 

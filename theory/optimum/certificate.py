@@ -17,7 +17,7 @@ from scipy.linalg import LinAlgError, eigh, eigvalsh
 
 from ..checks import Array
 from ..softmax import cross_entropy, row_softmax, target_entropy
-from .feasible import circulation, laplacian_of, with_column_sums
+from .feasible import circulation, inverse_weight, laplacian_of, mixing, with_column_sums
 from .repair import local_repair
 
 
@@ -33,17 +33,22 @@ class Certificate:
 
 def tied_certificate(target: Array, row_weight: Array, weight_decay: float, factor: Array, bias: Array) -> Certificate:
     """The certificate of V = ``factor`` (n, r) and ``bias`` (n,) for the tied problem; see the module."""
-    n = len(target)
     logits = factor @ factor.T + bias
     p = row_softmax(logits)
-    s = symmetric_residual(target, p, row_weight)
-    top = float(eigvalsh(without_constant(s) if weight_decay == 0 else s, subset_by_index=[n - 1, n - 1])[0])
-    stationarity = np.linalg.norm(s @ factor - weight_decay * factor) / max(1.0, float(np.linalg.norm(factor)))
-    columns = np.abs(row_weight @ (target - p)).max() if weight_decay == 0 else 0.0
-    violation = max(0.0, top - weight_decay, float(stationarity), float(columns))
+    violation = kkt_violation(target, row_weight, weight_decay, factor, p)
     objective = float(cross_entropy(logits, target, row_weight)) + weight_decay * float((factor**2).sum())
     dual = tied_dual_value(target, row_weight, weight_decay, p)
     return Certificate(violation, objective - dual if np.isfinite(dual) else float("inf"))
+
+
+def kkt_violation(target: Array, w: Array, decay: float, factor: Array, p: Array) -> float:
+    """``max_violation`` of V = ``factor`` (n, r), whose softmax is P."""
+    last = len(target) - 1
+    s = symmetric_residual(target, p, w)
+    top = float(eigvalsh(without_constant(s) if decay == 0 else s, subset_by_index=[last, last])[0])
+    stationarity = np.linalg.norm(s @ factor - decay * factor) / max(1.0, float(np.linalg.norm(factor)))
+    columns = np.abs(w @ (target - p)).max() if decay == 0 else 0.0
+    return max(0.0, top - decay, float(stationarity), float(columns))
 
 
 def untied_certificate(target: Array, row_weight: Array, weight_decay: float, factor: Array) -> Certificate:
@@ -60,8 +65,13 @@ def untied_certificate(target: Array, row_weight: Array, weight_decay: float, fa
     miss = np.concatenate([r @ u, r.T @ v]) - weight_decay * factor
     stationarity = float(np.linalg.norm(miss)) / max(1.0, float(np.linalg.norm(factor)))
     objective = float(cross_entropy(v @ u.T, target, row_weight)) + weight_decay / 2 * float((factor**2).sum())
-    mix = excess / (weight_decay + excess)
-    return Certificate(max(excess, stationarity), objective - target_entropy((1 - mix) * p + mix * target, row_weight))
+    return Certificate(max(excess, stationarity), objective - untied_dual_value(target, row_weight, weight_decay, p))
+
+
+def untied_dual_value(target: Array, w: Array, decay: float, p: Array) -> float:
+    """The dual value of P (n, n) after it was mixed with T until ||R||_2 <= l."""
+    mix = mixing(float(np.linalg.norm(w[:, None] * (target - p), 2)) - decay, decay)
+    return target_entropy((1 - mix) * p + mix * target, w)
 
 
 def tied_dual_value(target: Array, w: Array, decay: float, p: Array, factor: Array | None = None) -> float:
@@ -98,10 +108,8 @@ def _mixed(target: Array, w: Array, decay: float, p: Array, laplacian: Array, sl
     last = len(target) - 1
     metric = _with_ground(slack, decay)
     worst = float(eigh(_excess(target, w, decay, p), metric, eigvals_only=True, subset_by_index=[last, last])[0])
-    mix = max(0.0, worst) / (1.0 + max(0.0, worst))
-    towards = target.copy()
-    rows = w > 0
-    towards[rows] += laplacian[rows] / w[rows, None]
+    mix = mixing(worst)
+    towards = target + inverse_weight(w)[:, None] * laplacian
     return target_entropy((1 - mix) * p + mix * towards, w), worst
 
 
@@ -114,7 +122,7 @@ def _repaired(target: Array, w: Array, decay: float, p: Array, flow: sp.csr_arra
     metric = _with_ground(laplacian_of(sp.csr_array(weighted + weighted.T)).toarray(), decay)
     excess, modes = eigh(_excess(target, w, decay, p), metric, subset_by_value=(0.0, np.inf))
     moved = local_repair(b, ((factor[i] - factor[j]) ** 2).sum(axis=1), modes[i] - modes[j], excess)
-    repaired, each = p.copy(), np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)
+    repaired, each = p.copy(), inverse_weight(w)
     np.add.at(repaired, (i, j), -moved * each[i])
     np.add.at(repaired, (j, i), -moved * each[j])
     repaired[np.diag_indices(n)] += (np.bincount(i, moved, n) + np.bincount(j, moved, n)) * each

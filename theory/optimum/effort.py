@@ -9,6 +9,7 @@ import numpy as np
 
 from ..checks import check_real, shown
 from .objectives import COLUMNS_PER_ROOT, DENSE_SPECTRUM, Objective
+from .row_pass import pass_work
 from .search import Search, Solution, Watch
 
 EXACT_UP_TO = 100  # nodes: an exact answer takes a second or so
@@ -16,9 +17,9 @@ EXACT_UP_TO = 100  # nodes: an exact answer takes a second or so
 DEFAULTS = ((1500, 1e-6), (3000, 1e-4), (6000, 1e-3))
 LARGEST_DEFAULT = 1e-2
 
-# Of the estimate, in seconds: one column of one pair of nodes in a pass, an exponential beside it (in columns), one
-# number of the factor or the target, and the eigenvalue problems of all rounds.
-PASSES_A_DIGIT, PAIR, EXPONENTIAL, NODE, SPECTRA = 60, 1.2e-10, 50, 2e-7, 5e-9
+# Of the estimate: passes for each digit of the gap; in seconds, one number of the factor or the target in a pass, and
+# the eigenvalue problems of all rounds for a cubed node.
+PASSES_A_DIGIT, NODE, SPECTRA = 60, 2e-7, 5e-9
 EXACT_DIGITS = 1e-8
 
 
@@ -71,4 +72,4 @@ def estimate_optimum_seconds(n: int, entries: int, *, tolerance: float | None = 
     passes = PASSES_A_DIGIT * digits
     columns = min(n, COLUMNS_PER_ROOT * np.sqrt(n))
     spectrum = SPECTRA * n**3 if n <= DENSE_SPECTRUM else 0.0
-    return float(passes * (PAIR * n**2 * (columns + EXPONENTIAL) + NODE * (n * columns + entries)) + spectrum)
+    return float(passes * (pass_work(n, columns) + NODE * (n * columns + entries)) + spectrum)

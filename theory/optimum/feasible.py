@@ -57,6 +57,16 @@ def laplacian_of(flow: sp.csr_array) -> sp.csr_array:
     return sp.csr_array(sp.diags_array(np.asarray(flow.sum(axis=1)).ravel()) - flow)
 
 
+def mixing(excess: float, slack: float = 1.0) -> float:
+    """The part m of a point with that much slack which mends an ``excess``: (1 - m) excess <= m slack."""
+    return max(0.0, excess) / (slack + max(0.0, excess)) if np.isfinite(excess) else 1.0
+
+
+def inverse_weight(w: Array) -> Array:
+    """1 / w, zero for rows of weight zero."""
+    return np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)
+
+
 class Softmax(Protocol):
     """A row-stochastic P (n, n), dense or not."""
 

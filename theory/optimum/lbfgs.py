@@ -102,6 +102,7 @@ class LBFGS:
             ),
             maxlen=MEMORY,
         )
+        self.move(self.f, self.b)
 
     def move(self, f: Array, b: Array, *, keep: bool = True) -> None:
         """Continue from another point; with ``keep`` the pairs stay, which is right for one with the same columns."""

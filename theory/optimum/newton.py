@@ -17,13 +17,11 @@ import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from ..checks import Array
-from ..softmax import row_softmax
 from .objectives import Objective, TiedObjective
 
 MOST_UNKNOWNS = 3600  # of a dense Hessian: 100 MB, and a second for its factorisation
 STEPS = 40
 SLOW = 6  # steps without halving the gradient after which the iteration is left
-
 ATTEMPTS = 12  # dampings tried in one step
 FLOPS, ATTEMPTED, LEAST_WORK = 1e10, 2, 1e-3  # operations a second, factorisations in a step, and what else it takes
 GROW, SHRINK = 10.0, 0.1
@@ -94,11 +92,8 @@ def hessian(objective: Objective, f: Array, b: Array) -> Array:
     """The Hessian in (F, a), unknowns ordered column by column of F, then a."""
     v, u = objective.halves(f)
     n, r = v.shape
-    a = objective.column_bias(f, b)
-    p = row_softmax(v @ u.T + (0.0 if a is None else a))
-    weighted = objective.w[:, None] * p
-    residual = objective.times_target(np.eye(n)) - weighted
-    deviation = u - 0.0
+    p = objective.softmax(f, b)
+    weighted, residual = objective.w[:, None] * p, objective.residual(p)
     average = p @ u
     tied, extra = isinstance(objective, TiedObjective), int(objective.masses)
     wide = np.column_stack([v, np.ones((n, extra))])
@@ -112,9 +107,9 @@ def hessian(objective: Objective, f: Array, b: Array) -> Array:
             block[np.diag_indices(n)] += p.T @ both
             mirrored = block.T
             if k < r:
-                across = weighted * (deviation[:, k] - average[:, [k]]) * wide[:, [m]]
+                across = weighted * (u[:, k] - average[:, [k]]) * wide[:, [m]]
                 if m < r:
-                    other = across if m == k else weighted * (deviation[:, m] - average[:, [m]]) * wide[:, [k]]
+                    other = across if m == k else weighted * (u[:, m] - average[:, [m]]) * wide[:, [k]]
                     rows = objective.w * (p @ (u[:, k] * u[:, m]) - average[:, k] * average[:, m])
                     if tied:
                         block += across + other.T

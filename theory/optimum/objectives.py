@@ -19,11 +19,12 @@ from numpy.typing import DTypeLike
 from scipy.linalg import eigh
 from scipy.sparse.linalg import LinearOperator, eigsh, svds
 
-from ..checks import Array
+from ..checks import DENSE_LIMIT, Array
+from ..softmax import row_softmax
 from .row_pass import softmax_pass
 from .target_parts import DENSE_BELOW, TargetParts
 
-DENSE_SPECTRUM = 2000  # nodes up to which all eigenvectors are found, which takes seconds there
+DENSE_SPECTRUM = DENSE_LIMIT  # nodes up to which all eigenvectors are found, which takes seconds there
 # Columns of the start: n up to FULL_RANK_LIMIT nodes, COLUMNS_PER_ROOT sqrt(n) above, at most MOST_COLUMNS. More are
 # opened where the certificate asks for them.
 FULL_RANK_LIMIT = 60
@@ -78,6 +79,20 @@ class Objective(ABC):
     @abstractmethod
     def penalty(self, f: Array) -> float: ...
 
+    @abstractmethod
+    def at_zero(self) -> LinearOperator:
+        """R + R' (tied), R (untied) at zero logits, where P is uniform: how embeddings grow from nothing."""
+
+    def softmax(self, f: Array, b: Array) -> Array:
+        """P (n, n) at (F, b)."""
+        v, u = self.halves(f)
+        a = self.column_bias(f, b)
+        return row_softmax(v @ u.T + (0.0 if a is None else a))
+
+    def residual(self, p: Array) -> Array:
+        """R = diag(w) (T - P) (n, n)."""
+        return self.times_target(np.eye(self.n)) - self.w[:, None] * p
+
     def centred(self, f: Array, b: Array) -> tuple[Array, Array]:
         """The same logits with the free constants removed."""
         return f, b
@@ -108,6 +123,12 @@ class TiedObjective(Objective):
             both += self.target.uniform * (np.outer(self.w, x.sum(axis=0)) + self.w @ x)
         return both
 
+    def at_zero(self) -> LinearOperator:
+        n, flat = self.n, self.target.uniform - 1.0 / self.n  # zero logits: R = wT - w 1'/n
+        return LinearOperator(
+            (n, n), matvec=lambda x: self.symmetric @ x + flat * (self.w * x.sum() + self.w @ x), dtype=np.float64
+        )
+
     def start(self, rank: int) -> tuple[Array, Array]:
         n, e = self.n, self.target.uniform
         flat = e - 1.0 / n  # zero logits: R = wT - w 1'/n
@@ -117,11 +138,8 @@ class TiedObjective(Objective):
             )
             modes = eigh(s, subset_by_index=[n - min(rank, n), n - 1])[1]
         else:
-            both = LinearOperator(
-                (n, n), matvec=lambda x: self.symmetric @ x + flat * (self.w * x.sum() + self.w @ x), dtype=np.float64
-            )
             first = np.random.default_rng(0).standard_normal(n)
-            modes = eigsh(both, k=min(rank, n - 1), which="LA", v0=first, tol=1e-2)[1]
+            modes = eigsh(self.at_zero(), k=min(rank, n - 1), which="LA", v0=first, tol=1e-2)[1]
         f = modes[:, ::-1]
         return self.centred(f, np.log(np.maximum(self.columns, 1e-6 * self.scale / n)) if self.masses else np.zeros(0))
 
@@ -156,6 +174,15 @@ class UntiedObjective(Objective):
     def halves(self, f: Array) -> tuple[Array, Array]:
         return f[: self.n], f[self.n :]
 
+    def at_zero(self) -> LinearOperator:
+        n, flat = self.n, self.target.uniform - 1.0 / self.n
+        return LinearOperator(
+            (n, n),
+            matvec=lambda x: self.wt @ x.ravel() + flat * self.w * x.sum(),  # svds hands columns (n, 1)
+            rmatvec=lambda x: self.wt.T @ x.ravel() + flat * (self.w @ x.ravel()),
+            dtype=np.float64,
+        )
+
     def start(self, rank: int) -> tuple[Array, Array]:
         n, flat = self.n, self.target.uniform - 1.0 / self.n
         if n <= DENSE_SPECTRUM:
@@ -163,14 +190,8 @@ class UntiedObjective(Objective):
             left, _, right = np.linalg.svd(whole + flat * self.w[:, None])
             left, right = left[:, :rank], right[:rank].T
         else:
-            residual = LinearOperator(
-                (n, n),
-                matvec=lambda x: self.wt @ x.ravel() + flat * self.w * x.sum(),  # svds hands columns (n, 1)
-                rmatvec=lambda x: self.wt.T @ x.ravel() + flat * (self.w @ x.ravel()),
-                dtype=np.float64,
-            )
             first = np.random.default_rng(0).standard_normal(n)
-            left, _, transposed = svds(residual, k=min(rank, n - 1), v0=first, tol=1e-2)
+            left, _, transposed = svds(self.at_zero(), k=min(rank, n - 1), v0=first, tol=1e-2)
             left, right = left[:, ::-1], transposed[::-1].T
         return np.concatenate([left, right]), np.zeros(0)
 

@@ -11,10 +11,10 @@ from scipy.linalg import eigh
 from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh, svds
 
 from ..checks import Array
-from ..softmax import row_softmax
 from .certificate import without_constant
+from .feasible import DenseSoftmax, Softmax
 from .objectives import Objective, TiedObjective
-from .sparse_dual import SparseSoftmax, sparse_softmax
+from .sparse_dual import residual_products, sparse_softmax
 
 # S may exceed l I (or a singular value of R exceed l) by this much, per unit of mean row weight, before a new direction
 # is opened: an order below the 1e-7 that certificates promise.
@@ -33,8 +33,7 @@ def openings(objective: Objective, f: Array, b: Array, most: int, *, dense: bool
     if found is None:
         return None
     values, x, y, p = found
-    times = (lambda z: p @ z) if isinstance(p, np.ndarray) else _by_columns(p)
-    spread = np.maximum(times(y**2) - times(y) ** 2, 0.0)
+    spread = np.maximum(p.times(y**2) - p.times(y) ** 2, 0.0)
     curvature = objective.w @ (x**2 * spread)
     excess = values - objective.decay
     h = np.minimum(excess / np.maximum(curvature, excess), 1.0)
@@ -54,17 +53,11 @@ def violated(objective: Objective, f: Array, b: Array) -> bool:
     return _dense(objective, f, b, level, 1) is not None
 
 
-def _by_columns(p: SparseSoftmax):  # type: ignore[no-untyped-def]
-    return lambda z: np.asarray(p.stored @ z + np.outer(p.rest, p.background @ z))
-
-
 def _dense(
     objective: Objective, f: Array, b: Array, level: float, most: int
-) -> tuple[Array, Array, Array, Array] | None:
-    v, u = objective.halves(f)
-    n, a = objective.n, objective.column_bias(f, b)
-    p = row_softmax(v @ u.T + (0.0 if a is None else a))
-    r = objective.times_target(np.eye(n)) - objective.w[:, None] * p
+) -> tuple[Array, Array, Array, Softmax] | None:
+    p = DenseSoftmax(objective.softmax(f, b))
+    r = objective.residual(p.matrix)
     if not isinstance(objective, TiedObjective):
         left, values, right = np.linalg.svd(r)
         take = np.flatnonzero(values > level)[:most]
@@ -83,20 +76,11 @@ def _dense(
 
 def _sparse(
     objective: Objective, f: Array, b: Array, level: float, most: int
-) -> tuple[Array, Array, Array, SparseSoftmax] | None:
-    n, w, e = objective.n, objective.w, objective.target.uniform
-    v, u = objective.halves(f)
-    p = sparse_softmax(v, u, objective.column_bias(f, b), w, objective.check or (lambda: None))
+) -> tuple[Array, Array, Array, Softmax] | None:
+    n, v, u = objective.n, *objective.halves(f)
+    p = sparse_softmax(v, u, objective.column_bias(f, b), objective.w, objective.check or (lambda: None))
+    forth, back = residual_products(objective, p)
     first = np.random.default_rng(1).standard_normal(n)
-
-    def forth(x: Array) -> Array:
-        x = x.ravel()  # svds hands columns (n, 1)
-        return np.asarray(objective.wt @ x + e * w * x.sum() - w * p.times(x))
-
-    def back(x: Array) -> Array:
-        x = x.ravel()
-        return np.asarray(objective.wt.T @ x + e * (w @ x) - p.transpose_times(w * x))
-
     k = min(most, AT_ONCE, n - 2)
     try:
         if not isinstance(objective, TiedObjective):
@@ -114,12 +98,10 @@ def _sparse(
             values, x = eigsh(operator, k=k, which="LA", v0=first, tol=0.1, maxiter=3)
             x = y = x[:, ::-1]
     except ArpackNoConvergence as reached:
-        if isinstance(objective, TiedObjective) and len(reached.eigenvalues):
-            values, x = reached.eigenvalues[::-1], reached.eigenvectors[:, ::-1]
-            x = y = x
-            values = values[::-1]
-        else:
+        if not isinstance(objective, TiedObjective) or not len(reached.eigenvalues):
             return None
+        values, x = reached.eigenvalues, reached.eigenvectors[:, ::-1]
+        y = x
     except ArpackError:
         return None
     values = values[::-1]

@@ -19,11 +19,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cho_factor, cho_solve, eigh
-from scipy.sparse.linalg import splu
 
 from ..checks import Array
-from ..softmax import row_softmax
-from ..spectra.counting import front_width
+from ..spectra.counting import front_width, symmetric_factor
 from .certificate import without_constant
 from .lbfgs import Preconditioner
 from .objectives import Objective, TiedObjective
@@ -54,14 +52,13 @@ def slack_inverse(objective: Objective, f: Array, b: Array) -> Preconditioner:
     if isinstance(objective, TiedObjective):
         return _tied_slack(objective, f, b)
     n, decay = objective.n, objective.decay
-    v, u = objective.halves(f)
-    p = row_softmax(v @ u.T)
+    p = objective.softmax(f, b)
     weighted = objective.w[:, None] * p
-    left, values, right = np.linalg.svd(objective.times_target(np.eye(n)) - weighted)
+    left, values, right = np.linalg.svd(objective.residual(p))
     modes = np.concatenate([np.hstack([left, left]), np.hstack([right.T, -right.T])]) / np.sqrt(2)
     slack = np.maximum(decay - np.concatenate([values, -values]), FLOOR * (decay + objective.scale / n * FLOOR))
     _, _, turn = np.linalg.svd(f, full_matrices=False)
-    v, u = v @ turn.T, u @ turn.T
+    v, u = objective.halves(f @ turn.T)
     variance = np.maximum(p @ u**2 - (p @ u) ** 2, 0.0)
     curvature = (objective.w @ variance + weighted.sum(axis=0) @ v**2) / (2 * n)
 
@@ -73,8 +70,7 @@ def slack_inverse(objective: Objective, f: Array, b: Array) -> Preconditioner:
 
 def _tied_slack(objective: TiedObjective, f: Array, b: Array) -> Preconditioner:
     n, mean = objective.n, objective.scale / objective.n
-    a = objective.column_bias(f, b)
-    p = row_softmax(f @ f.T + (0.0 if a is None else a))
+    p = objective.softmax(f, b)
     weighted = objective.w[:, None] * p
     sym = objective.times_symmetric(np.eye(n))
     s = sym - weighted - weighted.T
@@ -122,10 +118,5 @@ def _solver(objective: TiedObjective, shift: float) -> Callable[[Array], Array]:
     if front_width(sp.csr_array(sym)) > MOST_FRONT:
         jacobi = diagonal - sym.diagonal()
         return lambda df: np.asarray(df / jacobi[:, None])
-    matrix = sp.csc_array(sp.diags_array(diagonal) - sym)
-    options: dict[str, Any] = {
-        "permc_spec": "MMD_AT_PLUS_A",
-        "diag_pivot_thresh": 0.0,
-        "options": {"SymmetricMode": True},
-    }
-    return splu(matrix, **options).solve
+    solve: Callable[[Array], Array] = symmetric_factor(sp.diags_array(diagonal) - sym).solve
+    return solve

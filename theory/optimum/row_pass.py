@@ -27,6 +27,10 @@ MOST_ROWS = 512
 ONE_THREAD_BELOW = 400  # nodes: the whole pass is shorter than waking a second thread
 
 
+# Seconds on one core of a column of one pair of nodes in a pass, and an exponential beside it, in columns.
+PAIR_WORK, EXPONENTIAL = 1.2e-10, 50
+
+
 class Stopped(Exception):
     """A computation was asked to end; what it had is to be returned by who started it."""
 
@@ -60,6 +64,11 @@ def one_blas_thread() -> Iterator[None]:
     the core that it spins on, everything takes ten times as long."""
     with _controller().limit(limits=1, user_api="blas"):
         yield
+
+
+def pass_work(n: int, columns: float) -> float:
+    """About how many seconds a pass over n nodes and so many ``columns`` takes on one core."""
+    return PAIR_WORK * float(n) ** 2 * (columns + EXPONENTIAL)
 
 
 def block_rows(columns: int) -> int:

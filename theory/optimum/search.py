@@ -20,21 +20,19 @@ from time import perf_counter
 import numpy as np
 
 from ..checks import Array
-from ..softmax import row_softmax, target_entropy
-from .certificate import tied_dual_value
+from .certificate import tied_dual_value, untied_dual_value
 from .lbfgs import LBFGS
 from .newton import MOST_UNKNOWNS, STEPS, gradient_norm, newton, newton_work, unknowns
 from .objectives import DENSE_SPECTRUM, Objective, TiedObjective, start_rank
 from .openings import openings, violated
 from .preconditioner import laplacian_inverse, slack_inverse
-from .row_pass import Stopped, one_blas_thread
+from .row_pass import Stopped, one_blas_thread, pass_work
 from .sparse_dual import sparse_dual_value, sparse_untied_dual_value
 
 FIRST_STEPS, LEAST_STEPS, MOST_STEPS = 40, 25, 400  # of L-BFGS in a round
-# Counts of operations, in seconds on one core: of a round at least, where that is not more than MOST_STEPS; of a step,
-# of a pair of nodes and column in it, of an exponential in columns; of the eigenvalue problems of a round for a cubed
-# node, or, without them, of a bound in steps.
-ROUND_WORK, STEP_WORK, PAIR_WORK, EXPONENTIAL, SPECTRUM_WORK, SPARSE_WORK = 0.2, 3e-4, 1.2e-10, 50, 1e-9, 20
+# Counts of operations, in seconds on one core: of a round at least, where that is not more than MOST_STEPS; of a step
+# beside its pass; of the eigenvalue problems of a round for a cubed node, or, without them, of a bound in steps.
+ROUND_WORK, STEP_WORK, SPECTRUM_WORK, SPARSE_WORK = 0.2, 3e-4, 1e-9, 20
 # Gradient of an exact point, relative to the row weights: aimed at, and accepted where rounding allows no better (a
 # hundredth of the 1e-7 that certificates promise).
 STATIONARY, ACCEPTED = 1e-11, 1e-9
@@ -110,7 +108,7 @@ class Search:
         self.objective, self.tolerance, self.deadline, self.watch = objective, tolerance, deadline, watch
         self.began = self.told = perf_counter()
         self.dense = objective.n <= DENSE_SPECTRUM
-        self.bound = self.floor = -np.inf
+        self.bound = -np.inf
         self.value, self.point, self.stop = np.inf, (np.zeros((0, 0)), np.zeros(0)), ""
         self.history: list[tuple[float, float]] = []
         self.cuts, self.bounds, self.work, self.polishing = 0, 0, 0.0, 0.0
@@ -199,7 +197,7 @@ class Search:
         """As long for steps as for what stands between them, by the count of operations: not by the clock, so that the
         same problem has the same answer to the last bit."""
         n = self.objective.n
-        each = STEP_WORK + PAIR_WORK * float(n) ** 2 * (columns + EXPONENTIAL)
+        each = STEP_WORK + pass_work(n, columns)
         between = SPECTRUM_WORK * float(n) ** 3 if self.dense else SPARSE_WORK * each
         self.work += steps * each + between
         return int(np.clip(max(between, ROUND_WORK) / each, LEAST_STEPS, MOST_STEPS))
@@ -222,7 +220,6 @@ class Search:
         columns = openings(self.objective, descent.f, descent.b, room, least=least, dense=self.dense)
         if columns is not None:
             descent.append(columns)
-            descent.move(descent.f, descent.b)
 
     def _offer(self, f: Array, b: Array, value: float, *, refined: bool = False) -> None:
         """Keep the point if it is the best; ``refined``: its value is found in float64 first."""
@@ -251,15 +248,10 @@ class Search:
         if not self.dense:
             tied = isinstance(objective, TiedObjective)
             return (sparse_dual_value if tied else sparse_untied_dual_value)(objective, f, b)
-        v, u = objective.halves(f)
-        a = objective.column_bias(f, b)
-        p = row_softmax(v @ u.T + (0.0 if a is None else a))
-        target, w, decay = objective.target.dense(), objective.w, objective.decay
+        p, target = objective.softmax(f, b), objective.target.dense()
         if isinstance(objective, TiedObjective):
-            return tied_dual_value(target, w, decay, p, v if self.repairs else None)
-        excess = max(0.0, float(np.linalg.norm(w[:, None] * (target - p), 2)) - decay)
-        mix = excess / (decay + excess)
-        return target_entropy((1 - mix) * p + mix * target, w)
+            return tied_dual_value(target, objective.w, objective.decay, p, f if self.repairs else None)
+        return untied_dual_value(target, objective.w, objective.decay, p)
 
     def _last(self, descent: LBFGS | None, single: bool) -> str:
         """After a stop: the last point if it is the best, and a bound if there is none yet, without asking again."""
@@ -317,7 +309,6 @@ class Search:
             return False
         self.value, self.point = value, (f, b)  # of two equal values the one with the smaller gradient
         self._certify(f, b)
-        descent.f, descent.b = f, b
         descent.move(f, b, keep=False)
         return self._is_exact(STATIONARY)
 

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import eigh, eigh_tridiagonal
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, cg, eigsh, splu
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, cg, eigsh
 from scipy.special import entr
 
 from ..checks import Array
-from ..spectra.counting import front_width
-from .feasible import balanced, circulation, laplacian_of
+from ..spectra.counting import front_width, symmetric_factor
+from .feasible import balanced, circulation, inverse_weight, laplacian_of, mixing
 from .objectives import Objective
 from .repair import local_repair
 from .row_pass import block_rows
@@ -42,11 +42,8 @@ SOLVED = 1e-10
 REPAIRED = 40  # violated directions that are repaired where they are
 CANCELLED = 1e-12  # what is left of two equal numbers
 GROUND = 1e-6  # of the mean conductance: the Laplacian's zero, for a factorisation
-SYMMETRIC: dict[str, Any] = {
-    "permc_spec": "MMD_AT_PLUS_A",
-    "diag_pivot_thresh": 0.0,
-    "options": {"SymmetricMode": True},
-}
+
+Product = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +55,7 @@ class SparseSoftmax:
     background: Array
 
     def times(self, x: Array) -> Array:
-        return np.asarray(self.stored @ x + self.rest * (self.background @ x))
+        return np.asarray(self.stored @ x + np.multiply.outer(self.rest, self.background @ x))
 
     def transpose_times(self, x: Array) -> Array:
         return np.asarray(self.stored.T @ x + self.background * (self.rest @ x))
@@ -136,8 +133,7 @@ def _mixed(
     worst = largest_generalised(
         excess, slack, solve, check=check, accuracy=objective.accuracy, seconds=objective.seconds
     )
-    mix = max(0.0, worst) / (1.0 + max(0.0, worst)) if np.isfinite(worst) else 1.0
-    each = np.divide(1.0, w, out=np.zeros_like(w), where=w > 0)
+    mix, each = mixing(worst), inverse_weight(w)
     moved = laplacian + objective.n * everywhere * sp.eye_array(objective.n)
     towards = sp.csr_array(sp.diags_array(each) @ (objective.sparse_wt + moved))
     mixed = sp.csr_array((1 - mix) * p.stored + mix * towards)
@@ -147,15 +143,31 @@ def _mixed(
 
 def _excess(objective: Objective, p: SparseSoftmax) -> Callable[[Array], Array]:
     """x -> (S(P) - l I) x, on the complement of the constant without decay."""
-    w, decay, uniform = objective.w, objective.decay, objective.target.uniform
+    decay, (forth, back) = objective.decay, residual_products(objective, p)
 
     def apply(x: Array) -> Array:
         x = x - x.mean() if decay == 0 else x
-        target = objective.wt @ x + objective.wt.T @ x + uniform * (w * x.sum() + w @ x)
-        s = (target - w * p.times(x) - p.transpose_times(w * x)) / 2 - decay * x
-        return s - s.mean() if decay == 0 else np.asarray(s)
+        s = (forth(x) + back(x)) / 2 - decay * x
+        return s - s.mean() if decay == 0 else s
 
     return apply
+
+
+def residual_products(
+    objective: Objective, p: SparseSoftmax
+) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
+    """x -> R x and x -> R' x, x (n,) or (n, 1), as SciPy's svds hands it."""
+    w, uniform = objective.w, objective.target.uniform
+
+    def forth(x: Array) -> Array:
+        x = x.ravel()
+        return np.asarray(objective.wt @ x + uniform * w * x.sum() - w * p.times(x))
+
+    def back(x: Array) -> Array:
+        x = x.ravel()
+        return np.asarray(objective.wt.T @ x + uniform * (w @ x) - p.transpose_times(w * x))
+
+    return forth, back
 
 
 def _repaired(objective: Objective, p: SparseSoftmax, flow: sp.csr_array, f: Array) -> SparseSoftmax:
@@ -167,9 +179,9 @@ def _repaired(objective: Objective, p: SparseSoftmax, flow: sp.csr_array, f: Arr
     i, j, b = edges.row, edges.col, edges.data
     if not (b > 0).any():  # arcs of one direction
         return p
-    laplacian = laplacian_of(sp.csr_array(least - sp.diags_array(least.diagonal())))
+    laplacian = laplacian_of(least)
     metric = sp.csc_array(laplacian + (decay + GROUND * float(laplacian.diagonal().mean())) * sp.eye_array(n))
-    solve = splu(metric, **SYMMETRIC).solve
+    solve = symmetric_factor(metric).solve
     first = np.random.default_rng(2).standard_normal(n)
     options: dict[str, Any] = {"k": min(REPAIRED, n - 2), "which": "LA", "tol": 0.1, "maxiter": 3, "v0": first}
     try:
@@ -186,8 +198,7 @@ def _repaired(objective: Objective, p: SparseSoftmax, flow: sp.csr_array, f: Arr
         b, ((f[i] - f[j]) ** 2).sum(axis=1), modes[i][:, positive] - modes[j][:, positive], excess[positive]
     )
     change = sp.coo_array((moved, (i, j)), shape=(n, n))
-    inverse = sp.diags_array(np.divide(1.0, w, out=np.zeros_like(w), where=w > 0))
-    towards = sp.csr_array(inverse @ laplacian_of(sp.csr_array(change + change.T)))
+    towards = sp.csr_array(sp.diags_array(inverse_weight(w)) @ laplacian_of(sp.csr_array(change + change.T)))
     return SparseSoftmax(sp.csr_array(p.stored + towards), p.rest, p.background)
 
 
@@ -196,16 +207,11 @@ def sparse_untied_dual_value(objective: Objective, f: Array, b: Array) -> float:
     check = objective.check or (lambda: None)
     w, decay, uniform, n = objective.w, objective.decay, objective.target.uniform, objective.n
     p = sparse_softmax(*objective.halves(f), None, w, check)
-
-    def squared(x: Array) -> Array:
-        r = objective.wt @ x + uniform * w * x.sum() - w * p.times(x)
-        return np.asarray(objective.wt.T @ r + uniform * (w @ r) - p.transpose_times(w * r))
-
+    forth, back = residual_products(objective, p)
     identity = sp.eye_array(n, format="csr")
-    norm = np.sqrt(max(0.0, largest_generalised(squared, identity, _solver(identity, False), check=check)))
-    mix = max(0.0, norm - decay) / (decay + max(0.0, norm - decay)) if np.isfinite(norm) else 1.0
-    inverse = sp.diags_array(np.divide(1.0, w, out=np.zeros_like(w), where=w > 0))
-    mixed = sp.csr_array((1 - mix) * p.stored + mix * (inverse @ objective.sparse_wt))
+    largest = largest_generalised(lambda x: back(forth(x)), identity, _solver(identity, False), check=check)
+    mix = mixing(np.sqrt(max(0.0, largest)) - decay, decay)
+    mixed = sp.csr_array((1 - mix) * p.stored + mix * (sp.diags_array(inverse_weight(w)) @ objective.sparse_wt))
     return _entropy(mixed, (1 - mix) * p.rest, p.background, np.full(n, mix * uniform), w)
 
 
@@ -300,8 +306,9 @@ def _solver(slack: sp.csr_array, singular: bool) -> Callable[[Array], Array]:
 
         return iterate
     if not singular:
-        return splu(sp.csc_array(slack), **SYMMETRIC).solve
-    grounded = splu(sp.csc_array(slack[: n - 1][:, : n - 1]), **SYMMETRIC)
+        symmetric = symmetric_factor(slack)
+        return lambda y: np.asarray(symmetric.solve(y))
+    grounded = symmetric_factor(slack[: n - 1][:, : n - 1])
 
     def apply(y: Array) -> Array:
         x = np.append(grounded.solve((y - y.mean())[: n - 1]), 0.0)

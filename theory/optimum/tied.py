@@ -49,6 +49,7 @@ from .violation import tied_violation
 
 # a is in the column space of K when its component outside is below this fraction of it: both carry the solver's 1e-9.
 ATTAINED_TOLERANCE = 1e-6
+METHOD = "low-rank factor, preconditioned L-BFGS and Newton"
 EXACT = 1e-10  # of the largest eigenvalue: what rounding adds to a factor of exact rank
 
 
@@ -224,9 +225,6 @@ def _with_decay(parts: TargetParts, w: Array, decay: float, effort: Effort) -> T
         found.stopped_by,
         (parts, w),
     )
-
-
-METHOD = "low-rank factor, preconditioned L-BFGS and Newton"
 
 
 def _component_by_component(parts: TargetParts, w: Array, labels: NDArray[np.int64], effort: Effort) -> TiedOptimum:

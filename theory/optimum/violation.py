@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import eigvalsh
 
 from ..checks import Array
 from ..softmax import row_softmax
-from .certificate import symmetric_residual, without_constant
+from .certificate import kkt_violation
 from .objectives import DENSE_SPECTRUM, Objective
 
 
@@ -16,20 +15,14 @@ def tied_violation(objective: Objective, factor: Array, bias: Array) -> float:
 
     Above DENSE_SPECTRUM nodes without the eigenvalues of S, which the duality gap bounds there.
     """
-    n, decay, w = objective.n, objective.decay, objective.w
-    size = max(1.0, float(np.linalg.norm(factor)))
-    if n > DENSE_SPECTRUM:
+    if objective.n > DENSE_SPECTRUM:
+        size = max(1.0, float(np.linalg.norm(factor)))
         b = bias + (factor**2).sum(axis=1) / 2 if objective.masses else bias[:0]
         _, df, da = objective.evaluate(factor, b)
         df = df + da[:, None] * factor if objective.masses else df
         return max(float(np.linalg.norm(df)) / 2 / size, float(np.abs(da).max(initial=0.0)))
-    target = objective.target.dense()
     p = row_softmax(factor @ factor.T + bias)
-    s = symmetric_residual(target, p, w)
-    stationarity = float(np.linalg.norm(s @ factor - decay * factor)) / size
-    columns = float(np.abs(w @ (target - p)).max()) if decay == 0 else 0.0
-    top = float(eigvalsh(without_constant(s) if decay == 0 else s, subset_by_index=[n - 1, n - 1])[0])
-    return max(0.0, top - decay, stationarity, columns)
+    return kkt_violation(objective.target.dense(), objective.w, objective.decay, factor, p)
 
 
 def untied_violation(objective: Objective, factor: Array) -> float:
@@ -38,6 +31,5 @@ def untied_violation(objective: Objective, factor: Array) -> float:
     stationarity = float(np.linalg.norm(df)) / max(1.0, float(np.linalg.norm(factor)))
     if objective.n > DENSE_SPECTRUM:
         return stationarity
-    v, u = objective.halves(factor)
-    r = objective.w[:, None] * (objective.target.dense() - row_softmax(v @ u.T))
+    r = objective.residual(objective.softmax(factor, np.zeros(0)))
     return max(0.0, float(np.linalg.norm(r, 2)) - objective.decay, stationarity)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse.linalg import LinearOperator, eigsh, svds
+from scipy.sparse.linalg import eigsh, svds
 
 from ..checks import DENSE_LIMIT, Array, check_flag, check_smoothing
 from ..flow.early import early_modes
 from ..graphs.graph import Graph, check_graph
+from ..optimum.objectives import TiedObjective, UntiedObjective
 from ..optimum.target_parts import SmoothedTarget, TargetParts, target_parts
 from ..softmax import check_weight_decay
 from ..spectra.closed_form import (
@@ -77,17 +78,11 @@ def target_growth_rates(
 
 def _leading(parts: TargetParts, tied: bool) -> Array:
     """The LEADING largest rates without decay, row weights one, by Lanczos' method."""
-    n, t, flat = parts.n, parts.matrix, parts.uniform - 1.0 / parts.n
-    first = np.random.default_rng(0).standard_normal(n)
+    w, first = np.ones(parts.n), np.random.default_rng(0).standard_normal(parts.n)
     if not tied:
-        residual = LinearOperator(
-            (n, n),
-            matvec=lambda x: t @ x.ravel() + flat * x.sum(),  # svds hands columns (n, 1)
-            rmatvec=lambda x: t.T @ x.ravel() + flat * x.sum(),
-            dtype=np.float64,
-        )
+        residual = UntiedObjective(parts, w, 0.0).at_zero()
         return np.asarray(svds(residual, k=LEADING, v0=first, return_singular_vectors=False))
-    both = LinearOperator((n, n), matvec=lambda x: t @ x + t.T @ x + 2 * flat * x.sum(), dtype=np.float64)
+    both = TiedObjective(parts, w, 0.0).at_zero()
     return np.asarray(eigsh(both, k=LEADING, which="LA", v0=first, return_eigenvectors=False))
 
 

@@ -67,6 +67,20 @@ class ShiftedFactor:
         return 1.0 / size if size > 0 else np.inf
 
 
+def symmetric_factor(matrix: sp.sparray) -> Any:
+    """SuperLU's factors of a symmetric (n, n) matrix in its symmetric mode, minimum degree on M + M'; ``solve`` is
+    M^-1. Raises RuntimeError where M is singular."""
+    # The panel and supernode sizes are those that were fastest on meshes; they do not change the result.
+    return splu(
+        sp.csc_array(matrix),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        relax=1,
+        panel_size=1,
+        options={"SymmetricMode": True, "Equil": False},
+    )
+
+
 def shifted_factor(matrix: sp.sparray, shift: float) -> ShiftedFactor:
     """Factorise M - shift I in SuperLU's symmetric mode, minimum degree on M + M'.
 
@@ -76,15 +90,7 @@ def shifted_factor(matrix: sp.sparray, shift: float) -> ShiftedFactor:
     n = matrix.shape[0]
     shifted = sp.csc_array(matrix - shift * sp.eye_array(n, format="csr"))
     try:
-        # The panel and supernode sizes are those that were fastest on meshes; they do not change the result.
-        lu = splu(
-            shifted,
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            relax=1,
-            panel_size=1,
-            options={"SymmetricMode": True, "Equil": False},
-        )
+        lu = symmetric_factor(shifted)
     except RuntimeError:
         raise RuntimeError(
             f"the matrix minus {shift:.17g} I has no factorisation: the shift is an eigenvalue of it or of a leading "
