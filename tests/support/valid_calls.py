@@ -9,6 +9,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+import scipy.sparse as sp
 
 import fiedler.theory as theory
 from bad_input_oracle import Call
@@ -42,7 +43,7 @@ RESULTS = frozenset({
     "EarlyModes", "Eigenpairs", "Eigenspaces", "FactStorage", "Factors", "FlowPath", "GraphFlow", "MultiHopPlan",
     "GraphOptimum", "Integration", "LaplacianCoordinates", "MaxMargin", "MaxMarginLogits", "ModeTimes",
     "OneLayerTrajectory", "RankRange", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum",
-    "SecondOrderChain", "DriftLaw",
+    "SecondOrderChain", "DriftLaw", "SolverState",
     "StorageCost", "Symmetry", "Tangent", "TiedGramTrajectory", "TiedOptimum", "TiedTrajectory",
     "UntiedGramTrajectory", "UntiedOptimum", "UntiedTrajectory", "WidthBands", "WidthPrediction",
 })
@@ -202,6 +203,17 @@ CALLS: dict[str, Call] = {
     "tied_optimum": call("tied_optimum", {"target": TARGET, **PROBLEM}, failures=FAILED),
     "untied_optimum": call("untied_optimum", {"target": TARGET, **PROBLEM}, failures=FAILED),
     "target_optimum": call("target_optimum", {"target": TARGET, "tied": True, **PROBLEM}, failures=FAILED),
+    "SmoothedTarget": call(
+        "SmoothedTarget",
+        {"target": sp.csr_array(TARGET), "smoothing": 0.1},
+        function=lambda target, smoothing: theory.tied_optimum(
+            theory.SmoothedTarget(target, smoothing), weight_decay=0.1
+        ),
+        kinds={"target": "sparse", "smoothing": "int float"},
+        failures=FAILED,
+    ),
+    "default_tolerance": call("default_tolerance", {"n": 50}),
+    "estimate_optimum_seconds": call("estimate_optimum_seconds", {"n": 50, "entries": 200, "tolerance": 1e-3}),
     "graph_optimum": call(
         "graph_optimum", {"graph": PAW, "tied": True, "weight_decay": 0.1, **ONE_HOP}, failures=FAILED
     ),

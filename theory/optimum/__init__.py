@@ -4,10 +4,11 @@ from .certificate import Certificate
 from .drift import DriftLaw, drift_law
 from .effort import default_tolerance, estimate_optimum_seconds
 from .max_margin import MaxMarginLogits, untied_max_margin
-from .rank import RankRange, tied_rank_range, twin_classes, untied_rank_range
+from .rank import RankRange, tied_rank_range, untied_rank_range
 from .search import SolverState
 from .target_parts import SmoothedTarget
 from .tied import TiedOptimum, centre_gram, centre_rows, tied_optimum
+from .twins import twin_classes
 from .untied import UntiedOptimum, untied_optimum
 
 __all__ = [

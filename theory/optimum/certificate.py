@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import LinAlgError, eigh, eigvalsh
+from scipy.linalg import LinAlgError, eigvalsh
 
 from ..checks import Array
 from ..softmax import cross_entropy, row_softmax, target_entropy
 from .feasible import circulation, inverse_weight, laplacian_of, mixing, with_column_sums
 from .repair import local_repair
+from .threads import symmetric_eigen
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,13 @@ def untied_dual_value(target: Array, w: Array, decay: float, p: Array) -> float:
     return target_entropy((1 - mix) * p + mix * target, w)
 
 
-def tied_dual_value(target: Array, w: Array, decay: float, p: Array, factor: Array | None = None) -> float:
+def tied_dual_value(
+    target: Array, w: Array, decay: float, p: Array, factor: Array | None = None, enough: float = np.inf
+) -> float:
     """The dual value of P (n, n) after it was made feasible; -inf where no strictly feasible point is known.
 
-    With the ``factor`` V (n, r) of P, violations are first repaired where they are (``repair``), which costs another
-    eigenvalue problem.
+    With the ``factor`` V (n, r) of P, violations are repaired where they are (``repair``) unless the value reaches
+    ``enough`` without, since that costs two more eigenvalue problems.
     """
     n = len(target)
     if n == 1 and decay == 0:
@@ -94,7 +97,7 @@ def tied_dual_value(target: Array, w: Array, decay: float, p: Array, factor: Arr
         value, worst = _mixed(target, w, decay, p, laplacian, slack)
     except LinAlgError:  # Lap(b) is singular to rounding: weights of all sizes
         return -np.inf
-    if factor is None or worst <= 0:
+    if factor is None or worst <= 0 or value >= enough:
         return value
     try:
         repaired = _repaired(target, w, decay, p, flow, factor)
@@ -107,7 +110,9 @@ def _mixed(target: Array, w: Array, decay: float, p: Array, laplacian: Array, sl
     """The entropy of the feasible mixture of P, and the largest generalised eigenvalue that asked for it."""
     last = len(target) - 1
     metric = _with_ground(slack, decay)
-    worst = float(eigh(_excess(target, w, decay, p), metric, eigvals_only=True, subset_by_index=[last, last])[0])
+    worst = float(
+        symmetric_eigen(_excess(target, w, decay, p), metric, eigvals_only=True, subset_by_index=[last, last])[0]
+    )
     mix = mixing(worst)
     towards = target + inverse_weight(w)[:, None] * laplacian
     return target_entropy((1 - mix) * p + mix * towards, w), worst
@@ -120,7 +125,7 @@ def _repaired(target: Array, w: Array, decay: float, p: Array, flow: sp.csr_arra
     n = len(w)
     weighted = sp.coo_array((b, (i, j)), shape=(n, n))
     metric = _with_ground(laplacian_of(sp.csr_array(weighted + weighted.T)).toarray(), decay)
-    excess, modes = eigh(_excess(target, w, decay, p), metric, subset_by_value=(0.0, np.inf))
+    excess, modes = symmetric_eigen(_excess(target, w, decay, p), metric, subset_by_value=(0.0, np.inf))
     moved = local_repair(b, ((factor[i] - factor[j]) ** 2).sum(axis=1), modes[i] - modes[j], excess)
     repaired, each = p.copy(), inverse_weight(w)
     np.add.at(repaired, (i, j), -moved * each[i])

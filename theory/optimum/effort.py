@@ -7,7 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
-from ..checks import check_real, shown
+from ..checks import check_real, check_whole_number, shown
 from .objectives import COLUMNS_PER_ROOT, DENSE_SPECTRUM, Objective
 from .row_pass import pass_work
 from .search import Search, Solution, Watch
@@ -24,7 +24,11 @@ EXACT_DIGITS = 1e-8
 
 
 def default_tolerance(n: int) -> float:
-    """The relative duality gap that an optimum of ``n`` nodes is solved to where none is asked for; zero is exact."""
+    """The relative duality gap that an optimum of ``n`` nodes is solved to where none is asked for; zero is exact.
+
+    Raises ValueError for no node.
+    """
+    n = check_whole_number(n, "n", 1)
     if n <= EXACT_UP_TO:
         return 0.0
     return next((tolerance for most, tolerance in DEFAULTS if n <= most), LARGEST_DEFAULT)
@@ -47,12 +51,7 @@ class Effort:
 
 def check_effort(tolerance: float | None, time_limit: float | None, watch: Watch | None, n: int) -> Effort:
     """Raises ValueError for a tolerance outside [0, 1) or a limit that is not positive."""
-    if tolerance is None:
-        asked = default_tolerance(n)
-    else:
-        asked = check_real(tolerance, "tolerance")
-        if not 0 <= asked < 1:
-            raise ValueError(f"tolerance is a relative duality gap, from 0 (exact) to below 1; got {shown(tolerance)}")
+    asked = default_tolerance(n) if tolerance is None else _checked(tolerance)
     if time_limit is None:
         return Effort(asked, np.inf, watch)
     seconds = check_real(time_limit, "time_limit")
@@ -61,13 +60,22 @@ def check_effort(tolerance: float | None, time_limit: float | None, watch: Watch
     return Effort(asked, perf_counter() + seconds, watch)
 
 
+def _checked(tolerance: float) -> float:
+    asked = check_real(tolerance, "tolerance")
+    if not 0 <= asked < 1:
+        raise ValueError(f"tolerance is a relative duality gap, from 0 (exact) to below 1; got {shown(tolerance)}")
+    return asked
+
+
 def estimate_optimum_seconds(n: int, entries: int, *, tolerance: float | None = None) -> float:
     """About how many seconds the optimum of a target of ``n`` nodes with ``entries`` stored entries takes on two cores.
 
     A fit to graphs with hubs, leaves and chains: right to a factor of three or so where the tolerance is the default.
-    Symmetry and closed forms, which take less, are not looked for.
+    Symmetry and closed forms, which take less, are not looked for. Raises ValueError for counts and tolerances that no
+    target has.
     """
-    asked = default_tolerance(n) if tolerance is None else tolerance
+    n, entries = check_whole_number(n, "n", 1), check_whole_number(entries, "entries", 0)
+    asked = default_tolerance(n) if tolerance is None else _checked(tolerance)
     digits = max(1.0, -np.log10(max(asked, EXACT_DIGITS)))
     passes = PASSES_A_DIGIT * digits
     columns = min(n, COLUMNS_PER_ROOT * np.sqrt(n))

@@ -22,8 +22,14 @@ from .objectives import Objective, TiedObjective
 MOST_UNKNOWNS = 3600  # of a dense Hessian: 100 MB, and a second for its factorisation
 STEPS = 40
 SLOW = 6  # steps without halving the gradient after which the iteration is left
+MOST_IDLE = 3  # steps in a row that lower neither the value nor halve the gradient
 ATTEMPTS = 12  # dampings tried in one step
-FLOPS, ATTEMPTED, LEAST_WORK = 1e10, 2, 1e-3  # operations a second, factorisations in a step, and what else it takes
+FLOPS, ATTEMPTED, LEAST_WORK = (
+    2.5e10,
+    1.5,
+    1e-3,
+)  # operations a second, factorisations in a step, and what else it takes
+HESSIAN_WORK = 1e-8  # seconds for an entry of the Hessian
 GROW, SHRINK = 10.0, 0.1
 LEAST_DAMPING = 1e-13  # of the mean diagonal of the Hessian
 GOAL = 1e-13  # gradient, relative to the total row weight: rounding of n^2 softmax entries below one
@@ -39,7 +45,7 @@ def unknowns(objective: Objective, columns: int) -> int:
 def newton(objective: Objective, f: Array, b: Array, steps: int = STEPS) -> tuple[Array, Array]:
     """(F, b) after at most ``steps`` steps: each lowers the value or, at its rounding, the gradient."""
     value, df, db = objective.evaluate(f, b)
-    damping, best, since = 1e-3, np.inf, 0
+    damping, best, since, idle = 1e-3, np.inf, 0, 0
     for _ in range(steps):
         if objective.check is not None:
             objective.check()
@@ -49,12 +55,13 @@ def newton(objective: Objective, f: Array, b: Array, steps: int = STEPS) -> tupl
             break
         h = hessian(objective, f, b)
         size = max(float(np.abs(h.diagonal()).mean()), 1e-300)
+        _add_rotations(h, objective, f, size)
         for _ in range(ATTEMPTS):
             tau = max(damping * min(1.0, norm / objective.scale * objective.n), LEAST_DAMPING) * size
             damped = h.copy()
             damped[np.diag_indices(len(h))] += tau
-            try:
-                step = -cho_solve(cho_factor(damped, lower=True, overwrite_a=True, check_finite=False), gradient)
+            try:  # of the transpose, which is the same matrix as LAPACK stores it
+                step = -cho_solve(cho_factor(damped.T, lower=True, overwrite_a=True, check_finite=False), gradient)
             except LinAlgError:
                 damping *= GROW
                 continue
@@ -68,10 +75,10 @@ def newton(objective: Objective, f: Array, b: Array, steps: int = STEPS) -> tupl
             damping *= GROW
         else:
             break
-        small = new_norm > 0.5 * norm and value - new_value <= ROUNDING * abs(value)
+        idle = idle + 1 if new_norm > 0.5 * norm and value - new_value <= ROUNDING * abs(value) else 0
         f, b, value, df, db = new_f, new_b, new_value, new_df, new_db
         damping = max(damping * SHRINK, LEAST_DAMPING)
-        if small:
+        if idle == MOST_IDLE:
             break
     return f, b
 
@@ -79,7 +86,7 @@ def newton(objective: Objective, f: Array, b: Array, steps: int = STEPS) -> tupl
 def newton_work(objective: Objective, columns: int) -> float:
     """About how many seconds one step with so many ``columns`` takes on one core: the Hessian and its factorisation."""
     size = unknowns(objective, columns)
-    return (ATTEMPTED * size**3 / 3 + float(columns + 1) ** 2 * objective.n**3) / FLOPS + LEAST_WORK
+    return (ATTEMPTED * size**3 / 3 + 2 * float(size) ** 2 * objective.n) / FLOPS + HESSIAN_WORK * size**2 + LEAST_WORK
 
 
 def gradient_norm(objective: Objective, f: Array, b: Array) -> float:
@@ -93,46 +100,67 @@ def hessian(objective: Objective, f: Array, b: Array) -> Array:
     v, u = objective.halves(f)
     n, r = v.shape
     p = objective.softmax(f, b)
-    weighted, residual = objective.w[:, None] * p, objective.residual(p)
-    average = p @ u
+    residual, average = objective.residual(p), p @ u
     tied, extra = isinstance(objective, TiedObjective), int(objective.masses)
     wide = np.column_stack([v, np.ones((n, extra))])
     size = r + extra if tied else 2 * r
-    h = np.empty((size, n, size, n))
     first = 0 if tied else r  # where the columns of U begin
-    for k in range(r + extra):
-        for m in range(k, r + extra):
-            both = objective.w * wide[:, k] * wide[:, m]
-            block = -p.T @ (both[:, None] * p)
-            block[np.diag_indices(n)] += p.T @ both
-            mirrored = block.T
-            if k < r:
-                across = weighted * (u[:, k] - average[:, [k]]) * wide[:, [m]]
-                if m < r:
-                    other = across if m == k else weighted * (u[:, m] - average[:, [m]]) * wide[:, [k]]
-                    rows = objective.w * (p @ (u[:, k] * u[:, m]) - average[:, k] * average[:, m])
-                    if tied:
-                        block += across + other.T
-                        block[np.diag_indices(n)] += rows
-                        mirrored = block.T
-                    else:
-                        h[k, :, m, :] = h[m, :, k, :] = np.diag(rows)
-                        h[k, :, r + m, :], h[r + m, :, k, :] = across, across.T
-                        h[m, :, r + k, :], h[r + k, :, m, :] = other, other.T
-                elif tied:
-                    block = block + across
-                    mirrored = block.T
-            h[first + k, :, first + m, :], h[first + m, :, first + k, :] = block, mirrored
+    h = np.zeros((size, n, size, n))
+    every = np.arange(n)
+    _add_columns(h[first:, :, first:, :], objective.w, p, wide)
+    spread = (p @ _products(u)) - _products(average)  # of row i, for columns k, m
+    _diagonals(h[:r, :, :r, :])[...] += (objective.w[:, None] * spread).T.reshape(r, r, n)
     for k in range(r):
+        across = objective.w[:, None] * p * (u[:, k] - average[:, [k]])
+        both = across[:, None, :] * wide[:, :, None]  # (i, m, j)
+        h[k, :, first:, :] += both
+        h[first:, :, k, :] += both.transpose(1, 2, 0)
         if tied:
             h[k, :, k, :] -= residual + residual.T
-            h[k, np.arange(n), k, np.arange(n)] += 2 * objective.decay
+            h[k, every, k, every] += 2 * objective.decay
         else:
             h[k, :, r + k, :] -= residual
             h[r + k, :, k, :] -= residual.T
             for c in (k, r + k):
-                h[c, np.arange(n), c, np.arange(n)] += objective.decay
+                h[c, every, c, every] += objective.decay
     return np.asarray(h.reshape(size * n, size * n))
+
+
+def _add_columns(h: Array, w: Array, p: Array, wide: Array) -> None:
+    """sum_i w_i v~_ik v~_im (delta_jl P_ij - P_ij P_il), added to ``h`` (k, j, m, l)."""
+    n, columns = wide.shape
+    parts = ((np.sqrt(w)[:, None] * wide)[:, :, None] * p[:, None, :]).reshape(n, columns * n)
+    h -= (parts.T @ parts).reshape(columns, n, columns, n)
+    _diagonals(h)[...] += ((w[:, None] * _products(wide)).T @ p).reshape(columns, columns, n)
+
+
+def _add_rotations(h: Array, objective: Objective, f: Array, size: float) -> None:
+    """``size`` times sum_{k<m} (f_k . d_m - f_m . d_k)^2 / (|f_k|^2 + |f_m|^2): along rotations D = F Omega, Omega
+    skew, which change no logits, H is singular at an optimum and indefinite near it. The gradient is orthogonal to
+    them, and so is then the step."""
+    halves = objective.halves(f) if not isinstance(objective, TiedObjective) else (f,)
+    n, r = halves[0].shape
+    energy = (f * f).sum(axis=0)
+    pair = np.add.outer(energy, energy)
+    share = size * np.divide(1.0, pair, out=np.zeros_like(pair), where=pair > 0)
+    np.fill_diagonal(share, 0.0)
+    blocks = h.reshape(len(h) // n, n, len(h) // n, n)
+    for p, x in enumerate(halves):
+        for q, y in enumerate(halves):
+            part = blocks[p * r : (p + 1) * r, :, q * r : (q + 1) * r, :]
+            for k in range(r):
+                part[k, :, k, :] += (x * share[k]) @ y.T
+                part[k] -= share[k, None, :, None] * x[:, :, None] * y[:, k][None, None, :]
+
+
+def _products(x: Array) -> Array:
+    """x_ik x_im (n, r^2)."""
+    return np.asarray((x[:, :, None] * x[:, None, :]).reshape(len(x), -1))
+
+
+def _diagonals(h: Array) -> Array:
+    """A view (k, m, j) of the entries (k, j, m, j)."""
+    return np.asarray(np.einsum("kjmj->kmj", h))
 
 
 def _flat_gradient(objective: Objective, f: Array, df: Array, db: Array) -> tuple[Array, float]:

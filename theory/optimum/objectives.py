@@ -11,20 +11,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import DTypeLike
-from scipy.linalg import eigh
+from numpy.typing import DTypeLike, NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh, svds
 
 from ..checks import DENSE_LIMIT, Array
 from ..softmax import row_softmax
 from .row_pass import softmax_pass
 from .target_parts import DENSE_BELOW, TargetParts
+from .threads import symmetric_eigen
+from .twins import averaged, twin_labels
 
 DENSE_SPECTRUM = DENSE_LIMIT  # nodes up to which all eigenvectors are found, which takes seconds there
+DENSE_UP_TO = 150  # nodes: where a sparse product is only overhead
 # Columns of the start: n up to FULL_RANK_LIMIT nodes, COLUMNS_PER_ROOT sqrt(n) above, at most MOST_COLUMNS. More are
 # opened where the certificate asks for them.
 FULL_RANK_LIMIT = 60
@@ -42,7 +45,7 @@ class Objective(ABC):
         self.target, self.w, self.decay = target, row_weight, weight_decay
         self.n, self.scale = target.n, float(row_weight.sum())
         weighted = target.weighted(row_weight)
-        dense = weighted.nnz >= DENSE_BELOW * self.n**2
+        dense = self.n <= DENSE_UP_TO or weighted.nnz >= DENSE_BELOW * self.n**2
         self.wt: Any = weighted.toarray() if dense else weighted
         self.sparse_wt = weighted
         self.columns = np.asarray(weighted.sum(axis=0)).ravel() + target.uniform * self.scale
@@ -97,6 +100,10 @@ class Objective(ABC):
         """The same logits with the free constants removed."""
         return f, b
 
+    def alike(self, f: Array) -> Array:
+        """F with equal rows where the optimum is known to have them (``twins``)."""
+        return f
+
     def column_bias(self, f: Array, b: Array) -> Array | None:
         """a of the logits, or None."""
         return None
@@ -115,6 +122,13 @@ class TiedObjective(Objective):
 
     def halves(self, f: Array) -> tuple[Array, Array]:
         return f, f
+
+    @cached_property
+    def twins(self) -> NDArray[np.int64]:
+        return twin_labels(self.sparse_wt, self.w)
+
+    def alike(self, f: Array) -> Array:
+        return averaged(f, self.twins) if self.masses else f
 
     def times_symmetric(self, x: Array) -> Array:
         """(diag(w) T + T' diag(w)) X."""
@@ -136,7 +150,7 @@ class TiedObjective(Objective):
             s = (self.symmetric.toarray() if sp.issparse(self.symmetric) else self.symmetric.copy()) + flat * (
                 self.w[:, None] + self.w
             )
-            modes = eigh(s, subset_by_index=[n - min(rank, n), n - 1])[1]
+            modes = symmetric_eigen(s, subset_by_index=[n - min(rank, n), n - 1])[1]
         else:
             first = np.random.default_rng(0).standard_normal(n)
             modes = eigsh(self.at_zero(), k=min(rank, n - 1), which="LA", v0=first, tol=1e-2)[1]
@@ -144,7 +158,7 @@ class TiedObjective(Objective):
         return self.centred(f, np.log(np.maximum(self.columns, 1e-6 * self.scale / n)) if self.masses else np.zeros(0))
 
     def centred(self, f: Array, b: Array) -> tuple[Array, Array]:
-        return (f - f.mean(axis=0), b - b.mean()) if self.masses else (f, b)
+        return (f - f.sum(axis=0) / len(f), b - b.sum() / len(b)) if self.masses else (f, b)
 
     def column_bias(self, f: Array, b: Array) -> Array | None:
         return b - (f * f).sum(axis=1) / 2 if self.masses else None

@@ -7,7 +7,7 @@ under P_i is the curvature. Untied: singular vectors (x, y) of R with a value ab
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import eigh
+from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigsh, svds
 
 from ..checks import Array
@@ -15,6 +15,7 @@ from .certificate import without_constant
 from .feasible import DenseSoftmax, Softmax
 from .objectives import Objective, TiedObjective
 from .sparse_dual import residual_products, sparse_softmax
+from .threads import symmetric_eigen
 
 # S may exceed l I (or a singular value of R exceed l) by this much, per unit of mean row weight, before a new direction
 # is opened: an order below the 1e-7 that certificates promise.
@@ -33,8 +34,7 @@ def openings(objective: Objective, f: Array, b: Array, most: int, *, dense: bool
     if found is None:
         return None
     values, x, y, p = found
-    spread = np.maximum(p.times(y**2) - p.times(y) ** 2, 0.0)
-    curvature = objective.w @ (x**2 * spread)
+    curvature = _curvature(objective.w, p, x, y)
     excess = values - objective.decay
     h = np.minimum(excess / np.maximum(curvature, excess), 1.0)
     direction = x if tied else np.concatenate([x, y])
@@ -45,6 +45,27 @@ def openings(objective: Objective, f: Array, b: Array, most: int, *, dense: bool
     if not new.any():
         return None
     return np.asarray(direction[:, new] * np.sqrt(h[new] / max(1, int(new.sum()) if len(h) < 4 else 2)))
+
+
+def fading(objective: Objective, f: Array, b: Array, doubt: float = 1.0) -> NDArray[np.bool_]:
+    """Which columns of F (r,), orthogonal, one Newton step in their own energy would cut: those whose slack is more
+    than ``doubt`` times their energy times the curvature along it. At an optimum the others have no slack."""
+    energy = (f**2).sum(axis=0)
+    unit = f / np.sqrt(np.where(energy > 0, energy, 1.0))
+    p = DenseSoftmax(objective.softmax(f, b))
+    r = objective.residual(p.matrix)
+    if isinstance(objective, TiedObjective):
+        x = y = unit - unit.mean(axis=0) if objective.masses else unit
+    else:
+        x, y = (half * np.sqrt(2) for half in objective.halves(unit))
+        energy = energy / 2
+    slack = objective.decay - (x * (r @ y)).sum(axis=0)
+    return np.asarray((energy == 0) | (slack > doubt * energy * _curvature(objective.w, p, x, y)))
+
+
+def _curvature(w: Array, p: Softmax, x: Array, y: Array) -> Array:
+    """Of the loss along x y' added to the logits: sum_i w_i x_i^2 Var_{P_i}(y)."""
+    return np.asarray(w @ (x**2 * np.maximum(p.times(y**2) - p.times(y) ** 2, 0.0)))
 
 
 def violated(objective: Objective, f: Array, b: Array) -> bool:
@@ -65,7 +86,7 @@ def _dense(
     s = (r + r.T) / 2
     if objective.masses:
         s = without_constant(s)
-    values, modes = eigh(s, subset_by_value=(level, np.inf))
+    values, modes = symmetric_eigen(s, subset_by_value=(level, np.inf))
     if len(values) == 0:
         return None
     values, modes = values[::-1][:most], modes[:, ::-1][:, :most]

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from ..checks import Array
 from ..softmax import row_softmax
 from .objectives import DENSE_SPECTRUM
-from .rank import RankRange, tied_rank_range, twin_classes, untied_rank_range
+from .rank import RankRange, tied_rank_range, untied_rank_range
 from .target_parts import TargetParts
+from .twins import twin_classes
 
 
 def tied_point_rank(

@@ -18,17 +18,19 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import cho_factor, cho_solve, eigh
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from ..checks import Array
 from ..spectra.counting import front_width, symmetric_factor
 from .certificate import without_constant
 from .lbfgs import Preconditioner
 from .objectives import Objective, TiedObjective
+from .threads import product, symmetric_eigen
 
 SHIFT = 1e-3  # of the mean row weight: M is singular without decay, and must not favour the constant too much
 FLOOR = 1e-3  # of M: slack below it, or negative, is raised to it
 MOST_FRONT = 2500  # rows of the largest dense block of a factorisation of M; its diagonal is taken above
+SINGLE_FROM = 300  # nodes from which the modes are float32, which an approximation need not improve on
 LARGEST_THETA = 1.0  # a live column's curvature is that of M
 
 
@@ -61,11 +63,8 @@ def slack_inverse(objective: Objective, f: Array, b: Array) -> Preconditioner:
     v, u = objective.halves(f @ turn.T)
     variance = np.maximum(p @ u**2 - (p @ u) ** 2, 0.0)
     curvature = (objective.w @ variance + weighted.sum(axis=0) @ v**2) / (2 * n)
-
-    def apply(df: Array, db: Array) -> tuple[Array, Array]:
-        return modes @ ((modes.T @ (df @ turn.T)) / (slack[:, None] + curvature)) @ turn, db
-
-    return apply
+    solve = _in_modes(modes, slack[:, None] + curvature, turn)
+    return lambda df, db: (solve(df), db)
 
 
 def _tied_slack(objective: TiedObjective, f: Array, b: Array) -> Preconditioner:
@@ -79,7 +78,7 @@ def _tied_slack(objective: TiedObjective, f: Array, b: Array) -> Preconditioner:
     slack = -s
     slack[np.diag_indices(n)] += 2 * objective.decay
     metric = np.diag(sym.sum(axis=1) + 2 * objective.decay + SHIFT * mean) - sym
-    values, modes = eigh(slack, metric)
+    values, modes = _pencil(slack, metric)
     values = np.maximum(values, FLOOR)
     centred, _ = objective.centred(f, b)
     _, _, turn = np.linalg.svd(centred, full_matrices=False)
@@ -87,11 +86,41 @@ def _tied_slack(objective: TiedObjective, f: Array, b: Array) -> Preconditioner:
     theta = np.minimum(theta, LARGEST_THETA)
     masses = (weighted * (1 - p)).sum(axis=0) + SHIFT * mean
 
+    solve = _in_modes(modes, values[:, None] + theta, turn)
+
     def apply(df: Array, db: Array) -> tuple[Array, Array]:
-        x = modes @ ((modes.T @ (df @ turn.T)) / (values[:, None] + theta)) @ turn
-        return objective.centred(x, db / masses if objective.masses else db)
+        return objective.centred(solve(df), db / masses if objective.masses else db)
 
     return apply
+
+
+def _pencil(slack: Array, metric: Array) -> tuple[Array, Array]:
+    """Values and vectors of slack x = value metric x."""
+    if len(slack) >= SINGLE_FROM:
+        try:
+            values, modes = symmetric_eigen(slack.astype(np.float32), metric.astype(np.float32), check_finite=False)
+            if np.isfinite(modes).all():
+                return values.astype(np.float64), modes
+        except LinAlgError:  # weights of all sizes
+            pass
+    values, modes = symmetric_eigen(slack, metric)
+    return values, modes
+
+
+def _in_modes(modes: Array, divisor: Array, turn: Array) -> Callable[[Array], Array]:
+    """X -> U ((U'XQ') / divisor) Q for U ``modes`` and Q ``turn``; in float32 where that takes long."""
+    dtype = np.float32 if len(divisor) >= SINGLE_FROM else np.float64
+    back, forth, per, q = (np.asarray(a, dtype=dtype, order="C") for a in (modes, modes.T, divisor, turn))
+    across = np.ascontiguousarray(q.T)
+
+    def solve(x: Array) -> Array:
+        size = float(np.abs(x).max(initial=0.0))
+        if size == 0:
+            return np.zeros_like(x)
+        turned = (x / size).astype(dtype) @ across
+        return (product(back, product(forth, turned) / per) @ q).astype(np.float64) * size
+
+    return solve
 
 
 def _curvature(p: Array, weighted: Array, f: Array, gaussian: bool) -> Array:

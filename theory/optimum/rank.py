@@ -23,10 +23,8 @@ the lower one minus infinity from r = 1 on. So a probability far below g is stil
 sum_ij x_i x_j log P*_ij > 0 for all such P* proves rank K* >= 1.
 l > 0: the constant vector is not in the column space of K* (1' Z* 1 = l n > 0), so rank J K* J = rank K*; for l = 0 K
 is centred to begin with. The centred optimum is unique where P > 0 (f is strictly convex there).
-*Twins.* For l = 0, nodes i, j with equal rows, columns and weights of T have K* x = 0, x = e_i - e_j. For x is an
-eigenvector of K*, which the swap of i and j leaves alone; from K* without it f is convex along xx', with slope zero
-since P and T there have equal rows and columns i, j; and K* is unique. Their slack is exactly zero, which no gap
-resolves: the bound is taken on vectors constant on twins (``twin_classes``).
+*Twins.* For l = 0 the slack of two nodes that the target cannot tell apart is exactly zero, which no gap resolves, and
+K* vanishes there (``optimum.twins``): the bound is taken on vectors constant on twins.
 Untied, l > 0: (1) holds with <Z*, K> replaced by l |Z|_* - <R*, Z> >= 0; singular values instead of eigenvalues, R in
 the place of S: rank <= number of singular values of R not below l - sqrt(max(w) g).
 
@@ -46,7 +44,7 @@ from scipy.linalg import eigvalsh
 from scipy.special import gammaincinv, lambertw
 
 from ..checks import Array, check_labels, check_matrix, check_number, check_real
-from ..softmax import check_row_weight, check_target, check_weight_decay
+from ..softmax import check_row_weight, check_weight_decay
 
 # A gap is a difference of sums of terms of order one: 64 units of rounding of their size are added to it.
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
@@ -172,14 +170,6 @@ def untied_rank_range(
     low = rank_at_least(centred, squared_error(g, w[:, None] * p), np.ones(len(z)))
     high = int((np.linalg.svd(r, compute_uv=False) >= decay - slack_error(g, w)).sum())
     return _range(values, low, high)
-
-
-def twin_classes(target: ArrayLike, row_weight: ArrayLike | None = None) -> NDArray[np.int64]:
-    """A label (n,) from 0 on, equal for nodes whose rows and columns of ``target`` (n, n) and weights agree exactly."""
-    t = check_target(target)
-    w = check_row_weight(row_weight, len(t))
-    labels = np.unique(np.column_stack([t, t.T, w]), axis=0, return_inverse=True)[1]
-    return np.asarray(labels.ravel(), dtype=np.int64)
 
 
 def newton_radius(residual: float, lipschitz: float) -> float:

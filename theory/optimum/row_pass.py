@@ -3,32 +3,25 @@
     Z_ij = v_i . u_j + c_j,    P = row-softmax(Z)   ->   sum_i w_i lse(Z_i),  P U,  P' diag(w) V,  P' w
 
 Each worker thread owns one block of rows at a time and its own sums, which are added in a fixed order: the result does
-not depend on timing. BLAS runs on one thread inside, since the blocks are what is divided; a second BLAS thread on
-small matrices waits far longer than it works.
+not depend on timing.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import lru_cache
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
-from threadpoolctl import ThreadpoolController
 
 from ..checks import Array
+from .threads import one_blas_thread, worker_threads
 
-BLOCK_ENTRIES = 1 << 19  # of one block of logits: four megabytes of float64, about a core's cache
+BLOCK_ENTRIES = 1 << 22  # of one block of logits, 32 megabytes of float64: products of fewer rows are slower
 MOST_ROWS = 512
 ONE_THREAD_BELOW = 400  # nodes: the whole pass is shorter than waking a second thread
-
-
 # Seconds on one core of a column of one pair of nodes in a pass, and an exponential beside it, in columns.
-PAIR_WORK, EXPONENTIAL = 1.2e-10, 50
+PAIR_WORK, EXPONENTIAL = 1.8e-10, 66
 
 
 class Stopped(Exception):
@@ -42,28 +35,6 @@ class RowSums(NamedTuple):
     right: Array
     left: Array
     mass: Array
-
-
-@lru_cache(maxsize=1)
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-@lru_cache(maxsize=1)
-def _pool() -> tuple[ThreadPoolExecutor, int]:
-    """Worker threads, as many as the process may use: the cores it may run on, or what BLAS was told."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    told = [library["num_threads"] for library in _controller().info() if library["user_api"] == "blas"]
-    workers = max(1, min([cores, *told]))
-    return ThreadPoolExecutor(workers, thread_name_prefix="fiedler-rows"), workers
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """One BLAS thread inside: a second gains little on matrices of a few thousand rows, and where another process uses
-    the core that it spins on, everything takes ten times as long."""
-    with _controller().limit(limits=1, user_api="blas"):
-        yield
 
 
 def pass_work(n: int, columns: float) -> float:
@@ -118,9 +89,9 @@ def softmax_pass(
             mass += scale.astype(dtype, copy=False) @ z
         return total, left, mass
 
-    pool, workers = _pool()
+    pool, workers = worker_threads()
     workers = min(workers, len(starts)) if n >= ONE_THREAD_BELOW else 1
-    with _controller().limit(limits=1, user_api="blas"):
+    with one_blas_thread():
         if workers == 1:
             parts = [work(starts, ask=True)]
         else:

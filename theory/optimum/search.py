@@ -18,21 +18,23 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..checks import Array
 from .certificate import tied_dual_value, untied_dual_value
-from .lbfgs import LBFGS
-from .newton import MOST_UNKNOWNS, STEPS, gradient_norm, newton, newton_work, unknowns
+from .lbfgs import LBFGS, ROUNDING, SINGLE_ROUNDING
+from .newton import GOAL, MOST_UNKNOWNS, STEPS, gradient_norm, newton, newton_work, unknowns
 from .objectives import DENSE_SPECTRUM, Objective, TiedObjective, start_rank
-from .openings import openings, violated
+from .openings import fading, openings, violated
 from .preconditioner import laplacian_inverse, slack_inverse
-from .row_pass import Stopped, one_blas_thread, pass_work
+from .row_pass import Stopped, pass_work
 from .sparse_dual import sparse_dual_value, sparse_untied_dual_value
+from .threads import one_blas_thread
 
 FIRST_STEPS, LEAST_STEPS, MOST_STEPS = 40, 25, 400  # of L-BFGS in a round
 # Counts of operations, in seconds on one core: of a round at least, where that is not more than MOST_STEPS; of a step
 # beside its pass; of the eigenvalue problems of a round for a cubed node, or, without them, of a bound in steps.
-ROUND_WORK, STEP_WORK, SPECTRUM_WORK, SPARSE_WORK = 0.2, 3e-4, 1e-9, 20
+ROUND_WORK, STEP_WORK, SPECTRUM_WORK, SPARSE_WORK = 0.04, 3e-4, 2e-9, 20
 # Gradient of an exact point, relative to the row weights: aimed at, and accepted where rounding allows no better (a
 # hundredth of the 1e-7 that certificates promise).
 STATIONARY, ACCEPTED = 1e-11, 1e-9
@@ -40,21 +42,28 @@ STATIONARY, ACCEPTED = 1e-11, 1e-9
 # new direction is of order one.
 DEAD = 1e-5
 NOTHING = 1e-8  # a largest square below it is on its way to zero, with all of F
-# The same before Newton steps, which would chase columns on their way to zero. Each attempt cuts lower, so that an
-# optimum with tiny eigenvalues is not cut and opened for ever.
-POLISH_CUTS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-8, 1e-10, 1e-12)
+# Before Newton steps, which would chase columns on their way to zero, those that are fading are cut (``openings``).
+# Each attempt that cut too much doubts it more: an optimum with tiny eigenvalues is not cut and opened for ever.
+DOUBT = 10.0
+NO_ENERGY = 1e-12  # of the largest column, or of one: zero to rounding
 POLISH_GAP, SMALL = 1e-4, 300  # relative gap below which Newton steps are tried, and unknowns up to which always
-OPENINGS_IN_POLISH = 8
+OPENINGS_IN_POLISH, NEWTON_BURST = 8, 6  # Newton steps between two looks at which columns live
+# Of the gradient: a burst that leaves less converges, and is followed by another; one that leaves more is idle.
+SWIFT, IDLE = 1e-3, 0.5
 MOST_OPENED = 60  # columns in one round
+LOOK = 8  # steps whose gain is compared with the rounding of float32
+ENOUGH = 0.5  # a round ends when the gap is expected to be below this part of the tolerance
 GAIN = 1e-3  # of what the last round gained: a direction that promises less is left for later
-SINGLE_PRECISION_FROM = 2500  # nodes from which the logits of most passes are float32
-PATIENCE, LEAST_NEWTON = 0.5, 3  # of the work so far that Newton steps may have taken, and how many at least
-REPAIR_EACH = 1000
+# Nodes from which the logits of passes are float32, until the relative gap is below what that resolves.
+SINGLE_FROM, SINGLE_GAP = 300, 1e-4
+PATIENCE, LEAST_NEWTON = 2.0, 3  # of the work so far that Newton steps may have taken, and how many at least
+REPAIR_EACH = 500
 BOUND_TIME = 0.15  # of the time so far that the eigenvalues of one bound may take
 STALLS = 6  # rounds without headway before an exact answer is given up
 HEADWAY = 0.7
 EQUAL = 1e-13  # of the objective: rounding
 FLAT = 1e-30  # of a gradient: zero
+UNSEEN = 1e-24  # of the objective: a step that promises less follows rounding
 INVISIBLE = 1e-11  # of the objective: a round that lowers it by less is no headway
 
 
@@ -111,7 +120,8 @@ class Search:
         self.bound = -np.inf
         self.value, self.point, self.stop = np.inf, (np.zeros((0, 0)), np.zeros(0)), ""
         self.history: list[tuple[float, float]] = []
-        self.cuts, self.bounds, self.work, self.polishing = 0, 0, 0.0, 0.0
+        self.doubt, self.bounds, self.work, self.polishing = 1.0, 0, 0.0, 0.0
+        self.measured = (np.inf, 0.0)  # the last gap, and what a step promised then
         objective.check = self.check
 
     def run(self) -> Solution:
@@ -158,26 +168,28 @@ class Search:
     def _rounds(self) -> str:
         objective = self.objective
         descent: LBFGS | None = None
-        single = objective.n >= SINGLE_PRECISION_FROM
         try:
             f, b = objective.start(start_rank(objective.n))
+            f = objective.alike(f)
             self._offer(f, b, objective.evaluate(f, b)[0])
+            single = objective.n >= SINGLE_FROM
             objective.dtype = np.float32 if single else np.float64
-            descent = LBFGS(objective.evaluate, f, b, laplacian_inverse(objective))
+            rounding = SINGLE_ROUNDING if single else ROUNDING
+            descent = LBFGS(objective.evaluate, f, b, laplacian_inverse(objective), rounding)
             steps, stalls, last = FIRST_STEPS, 0, np.inf
             while True:
                 before = descent.value
-                for _ in range(steps):
-                    if descent.gradient_norm <= FLAT * objective.scale or descent.stalled:
-                        break  # further steps would only underflow
-                    descent.step()
-                    self.check()
+                self._descend(descent, steps)
                 lowered = before - descent.value
                 self._turn(descent)
-                self._offer(descent.f, descent.b, descent.value, refined=single)
+                self._offer(descent.f, descent.b, descent.value, refined=self.single)
+                promise = descent.promise
                 self._certify(descent.f, descent.b)
+                self.measured = (self.gap, promise)
                 if self._reached():
                     return self.stop
+                if self.single and (self.gap < SINGLE_GAP or descent.stalled):
+                    self._double(descent)
                 exact = self._polish(descent)
                 if self._reached() or (exact and self.tolerance == 0):
                     return self.stop or "exact"
@@ -191,7 +203,38 @@ class Search:
                     return "exact" if self.tolerance == 0 and self._is_exact(ACCEPTED) else "rounding"
                 steps = self._next_round(descent.f.shape[1], steps)
         except Stopped:
-            return self._last(descent, single)
+            return self._last(descent)
+
+    @property
+    def single(self) -> bool:
+        return self.objective.dtype == np.float32
+
+    def _descend(self, descent: LBFGS, steps: int) -> None:
+        """A round of L-BFGS, in float32 as long as it gains more than is lost to rounding."""
+        for k in range(1, steps + 1):
+            if descent.gradient_norm <= FLAT * self.objective.scale or descent.stalled:
+                return  # further steps would only underflow
+            if k % LOOK == 1:
+                last = descent.value
+            descent.step()
+            self.check()
+            if descent.promise < UNSEEN * abs(descent.value):
+                return
+            if k % LOOK == 0:
+                if self.single and last - descent.value < descent.rounding * abs(last):
+                    self._double(descent)
+                if self._expected_gap(descent) < ENOUGH * self.tolerance:
+                    return
+
+    def _expected_gap(self, descent: LBFGS) -> float:
+        """What a bound would find: the violations of the conditions fall like the root of what a step promises."""
+        gap, promise = self.measured
+        return gap * float(np.sqrt(descent.promise / promise)) if promise > 0 else np.inf
+
+    def _double(self, descent: LBFGS) -> None:
+        """Go on in float64."""
+        self.objective.dtype, descent.rounding = np.float64, ROUNDING
+        descent.move(descent.f, descent.b)
 
     def _next_round(self, columns: int, steps: int) -> int:
         """As long for steps as for what stands between them, by the count of operations: not by the clock, so that the
@@ -219,7 +262,7 @@ class Search:
             return
         columns = openings(self.objective, descent.f, descent.b, room, least=least, dense=self.dense)
         if columns is not None:
-            descent.append(columns)
+            descent.append(self.objective.alike(columns))
 
     def _offer(self, f: Array, b: Array, value: float, *, refined: bool = False) -> None:
         """Keep the point if it is the best; ``refined``: its value is found in float64 first."""
@@ -250,15 +293,16 @@ class Search:
             return (sparse_dual_value if tied else sparse_untied_dual_value)(objective, f, b)
         p, target = objective.softmax(f, b), objective.target.dense()
         if isinstance(objective, TiedObjective):
-            return tied_dual_value(target, objective.w, objective.decay, p, f if self.repairs else None)
+            enough = self.value * (1 - self.tolerance) if self.tolerance > 0 else np.inf
+            return tied_dual_value(target, objective.w, objective.decay, p, f if self.repairs else None, enough)
         return untied_dual_value(target, objective.w, objective.decay, p)
 
-    def _last(self, descent: LBFGS | None, single: bool) -> str:
+    def _last(self, descent: LBFGS | None) -> str:
         """After a stop: the last point if it is the best, and a bound if there is none yet, without asking again."""
         objective = self.objective
         objective.check = None
         if descent is not None:
-            self._offer(descent.f, descent.b, descent.value, refined=single)
+            self._offer(descent.f, descent.b, descent.value, refined=self.single)
         if not np.isfinite(self.value):
             objective.dtype = np.float64
             nothing = np.zeros((objective.rows, 0)), np.zeros(objective.n if objective.masses else 0)
@@ -277,40 +321,49 @@ class Search:
         objective = self.objective
         if not self.dense:
             return False
-        energy = (descent.f**2).sum(axis=0)
-        cut = POLISH_CUTS[min(self.cuts, len(POLISH_CUTS) - 1)]
-        alive = energy > cut * max(1.0, float(energy.max(initial=0.0)))
+        alive = ~fading(objective, descent.f, descent.b, self.doubt)
         size = unknowns(objective, int(alive.sum()))
         each = newton_work(objective, int(alive.sum()))
         room = int((PATIENCE * self.work - self.polishing) / each)
         far = self.gap > POLISH_GAP and size > SMALL
         if far or size > MOST_UNKNOWNS or room < LEAST_NEWTON:
             return False
-        room = min(room, STEPS)
-        self.polishing += room * each / 2  # it ends early as often as not
-        return self._newton_rounds(descent, alive, room)
+        return self._newton_rounds(descent, alive, min(room, STEPS))
 
-    def _newton_rounds(self, descent: LBFGS, alive: Array, steps: int) -> bool:
+    def _newton_rounds(self, descent: LBFGS, alive: NDArray[np.bool_], room: int) -> bool:
         objective = self.objective
-        self.cuts += 1
-        f, b = newton(objective, *objective.centred(descent.f[:, alive], descent.b), steps)
+        f, b = objective.centred(descent.f[:, alive], descent.b)
+        swift = False
         for _ in range(OPENINGS_IN_POLISH):
-            if objective.evaluate(f, b)[0] > self.value * (1 + EQUAL):
-                return False  # a living column was cut: less is cut in the next attempt
-            room = min(MOST_OPENED, objective.n - f.shape[1])
-            columns = openings(objective, f, b, room, dense=True) if room > 0 else None
-            if columns is None or unknowns(objective, f.shape[1] + columns.shape[1]) > MOST_UNKNOWNS:
+            steps = NEWTON_BURST if swift else min(room, NEWTON_BURST)
+            self.polishing += steps * newton_work(objective, f.shape[1])
+            before = gradient_norm(objective, f, b)
+            f, b = newton(objective, f, b, steps)
+            after = gradient_norm(objective, f, b)
+            swift, room = after <= SWIFT * before, room - steps
+            if room <= 0 and not swift:
                 break
-            f, b = newton(objective, np.concatenate([f, columns], axis=1), b, steps)
-            f = _principal(f)
-        f = _principal(f)
+            f, opened = self._living(_principal(f), b)
+            if not opened and (after <= GOAL * objective.scale or after > IDLE * before):
+                break
         value = objective.evaluate(f, b)[0]
         if value > self.value + EQUAL * abs(self.value):
+            self.doubt *= DOUBT  # a living column was cut
             return False
         self.value, self.point = value, (f, b)  # of two equal values the one with the smaller gradient
         self._certify(f, b)
         descent.move(f, b, keep=False)
         return self._is_exact(STATIONARY)
+
+    def _living(self, f: Array, b: Array) -> tuple[Array, bool]:
+        """F without fading columns, with those that are missing; and whether any were."""
+        objective = self.objective
+        f = f[:, ~fading(objective, f, b, self.doubt)]
+        room = min(MOST_OPENED, objective.n - f.shape[1])
+        columns = openings(objective, f, b, room, dense=True) if room > 0 else None
+        if columns is None or unknowns(objective, f.shape[1] + columns.shape[1]) > MOST_UNKNOWNS:
+            return f, False
+        return np.concatenate([f, objective.alike(columns)], axis=1), True
 
     def _is_exact(self, goal: float) -> bool:
         """Whether the best point is stationary to ``goal`` and no direction is violated."""
@@ -323,5 +376,5 @@ class Search:
 def _principal(f: Array) -> Array:
     """F with orthogonal columns, those that are zero to rounding dropped."""
     left, values, _ = np.linalg.svd(f, full_matrices=False)
-    keep = values**2 > POLISH_CUTS[-1] * max(1.0, float((values**2).max(initial=0.0)))
+    keep = values**2 > NO_ENERGY * max(1.0, float((values**2).max(initial=0.0)))
     return np.asarray(left[:, keep] * values[keep])

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.linalg import eigh, eigh_tridiagonal
+from scipy.linalg import eigh_tridiagonal
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, cg, eigsh
 from scipy.special import entr
 
@@ -29,6 +29,7 @@ from .feasible import balanced, circulation, inverse_weight, laplacian_of, mixin
 from .objectives import Objective
 from .repair import local_repair
 from .row_pass import block_rows
+from .threads import symmetric_eigen
 
 MOST_ENTRIES = 3_000_000  # stored entries of C
 LEVEL = 1e-7  # softmax entries below it belong to the background where there is room for the others
@@ -271,7 +272,7 @@ def _largest_dense(matrix: Callable[[Array], Array], slack: sp.csr_array) -> flo
     if np.abs(metric.sum(axis=1)).max() <= CANCELLED * max(metric.max(), 1e-300):
         metric = metric + float(metric.diagonal().mean()) / n
     whole = np.column_stack([matrix(column) for column in np.eye(n)])
-    return float(eigh((whole + whole.T) / 2, metric, eigvals_only=True, subset_by_index=[n - 1, n - 1])[0])
+    return float(symmetric_eigen((whole + whole.T) / 2, metric, eigvals_only=True, subset_by_index=[n - 1, n - 1])[0])
 
 
 def _ritz(diagonal: list[float], off: list[float]) -> Array:

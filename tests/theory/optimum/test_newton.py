@@ -5,7 +5,16 @@ import pytest
 import scipy.sparse as sp
 
 from fiedler.theory import SmoothedTarget, one_hop_target, parse, tied_optimum, untied_optimum
-from fiedler.theory.optimum.newton import GOAL, _along, _flat_gradient, gradient_norm, hessian, newton, unknowns
+from fiedler.theory.optimum.newton import (
+    GOAL,
+    _add_rotations,
+    _along,
+    _flat_gradient,
+    gradient_norm,
+    hessian,
+    newton,
+    unknowns,
+)
 from fiedler.theory.optimum.objectives import TiedObjective, UntiedObjective
 from fiedler.theory.optimum.target_parts import target_parts
 
@@ -140,3 +149,21 @@ def test_a_long_step_keeps_the_part_of_the_gram_matrix_in_the_column_space():
     turned = _along(f, 1e-2 * f @ turn)  # a rotation of the columns does not change the Gram matrix
     assert np.abs(turned @ turned.T - f @ f.T).max() < 1e-5
     assert _along(np.zeros((N, 0)), np.zeros((N, 0))).shape == (N, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_term_along_rotations_fixes_the_gauge_and_nothing_else(kind):
+    objective = make(kind)
+    f, a = point(objective, 3)
+    b = a + (f * f).sum(axis=1) / 2 if objective.masses else a
+    size = unknowns(objective, 3)
+    term = np.zeros((size, size))
+    _add_rotations(term, objective, f, 2.0)
+    assert np.allclose(term, term.T, atol=1e-14)
+    assert np.linalg.eigvalsh(term).min() > -1e-12
+    assert np.linalg.matrix_rank(term, tol=1e-9) == 3  # pairs of columns
+    slope = _flat_gradient(objective, f, *objective.evaluate(f, b)[1:])[0]
+    assert np.allclose(term @ slope, 0, atol=1e-9)
+    omega = np.array([[0.0, 1, 2], [-1, 0, 3], [-2, -3, 0]])
+    turned = flat(objective, f @ omega, np.zeros(len(a)))
+    assert turned @ term @ turned > 0.1 * turned @ turned

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from fiedler.theory import SmoothedTarget, from_networkx, one_hop_target, parse, tied_optimum, untied_optimum
 from fiedler.theory.optimum.objectives import TiedObjective, UntiedObjective
-from fiedler.theory.optimum.openings import openings, violated
+from fiedler.theory.optimum.openings import fading, openings, violated
 from fiedler.theory.optimum.target_parts import target_parts
 
 TARGET = one_hop_target(parse("path-star:4x5"))
@@ -74,6 +74,27 @@ def test_a_column_left_out_is_found_again(kind):
         assert columns is not None
         lower = objective.evaluate(np.concatenate([rest, columns], axis=1), b)[0]
         assert lower < objective.evaluate(rest, b)[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_that_the_optimum_lacks_fade_and_its_own_do_not(kind):
+    objective = make(kind)
+    f, b = optimum(objective)
+    left, values, _ = np.linalg.svd(f, full_matrices=False)
+    f = (left * values)[:, values > 1e-3]
+    tied = isinstance(objective, TiedObjective)
+    p = objective.softmax(f, b)
+    r = objective.residual(p)
+    if tied:
+        values, modes = np.linalg.eigh((r + r.T) / 2)
+        worst = modes[:, [int(np.argmin(values))]]  # the largest slack
+    else:
+        worst = np.random.default_rng(0).standard_normal((2 * N, 1))
+        worst[:N] -= f[:N] @ np.linalg.lstsq(f[:N], worst[:N], rcond=None)[0]
+        worst /= np.linalg.norm(worst)
+    small = np.concatenate([f, 1e-3 * worst, 0 * worst], axis=1)
+    assert fading(objective, small, b).tolist() == [False] * f.shape[1] + [True, True]
+    assert not fading(objective, small, b, doubt=1e12)[:-1].any()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -76,8 +76,7 @@ def test_a_rotation_of_the_columns_commutes_with_it(kind):
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("dense", [False, True])
 def test_the_laplacian_of_what_pulls_nodes_together_is_inverted(monkeypatch, dense, smoothing):
-    if dense:
-        monkeypatch.setattr("fiedler.theory.optimum.objectives.DENSE_BELOW", 0.0)
+    monkeypatch.setattr("fiedler.theory.optimum.objectives.DENSE_UP_TO", N if dense else 0)
     objective = make("tied", "even", smoothing)
     assert sp.issparse(objective.wt) == (not dense)
     weighted = objective.w[:, None] * (1 - smoothing) * TARGET
@@ -89,6 +88,7 @@ def test_the_laplacian_of_what_pulls_nodes_together_is_inverted(monkeypatch, den
 
 
 def test_where_a_factorisation_would_fill_up_the_diagonal_is_taken(monkeypatch):
+    monkeypatch.setattr("fiedler.theory.optimum.objectives.DENSE_UP_TO", 0)
     monkeypatch.setattr("fiedler.theory.optimum.preconditioner.MOST_FRONT", 0)
     objective = make("tied")
     x, _ = point(objective, 1)
@@ -106,3 +106,20 @@ def test_at_the_slack_of_zero_logits_it_is_near_the_inverse_hessian():
     x = point(objective, 1)[0]
     found = slack_inverse(objective, none, np.zeros(0))(x, np.zeros(0))[0]
     assert np.allclose(2 * (5.0 * np.eye(N) - s) @ found, x, atol=1e-9)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_modes_in_single_precision_precondition_as_well(monkeypatch, kind, weights):
+    objective = make(kind, weights)
+    at, x = objective.start(COLUMNS), point(objective, 3)
+    double = slack_inverse(objective, *at)(*x)
+    monkeypatch.setattr("fiedler.theory.optimum.preconditioner.SINGLE_FROM", 0)
+    single = slack_inverse(objective, *at)(*x)
+    assert single[0].dtype == np.float64
+    assert not np.array_equal(single[0], double[0])
+    assert np.allclose(single[0], double[0], atol=1e-2 * np.abs(double[0]).max())
+    assert (single[0] * x[0]).sum() + single[1] @ x[1] > 0
+    tiny = slack_inverse(objective, *at)(1e-60 * x[0], x[1])[0]  # no number of float32
+    assert np.allclose(1e60 * tiny, single[0], rtol=1e-6, atol=1e-6 * np.abs(single[0]).max())
+    assert not slack_inverse(objective, *at)(0 * x[0], x[1])[0].any()

@@ -67,7 +67,7 @@ def test_threads_change_nothing_but_rounding_and_repeat_exactly(monkeypatch, wor
     expected = whole(v, u, c, w)
     monkeypatch.setattr(row_pass, "ONE_THREAD_BELOW", 0)
     with ThreadPoolExecutor(workers) as pool:
-        monkeypatch.setattr(row_pass, "_pool", lambda: (pool, workers))
+        monkeypatch.setattr(row_pass, "worker_threads", lambda: (pool, workers))
         found = [softmax_pass(v, u, c, w) for _ in range(3)]
     for one in found:
         for ours, theirs, first in zip(one, expected, found[0], strict=True):

@@ -184,7 +184,7 @@ def test_components_share_tolerance_and_time():
 @pytest.mark.parametrize("kind", ["tied", "tied, bias"])
 def test_the_route_of_large_graphs(monkeypatch, kind, truth):
     monkeypatch.setattr("fiedler.theory.optimum.search.DENSE_SPECTRUM", 0)
-    monkeypatch.setattr("fiedler.theory.optimum.search.SINGLE_PRECISION_FROM", 0)
+    monkeypatch.setattr("fiedler.theory.optimum.search.SINGLE_FROM", 0)
     found = Search(objective_of(kind), 0.03).run()
     least, most = truth[kind]
     assert found.stopped_by == "tolerance"
