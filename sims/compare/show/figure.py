@@ -153,7 +153,9 @@ def draw_spectrum(ax: Axes, compared: ModelComparison) -> None:
     ax.errorbar(index, centre[:count], yerr=spread[:count], fmt="o", ms=4, color=COLOURS[1], label=label, zorder=3)
     ax.set(xlabel="index", ylabel="eigenvalue of centred Gram matrix", xticks=index[:: 1 if count <= 10 else 2])
     highest = max(highest, float((centre + spread).max()), 1e-12)
-    ax.set_ylim(min(0.0, float(centre.min())) - 0.03 * highest, 1.25 * highest)  # the legend has the top to itself
+    rows = len(ax.get_legend_handles_labels()[1])
+    top = (1.05 + 0.1 * rows) * highest  # the legend has the top to itself
+    ax.set_ylim(min(0.0, float(centre.min())) - 0.03 * highest, top)
     ax.legend(loc="upper right", frameon=False)
 
 
