@@ -97,6 +97,8 @@ from .optimum import (
     DriftLaw,
     MaxMarginLogits,
     RankRange,
+    RowPass,
+    RowSums,
     SmoothedTarget,
     SolverState,
     TiedOptimum,
@@ -241,9 +243,10 @@ __all__ = [  # noqa: RUF022 - by room, as they stand in the tree
     "Eigenpairs", "Eigenspaces", "closed_form_spectrum", "eigenspaces", "inertia", "laplacian",
     "laplacian_eigenpairs", "laplacian_eigenspaces", "spectrum",
     # optimum
-    "Certificate", "DriftLaw", "MaxMarginLogits", "RankRange", "SmoothedTarget", "SolverState", "TiedOptimum",
-    "UntiedOptimum", "centre_gram", "centre_rows", "default_tolerance", "drift_law", "estimate_optimum_seconds",
-    "tied_optimum", "tied_rank_range", "twin_classes", "untied_max_margin", "untied_optimum", "untied_rank_range",
+    "Certificate", "DriftLaw", "MaxMarginLogits", "RankRange", "RowPass", "RowSums", "SmoothedTarget", "SolverState",
+    "TiedOptimum", "UntiedOptimum", "centre_gram", "centre_rows", "default_tolerance", "drift_law",
+    "estimate_optimum_seconds", "tied_optimum", "tied_rank_range", "twin_classes", "untied_max_margin",
+    "untied_optimum", "untied_rank_range",
     # closed_forms
     "ClosedForm", "MaxMargin", "closed_form_optimum", "cycle_optimum", "hamming_optimum",
     "multipartite_optimum", "path_star_gram", "torus_optimum", "untied_cycle_max_margin",

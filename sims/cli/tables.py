@@ -39,10 +39,11 @@ def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
     if "optimum" in answer:
         title = f"Optimum of {answer['model']} Node2Vec, weight decay {answer['weight_decay']:g}"
         tables.append(_titled(title, _optimum(answer)))
-        if answer["drift"] is not None:
+        if answer.get("drift") is not None:  # an interrupted search has none
             kappa = f"kappa = {answer['drift']['kappa']:.5g}"
             title = f"The infimum is not attained, the mean vector grows: law of large times, {kappa}"
             tables.append(_titled(title, _drift(answer["drift"]["points"])))
+    if "growth_rates" in answer:
         start = f"K(0) = {answer['init_scale']:g}^2 I"
         tables.append(_titled(f"Early phase from {start} (time = learning rate x steps)", _early_phase(answer)))
     if "flow" in answer:
@@ -202,10 +203,20 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
             (f"eigenvalues, {optimum['eigenvalues_of']}", values or "none"),
             ("KKT violation", f"{certificate['max_violation']:.1e}"),
             ("duality gap", f"{certificate['duality_gap']:.1e}"),
+            *_unfinished(optimum),
             ("method", optimum["method"]),
             *_direction(optimum),
         ]
     )
+
+
+def _unfinished(optimum: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How far a search came that ended before its tolerance, and why it ended."""
+    if optimum["converged"]:
+        return []
+    asked = f"{optimum['tolerance']:g} was asked for" if optimum["tolerance"] else "an exact answer was asked for"
+    ended = {"request": "ended on request", "time limit": "at the time limit", "rounding": "at the limit of float64"}
+    return [("relative gap", f"{optimum['relative_gap']:.1e}, {ended[optimum['stopped_by']]}; {asked}")]
 
 
 def _drift(points: Sequence[Mapping[str, Any]]) -> Table:

@@ -41,6 +41,7 @@ FLOW_DECADES, FLOW_POINTS = 3, 4  # of time before the last one, and points a de
 LEADING = 5  # eigenvalues of V V' shown at each time
 BAND = (0.05, 0.5, 0.95)  # quantiles over the starts of a finite width
 SAMPLES = 32  # starts of a finite width
+STOPPING_SECONDS = 2.0  # that a search which was asked to stop has to return what it found
 ROUNDING = 1e-10  # growth rates, which are of order one, above which a mode is taken to grow
 
 
@@ -180,16 +181,19 @@ def describe_theory(
     }
     start: dict[str, Any] = {"init_scale": init_scale, "weight_decay": weight_decay}
 
-    def part(stage: str, compute: Callable[[], dict[str, Any]]) -> None:
-        answer.update(_part(stage, compute, watch))
+    def part(stage: str, compute: Callable[[], dict[str, Any]], grace: float = 0.0) -> None:
+        answer.update(_part(stage, compute, watch, grace))
 
     if modes is None:
         part("spectrum", lambda: {"spectrum": describe_spectrum(*spectrum(task.graph, laplacian))})
     else:
         part("spectrum", lambda: describe_modes(task.graph, modes, laplacian, top=top))
     if optimum:
-        solver = solver_options(search, told(watch))
-        part("optimum", lambda: _optimum_and_early_phase(task, tied, weight_decay, init_scale, until, solver))
+        part("early phase", lambda: _early_phase(task, tied, weight_decay, init_scale))
+        solver = solver_options(search, told(watch, keep=True))
+        found: list[Any] = []
+        part("optimum", lambda: _optimum(task, tied, weight_decay, solver, found), STOPPING_SECONDS)
+        part("drift", lambda: _direction_and_drift(task, tied, found[0], until, answer["optimum"]))
     if until is not None:
         part("flow", lambda: {"flow": describe_flow(task, until, tied=tied, **start)})
     if until is not None and width is not None:
@@ -201,44 +205,52 @@ def describe_theory(
     return answer
 
 
-def _part(stage: str, compute: Callable[[], dict[str, Any]], watch: Watch) -> dict[str, Any]:
+def _part(stage: str, compute: Callable[[], dict[str, Any]], watch: Watch, grace: float) -> dict[str, Any]:
     """One part of the answer: its beginning, how far an integration in it has come, and its end."""
     watch.report(stage, 0.0)
     with listening(lambda fraction: watch.report(stage, fraction)):
-        found = heeding(watch.stop, compute)
+        found = heeding(watch.stop, compute, grace=grace)
     watch.report(stage, 1.0)
     return found
 
 
-def _optimum_and_early_phase(
-    task: Task, tied: bool, weight_decay: float, init_scale: float, until: float | None, solver: dict[str, Any]
-) -> dict[str, Any]:
+def _early_phase(task: Task, tied: bool, weight_decay: float, init_scale: float) -> dict[str, Any]:
     options: dict[str, Any] = {"tied": tied, "weight_decay": weight_decay}
     if task.graph_target:
-        optimum = graph_optimum(task.graph, **options, **solver, **one_hop_options(task))
         rates, counts = growth_rates(task.graph, **options, **one_hop_options(task))
     else:
-        optimum = target_optimum(task.solver_target, row_weight=task.row_weight, **options, **solver)
         rates, counts = target_growth_rates(task.target, row_weight=task.row_weight, **options)
     growing = rates > ROUNDING
     rates, counts = rates[growing], counts[growing]
-    described = describe_optimum(optimum)
-    if not tied and not optimum.attained and task.graph.n <= NODE_LIMIT:
-        direction = untied_max_margin(task.target)
-        described["max_margin"] = {
-            "nuclear_norm": direction.nuclear_norm,
-            "rank": direction.rank,
-            "gap": direction.gap,
-        }
     return {
-        "optimum": described,
-        "drift": describe_drift(task_drift(task, optimum), until),
         "init_scale": init_scale,
         "growth_rates": [
             {"rate": float(rate), "multiplicity": int(count)} for rate, count in zip(rates, counts, strict=True)
         ],
         "mode_times": (np.log(1 / init_scale**2) / (2 * rates)).tolist(),
     }
+
+
+def _optimum(task: Task, tied: bool, weight_decay: float, solver: dict[str, Any], found: list[Any]) -> dict[str, Any]:
+    options: dict[str, Any] = {"tied": tied, "weight_decay": weight_decay, **solver}
+    if task.graph_target:
+        optimum = graph_optimum(task.graph, **options, **one_hop_options(task))
+    else:
+        optimum = target_optimum(task.solver_target, row_weight=task.row_weight, **options)
+    found.append(optimum)
+    return {"optimum": describe_optimum(optimum)}
+
+
+def _direction_and_drift(
+    task: Task, tied: bool, optimum: Any, until: float | None, described: dict[str, Any]
+) -> dict[str, Any]:
+    """Where training goes that has no optimum to reach: the direction of untied logits, the drift of tied ones."""
+    drift = describe_drift(task_drift(task, optimum), until)
+    if tied or optimum.attained or task.graph.n > NODE_LIMIT:
+        return {"drift": drift}
+    direction = untied_max_margin(task.target)
+    margin = {"nuclear_norm": direction.nuclear_norm, "rank": direction.rank, "gap": direction.gap}
+    return {"optimum": {**described, "max_margin": margin}, "drift": drift}
 
 
 def _flow_times(until: float) -> Floats:

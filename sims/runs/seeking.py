@@ -28,16 +28,17 @@ def seek_optimum(
     return found
 
 
-def told(watch: Watch, stage: str = STAGE) -> OnState:
-    """What a solver tells its states: ``watch`` hears of them, and may end the search with Interrupted."""
+def told(watch: Watch, stage: str = STAGE, *, keep: bool = False) -> OnState:
+    """What a solver tells its states: ``watch`` hears of them, and may end the search: with Interrupted, or, to
+    ``keep`` what was found, with the best answer so far."""
 
     def hear(state: Any) -> bool:
         watch.note(stage, describe_state(state))
         if state.remaining:
             watch.report(stage, state.seconds / (state.seconds + state.remaining))
-        if watch.stop_asked:
+        if watch.stop_asked and not keep:
             raise Interrupted(f"interrupted after {state.seconds:.0f} s of the optimum")
-        return False
+        return watch.stop_asked
 
     return hear
 

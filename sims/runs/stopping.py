@@ -73,9 +73,9 @@ def stop_on_signals(file: Path | None = None) -> Iterator[StopRequest]:
         _listening.remove(request)
 
 
-def heeding(stop: StopRequest | None, compute: Callable[[], T]) -> T:
+def heeding(stop: StopRequest | None, compute: Callable[[], T], *, grace: float = 0.0) -> T:
     """``compute()``, which changes nothing but its result, or files that are written whole or not at all: where
-    somebody asks to stop, it is left to itself.
+    somebody asks to stop, it is left to itself; one that heeds the request itself has ``grace`` seconds to return.
 
     It runs in a thread of its own, because a single call of a linear algebra library may take minutes, in which no
     signal is looked at. Raises Interrupted, and what ``compute`` raises.
@@ -96,10 +96,13 @@ def heeding(stop: StopRequest | None, compute: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
+    until = math.inf
     while thread.is_alive():
         thread.join(HEED_SECONDS)
         if stop.asked and thread.is_alive():
-            raise Interrupted("interrupted")
+            until = min(until, time.monotonic() + grace)
+            if time.monotonic() >= until:
+                raise Interrupted("interrupted")
     if errors:
         raise errors[0]
     return done[0]

@@ -12,6 +12,7 @@ import numpy as np
 
 from fiedler.theory import (
     GraphOptimum,
+    RowPass,
     TiedOptimum,
     estimate_optimum_seconds,
     graph_symmetry,
@@ -27,6 +28,7 @@ from .task import Floats, Task
 ROUNDING = 1e-13  # of the largest eigenvalue of a Gram matrix: below it there is none
 OPTIMUM_NODES = 5000  # above, the optimum is left out unless it is asked for
 TIME_LIMIT = 300.0  # seconds that the optimum is given unless another limit is
+DEVICE_NODES = 2000  # from which passes run on a CUDA device: below, NumPy finishes sooner than transfers pay
 LEFT_OUT = "without the optimum (--no-optimum"
 
 OnState = Callable[[Any], bool]  # told theory.SolverState; True ends the search
@@ -133,7 +135,23 @@ def reference_optimum(
 
 def solver_options(search: Search, on_state: OnState | None = None) -> dict[str, Any]:
     """``search`` as keywords of the solvers of ``theory``."""
-    return {"tolerance": search.tolerance, "time_limit": search.time_limit, "watch": on_state}
+    return {
+        "tolerance": search.tolerance,
+        "time_limit": search.time_limit,
+        "watch": on_state,
+        "row_pass": _pass_on_device(),
+    }
+
+
+def _pass_on_device() -> RowPass | None:
+    """The sums over all pairs of nodes on a CUDA device, where there is one."""
+    import torch  # not by commands that seek no optimum
+
+    if not torch.cuda.is_available():
+        return None
+    from .fused_pass import fused_row_pass
+
+    return fused_row_pass("cuda", least=DEVICE_NODES)
 
 
 def stopped_by(optimum: TiedOptimum | GraphOptimum) -> str:

@@ -5,6 +5,7 @@ from .drift import DriftLaw, drift_law
 from .effort import default_tolerance, estimate_optimum_seconds
 from .max_margin import MaxMarginLogits, untied_max_margin
 from .rank import RankRange, tied_rank_range, untied_rank_range
+from .row_pass import RowPass, RowSums
 from .search import SolverState
 from .target_parts import SmoothedTarget
 from .tied import TiedOptimum, centre_gram, centre_rows, tied_optimum
@@ -16,6 +17,8 @@ __all__ = [
     "DriftLaw",
     "MaxMarginLogits",
     "RankRange",
+    "RowPass",
+    "RowSums",
     "SmoothedTarget",
     "SolverState",
     "TiedOptimum",

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..checks import check_real, check_whole_number, shown
 from .objectives import COLUMNS_PER_ROOT, DENSE_SPECTRUM, Objective
-from .row_pass import pass_work
+from .row_pass import RowPass, pass_work, softmax_pass
 from .search import Search, Solution, Watch
 
 EXACT_UP_TO = 100  # nodes: an exact answer takes a second or so
@@ -36,28 +36,32 @@ def default_tolerance(n: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Effort:
-    """``tolerance``: a relative duality gap, zero for exact; ``deadline``: of ``perf_counter``; ``watch``: see
-    ``tied_optimum``."""
+    """``tolerance``: a relative duality gap, zero for exact; ``deadline``: of ``perf_counter``; ``watch`` and
+    ``row_pass``: see ``tied_optimum``."""
 
     tolerance: float
     deadline: float
     watch: Watch | None
+    row_pass: RowPass = softmax_pass
 
     def search(self, objective: Objective, share: float = 1.0) -> Solution:
         """The optimum of ``objective`` with this effort, in ``share`` of what is left of the time."""
         now = perf_counter()
+        objective.row_pass = self.row_pass
         return Search(objective, self.tolerance, now + share * (self.deadline - now), self.watch).run()
 
 
-def check_effort(tolerance: float | None, time_limit: float | None, watch: Watch | None, n: int) -> Effort:
+def check_effort(
+    tolerance: float | None, time_limit: float | None, watch: Watch | None, n: int, row_pass: RowPass | None = None
+) -> Effort:
     """Raises ValueError for a tolerance outside [0, 1) or a limit that is not positive."""
     asked = default_tolerance(n) if tolerance is None else _checked(tolerance)
     if time_limit is None:
-        return Effort(asked, np.inf, watch)
+        return Effort(asked, np.inf, watch, row_pass or softmax_pass)
     seconds = check_real(time_limit, "time_limit")
     if not seconds > 0:
         raise ValueError(f"time_limit must be a positive number of seconds; got {shown(time_limit)}")
-    return Effort(asked, perf_counter() + seconds, watch)
+    return Effort(asked, perf_counter() + seconds, watch, row_pass or softmax_pass)
 
 
 def _checked(tolerance: float) -> float:

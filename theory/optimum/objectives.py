@@ -21,7 +21,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh, svds
 
 from ..checks import DENSE_LIMIT, Array
 from ..softmax import row_softmax
-from .row_pass import softmax_pass
+from .row_pass import RowPass, RowSums, softmax_pass
 from .target_parts import DENSE_BELOW, TargetParts
 from .threads import symmetric_eigen
 from .twins import averaged, twin_labels
@@ -51,6 +51,7 @@ class Objective(ABC):
         self.columns = np.asarray(weighted.sum(axis=0)).ravel() + target.uniform * self.scale
         self.dtype: DTypeLike = np.float64  # of the logits of a pass
         self.check: Callable[[], None] | None = None
+        self.row_pass: RowPass = softmax_pass
         # Of a bound without n x n arrays: what its eigenvalues may miss, and how long they may take.
         self.accuracy, self.seconds = 0.0, np.inf
 
@@ -108,8 +109,8 @@ class Objective(ABC):
         """a of the logits, or None."""
         return None
 
-    def _pass(self, v: Array, u: Array, c: Array | None) -> Any:
-        return softmax_pass(v, u, c, self.w, dtype=self.dtype, check=self.check)
+    def _pass(self, v: Array, u: Array, c: Array | None) -> RowSums:
+        return self.row_pass(v, u, c, self.w, dtype=self.dtype, check=self.check)
 
 
 class TiedObjective(Objective):

@@ -9,7 +9,7 @@ not depend on timing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -29,12 +29,24 @@ class Stopped(Exception):
 
 
 class RowSums(NamedTuple):
-    """``lse``: sum_i w_i lse(Z_i). ``right`` (n, r): diag(w) PU. ``left`` (m, r): P' diag(w) V. ``mass`` (m,): P' w."""
+    """``lse``: sum_i w_i lse(Z_i). ``right`` (n, r): diag(w) PU. ``left`` (m, r): P' diag(w) V. ``mass`` (m,): P' w.
+
+    Where V is U and there is no c, ``right`` may hold the sum of both, ``left`` zero and ``mass`` nothing: that is what
+    tied logits need.
+    """
 
     lse: float
     right: Array
     left: Array
     mass: Array
+
+
+class RowPass(Protocol):
+    """What computes the sums: ``softmax_pass``, or another that keeps its promises, on another device, say."""
+
+    def __call__(
+        self, v: Array, u: Array, c: Array | None, w: Array, *, dtype: DTypeLike, check: Callable[[], None] | None
+    ) -> RowSums: ...
 
 
 def pass_work(n: int, columns: float) -> float:

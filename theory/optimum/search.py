@@ -59,6 +59,7 @@ SINGLE_FROM, SINGLE_GAP = 300, 1e-4
 PATIENCE, LEAST_NEWTON = 2.0, 3  # of the work so far that Newton steps may have taken, and how many at least
 REPAIR_EACH = 500
 BOUND_TIME = 0.15  # of the time so far that the eigenvalues of one bound may take
+TELL_EACH = 0.2  # seconds between two states that the caller is told
 STALLS = 6  # rounds without headway before an exact answer is given up
 HEADWAY = 0.7
 EQUAL = 1e-13  # of the objective: rounding
@@ -145,7 +146,7 @@ class Search:
         if now >= self.deadline:
             self.stop = "time limit"
             raise Stopped
-        if self.watch is not None and now - self.told >= 0.2:
+        if self.watch is not None and now - self.told >= TELL_EACH:
             self.told = now
             if self.watch(self.state()):
                 self.stop = "request"

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,6 @@ from scipy.linalg import eigh
 from threadpoolctl import ThreadpoolController
 
 from ..checks import Array
-
-Number = TypeVar("Number", bound=np.floating[Any])
 
 LEAST_SHARED = 4_000_000  # multiplications of a product: below, it is shorter than waking a second thread
 LARGE = 1000  # rows of a matrix from which BLAS may use its threads
@@ -59,7 +57,7 @@ def one_blas_thread() -> Iterator[None]:
             _limited = False
 
 
-def product(a: NDArray[Number], b: NDArray[Number]) -> NDArray[Number]:
+def product(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """A B, the rows of A shared among the worker threads."""
     pool, workers = worker_threads()
     if workers == 1 or a.size * b.shape[-1] < LEAST_SHARED:

@@ -43,6 +43,7 @@ from .effort import Effort, check_effort
 from .objectives import TiedObjective
 from .point_rank import tied_point_rank
 from .rank import RankRange
+from .row_pass import RowPass
 from .search import Solution, Watch, relative_gap
 from .target_parts import SmoothedTarget, TargetParts, target_parts
 from .violation import tied_violation
@@ -140,8 +141,8 @@ class TiedOptimum:
     @cached_property
     def rank_range(self) -> RankRange:
         """What the duality gap proves of the rank of the optimum, see ``optimum.rank``: any rank where no ``problem``
-        is known, and for components of more than DENSE_SPECTRUM nodes."""
-        if self.problem is None:
+        is known, for components of more than DENSE_SPECTRUM nodes, and after a request to stop, since it takes long."""
+        if self.problem is None or self.stopped_by == "request":
             return RankRange(0, self.n)
         parts, w = self.problem
         gap = self.certificate.duality_gap
@@ -172,6 +173,7 @@ def tied_optimum(
     tolerance: float | None = None,
     time_limit: float | None = None,
     watch: Watch | None = None,
+    row_pass: RowPass | None = None,
 ) -> TiedOptimum:
     """The certified optimum of tied Node2Vec for a row-stochastic ``target`` (n, n). See the module for the equations.
 
@@ -179,7 +181,8 @@ def tied_optimum(
     which no n x n array is made. ``tolerance``: the relative duality gap to stop at; None is zero (an exact answer, to
     rounding) on small graphs and ``default_tolerance(n)`` above. ``time_limit`` (seconds): the best certified answer so
     far is returned after it, with ``converged`` false. ``watch``: told a ``SolverState`` several times a second;
-    returns True to stop as the limit does.
+    returns True to stop as the limit does. ``row_pass``: computes the sums over all pairs of nodes in the place of
+    NumPy, on another device, say (``RowPass``).
 
     Raises ValueError for a bad target, weight, decay, tolerance or limit, or for zero decay with a target that has an
     arc on no directed cycle (see the module; weight_decay > 0 is the remedy).
@@ -195,7 +198,7 @@ def tied_optimum(
     """
     parts, decay = target_parts(target), check_weight_decay(weight_decay)
     w = check_row_weight(row_weight, parts.n)
-    effort = check_effort(tolerance, time_limit, watch, parts.n)
+    effort = check_effort(tolerance, time_limit, watch, parts.n, row_pass)
     if decay > 0:
         return _with_decay(parts, w, decay, effort)
     labels = components_of(parts, w)

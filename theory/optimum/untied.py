@@ -28,6 +28,7 @@ from .effort import check_effort
 from .objectives import DENSE_SPECTRUM, UntiedObjective
 from .point_rank import untied_point_rank
 from .rank import RankRange
+from .row_pass import RowPass
 from .search import Watch, relative_gap
 from .target_parts import SmoothedTarget, TargetParts, target_parts
 from .tied import EXACT, METHOD
@@ -103,7 +104,7 @@ class UntiedOptimum:
         """What the duality gap proves of the rank of the optimal logits, as in ``TiedOptimum``."""
         if not self.attained:
             return RankRange(0, 0)
-        if self.problem is None or self.problem[0].n > DENSE_SPECTRUM:
+        if self.problem is None or self.stopped_by == "request" or self.problem[0].n > DENSE_SPECTRUM:
             return RankRange(0, len(self.factors[0]) if self.factors is not None else self.rank)
         parts, w = self.problem
         assert self.logits is not None
@@ -119,12 +120,13 @@ def untied_optimum(
     tolerance: float | None = None,
     time_limit: float | None = None,
     watch: Watch | None = None,
+    row_pass: RowPass | None = None,
 ) -> UntiedOptimum:
     """The certified optimum of untied Node2Vec for a row-stochastic ``target`` (n, n); see the module.
 
     At zero decay with a positive target the logits returned are log T with row means removed, zero in rows of weight
-    zero. ``target``, ``tolerance``, ``time_limit``, ``watch``: as in ``tied_optimum``. Raises ValueError for a bad
-    target, weight, decay, tolerance or limit.
+    zero. ``target``, ``tolerance``, ``time_limit``, ``watch``, ``row_pass``: as in ``tied_optimum``. Raises
+    ValueError for a bad target, weight, decay, tolerance or limit.
 
     >>> import numpy as np
     >>> from fiedler.theory import one_hop_target, parse, target_entropy, untied_optimum
@@ -138,7 +140,7 @@ def untied_optimum(
     parts, decay = target_parts(target), check_weight_decay(weight_decay)
     n = parts.n
     w = check_row_weight(row_weight, n)
-    effort = check_effort(tolerance, time_limit, watch, n)
+    effort = check_effort(tolerance, time_limit, watch, n, row_pass)
     total = float(w.sum())
     if decay > 0:
         objective = UntiedObjective(parts, w, decay)

@@ -20,6 +20,7 @@ from ..closed_forms.tied import closed_form_optimum
 from ..graphs.graph import Graph
 from ..optimum.certificate import Certificate
 from ..optimum.rank import RankRange
+from ..optimum.row_pass import RowPass
 from ..optimum.search import Watch, relative_gap
 from ..optimum.target_parts import SmoothedTarget
 from ..optimum.tied import TiedOptimum, tied_optimum
@@ -76,12 +77,13 @@ def graph_optimum(
     tolerance: float | None = None,
     time_limit: float | None = None,
     watch: Watch | None = None,
+    row_pass: RowPass | None = None,
 ) -> GraphOptimum:
     """The certified optimum for the one-hop target of ``graph``, row weights one.
 
-    ``tolerance``, ``time_limit``, ``watch``: as in ``tied_optimum``, where the general solver is used. Raises
-    ValueError for a bad option or an isolated node without self-edges; RuntimeError when no certified optimum is found
-    on the blocks of a symmetry.
+    ``tolerance``, ``time_limit``, ``watch``, ``row_pass``: as in ``tied_optimum``, where the general solver is used.
+    Raises ValueError for a bad option or an isolated node without self-edges; RuntimeError when no certified optimum is
+    found on the blocks of a symmetry.
 
     >>> from fiedler.theory import graph_optimum, parse
     >>> optimum = graph_optimum(parse("path-star:4x5"))
@@ -109,7 +111,13 @@ def graph_optimum(
             return _from_blocks(reduced_tied_optimum(symmetry.algebra, target, weight_decay=weight_decay), symmetry)
     sparse = SmoothedTarget(one_hop_sparse(graph, self_edges=self_edges), label_smoothing)
     return target_optimum(
-        sparse, tied=tied, weight_decay=weight_decay, tolerance=tolerance, time_limit=time_limit, watch=watch
+        sparse,
+        tied=tied,
+        weight_decay=weight_decay,
+        tolerance=tolerance,
+        time_limit=time_limit,
+        watch=watch,
+        row_pass=row_pass,
     )
 
 
@@ -122,6 +130,7 @@ def target_optimum(
     tolerance: float | None = None,
     time_limit: float | None = None,
     watch: Watch | None = None,
+    row_pass: RowPass | None = None,
 ) -> GraphOptimum:
     """The certified optimum for any row-stochastic ``target`` (n, n), dense or sparse, and row weights (n,), ones when
     None, by the general solver, in the same form; ``loss_per_node`` is L / sum_i w_i.
@@ -134,6 +143,7 @@ def target_optimum(
         "tolerance": tolerance,
         "time_limit": time_limit,
         "watch": watch,
+        "row_pass": row_pass,
     }
     if check_flag(tied, "tied"):
         return _from_general(tied_optimum(target, **options))

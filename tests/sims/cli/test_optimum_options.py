@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from commands import Capture, answer, refusal
 from fiedler.sims.cli import tables
 from fiedler.sims.cli.commands import main
 from fiedler.sims.predict import describe
+from fiedler.theory import graph_optimum, parse
 
 SMALL = ("--steps", "20", "--width", "6")
 
@@ -106,8 +108,6 @@ def test_a_folder_says_itself_what_it_was(capsys: Capture) -> None:
 def test_an_interrupt_prints_the_spectrum_that_theory_has(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: Any, **options: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
-        import time
-
         time.sleep(30)
 
     monkeypatch.setattr(describe, "graph_optimum", interrupted)
@@ -117,7 +117,45 @@ def test_an_interrupt_prints_the_spectrum_that_theory_has(capsys: Capture, monke
     assert found["interrupted"] is True
     assert len(found["spectrum"]) > 20
     assert "optimum" not in found
+    assert found["growth_rates"]  # the early phase takes a moment, and comes before
     assert captured.err.startswith("fiedler: interrupted: what was found by then is printed")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_interrupt_prints_the_best_optimum_so_far(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    told = describe.told
+
+    def told_and_interrupted(*arguments: Any, **options: Any) -> Any:
+        hear, sent = told(*arguments, **options), []
+
+        def also(state: Any) -> bool:
+            if np.isfinite(state.relative_gap) and not sent:
+                sent.append(os.kill(os.getpid(), signal.SIGINT))
+                time.sleep(0.05)  # signals are handled by the main thread, this is the solver's
+            return hear(state)
+
+        return also
+
+    monkeypatch.setattr(describe, "told", told_and_interrupted)
+    monkeypatch.setattr("fiedler.theory.optimum.search.TELL_EACH", 0.0)
+    assert main(["theory", "les-miserables", *(["--json"] if as_json else [])]) == 130
+    captured = capsys.readouterr()
+    assert captured.err.startswith("fiedler: interrupted: what was found by then is printed")
+    if not as_json:
+        assert "ended on request; an exact answer was asked for" in " ".join(captured.out.split())
+        return
+    found = json.loads(captured.out)
+    assert found["interrupted"] is True
+    optimum = found["optimum"]
+    assert optimum["stopped_by"] == "request"
+    assert not optimum["converged"]
+    assert 1e-12 < optimum["relative_gap"] < 1
+    assert (optimum["rank_low"], optimum["rank_high"]) == (0, 77)
+    exact = graph_optimum(parse("les-miserables")).loss_per_node
+    assert optimum["loss_per_node"] * (1 - optimum["relative_gap"]) < exact < optimum["loss_per_node"]
+    assert "drift" not in found
     assert main(["theory", "karate"]) == 130
     assert "Spectrum of its" in capsys.readouterr().out
 
