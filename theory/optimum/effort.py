@@ -19,7 +19,9 @@ LARGEST_DEFAULT = 1e-2
 
 # Of the estimate: passes for each digit of the gap; in seconds, one number of the factor or the target in a pass, and
 # the eigenvalue problems of all rounds for a cubed node.
-PASSES_A_DIGIT, NODE, SPECTRA = 60, 2e-7, 5e-9
+PASSES_A_DIGIT, NODE, SPECTRA = 20, 2e-7, 1e-9
+# Seconds for each digit that do not grow with the passes: as the square of the nodes up to the first, at most the last.
+SLOW_NODES, SLOW_WORK, MOST_SLOW = 100, 0.1, 0.25
 EXACT_DIGITS = 1e-8
 
 
@@ -84,4 +86,5 @@ def estimate_optimum_seconds(n: int, entries: int, *, tolerance: float | None = 
     passes = PASSES_A_DIGIT * digits
     columns = min(n, COLUMNS_PER_ROOT * np.sqrt(n))
     spectrum = SPECTRA * n**3 if n <= DENSE_SPECTRUM else 0.0
-    return float(passes * (pass_work(n, columns) + NODE * (n * columns + entries)) + spectrum)
+    slow = digits * min(MOST_SLOW, SLOW_WORK * (n / SLOW_NODES) ** 2)
+    return float(passes * (pass_work(n, columns) + NODE * (n * columns + entries)) + spectrum + slow)
