@@ -25,7 +25,8 @@ from ..tasks.task import DENSE_NODES, Task
 
 Floats = NDArray[np.float64]
 
-FLOW_SECONDS = 30.0  # the flows of all seeds of a model together, from their own V(0)
+FLOW_SECONDS = 30.0  # the flows of all seeds of a model together, from their own V(0), on a graph of SMALL_NODES
+SMALL_NODES = 500  # above, as the square of the nodes, as a step takes
 LIMIT_SECONDS = 20.0  # the way from there to the limit, of the first seed
 OWN, WIDE = "the run's own V(0)", "the wide limit"
 SPECTRUM = 60  # leading eigenvalues kept, as many as a page draws
@@ -88,7 +89,8 @@ class AtTime:
             scale, of = float(np.sqrt(run.model.initial_energy(run.settings))), WIDE
             start = scale * np.eye(self.task.graph.n) if self.task.graph.n <= FLOW_NODES else None
         if start is not None:
-            seconds = min(FLOW_SECONDS, self.time_limit) - self._spent
+            allowed = FLOW_SECONDS * max(1.0, (self.task.graph.n / SMALL_NODES) ** 2)
+            seconds = min(allowed, self.time_limit) - self._spent
             began = time.monotonic()
             at, why = flow_at_time(self.task, start, end, self.decay, seconds, self._stage(run, f", seed {run.seed}"))
             self._spent += time.monotonic() - began

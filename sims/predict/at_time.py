@@ -18,7 +18,7 @@ from fiedler.theory import DriftLaw, Event, TiedOptimum, early_modes, gram_error
 
 from ..runs.control import UNWATCHED, Watch
 from ..tasks.task import DENSE_NODES, Task
-from .trajectory import FLOW_NODES, Late, within
+from .trajectory import Late, within
 
 Floats = NDArray[np.float64]
 
@@ -65,9 +65,9 @@ def flow_at_time(
     task: Task, start: Floats, time: float, weight_decay: float, seconds: float, watch: Watch = UNWATCHED
 ) -> tuple[FlowAtTime | None, str]:
     """The flow from ``start`` (n, m) at ``time``, or None and why there is none: it took more than ``seconds``, or the
-    graph has more than FLOW_NODES nodes. Raises Interrupted where ``watch`` asks to stop."""
-    if task.graph.n > FLOW_NODES:
-        return None, f"no flow at the run's time: it is followed up to {FLOW_NODES} nodes"
+    graph has more than DENSE_NODES nodes. Raises Interrupted where ``watch`` asks to stop."""
+    if task.graph.n > DENSE_NODES:
+        return None, f"no flow at the run's time: it is followed up to {DENSE_NODES} nodes"
 
     def follow() -> FlowAtTime:
         equation = tied_equation(task.target, start, weight_decay=weight_decay, row_weight=task.row_weight)
@@ -125,7 +125,7 @@ def time_to_limit(
             if len(found) == len(wanted):
                 return
 
-    if task.graph.n <= FLOW_NODES:
+    if task.graph.n <= DENSE_NODES:
         with suppress(Late):
             within(seconds, TO_LIMIT, replace(watch, on_progress=hear), follow)
         watch.report(TO_LIMIT, 1.0)
