@@ -60,7 +60,7 @@ PATIENCE, LEAST_NEWTON = 2.0, 3  # of the work so far that Newton steps may have
 REPAIR_EACH = 500
 BOUND_TIME = 0.15  # of the time so far that the eigenvalues of one bound may take
 TELL_EACH = 0.2  # seconds between two states that the caller is told
-STALLS = 6  # rounds without headway before an exact answer is given up
+STALLS, HOPELESS = 6, 30  # rounds without headway before an exact answer, or any, is given up
 HEADWAY = 0.7
 EQUAL = 1e-13  # of the objective: rounding
 FLAT = 1e-30  # of a gradient: zero
@@ -200,7 +200,8 @@ class Search:
                 slope = descent.gradient_norm / objective.scale
                 headway, fell = min(self.gap, slope), lowered > INVISIBLE * abs(descent.value)
                 stalls, last = (0, headway) if headway < HEADWAY * last else (stalls + int(not fell), last)
-                if stalls >= STALLS and (self.tolerance == 0 or descent.stalled or slope < STATIONARY):
+                ended = self.tolerance == 0 or descent.stalled or slope < STATIONARY or stalls >= HOPELESS
+                if stalls >= STALLS and ended:
                     return "exact" if self.tolerance == 0 and self._is_exact(ACCEPTED) else "rounding"
                 steps = self._next_round(descent.f.shape[1], steps)
         except Stopped:
