@@ -203,20 +203,21 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
             (f"eigenvalues, {optimum['eigenvalues_of']}", values or "none"),
             ("KKT violation", f"{certificate['max_violation']:.1e}"),
             ("duality gap", f"{certificate['duality_gap']:.1e}"),
-            *_unfinished(optimum),
+            *_relative_gap(optimum),
             ("method", optimum["method"]),
             *_direction(optimum),
         ]
     )
 
 
-def _unfinished(optimum: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """How far a search came that ended before its tolerance, and why it ended."""
-    if optimum["converged"]:
-        return []
+def _relative_gap(optimum: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Of a search for less than an exact answer, or one that ended before its tolerance, and why it did."""
     asked = f"{optimum['tolerance']:g} was asked for" if optimum["tolerance"] else "an exact answer was asked for"
+    gap = f"{optimum['relative_gap']:.1e}"
+    if optimum["converged"]:
+        return [("relative gap", f"{gap}; {asked}")] if optimum["tolerance"] else []
     ended = {"request": "ended on request", "time limit": "at the time limit", "rounding": "at the limit of float64"}
-    return [("relative gap", f"{optimum['relative_gap']:.1e}, {ended[optimum['stopped_by']]}; {asked}")]
+    return [("relative gap", f"{gap}, {ended[optimum['stopped_by']]}; {asked}")]
 
 
 def _drift(points: Sequence[Mapping[str, Any]]) -> Table:
@@ -229,8 +230,8 @@ def _rank(optimum: Mapping[str, Any]) -> str:
     if low == high:
         return str(low)
     unresolved = optimum["unresolved_eigenvalues"]
-    tail = f"; {len(unresolved)} eigenvalue(s) from {unresolved[0]:.3g} down may be zero" if unresolved else ""
-    return f"{low} to {high}, not resolved further (this point: {optimum['rank']}{tail})"
+    tail = f"; eigenvalues from {unresolved[0]:.3g} down are not proved" if unresolved else ""
+    return f"{low} to {high} is proved (this point: {optimum['rank']}{tail})"
 
 
 def _direction(optimum: Mapping[str, Any]) -> list[tuple[str, str]]:

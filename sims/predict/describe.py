@@ -12,6 +12,7 @@ from fiedler.theory import (
     GraphOptimum,
     RankRange,
     TiedOptimum,
+    closed_form_spectrum,
     graph_flow,
     graph_optimum,
     growth_rates,
@@ -24,12 +25,13 @@ from fiedler.theory import (
 )
 from fiedler.theory.flow.progress import listening
 from fiedler.theory.optimum.max_margin import NODE_LIMIT
+from fiedler.theory.spectra.closed_form import DENSE_LIMIT
 
 from ..runs.control import UNWATCHED, Watch
 from ..runs.seeking import told
 from ..runs.stopping import heeding
 from ..tasks.optimum import SEARCH, Search, reference_optimum, solver_options, stopped_by
-from ..tasks.task import Task
+from ..tasks.task import LEADING_MODES, Task
 from .describe_graph import describe_modes, describe_spectrum, describe_storage
 from .drift import describe_drift, one_hop_options, task_drift
 from .rivals import describe_rivals
@@ -155,7 +157,8 @@ def describe_theory(
     to NODE_LIMIT nodes, ``optimum.max_margin`` is the direction (``untied_max_margin``). ``drift``: see
     ``describe_drift``. ``until``: also the flow up to that time, see ``describe_flow``, and with ``width`` the scatter
     of tied runs that wide. ``modes``: only so many eigenvalues from the bottom (or ``top``), counted, see
-    ``describe_modes``. ``optimum=False`` leaves out the optimum, drift and the early phase, which limit the size.
+    ``describe_modes``; None for all, or for LEADING_MODES above DENSE_LIMIT nodes without a closed form.
+    ``optimum=False`` leaves out the optimum, drift and the early phase, which take longest.
     ``rivals``, ``storage``: see ``describe_rivals``, ``describe_storage``. ``search``: how far the optimum is sought.
     ``watch``: told of each part; a fraction inside a part is known of flows and optima alone. ``answer``: a dictionary
     that is filled, so that what was found is there after an interrupt.
@@ -184,10 +187,13 @@ def describe_theory(
     def part(stage: str, compute: Callable[[], dict[str, Any]], grace: float = 0.0) -> None:
         answer.update(_part(stage, compute, watch, grace))
 
+    if modes is None and task.graph.n > DENSE_LIMIT and closed_form_spectrum(task.graph, laplacian) is None:
+        modes = LEADING_MODES
     if modes is None:
         part("spectrum", lambda: {"spectrum": describe_spectrum(*spectrum(task.graph, laplacian))})
     else:
-        part("spectrum", lambda: describe_modes(task.graph, modes, laplacian, top=top))
+        count = modes
+        part("spectrum", lambda: describe_modes(task.graph, count, laplacian, top=top))
     if optimum:
         part("early phase", lambda: _early_phase(task, tied, weight_decay, init_scale))
         solver = solver_options(search, told(watch, keep=True))
