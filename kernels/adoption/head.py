@@ -80,6 +80,11 @@ class AdoptedHead(Adopted, torch.nn.Module):
         """The linear layer of ``input`` (..., D); for a request the loss, and logits of the positions it keeps."""
         if request is None:
             return torch.nn.functional.linear(input, self.weight, self.bias)
+        if hasattr(input, "placements"):  # the style's hook on the output takes one tensor, not loss and logits
+            raise TypeError(
+                f"a style of parallelize_module splits the head of {request.name}; leave the head out of the plan and "
+                "make its weight a DTensor by distribute_tensor"
+            )
         return self._loss(input, request), self._kept(input, request.keep)
 
     def _loss(self, input: Tensor, request: Request) -> Tensor:

@@ -120,7 +120,8 @@ class AdoptedModel(Adopted, torch.nn.Module):
 
     @staticmethod
     def members(original: type) -> dict[str, Any]:
-        """A forward with the signature of the model's own, which trainers and ``generate`` read."""
+        """A forward with the signature of the model's own, which trainers and ``generate`` read, and what it takes for
+        the loss function. No ``super()``: ``torch.compile`` does not follow it to a property."""
         own: Callable[..., Any] = original.forward  # type: ignore[attr-defined]
         parameters = inspect.signature(own).parameters.values()
         names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD][1:]
@@ -132,19 +133,19 @@ class AdoptedModel(Adopted, torch.nn.Module):
                 return own(self, *args, **kwargs)
             return _fused(self, own, named)
 
-        return {"forward": forward}
+        own_loss: property = inspect.getattr_static(original, "loss_function")
 
-    @property
-    def loss_function(self) -> Any:
-        """The model's own, or while a fused call runs what hands over the head's loss."""
-        pending = getattr(self.get_output_embeddings(), "pending", None)  # type: ignore[operator]
-        return super().loss_function if pending is None else pending.answer  # type: ignore[misc]
+        def loss_function(self: Any) -> Any:
+            """The model's own, or while a fused call runs what hands over the head's loss."""
+            pending = getattr(self.get_output_embeddings(), "pending", None)
+            return own_loss.fget(self) if pending is None else pending.answer  # type: ignore[misc]
 
-    @loss_function.setter
-    def loss_function(self, value: Any) -> None:
-        if "fused_logits" in vars(self):
-            raise ValueError(f"{type(self).__name__} is patched: its head computes the loss; unpatch it first")
-        super(AdoptedModel, type(self)).loss_function.fset(self, value)  # type: ignore[misc]
+        def set_loss_function(self: Any, value: Any) -> None:
+            if "fused_logits" in vars(self):
+                raise ValueError(f"{type(self).__name__} is patched: its head computes the loss; unpatch it first")
+            own_loss.__set__(self, value)
+
+        return {"forward": forward, "loss_function": property(loss_function, set_loss_function)}
 
 
 def _is_fused(model: Any, named: dict[str, Any]) -> bool:
@@ -195,9 +196,8 @@ def _check_module(model: Any) -> None:
 
 def _check_model(model: torch.nn.Module, layer: torch.nn.Module) -> None:
     name = type(model).__name__
-    if "labels" not in inspect.signature(model.forward).parameters or not callable(
-        getattr(model, "loss_function", None)
-    ):
+    loss_function = inspect.getattr_static(type(model), "loss_function", None)
+    if "labels" not in inspect.signature(model.forward).parameters or not isinstance(loss_function, property):
         raise TypeError(
             f"{name} takes no labels or has no loss_function; patch it before it is wrapped, or use causal_lm_loss"
         )
@@ -212,8 +212,8 @@ def _check_model(model: torch.nn.Module, layer: torch.nn.Module) -> None:
 def _check_loss_function(model: Any, layer: Any) -> None:
     """ValueError unless the loss function is the next-token cross-entropy, over a number of items too."""
     classes = layer.weight.shape[0]
-    labels = torch.arange(FEW)[None] % classes
-    z = torch.sin(torch.arange(1.0, FEW * classes + 1)).view(1, FEW, classes)
+    labels = torch.arange(FEW, device="cpu")[None] % classes
+    z = torch.sin(torch.arange(1.0, FEW * classes + 1, device="cpu")).view(1, FEW, classes)
     sums = torch.nn.functional.cross_entropy(z[0, :-1], labels[0, 1:], reduction="sum")
     for items, expected in ((None, sums / (FEW - 1)), (2, sums / 2)):
         found = None
@@ -265,7 +265,9 @@ def _compare(model: Any, tokens: Tensor, expected: Tensor) -> None:
             f"{name} does not take its loss from its loss_function and the logits of its head "
             f"({type(error).__name__}); it cannot be patched, use causal_lm_loss"
         ) from error
-    allowed = HEAD_TOLERANCE * torch.finfo(model.dtype).eps * max(1.0, abs(float(expected)))
+    allowed = (
+        HEAD_TOLERANCE * torch.finfo(model.get_output_embeddings().weight.dtype).eps * max(1.0, abs(float(expected)))
+    )
     if not abs(found - float(expected)) <= allowed:
         raise ValueError(
             f"the loss of {name} is {float(expected):.6g}, patched {found:.6g}, which differ by more than "

@@ -76,7 +76,7 @@ def half(rank: int) -> dict[str, Any]:
     }
 
 
-def split_head(rank: int) -> dict[str, Any]:
+def split_head() -> dict[str, Any]:
     """The head's weight a DTensor, Shard(0) of its classes; tokens are the same on both processes."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.tensor import Shard, distribute_tensor
@@ -88,15 +88,32 @@ def split_head(rank: int) -> dict[str, Any]:
     return {"own": step(make("llama"), **batch()), "patched": step(model, **batch())}
 
 
+def styled_head() -> str:
+    """What a head says that is split by a style, whose hook on the output wants logits."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Replicate
+    from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
+
+    model = patch(make("llama"))
+    plan = {"lm_head": ColwiseParallel(output_layouts=Replicate())}
+    parallelize_module(model, init_device_mesh("cpu", (PROCESSES,)), plan)
+    try:
+        model(**batch())
+    except TypeError as error:
+        return str(error)
+    return "nothing"
+
+
 def process(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", timeout=timedelta(seconds=100))
-    found = {("ddp", name): compare(name, ddp, rank) for name in REPLICATED}
+    found: dict[Any, Any] = {("ddp", name): compare(name, ddp, rank) for name in REPLICATED}
     found |= {("fully_shard", name): compare(name, sharded, rank) for name in SHARDED}
     found["fully_shard", "head with the root"] = compare("llama", lambda model: sharded(model, whole_head=True), rank)
     found["fully_shard", "patched late"] = late(rank)
     found["half precision", "llama"] = half(rank)
-    found["split head", "llama"] = split_head(rank)
+    found["split head", "llama"] = split_head()
+    found["styled head"] = styled_head()
     torch.save(found, folder / f"{rank}.pt")
     dist.barrier()
     dist.destroy_process_group()
