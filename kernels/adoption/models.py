@@ -204,7 +204,8 @@ def _check_model(model: torch.nn.Module, layer: torch.nn.Module) -> None:
     for module in (model, layer):
         if "forward" in vars(module):
             raise ValueError(
-                f"forward of {type(module).__name__} was replaced (by device_map, tp_plan or an accelerator); patch {name} first"
+                f"forward of {type(module).__name__} was replaced (by device_map, tp_plan or an accelerator); patch "
+                f"{name} first"
             )
     _check_loss_function(model, layer)
 
