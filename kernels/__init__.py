@@ -7,6 +7,7 @@ Triton.
 # With the source tree on sys.path, transformers finds this folder when it looks for a package of that name, and imports
 # it: it is empty then, for the operators would be registered twice.
 if __name__ != "kernels":
+    from .adoption import patch, unpatch
     from .graph import CsrTarget, csr_target, graph_cross_entropy, tied_graph_cross_entropy
     from .linear import (
         LinearCrossEntropy,
@@ -36,9 +37,11 @@ if __name__ != "kernels":
         "graph_cross_entropy",
         "linear_cross_entropy",
         "linear_cross_entropy_plan",
+        "patch",
         "sharded_graph_cross_entropy",
         "sharded_target",
         "tied_graph_cross_entropy",
         "tied_sharded_graph_cross_entropy",
+        "unpatch",
         "vocab_parallel_linear_cross_entropy",
     ]

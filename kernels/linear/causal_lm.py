@@ -45,7 +45,8 @@ def output_head(model: torch.nn.Module) -> OutputHead:
             "base_model; unwrap it first if it is wrapped"
         )
     embedding = model.get_output_embeddings()  # type: ignore[operator]
-    if getattr(type(embedding), "forward", None) is not torch.nn.Linear.forward:
+    forward = getattr(type(embedding), "forward", None)
+    if getattr(forward, "__wrapped__", forward) is not torch.nn.Linear.forward:  # that of a patched head wraps it
         raise TypeError(
             f"the output embedding of {type(model).__name__} is {type(embedding).__name__}, not a plain "
             "torch.nn.Linear; merge adapters and dequantise it first"
@@ -88,21 +89,28 @@ def verify_head(model: torch.nn.Module, input_ids: Tensor) -> None:
         model.eval()
         with torch.no_grad():
             theirs = model(input_ids=few).logits.double()
-            head, hidden = output_head(model), hidden_states(model, few)
-            ours = torch.nn.functional.linear(hidden * head.scale, head.weight, head.bias).double()
+            hidden = hidden_states(model, few)
     finally:
         for module, state in training.items():
             module.training = state
-    if head.logit_softcap is not None:
-        ours = head.logit_softcap * torch.tanh(ours / head.logit_softcap)
-    allowed = HEAD_TOLERANCE * torch.finfo(hidden.dtype).eps * float(theirs.abs().max())
-    difference = float((ours - theirs).abs().max()) if ours.shape == theirs.shape else float("inf")
+    check_logits(model, hidden, theirs)
+    _verified.add(model)
+
+
+def check_logits(model: torch.nn.Module, hidden: Tensor, theirs: Tensor) -> None:
+    """ValueError unless ``output_head`` turns the hidden states (B, T, D) into the model's own logits (B, T, V)."""
+    head = output_head(model)
+    with torch.no_grad():
+        ours = torch.nn.functional.linear(hidden * head.scale, head.weight, head.bias).double()
+        if head.logit_softcap is not None:
+            ours = head.logit_softcap * torch.tanh(ours / head.logit_softcap)
+        allowed = HEAD_TOLERANCE * torch.finfo(hidden.dtype).eps * float(theirs.abs().max())
+        difference = float((ours - theirs).abs().max()) if ours.shape == theirs.shape else float("inf")
     if not difference <= allowed:
         raise ValueError(
             f"the logits of {type(model).__name__} are not its hidden states times its output embedding: they differ "
             f"by {difference:.3g}, allowed {allowed:.3g}; compute its loss from its own logits"
         )
-    _verified.add(model)
 
 
 def causal_lm_loss(

@@ -70,6 +70,30 @@ class Output:
     def __init__(self, **values: torch.Tensor) -> None:
         self.__dict__.update(values)
 
+    def items(self) -> Any:
+        return self.__dict__.items()
+
+
+class LabelledModel(TinyModel):
+    """The same with a loss, as ``patch`` takes it."""
+
+    @property
+    def loss_function(self) -> Any:
+        return next_token_loss
+
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None) -> Any:  # type: ignore[override]
+        logits = self.head(self.base_model(input_ids).last_hidden_state)
+        loss = None if labels is None else self.loss_function(logits=logits, labels=labels, vocab_size=V)
+        return Output(loss=loss, logits=logits)
+
+
+def next_token_loss(
+    logits: torch.Tensor, labels: torch.Tensor, vocab_size: int, num_items_in_batch: int | None = None
+) -> torch.Tensor:
+    reduction = "mean" if num_items_in_batch is None else "sum"
+    loss = torch.nn.functional.cross_entropy(logits[0, :-1], labels[0, 1:], reduction=reduction)
+    return loss / (num_items_in_batch or 1)
+
 
 MODEL = TinyModel()
 IDS = torch.randint(V, (2, 5), generator=G)
@@ -172,6 +196,19 @@ CALLS: dict[str, Call] = {
         kinds={"z_loss": "float", "trunk_arguments": "dict"},
         loose={"trunk_arguments": "*", "num_items_in_batch": "*"},
     ),
+    "patch": call(
+        "patch",
+        {
+            "model": LabelledModel(),
+            "logits": "eval",
+            "verify": True,
+            "label_smoothing": 0.1,
+            "z_loss": 0.01,
+            "path": "auto",
+            "chunk_rows": 2,
+        },
+    ),
+    "unpatch": call("unpatch", {"model": LabelledModel()}),
     "check_targets": call(
         "check_targets", {"target": LABELS, "options": kernels.Options(), "classes": V}, loose={"target": "*"}
     ),
