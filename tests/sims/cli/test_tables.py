@@ -89,7 +89,7 @@ def test_an_infimum_is_called_one() -> None:
 def test_a_rank_that_is_not_proved_is_a_range() -> None:
     _, (_, optimum, drift, _), lines = theory("path-star:5000x5")
     facts = {name: value for name, value in optimum if name}
-    assert facts["rank"].startswith("4999 to 5000, not resolved")
+    assert facts["rank"].startswith("4999 to 5000 is proved (")
     assert "kappa = 3770.2" in " ".join(" ".join(lines).split())
     assert drift[0] == ["time", "loss per node above the infimum", "length of the mean vector"]
     assert [row[0] for row in drift[1:]] == ["100", "1e+04", "1e+06"]
