@@ -17,7 +17,8 @@ ORDER = {
         "flow", "width", "symmetry", "alignment", "rivals", "graph_storage", "routes",
     ),
     "kernels": (
-        "plain_arithmetic", "once", "checks", "gpu", "linear", "graph", "sharded", "profiling", "compile_report",
+        "plain_arithmetic", "once", "checks", "gpu", "upstream", "linear", "graph", "sharded", "profiling",
+        "compile_report",
     ),
     "sims": (
         "lazy", "suggest", "disk", "tasks", "scores", "models", "runs", "predict", "draw", "interop", "compare",

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..checks import as_autocast, check_choice, check_chunk_rows, check_optional_tensor, check_tensor
 from ..once import differentiable_once
+from ..upstream import scaled
 from .chunked import GraphLoss, graph_loss
 from .csr import CsrTarget
 
@@ -269,8 +270,7 @@ def _scale_gradients(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> An
     if upstream is None:
         return None, None, None, ctx.no_target, None, None, None, None
     made = tuple(
-        gradient * upstream.to(gradient.dtype) if wanted else None
-        for gradient, wanted in zip(gradients, ctx.need, strict=True)
+        scaled(gradient, upstream) if wanted else None for gradient, wanted in zip(gradients, ctx.need, strict=True)
     )
     return *differentiable_once(made, sources), ctx.no_target, None, None, None, None
 

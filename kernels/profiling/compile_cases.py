@@ -19,6 +19,7 @@ from ..gpu.flash import LARGEST_WIDTH, others_average, softmax_average, tied_ave
 from ..gpu.launch import Launch, padded_logits
 from ..gpu.row_cross_entropy import row_cross_entropy, row_state
 from ..gpu.row_sum import row_sum_partials
+from ..gpu.scale import scale
 from ..gpu.target import combine_rows, scatter_rows, target_logit
 
 ROWS = 4096
@@ -175,6 +176,7 @@ def compile_cases() -> tuple[CompileCase, ...]:
         "combine rows": _combine,
         "scatter rows": _scatter,
         "row sum": _row_sum,
+        "scale": lambda _: scale(_new(CLASSES, 1024, dtype=half), _new()),
     }
     for width in (64, 128, 256):
         for dtype, name in ((half, "bf16"), (full, "fp32")):

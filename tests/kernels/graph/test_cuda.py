@@ -16,7 +16,8 @@ if not INTERPRETED:
         run_interpreted(__file__)
 
 else:
-    from fiedler.kernels.gpu.row_sum import row_sum
+    from fiedler.kernels.gpu.row_sum import row_sum, row_sum_partials
+    from fiedler.kernels.gpu.scale import scale
     from fiedler.kernels.gpu.target import combine_rows, scatter_rows, sort_targets, target_logit
     from fiedler.kernels.graph import cuda as graph_triton
     from fiedler.kernels.graph.cuda import softmax_average, softmax_lse, softmax_transpose_average, tied_softmax_average
@@ -107,6 +108,24 @@ else:
         matrix, factor = normal(300, 70).to(dtype), normal(300, seed=1)
         assert relative_error(row_sum(matrix, factor), factor.double() @ matrix.double()) < 2e-6
         assert relative_error(row_sum(matrix), matrix.double().sum(0)) < 2e-6
+
+    @pytest.mark.parametrize("shape", [(2**28, 8), (8, 2**28)])
+    def test_row_sums_of_any_size_can_be_launched(shape: tuple[int, int]) -> None:
+        """CUDA takes 2^31 - 1 programs along the first axis, 65,535 along the others."""
+        matrix = torch.empty(shape, device="meta")
+        partial = torch.empty(-(-shape[0] // 128), shape[1], device="meta")
+        first, *others = row_sum_partials(matrix, None, partial).grid
+        assert first < 2**31
+        assert all(count <= 65_535 for count in others)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])  # the interpreter cuts bfloat16 off
+    def test_scale_rounds_the_product_only(dtype: torch.dtype) -> None:
+        matrix, factor = normal(90, 101).to(dtype), torch.tensor(1 / 13)
+        want, kept = (matrix.float() * factor).to(dtype), matrix.clone()
+        scale(matrix, factor).run()
+        assert torch.equal(matrix, want)
+        scale(kept, torch.tensor(1.0)).run()
+        assert torch.equal(kept, normal(90, 101).to(dtype))
 
     def test_target_logit_and_combination() -> None:
         x, w, bias = normal(9, 40), normal(12, 40, seed=1), normal(12, seed=2)
