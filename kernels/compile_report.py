@@ -30,11 +30,12 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .gpu.launch import Launch
     from .profiling.compile_cases import CompileCase
 
 ARCHITECTURES = (80, 90, 100)
 # Largest dynamic shared memory of one block, in bytes (CUDA programming guide, compute capabilities).
-SHARED_LIMIT = {80: 166912, 90: 232448, 100: 232448}
+SHARED_LIMIT = {80: 166912, 86: 101376, 89: 101376, 90: 232448, 100: 232448, 120: 101376}
 MATRIX_INSTRUCTION = re.compile(r"\b(?:HMMA|HGMMA|QGMMA|UTC\w*MMA)\b")
 LOCAL_LOAD = re.compile(r"\bLDL\b")
 LOCAL_STORE = re.compile(r"\bSTL\b")
@@ -78,6 +79,13 @@ class KernelReport:
         return tuple(problems)
 
 
+def launch_for(case: CompileCase, architecture: int) -> Launch:
+    """The case's launch with the tiles that a card of this architecture gets."""
+    from .gpu.launch import tile_architecture
+
+    return case.launch(tile_architecture(architecture, SHARED_LIMIT[architecture]))
+
+
 def inspect_case(case: CompileCase, architecture: int) -> KernelReport:
     """Compile one case in this process. Raises ValueError for an architecture whose limits are not known."""
     import triton
@@ -86,7 +94,7 @@ def inspect_case(case: CompileCase, architecture: int) -> KernelReport:
 
     if architecture not in SHARED_LIMIT:
         raise ValueError(f"architecture {architecture} is not one of {sorted(SHARED_LIMIT)}")
-    launch = case.launch(architecture)
+    launch = launch_for(case, architecture)
     signature, constants, attributes = launch_signature(launch)
     source = ASTSource(launch.kernel, signature, constants, attributes)
     options = {"num_warps": launch.num_warps, "num_stages": launch.num_stages}
@@ -237,7 +245,7 @@ def _run_worker(jobs: Sequence[tuple[str, int]], on_report: Callable[[], None], 
         if len(reports) == before and "compiling" not in said:
             raise RuntimeError(f"the compile worker did not start: {said[-2000:]}")
         name, architecture = jobs[len(reports)]
-        launch = next(case for case in compile_cases() if case.name == name).launch(architecture)
+        launch = launch_for(next(case for case in compile_cases() if case.name == name), architecture)
         reports.append(
             KernelReport(
                 launch.kernel.__name__,

@@ -95,7 +95,9 @@ def _tile(
     here = i < N
     y = tl.load(target + i, mask=here, other=-1).to(tl.int32)
     others = (j < V)[None, :] & (j[None, :] != y[:, None])
-    out = partial + class_block * partial_stride + i  # 32 bits do: E itself has over 64 times as many entries
+    # 64 bits: with several planes, or where E is not stored, the partial sums may have more entries than 32 bits count.
+    out = partial + tl.cast(class_block, tl.int64) * partial_stride + i
+    plane = tl.cast(sum_stride, tl.int64)
     if MAXIMUM:
         tl.store(out, tl.max(tl.where(others, z, float("-inf")), 1), mask=here)
     else:
@@ -103,16 +105,16 @@ def _tile(
         p = tl.where(others, tl.exp2((z - m[:, None]) * LOG2E), 0.0)
         tl.store(out, tl.sum(p, 1), mask=here)
         if ENTROPY:
-            tl.store(out + sum_stride, tl.sum(tl.where(p > 0.0, p * (z - m[:, None]), 0.0), 1), mask=here)
+            tl.store(out + plane, tl.sum(tl.where(p > 0.0, p * (z - m[:, None]), 0.0), 1), mask=here)
         if class_term is not None or ACCURACY:
             zy = tl.load(target_logit + i, mask=here, other=0.0)
             if class_term is not None:
                 u = tl.load(class_term + j, mask=j < V, other=0.0).to(tl.float32)
                 classes = tl.sum(tl.where(others, u[None, :] * (zy[:, None] - z), 0.0), 1)
-                tl.store(out + 2 * sum_stride, classes, mask=here)
+                tl.store(out + 2 * plane, classes, mask=here)
             if ACCURACY:
                 beaten = (z > zy[:, None]) | ((z == zy[:, None]) & (j[None, :] < y[:, None]))
-                tl.store(out + 3 * sum_stride, tl.max((others & beaten).to(tl.float32), 1), mask=here)
+                tl.store(out + 3 * plane, tl.max((others & beaten).to(tl.float32), 1), mask=here)
         if STORE:
             if HAS_CAP:
                 p *= softcap_slope(z, cap)
@@ -221,9 +223,10 @@ def exponential_rows_kernel(
         i = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
         here = i < N
         m = tl.load(offset + i, mask=here, other=0.0)
+        plane = tl.cast(sum_stride, tl.int64)
         if MAXIMUM:
             for block in range(blocks):
-                at = partial + block * partial_stride + i
+                at = partial + tl.cast(block, tl.int64) * partial_stride + i
                 m = tl.maximum(m, tl.load(at, mask=here, other=float("-inf")))
             tl.store(offset + i, m, mask=here)
         else:
@@ -232,14 +235,14 @@ def exponential_rows_kernel(
             classes = tl.zeros([ROWS], tl.float32)
             beaten = tl.zeros([ROWS], tl.float32)
             for block in range(blocks):
-                at = partial + block * partial_stride + i
+                at = partial + tl.cast(block, tl.int64) * partial_stride + i
                 total += tl.load(at, mask=here, other=0.0)
                 if ENTROPY:
-                    weighted += tl.load(at + sum_stride, mask=here, other=0.0)
+                    weighted += tl.load(at + plane, mask=here, other=0.0)
                 if class_term is not None:
-                    classes += tl.load(at + 2 * sum_stride, mask=here, other=0.0)
+                    classes += tl.load(at + 2 * plane, mask=here, other=0.0)
                 if ACCURACY:
-                    beaten = tl.maximum(beaten, tl.load(at + 3 * sum_stride, mask=here, other=0.0))
+                    beaten = tl.maximum(beaten, tl.load(at + 3 * plane, mask=here, other=0.0))
             t = tl.load(row_weight + i, mask=here, other=0.0)
             if not RETRY:
                 bad = here & ((total < OFFSET_LIMIT_SUM) == 0)  # NaN too

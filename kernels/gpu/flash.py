@@ -1,14 +1,17 @@
 """Softmax averages without the softmax: matrices of probabilities that exist only tile by tile, for narrow D.
 
-With z_ij = cap(x_i . c_j + bias_j), p_ij = e^(z_ij - lse_i) and s_ij the slope of the cap (1 without one):
-    softmax_average:    lse_i and sum_j p_ij s_ij c_j           a program keeps a block of x, streams c   (2 products)
-    transpose_average:  sum_i f_i p_ij s_ij x_i, sum_i f_i p_ij s_ij        keeps a block of c, streams x (2 products)
-    tied_average:       sum_j (f_i p_ij + f_j p_ji) x_j  for c = x: z is symmetric, so one product serves both terms
-No atomics, no locks, nothing of size N V: O((N + V) D) memory, and the same result every time. Given a target y_i per
-row, its column is left out of the sums and averages, to be added exactly by the caller (``gpu.target``).
+With z_ij = cap(x_i . c_j + bias_j), e_ij = e^(z_ij - m_i), s_ij the slope of the cap (1 without one) and a target y_i
+of every row, whose column is left out:
+    others_average:     sum_j e_ij s_ij c_j and the row's sums  a program keeps a block of x, streams c   (2 products)
+    transpose_average:  sum_i f_i e_ij s_ij x_i, sum_i f_i e_ij s_ij        keeps a block of c, streams x (2 products)
+    tied_average:       sum_j (f_i e_ij + f_j e_ji) x_j  for c = x: z is symmetric, so one product serves both terms
+No atomics, no locks, nothing of size N V: O((N + V) D) memory, and the same result every time.
 
-Later kernels take p_ij = e^(z_ij - m_i) with any offset m_i whose f_i holds the rest of the normalisation, so that a
-large lse costs no digits. For fp16 operands p is scaled by 2^14 before it is rounded, for fp16 has no range.
+What passes through 16-bit products is rounded, and a row that predicts its target well has a gradient made of the
+small rest: so the target is no part of it, and the caller adds its term, in which nothing cancels, in fp32.
+
+The offset m_i is any near the log-sum-exp, and f_i holds the rest of the normalisation, so that a large lse costs no
+digits. For fp16 operands e is scaled by 2^14 before it is rounded, for fp16 has no range.
 """
 
 from __future__ import annotations
@@ -52,12 +55,19 @@ TILES: dict[tuple[str, int, int], dict[int, tuple[Tile, Tile]]] = {
     ("gradient", 16, 80): {64: (Tile(128, 64, 8, 3), _SMALL), 128: (_TALL, _SMALL), 256: (_SMALL, _SMALL)},
     ("gradient", 16, 90): {64: (Tile(128, 128, 8, 3), _TALL), 128: (_WIDE, _TALL), 256: (_TALL, _SMALL)},
     ("gradient", 16, 100): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_SMALL, _SMALL)},
+    # Each streamed row's mask at its target takes registers that 128 streamed rows do not leave on Hopper.
+    ("tied", 16, 80): {64: (Tile(128, 64, 8, 3), _SMALL), 128: (_TALL, _SMALL), 256: (_SMALL, _SMALL)},
+    ("tied", 16, 90): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_TALL, _SMALL)},
+    ("tied", 16, 100): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_SMALL, _SMALL)},
     ("average", 32, 80): {64: (_SPLIT, _THIN), 128: (_THIN, _THIN)},
     ("average", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _THIN)},
     ("average", 32, 100): {64: (_FLAT, _FLAT), 128: (_SPLIT, _THIN)},
     ("gradient", 32, 80): {64: (_SPLIT, _THIN), 128: (_SPLIT, _THIN)},
     ("gradient", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _THIN)},
     ("gradient", 32, 100): {64: (_FLAT, _FLAT), 128: (_SPLIT, _THIN)},
+    ("tied", 32, 80): {64: (_SPLIT, _THIN), 128: (_THIN, _THIN)},
+    ("tied", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _THIN)},
+    ("tied", 32, 100): {64: (_FLAT, _FLAT), 128: (_THIN, _THIN)},
 }
 
 
@@ -85,29 +95,25 @@ def _rows(matrix, stride, i, d, N, D, EVEN_D: tl.constexpr):
 
 
 @triton.jit
-def softmax_average_kernel(
+def others_average_kernel(
     x, x_stride, c, c_stride, bias, target, target_logit, class_term,
-    offset, sums, sum_stride, lse, average, average_stride, N, V, D, cap,
+    offset, sums, sum_stride, average, average_stride, N, V, D, cap,
     HELD: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
-    HAS_CAP: tl.constexpr, ENTROPY: tl.constexpr, ACCURACY: tl.constexpr,
+    HAS_CAP: tl.constexpr, ENTROPY: tl.constexpr, ACCURACY: tl.constexpr, SHIFT: tl.constexpr,
 ):  # fmt: skip
     """One block of rows of x, held, against all of c, streamed, with a running maximum."""
     i = tl.program_id(0) * HELD + tl.arange(0, HELD)
     d = tl.arange(0, BLOCK_D)
     here = i < N
     rows = _rows(x, x_stride, i, d, N, D, EVEN_D)
-    m = tl.full([HELD], float("-inf"), tl.float32)
     total = tl.zeros([HELD], tl.float32)
     weighted = tl.zeros([HELD], tl.float32)
     classes = tl.zeros([HELD], tl.float32)
     beaten = tl.zeros([HELD], tl.int32)
     acc = tl.zeros([HELD, BLOCK_D], tl.float32)
-    y = tl.full([HELD], -1, tl.int32)
-    zy = tl.zeros([HELD], tl.float32)
-    if target is not None:
-        y = tl.load(target + i, mask=here, other=-1).to(tl.int32)
-        zy = tl.load(target_logit + i, mask=here, other=0.0)
-        m = zy
+    y = tl.load(target + i, mask=here, other=-1).to(tl.int32)
+    zy = tl.load(target_logit + i, mask=here, other=0.0)
+    m = zy
     for start in range(0, V, STREAMED):
         j = start + tl.arange(0, STREAMED)
         block = _rows(c, c_stride, j, d, V, D, EVEN_D)
@@ -116,14 +122,12 @@ def softmax_average_kernel(
             z += tl.load(bias + j, mask=j < V, other=0.0).to(tl.float32)[None, :]
         if HAS_CAP:
             z = softcap(z, cap)
-        others = (j < V)[None, :]
-        if target is not None:
-            others = others & (j[None, :] != y[:, None])
+        others = (j < V)[None, :] & (j[None, :] != y[:, None])
         z = tl.where(others, z, float("-inf"))
         highest = tl.maximum(m, tl.max(z, 1))
         safe = tl.where(highest == float("-inf"), 0.0, highest)
         shrink = tl.exp2((m - safe) * LOG2E)
-        p = tl.exp2((z - safe[:, None]) * LOG2E)
+        p = tl.exp2((z - safe[:, None]) * LOG2E + SHIFT)
         if ENTROPY:
             moved = tl.where(total > 0.0, weighted + (m - safe) * total, 0.0)
             weighted = moved * shrink + tl.sum(tl.where(p > 0.0, p * (z - safe[:, None]), 0.0), 1)
@@ -140,33 +144,18 @@ def softmax_average_kernel(
                 p *= tl.where(others, softcap_slope(z, cap), 0.0)
             acc = acc * shrink[:, None]
             acc = tl.dot(p.to(block.dtype), block, acc, input_precision=PRECISION)
-    normalise = tl.full([HELD], 1.0, tl.float32)
-    if target is not None:  # exponential_rows goes on from here
-        tl.store(offset + i, m, mask=here)
-        tl.store(sums + i, total, mask=here)
-        if ENTROPY:
-            tl.store(sums + sum_stride + i, weighted, mask=here)
-        if class_term is not None:
-            tl.store(sums + 2 * sum_stride + i, classes, mask=here)
-        if ACCURACY:
-            tl.store(sums + 3 * sum_stride + i, beaten.to(tl.float32), mask=here)
-    else:
-        tl.store(lse + i, m + tl.log(total), mask=here)
-        normalise = 1.0 / total
+    undo = tl.exp2(-1.0 * SHIFT)
+    tl.store(offset + i, m, mask=here)
+    tl.store(sums + i, total * undo, mask=here)
+    if ENTROPY:
+        tl.store(sums + sum_stride + i, weighted * undo, mask=here)
+    if class_term is not None:
+        tl.store(sums + 2 * sum_stride + i, classes, mask=here)
+    if ACCURACY:
+        tl.store(sums + 3 * sum_stride + i, beaten.to(tl.float32), mask=here)
     if average is not None:
         at = average + i.to(tl.int64)[:, None] * average_stride + d[None, :]
-        tl.store(at, acc * normalise[:, None], mask=here[:, None] & (d < D)[None, :])
-
-
-def softmax_average(
-    x: Tensor, c: Tensor, bias: Tensor | None, *, lse: Tensor, average: Tensor | None, architecture: int
-) -> Launch:
-    """The launch that fills ``lse`` (N,) and ``average`` (N, D) = sum_j p_ij c_j from x (N, D), c (V, D), bias (V,).
-
-    Outputs fp32 and contiguous, ``average`` None where not wanted; D at most ``LARGEST_WIDTH`` of the dtype, column
-    strides 1.
-    """
-    return _average(x, c, bias, lse=lse, average=average, architecture=architecture)
+        tl.store(at, acc * undo, mask=here[:, None] & (d < D)[None, :])
 
 
 def others_average(
@@ -185,39 +174,28 @@ def others_average(
     accuracy: bool = False,
     architecture: int,
 ) -> Launch:
-    """The launch for ``target`` y (N,) int64 whose exact logits are known: sums over the classes j != y_i only.
+    """The launch for x (N, D), c (V, D), bias (V,) and ``target`` y (N,) int64 whose exact logits are known: sums over
+    the classes j != y_i only. D at most ``LARGEST_WIDTH`` of the dtype, column strides 1, outputs fp32 and contiguous.
 
     It fills ``offset`` m (N,), ``average`` (N, D) = sum_j e_ij s_ij c_j with e_ij = e^(z_ij - m_i), and the planes of
     ``sums`` (4, N) that are asked for: sum e_ij; sum e_ij (z_ij - m_i); sum u_j (z_iy - z_ij); does a class beat y_i.
     These are what ``exponential_rows`` reads, as the sums of one tile.
     """
-    return _average(
-        x, c, bias, target=target, target_logit=target_logit, offset=offset, sums=sums, average=average,
-        class_term=class_term, cap=cap, entropy=entropy, accuracy=accuracy, architecture=architecture,
-    )  # fmt: skip
-
-
-def _average(
-    x: Tensor, c: Tensor, bias: Tensor | None, *, architecture: int, lse: Tensor | None = None,
-    average: Tensor | None = None, target: Tensor | None = None, target_logit: Tensor | None = None,
-    offset: Tensor | None = None, sums: Tensor | None = None, class_term: Tensor | None = None,
-    cap: float | None = None, entropy: bool = False, accuracy: bool = False,
-) -> Launch:  # fmt: skip
     (rows, width), number = x.shape, c.shape[0]
     options = cap is not None or entropy or accuracy or class_term is not None
     tile = flash_tile("average", x.dtype, width, architecture, options=options)
     block = power_of_two(width, least=16)
     return Launch(
-        softmax_average_kernel,
+        others_average_kernel,
         (triton.cdiv(rows, tile.held),),
         {
             "x": x, "x_stride": x.stride(0), "c": c, "c_stride": c.stride(0), "bias": bias, "target": target,
             "target_logit": target_logit, "class_term": class_term, "offset": offset, "sums": sums,
-            "sum_stride": 0 if sums is None else sums.stride(0), "lse": lse, "average": average,
+            "sum_stride": sums.stride(0), "average": average,
             "average_stride": 0 if average is None else average.stride(0), "N": rows, "V": number, "D": width,
             "cap": 1.0 if cap is None else cap, "HELD": tile.held, "STREAMED": tile.streamed, "BLOCK_D": block,
             "EVEN_D": width == block, "PRECISION": dot_precision(x), "HAS_CAP": cap is not None, "ENTROPY": entropy,
-            "ACCURACY": accuracy,
+            "ACCURACY": accuracy, "SHIFT": FP16_SHIFT if x.dtype == torch.float16 else 0,
         },
         num_warps=tile.warps,
         num_stages=tile.stages,
@@ -252,9 +230,8 @@ def transpose_average_kernel(
             z = softcap(z, cap)
         # A row of factor 0 counts for nothing whatever its logits, so it must not bring 0 times infinity.
         p = tl.where((f != 0.0)[None, :], tl.exp2((z - m[None, :]) * LOG2E + SHIFT) * f[None, :], 0.0)
-        if target is not None:
-            y = tl.load(target + i, mask=i < N, other=-1).to(tl.int32)
-            p = tl.where(j[:, None] != y[None, :], p, 0.0)
+        y = tl.load(target + i, mask=i < N, other=-1).to(tl.int32)
+        p = tl.where(j[:, None] != y[None, :], p, 0.0)
         if HAS_CAP:
             p *= softcap_slope(z, cap)
         if columns is not None:
@@ -273,18 +250,19 @@ def transpose_average(
     x: Tensor,
     c: Tensor,
     bias: Tensor | None,
+    target: Tensor,
     offset: Tensor,
     factor: Tensor,
     *,
     average: Tensor | None,
     columns: Tensor | None,
-    target: Tensor | None = None,
     cap: float | None = None,
     architecture: int,
 ) -> Launch:
     """The launch that fills ``average`` (V, D) = sum_i f_i e^(z_ij - m_i) s_ij x_i and ``columns`` (V,), the same of 1.
 
-    ``offset`` m and ``factor`` f (N,) fp32; ``target`` (N,) leaves out j = y_i; outputs fp32, None where not wanted.
+    ``target`` y (N,) int64, ``offset`` m and ``factor`` f (N,) fp32; j = y_i is left out; outputs fp32, None where not
+    wanted.
     fp16 operands want |f_i e^(z_ij - m_i)| <= 3.
     """
     (rows, width), number = x.shape, c.shape[0]
@@ -310,7 +288,7 @@ def transpose_average(
 
 @triton.jit
 def tied_average_kernel(
-    x, x_stride, bias, offset, factor, average, average_stride, columns, N, D,
+    x, x_stride, target, offset, factor, average, average_stride, N, D,
     HELD: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
     SHIFT: tl.constexpr,
 ):  # fmt: skip
@@ -321,60 +299,45 @@ def tied_average_kernel(
     held = _rows(x, x_stride, i, d, N, D, EVEN_D)
     own_offset = tl.load(offset + i, mask=here, other=0.0)
     own_factor = tl.load(factor + i, mask=here, other=0.0)
-    own_bias = tl.zeros([HELD], tl.float32)
-    if bias is not None:
-        own_bias = tl.load(bias + i, mask=here, other=0.0).to(tl.float32)
-    sums = tl.zeros([HELD], tl.float32)
+    own_offset = tl.where(own_factor != 0.0, own_offset, float("inf"))  # a row of factor 0: e^-inf, counts for nothing
+    own_target = tl.load(target + i, mask=here, other=-1).to(tl.int32)
     acc = tl.zeros([HELD, BLOCK_D], tl.float32)
     for start in range(0, N, STREAMED):
         j = start + tl.arange(0, STREAMED)
         rows = _rows(x, x_stride, j, d, N, D, EVEN_D)
         out = tl.load(offset + j, mask=j < N, other=0.0)
         f = tl.load(factor + j, mask=j < N, other=0.0)
+        out = tl.where(f != 0.0, out, float("inf"))
         z = tl.dot(held, tl.trans(rows), input_precision=PRECISION)
-        transposed = z
-        if bias is not None:
-            z += tl.load(bias + j, mask=j < N, other=0.0).to(tl.float32)[None, :]
-            transposed += own_bias[:, None]
+        y = tl.load(target + j, mask=j < N, other=-1).to(tl.int32)
         forward = tl.exp2((z - own_offset[:, None]) * LOG2E + SHIFT) * own_factor[:, None]
-        backward = tl.exp2((transposed - out[None, :]) * LOG2E + SHIFT) * f[None, :]
-        backward = tl.where((f != 0.0)[None, :], backward, 0.0)
-        forward = tl.where((own_factor != 0.0)[:, None] & (j < N)[None, :], forward, 0.0)
-        if columns is not None:
-            sums += tl.sum(backward, 1)
+        backward = tl.exp2((z - out[None, :]) * LOG2E + SHIFT) * f[None, :]
+        backward = tl.where(i[:, None] != y[None, :], backward, 0.0)
+        forward = tl.where((j < N)[None, :] & (j[None, :] != own_target[:, None]), forward, 0.0)
         acc = tl.dot((forward + backward).to(rows.dtype), rows, acc, input_precision=PRECISION)
     undo = tl.exp2(-1.0 * SHIFT)
-    if columns is not None:
-        tl.store(columns + i, sums * undo, mask=here)
     at = average + i.to(tl.int64)[:, None] * average_stride + d[None, :]
     tl.store(at, acc * undo, mask=here[:, None] & (d < D)[None, :])
 
 
 def tied_average(
-    x: Tensor,
-    bias: Tensor | None,
-    offset: Tensor,
-    factor: Tensor,
-    *,
-    average: Tensor,
-    columns: Tensor | None,
-    architecture: int,
+    x: Tensor, target: Tensor, offset: Tensor, factor: Tensor, *, average: Tensor, architecture: int
 ) -> Launch:
-    """The launch that fills ``average`` (N, D) = sum_j (f_i e_ij + f_j e_ji) x_j and ``columns`` (N,): sum_i f_i e_ij.
+    """The launch that fills ``average`` (N, D) fp32 with sum_j (f_i e_ij [j != y_i] + f_j e_ji [i != y_j]) x_j.
 
-    Here e_ij = e^(x_i . x_j + bias_j - m_i) with ``offset`` m and ``factor`` f (N,) fp32; outputs fp32. fp16 operands
+    Here e_ij = e^(x_i . x_j - m_i) with ``target`` y (N,) int64, ``offset`` m and ``factor`` f (N,) fp32. fp16 operands
     want |f_i e_ij| <= 1.
     """
     rows, width = x.shape
-    options = bias is not None or width & (width - 1) != 0
-    tile = flash_tile("gradient", x.dtype, width, architecture, options=options)
+    options = width & (width - 1) != 0
+    tile = flash_tile("tied", x.dtype, width, architecture, options=options)
     block = power_of_two(width, least=16)
     return Launch(
         tied_average_kernel,
         (triton.cdiv(rows, tile.held),),
         {
-            "x": x, "x_stride": x.stride(0), "bias": bias, "offset": offset, "factor": factor, "average": average,
-            "average_stride": average.stride(0), "columns": columns, "N": rows, "D": width, "HELD": tile.held,
+            "x": x, "x_stride": x.stride(0), "target": target, "offset": offset, "factor": factor, "average": average,
+            "average_stride": average.stride(0), "N": rows, "D": width, "HELD": tile.held,
             "STREAMED": tile.streamed, "BLOCK_D": block, "EVEN_D": width == block, "PRECISION": dot_precision(x),
             "SHIFT": FP16_SHIFT if x.dtype == torch.float16 else 0,
         },

@@ -16,6 +16,9 @@ import torch
 from torch import Tensor
 
 OLDEST_ARCHITECTURE = 80
+# Shared memory of a program, in bytes, that the tiles made for an architecture may take. Cards with less than the large
+# ones of their generation (8.6, 8.9, 12.0) take the tiles for 8.0, which fit any of them.
+TILE_MEMORY = {80: 101_376, 90: 232_448, 100: 232_448}
 ALIGNMENT = 16  # elements to which rows of logits are padded, so that loads and stores are whole 16-byte vectors
 
 
@@ -43,18 +46,34 @@ class Launch:
             self.kernel[self.grid](**self.arguments, num_warps=self.num_warps, num_stages=self.num_stages)
 
 
+def tile_architecture(capability: int, shared_memory: int) -> int:
+    """The architecture, of ``TILE_MEMORY``, whose tiles run on a card of this compute capability (89 for 8.9) and
+    shared memory of a program in bytes: the newest that is no newer and fits. Raises ValueError if there is none."""
+    fitting = [known for known, wanted in TILE_MEMORY.items() if known <= capability and wanted <= shared_memory]
+    if not fitting:
+        raise ValueError(
+            f"this card has compute capability {capability // 10}.{capability % 10} and {shared_memory >> 10} KiB of "
+            f"shared memory; the kernels with matrix products, and bfloat16, need 8.0 and {TILE_MEMORY[80] >> 10} KiB: "
+            'use path="chunked" in float16 or float32 (linear_cross_entropy), or path="reference"'
+        )
+    return max(fitting)
+
+
 @lru_cache(maxsize=16)
-def _capability(index: int) -> int:
-    major, minor = torch.cuda.get_device_capability(index)
-    return 10 * major + minor
+def _tile_architecture(index: int) -> int:
+    found = torch.cuda.get_device_properties(index)
+    memory = getattr(found, "shared_memory_per_block_optin", found.shared_memory_per_block)  # AMD has no first
+    return tile_architecture(10 * found.major + found.minor, memory)
 
 
 def architecture(tensor: Tensor) -> int:
-    """80, 90, 100, ... for the card ``tensor`` is on; the oldest supported one off the card (Triton's interpreter)."""
+    """Whose tiles run on the card ``tensor`` is on: 80, 90 or 100; the oldest off the card (Triton's interpreter).
+
+    Raises ValueError for a card that can run none of them."""
     if tensor.device.type != "cuda":
         return OLDEST_ARCHITECTURE
     index = tensor.device.index
-    return _capability(torch.cuda.current_device() if index is None else index)
+    return _tile_architecture(torch.cuda.current_device() if index is None else index)
 
 
 @lru_cache(maxsize=16)

@@ -20,12 +20,13 @@ COLUMNS_PER_PROGRAM = 512
 
 @triton.jit
 def row_sum_kernel(
-    matrix, stride, factor, partial, partial_stride, N, D,
+    matrix, stride, factor, partial, partial_stride, N, D, column_blocks,
     ROWS: tl.constexpr, STEP: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """The sum of one block of rows, for one block of columns."""
-    d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)
-    block = tl.program_id(1)
+    # One axis of programs: either side may have more blocks than the 65,535 that a second one holds.
+    block = tl.program_id(0) // column_blocks
+    d = (tl.program_id(0) % column_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
     inside = (d < D)[None, :]
     total = tl.zeros([STEP, BLOCK_D], tl.float32)
     for start in range(0, ROWS, STEP):
@@ -41,13 +42,14 @@ def row_sum_kernel(
 def row_sum_partials(matrix: Tensor, factor: Tensor | None, partial: Tensor) -> Launch:
     """The launch that fills ``partial`` (ceil(N / 128), D) fp32 with the sums of its blocks of rows."""
     rows, width = matrix.shape
+    column_blocks = triton.cdiv(width, COLUMNS_PER_PROGRAM)
     return Launch(
         row_sum_kernel,
-        (triton.cdiv(width, COLUMNS_PER_PROGRAM), partial.shape[0]),
+        (column_blocks * partial.shape[0],),
         {
             "matrix": matrix, "stride": matrix.stride(0), "factor": factor, "partial": partial,
-            "partial_stride": partial.stride(0), "N": rows, "D": width, "ROWS": ROWS_PER_PROGRAM,
-            "STEP": ROWS_PER_STEP, "BLOCK_D": COLUMNS_PER_PROGRAM,
+            "partial_stride": partial.stride(0), "N": rows, "D": width, "column_blocks": column_blocks,
+            "ROWS": ROWS_PER_PROGRAM, "STEP": ROWS_PER_STEP, "BLOCK_D": COLUMNS_PER_PROGRAM,
         },
         num_warps=4,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..checks import as_autocast, check_choice, check_chunk_rows, check_optional_tensor, check_tensor
 from ..once import differentiable_once
+from ..upstream import scaled
 from .chunked import GraphLoss, graph_loss
 from .csr import CsrTarget
 
@@ -228,28 +229,43 @@ def _flash(
     need_context: bool,
     need_bias: bool,
 ) -> GraphLoss:
-    """The same by kernels that keep no logits; four products when the context learns."""
-    from .cuda import softmax_average, softmax_lse, softmax_transpose_average
+    """The same by kernels that keep no logits, four products when the context learns. As in chunked.py each row's pivot
+    is left out of what the kernels sum, and put in exactly."""
+    from .cuda import pivot_sums, pivot_transpose_average
 
-    average = None
-    if need_embedding:
-        lse, average = softmax_average(x, c, bias)
-    else:
-        lse = softmax_lse(x, c, bias)
-    exact_x, picked = x.to(target.dtype), target.matmul(c.to(target.dtype))
-    loss = target.row_sum * lse - torch.linalg.vecdot(exact_x, picked)
+    wide_x, wide_c = x.to(target.dtype), c.to(target.dtype)
+    sums, average = pivot_sums(x, c, bias, target.pivot, average=need_embedding)
+    rest = target.rest_matmul(wide_c)
+    loss = flash_rows(target, sums) - torch.linalg.vecdot(wide_x, rest)
     if bias is not None:
-        loss -= target.matmul(bias.to(target.dtype)[:, None])[:, 0]
-    mass = weight * target.row_sum
-    grad_embedding = None if average is None else average.mul_(mass[:, None]).sub_(picked * weight[:, None])
-    grad_context = grad_bias = None
+        loss -= target.rest_matmul(bias.to(target.dtype)[:, None])[:, 0]
+    mass, slope = weight * target.row_sum, pivot_slope(target, sums, weight)
+    grad_embedding = grad_context = grad_bias = None
+    if average is not None:
+        grad_embedding = average.mul_(mass[:, None]).addcmul_(wide_c.index_select(0, target.pivot), slope[:, None])
+        grad_embedding.addcmul_(rest, weight[:, None], value=-1)
     if need_context or need_bias:
-        spread, column_mass = softmax_transpose_average(x, c, bias, lse, mass)
+        spread, column_mass = pivot_transpose_average(x, c, bias, target.pivot, sums, mass)
+        entries = target.transposed_slopes(slope, weight)
         if need_context:
-            grad_context = spread.sub_(target.transposed_matmul(exact_x * weight[:, None]))
+            grad_context = spread.add_(target.transposed_matmul(wide_x, entries))
         if need_bias:
-            grad_bias = column_mass - target.transposed_matmul(weight[:, None])[:, 0]
+            grad_bias = column_mass + target.transposed_matmul(torch.ones_like(weight)[:, None], entries)[:, 0]
     return GraphLoss(loss, grad_embedding, grad_context, grad_bias)
+
+
+def flash_rows(target: CsrTarget, sums: Any) -> Tensor:
+    """r_i (lse_i - z_ik + (1 - t_i) z_ik), the loss but for the rest's logits, from the ``PivotSums`` of every row."""
+    others, own, at_pivot, offset = sums
+    relative = torch.where(others < own, torch.log1p(others / own), (own + others).log() + (offset - at_pivot))
+    return target.row_sum * (relative + target.rest_share * at_pivot)
+
+
+def pivot_slope(target: CsrTarget, sums: Any, weight: Tensor) -> Tensor:
+    """w_i (r_i p_ik - T_ik), the slope of the weighted loss at each row's pivot, of terms that do not cancel."""
+    others, own, *_ = sums
+    share = (own * target.rest_share - target.pivot_share * others) / (own + others)
+    return weight * target.row_sum * share
 
 
 def no_gradient(target: CsrTarget | Sequence[Tensor]) -> list[None] | None:
@@ -269,8 +285,7 @@ def _scale_gradients(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> An
     if upstream is None:
         return None, None, None, ctx.no_target, None, None, None, None
     made = tuple(
-        gradient * upstream.to(gradient.dtype) if wanted else None
-        for gradient, wanted in zip(gradients, ctx.need, strict=True)
+        scaled(gradient, upstream) if wanted else None for gradient, wanted in zip(gradients, ctx.need, strict=True)
     )
     return *differentiable_once(made, sources), ctx.no_target, None, None, None, None
 

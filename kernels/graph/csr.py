@@ -81,9 +81,15 @@ class CsrTarget:
         """T C (n, D) of a dense C (m, D) in the dtype of the target; the same bits every time."""
         return csr_matmul(self.row_pointer, self.column, self.value, dense)
 
-    def transposed_matmul(self, dense: Tensor) -> Tensor:
-        """T' X (m, D) of a dense X (n, D)."""
-        return csr_matmul(self.transposed_row_pointer, self.transposed_column, self.transposed_value, dense)
+    def transposed_matmul(self, dense: Tensor, entries: Tensor | None = None) -> Tensor:
+        """T' X (m, D) of a dense X (n, D), with the values ``entries`` in place of those of T' if given."""
+        value = self.transposed_value if entries is None else entries
+        return csr_matmul(self.transposed_row_pointer, self.transposed_column, value, dense)
+
+    def transposed_slopes(self, slope: Tensor, weight: Tensor) -> Tensor:
+        """Entries of T' for ``transposed_matmul``: ``slope`` (n,) of the row at its pivot, -w_i T_ij at the rest."""
+        row = self.transposed_column
+        return torch.where(self.transposed_rest == 0, slope[row], -weight[row] * self.transposed_rest)
 
     def rest_matmul(self, dense: Tensor) -> Tensor:
         """(T without its pivots) C (n, D) of a dense C (m, D)."""

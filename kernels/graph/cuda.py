@@ -1,12 +1,16 @@
-"""Softmax averages of a whole graph on a CUDA card, as the losses over sparse targets need them: never n x m at once.
+"""Softmax sums and averages of a whole graph on a CUDA card, as the losses over sparse targets need them: never n x m.
 
-    softmax_average            lse_i, sum_j p_ij c_j             p_ij = e^(x_i . c_j + bias_j - lse_i)
-    softmax_transpose_average  sum_i f_i p_ij x_i, sum_i f_i p_ij
-    softmax_lse                lse_i alone: one product
-    tied_softmax_average       sum_j (f_i p_ij + f_j p_ji) x_j for c = x: two products, where the two above take four
+With z_ij = x_i . c_j + bias_j, p_ij = e^(z_ij - lse_i), a pivot k_i for every row (its main target) and f_i >= 0:
+    pivot_sums               sums over e^(z_ij - m_i), at the pivot and over all others;  sum_{j != k_i} p_ij c_j
+    pivot_transpose_average  sum_{i: k_i != j} f_i p_ij x_i, and the same of 1
+    tied_pivot_average       sum_j (f_i p_ij [j != k_i] + f_j p_ji [i != k_j]) x_j for c = x: two products, where the
+                             averages of the two above take four
+The pivots are left out of everything that is rounded to 16 bits: at a row that predicts its neighbour well p - T is
+made of the small rest, and rounding p near 1 would leave noise of it. The losses add the pivots' terms, in which
+nothing cancels, in fp32, as chunked.py does.
 
-Tied logits are symmetric, so p_ij and p_ji come from one product and meet in one average: with the lse, three products
-instead of four and three exponentials per entry instead of two. Computing only half of the tiles would save the lse
+Tied logits are symmetric, so p_ij and p_ji come from one product and meet in one average: with the sums, three products
+instead of four and three exponentials per entry instead of two. Computing only half of the tiles would save the sums
 half a product more, at the price of partial sums in memory; the average cannot, for a tile would have to add to two
 blocks of rows.
 
@@ -17,91 +21,104 @@ of logits, which cuBLAS makes and a kernel turns into p. The same result every t
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..gpu.flash import LARGEST_WIDTH, tied_average, transpose_average
-from ..gpu.flash import softmax_average as _flash_average
+from ..gpu.flash import FP16_SHIFT, LARGEST_WIDTH, others_average, tied_average, transpose_average
 from ..gpu.launch import architecture, padded_logits
 from ..gpu.products import add_product, product
-from ..gpu.row_cross_entropy import row_cross_entropy
+from ..gpu.row_cross_entropy import row_cross_entropy, row_state
 from ..gpu.row_sum import row_sum
+from ..gpu.target import target_logit
 
 BLOCK_BYTES = 1 << 30  # of logits in one block of rows of wide embeddings
 DTYPES = tuple(LARGEST_WIDTH)
 
 
-def softmax_average(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-    """lse (n,) and sum_j p_ij c_j (n, D), fp32, for x (n, D), c (m, D) and bias (m,) or None.
+class PivotSums(NamedTuple):
+    """``others`` = sum over j != k_i of e^(z_ij - m_i), ``own`` = e^(z_ik - m_i), ``at_pivot`` z_ik and ``offset`` m_i;
+    all (n,), fp32."""
+
+    others: Tensor
+    own: Tensor
+    at_pivot: Tensor
+    offset: Tensor
+
+
+@torch.no_grad()
+def pivot_sums(
+    x: Tensor, c: Tensor, bias: Tensor | None, pivot: Tensor, *, average: bool
+) -> tuple[PivotSums, Tensor | None]:
+    """The sums of every row, and sum_{j != k_i} p_ij c_j (n, D) fp32 if asked for, of x (n, D), c (m, D), bias (m,) or
+    None and ``pivot`` k (n,) int64.
 
     Raises TypeError for a dtype other than float32, bfloat16 and float16, ValueError for shapes that do not fit.
     """
-    lse, average = _average(x, c, bias, wanted=True)
-    assert average is not None
-    return lse, average
-
-
-def softmax_lse(x: Tensor, c: Tensor, bias: Tensor | None) -> Tensor:
-    """The lse (n,) of ``softmax_average`` alone, for one product."""
-    return _average(x, c, bias, wanted=False)[0]
+    x, c, bias = _checked(x, c, bias)
+    n = x.shape[0]
+    others, own, at_pivot, offset = x.new_empty((4, n), dtype=torch.float32)
+    target_logit(x, c, bias, pivot, at_pivot, cap=None).run()
+    made = x.new_empty(x.shape, dtype=torch.float32) if average else None
+    if x.shape[1] <= LARGEST_WIDTH[x.dtype]:
+        others_average(
+            x, c, bias, pivot, at_pivot, offset=offset, sums=others[None], average=made, architecture=architecture(x)
+        ).run()
+    else:
+        ones = torch.ones_like(others) if average else None
+        for start, stop, p in _probabilities(x, c, bias, pivot, at_pivot, ones, others, offset):
+            if made is not None:
+                product(p, c, torch.float32, out=made[start:stop])
+    torch.exp(at_pivot - offset, out=own)
+    if made is not None and x.shape[1] <= LARGEST_WIDTH[x.dtype]:
+        made.div_((own + others)[:, None])
+    elif made is not None:
+        made.mul_(_unshift(x))
+    return PivotSums(others, own, at_pivot, offset), made
 
 
 @torch.no_grad()
-def softmax_transpose_average(
-    x: Tensor, c: Tensor, bias: Tensor | None, lse: Tensor, weight: Tensor
+def pivot_transpose_average(
+    x: Tensor, c: Tensor, bias: Tensor | None, pivot: Tensor, sums: PivotSums, weight: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """sum_i weight_i p_ij x_i (m, D) and sum_i weight_i p_ij (m,), fp32; ``lse`` and ``weight`` (n,).
-
-    Raises as ``softmax_average`` does.
+    """sum_{i: k_i != j} f_i p_ij x_i (m, D) and the same of 1 (m,), fp32, for ``weight`` f (n,) and the ``sums`` of
+    ``pivot_sums``. Raises as that does.
     """
     x, c, bias = _checked(x, c, bias)
-    offset, weight, peak = _scaled(x, lse, weight)
+    weight, peak = _scaled(x, weight)
     average = x.new_empty((c.shape[0], x.shape[1]), dtype=torch.float32)
     columns = x.new_empty(c.shape[0], dtype=torch.float32)
     if x.shape[1] <= LARGEST_WIDTH[x.dtype]:
+        factor = weight / (sums.own + sums.others)
         transpose_average(
-            x, c, bias, offset, weight, average=average, columns=columns, architecture=architecture(x)
+            x, c, bias, pivot, sums.offset, factor, average=average, columns=columns, architecture=architecture(x)
         ).run()
     else:
         average.zero_(), columns.zero_()
-        for start, stop, p in _probabilities(x, c, bias, weight):
+        for start, stop, p in _probabilities(x, c, bias, pivot, sums.at_pivot, weight):
             add_product(average, p.T, x[start:stop])
             columns += row_sum(p)
+        average.mul_(_unshift(x)), columns.mul_(_unshift(x))
     return (average, columns) if peak is None else (average.mul_(peak), columns.mul_(peak))
 
 
 @torch.no_grad()
-def tied_softmax_average(x: Tensor, bias: Tensor | None, lse: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """sum_j (weight_i p_ij + weight_j p_ji) x_j (n, D) and sum_i weight_i p_ij (n,), fp32, with c = x.
-
-    ``lse`` (n,) is ``softmax_lse(x, x, bias)``, ``weight`` (n,). Raises as ``softmax_average`` does.
+def tied_pivot_average(x: Tensor, pivot: Tensor, sums: PivotSums, weight: Tensor) -> Tensor:
+    """sum_j (f_i p_ij [j != k_i] + f_j p_ji [i != k_j]) x_j (n, D), fp32, with c = x and no bias; ``sums`` of
+    ``pivot_sums(x, x, None, pivot)``, ``weight`` f (n,). Raises as that does.
     """
-    x, _, bias = _checked(x, x, bias)
+    x, _, _ = _checked(x, x, None)
     if x.shape[1] > LARGEST_WIDTH[x.dtype]:
-        average = _average(x, x, bias, wanted=True)[1]
-        other, columns = softmax_transpose_average(x, x, bias, lse, weight)
+        average = pivot_sums(x, x, None, pivot, average=True)[1]
         assert average is not None
-        return other.addcmul_(average, weight.to(torch.float32)[:, None]), columns
-    offset, weight, peak = _scaled(x, lse, weight)
+        other = pivot_transpose_average(x, x, None, pivot, sums, weight)[0]
+        return other.addcmul_(average, weight.to(torch.float32)[:, None])
+    weight, peak = _scaled(x, weight)
     average = x.new_empty(x.shape, dtype=torch.float32)
-    columns = x.new_empty(x.shape[0], dtype=torch.float32)
-    tied_average(x, bias, offset, weight, average=average, columns=columns, architecture=architecture(x)).run()
-    return (average, columns) if peak is None else (average.mul_(peak), columns.mul_(peak))
-
-
-@torch.no_grad()
-def _average(x: Tensor, c: Tensor, bias: Tensor | None, *, wanted: bool) -> tuple[Tensor, Tensor | None]:
-    x, c, bias = _checked(x, c, bias)
-    lse = x.new_empty(x.shape[0], dtype=torch.float32)
-    average = x.new_empty(x.shape, dtype=torch.float32) if wanted else None
-    if x.shape[1] <= LARGEST_WIDTH[x.dtype]:
-        _flash_average(x, c, bias, lse=lse, average=average, architecture=architecture(x)).run()
-        return lse, average
-    for start, stop, p in _probabilities(x, c, bias, None, lse=lse, gradient=wanted):
-        if average is not None:
-            product(p, c, torch.float32, out=average[start:stop])
-    return lse, average
+    factor = weight / (sums.own + sums.others)
+    tied_average(x, pivot, sums.offset, factor, average=average, architecture=architecture(x)).run()
+    return average if peak is None else average.mul_(peak)
 
 
 def _checked(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -115,41 +132,47 @@ def _checked(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor,
     return x, c, None if bias is None else bias.detach().contiguous()
 
 
-def _scaled(x: Tensor, lse: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-    """lse and weight in fp32; for fp16 the largest weight is divided out, to be multiplied back."""
-    lse, weight = lse.to(torch.float32).contiguous(), weight.to(torch.float32).contiguous()
+def _scaled(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor | None]:
+    """weight in fp32; for fp16 the largest weight is divided out, to be multiplied back."""
+    weight = weight.to(torch.float32).contiguous()
     if x.dtype != torch.float16 or weight.numel() == 0:
-        return lse, weight, None
+        return weight, None
     peak = weight.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
-    return lse, weight / peak, peak
+    return weight / peak, peak
+
+
+def _unshift(x: Tensor) -> float:
+    """What undoes the factor of ``_probabilities``."""
+    return 2.0**-FP16_SHIFT if x.dtype == torch.float16 else 1.0
 
 
 def _probabilities(
     x: Tensor,
     c: Tensor,
     bias: Tensor | None,
+    pivot: Tensor,
+    at_pivot: Tensor,
     weight: Tensor | None,
-    *,
-    lse: Tensor | None = None,
-    gradient: bool = True,
+    others: Tensor | None = None,
+    offset: Tensor | None = None,
 ) -> Iterator[tuple[int, int, Tensor]]:
-    """Blocks of rows weight_i p_ij, as (start, stop, block): the gradient of the row kernel for upstream lse alone."""
+    """Blocks of rows weight_i p_ij, zero at the pivots, as (start, stop, block), for fp16 times 2^14: the gradient of
+    the row kernel for an upstream lse alone, or without ``weight`` the logits; writes ``others`` and ``offset``."""
     n, m = x.shape[0], c.shape[0]
     rows = max(1, min(n, BLOCK_BYTES // (m * x.element_size())))
     buffer = padded_logits(rows, m, x)
-    zeros, ones = (x.new_full((rows,), value, dtype=torch.float32) for value in (0.0, 1.0))
-    first = zeros.to(torch.int64)
-    loss, out = torch.empty_like(zeros), torch.empty_like(zeros)
+    upstream = None if weight is None else weight / _unshift(x)
     for start in range(0, n, rows):
         stop = min(start + rows, n)
-        k = stop - start
-        block = buffer[:k]
-        torch.mm(x[start:stop], c.T, out=block)
-        pivot = torch.linalg.vecdot(x[start:stop].float(), c[0].float()[None])
-        pivot = pivot if bias is None else pivot + bias[0].float()
+        block, here = buffer[: stop - start], slice(start, stop)
+        torch.mm(x[here], c.T, out=block)
+        state, zeros = row_state(at_pivot[here]), torch.zeros_like(at_pivot[here])
         row_cross_entropy(
-            block, first[:k], pivot, zeros[:k], zeros[:k], ones[:k], bias=bias, loss=loss[:k],
-            lse=out[:k] if lse is None else lse[start:stop], gradient=gradient,
-            grad_lse=ones[:k] if weight is None else weight[start:stop],
+            block, pivot[here], at_pivot[here], zeros, zeros, zeros, bias=bias, state=state,
+            gradient=upstream is not None, grad_lse=None if upstream is None else upstream[here],
         ).run()  # fmt: skip
+        if upstream is not None:
+            block.scatter_(1, pivot[here, None], 0.0)
+        if others is not None and offset is not None:
+            offset[here], others[here] = state[0], state[1]
         yield start, stop, block

@@ -21,7 +21,16 @@ from torch import Tensor
 
 from ..checks import as_autocast, check_chunk_rows, check_tensor
 from ..once import differentiable_once
-from .cross_entropy import check, dense_rows, graph_cross_entropy, no_gradient, reduce_rows, resolve
+from .cross_entropy import (
+    check,
+    dense_rows,
+    flash_rows,
+    graph_cross_entropy,
+    no_gradient,
+    pivot_slope,
+    reduce_rows,
+    resolve,
+)
 from .csr import CsrTarget
 from .tied_tiles import TiedSums, tied_gradient, tied_loss, tied_sums
 
@@ -98,14 +107,14 @@ def tied_path(asked: str, embedding: Tensor) -> str:
 
 
 def _rows(embedding: Tensor, target: CsrTarget, path: str, rows: int) -> tuple[Tensor, Tensor]:
-    """loss_i of every row before its weight, and the numbers of each row (4 or 1, n) that the gradient will need."""
+    """loss_i of every row before its weight, and the numbers of each row (4, n) that the gradient will need."""
     with torch.autocast(embedding.device.type, enabled=False):
         x = embedding.detach().to(target.dtype)
         if path == "flash":
-            from .cuda import softmax_lse
+            from .cuda import pivot_sums
 
-            lse = softmax_lse(embedding.detach(), embedding.detach(), None)
-            return target.row_sum * lse - torch.linalg.vecdot(x, target.matmul(x)), lse[None]
+            found = pivot_sums(embedding.detach(), embedding.detach(), None, target.pivot, average=False)[0]
+            return flash_rows(target, found) - torch.linalg.vecdot(x, target.rest_matmul(x)), torch.stack(found)
         sums = tied_sums(x, target, rows or None)
         return tied_loss(x, target, sums), torch.stack([sums.others, sums.own, sums.at_pivot, sums.offset])
 
@@ -115,11 +124,14 @@ def _gradient(embedding: Tensor, target: CsrTarget, numbers: Tensor, weight: Ten
     with torch.autocast(embedding.device.type, enabled=False):
         x = embedding.detach().to(target.dtype)
         if path == "flash":
-            from .cuda import tied_softmax_average
+            from .cuda import PivotSums, tied_pivot_average
 
-            grad = tied_softmax_average(embedding.detach(), None, numbers[0], weight * target.row_sum)[0]
-            grad.addcmul_(target.matmul(x), weight[:, None], value=-1)
-            grad -= target.transposed_matmul(x * weight[:, None])
+            sums = PivotSums(*numbers)
+            slope = pivot_slope(target, sums, weight)
+            grad = tied_pivot_average(embedding.detach(), target.pivot, sums, weight * target.row_sum)
+            grad.addcmul_(x.index_select(0, target.pivot), slope[:, None])
+            grad.addcmul_(target.rest_matmul(x), weight[:, None], value=-1)
+            grad += target.transposed_matmul(x, target.transposed_slopes(slope, weight))
         else:
             grad = tied_gradient(x, target, TiedSums(*numbers), weight, rows or None)
         return grad.to(embedding.dtype)
@@ -174,7 +186,7 @@ def tied_graph_gradient(
 @tied_graph_rows.register_fake
 def _(embedding: Tensor, target: Sequence[Tensor], path: str, rows: int) -> tuple[Tensor, Tensor]:
     n = embedding.shape[0]
-    return target[-1].new_empty(n), target[-1].new_empty(1 if path == "flash" else 4, n)
+    return target[-1].new_empty(n), target[-1].new_empty(4, n)
 
 
 @tied_graph_gradient.register_fake

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..once import differentiable_once
+from ..upstream import scale_in_place, scaled
 from . import cpu as linear_cpu
 from .options import Options
 from .row_terms import ForwardResult, RowTerms, accumulation_dtype, check_targets, row_terms
@@ -131,14 +132,6 @@ def run_backward(
     return gradients
 
 
-def _scale_in_place(gradient: Tensor | None, factor: Tensor) -> Tensor | None:
-    if gradient is None:
-        return None
-    if factor.device.type == "cpu":  # the usual factor, 1, costs nothing; on a GPU reading it would wait for the device
-        return gradient if factor.item() == 1.0 else gradient.mul_(factor)
-    return gradient.mul_(factor)
-
-
 class LinearCrossEntropyFunction(torch.autograd.Function):
     """(call, target, class_weight, token_weight, input, weight, bias) -> loss, lse, entropy, accuracy."""
 
@@ -177,7 +170,7 @@ class LinearCrossEntropyFunction(torch.autograd.Function):
         with torch.no_grad():
             gradients, ctx.gradients = ctx.gradients, None
             if gradients is not None and grad_loss is not None and grad_lse is None and grad_entropy is None:
-                gradients = tuple(_scale_in_place(g, grad_loss) for g in gradients)
+                gradients = tuple(None if g is None else scale_in_place(g, grad_loss) for g in gradients)
             else:
                 input, weight, bias, lse = ctx.saved_tensors
                 gradients = run_backward(ctx.call, (input, weight, bias), ctx.terms, lse, upstream)
@@ -320,7 +313,7 @@ def _backward(ctx: Any, grad_loss: Tensor | None, grad_lse: Tensor | None, grad_
         gradients = (None, None, None)
     elif grad_loss is not None and grad_lse is None and grad_entropy is None and not defer:
         stored = (grad_input, grad_weight, grad_bias)
-        gradients = (g * grad_loss.to(g.dtype) if n else None for g, n in zip(stored, need, strict=True))
+        gradients = (scaled(g, grad_loss) if n else None for g, n in zip(stored, need, strict=True))
     else:
         computed = linear_cross_entropy_backward_op(*inputs, lse, grad_loss, grad_lse, grad_entropy, *ctx.arguments)
         gradients = (g if n else None for g, n in zip(computed, need, strict=True))

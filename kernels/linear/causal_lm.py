@@ -14,6 +14,8 @@ from torch import Tensor
 
 from ..checks import LARGEST_INTEGER, check_flag, check_integer, check_optional_tensor, check_tensor, shown
 from .cross_entropy import LinearCrossEntropyOutput, linear_cross_entropy
+from .dtensors import is_dtensor
+from .wrapped_models import check_gathered, check_wrapping
 
 # Logits of the model and of ``output_head`` differ by the rounding of one product each; a transformation left out
 # differs by far more. In units of the dtype's epsilon times the largest logit.
@@ -42,9 +44,14 @@ def output_head(model: torch.nn.Module) -> OutputHead:
     if not callable(getattr(model, "get_output_embeddings", None)) or trunk(model) is model:
         raise TypeError(
             f"{type(model).__name__} is no Hugging Face causal LM with a head: want get_output_embeddings() and "
-            "base_model; unwrap it first if it is wrapped"
+            "base_model"
         )
     embedding = model.get_output_embeddings()  # type: ignore[operator]
+    if any(module is embedding for module in trunk(model).modules()):
+        raise TypeError(
+            f"base_model of {type(model).__name__} holds the output embedding, so it gives logits, not hidden "
+            "states; if this is a PEFT model pass model.get_base_model(), which keeps LoRA's layers (but no prompts)"
+        )
     forward = getattr(type(embedding), "forward", None)
     if getattr(forward, "__wrapped__", forward) is not torch.nn.Linear.forward:  # that of a patched head wraps it
         raise TypeError(
@@ -101,7 +108,8 @@ def check_logits(model: torch.nn.Module, hidden: Tensor, theirs: Tensor) -> None
     """ValueError unless ``output_head`` turns the hidden states (B, T, D) into the model's own logits (B, T, V)."""
     head = output_head(model)
     with torch.no_grad():
-        ours = torch.nn.functional.linear(hidden * head.scale, head.weight, head.bias).double()
+        whole: list[Any] = [t.full_tensor() if is_dtensor(t) else t for t in head[:2]]  # type: ignore[union-attr]
+        ours = torch.nn.functional.linear(hidden * head.scale, *whole).double()
         if head.logit_softcap is not None:
             ours = head.logit_softcap * torch.tanh(ours / head.logit_softcap)
         allowed = HEAD_TOLERANCE * torch.finfo(hidden.dtype).eps * float(theirs.abs().max())
@@ -134,8 +142,20 @@ def causal_lm_loss(
     smoothing, ``return_accuracy`` and so on, with statistics per token (B, T - 1). A soft cap or a scale of the logits
     that the model's config names is applied. Autocast casts as in ``linear_cross_entropy``.
 
+    The model's own forward does not run, nor do hooks on it. Among several processes (DistributedDataParallel, FSDP,
+    ZeRO-3) compute this loss in the forward of a module that holds the model, and wrap that module:
+
+        class Training(torch.nn.Module):
+            def __init__(self, model):
+                super().__init__()
+                self.model = model
+
+            def forward(self, input_ids, labels):
+                return causal_lm_loss(self.model, input_ids, labels)
+
     Raises TypeError or ValueError for a model whose head cannot be honoured (``output_head``; with ``verify`` the
-    model's own logits are compared once, on two tokens) or whose loss has further terms.
+    model's own logits are compared once, on two tokens), whose loss has further terms, that is in a wrapper or held by
+    a DistributedDataParallel whose forward is not running, or whose output embedding is not whole on this process.
     """
     _check_batch(model, input_ids, labels, attention_mask)
     check_integer(ignore_index, "ignore_index", -LARGEST_INTEGER - 1)
@@ -150,6 +170,8 @@ def causal_lm_loss(
     if getattr(_text_config(model), "output_router_logits", False):
         raise ValueError("this model's loss has a router term; set config.output_router_logits = False, or add it")
     head = output_head(model)
+    if options.get("vocab_parallel") is not True:
+        check_gathered(head.weight, type(model).__name__)
     if verify and not torch.compiler.is_compiling() and input_ids.numel() > 0:
         verify_head(model, input_ids)
     if "logit_softcap" in options and head.logit_softcap is not None:
@@ -181,6 +203,7 @@ def _check_batch(
 ) -> None:
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}; pass the model itself")
+    check_wrapping(model)
     check_tensor(input_ids, "input_ids")
     if input_ids.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"input_ids must be int64 token numbers, got {input_ids.dtype}; use input_ids.long()")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..checks import as_autocast, check_chunk_rows, check_optional_tensor, check_tensor
+from ..checks import as_autocast, check_chunk_rows, check_flag, check_optional_tensor, check_tensor
 from . import cpu as linear_cpu
 from .autograd import (
     Call,
@@ -27,12 +27,12 @@ from .autograd import (
     reduce_outputs,
     run_forward,
 )
+from .dtensors import PLAIN_TENSORS, is_dtensor, local_parameter, local_rows
 from .options import Options, Plan, check_path
 from .reference import linear_cross_entropy_reference
 from .row_terms import check_targets
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-PLAIN_TENSORS = (torch.Tensor, torch.nn.Parameter)
 
 
 class LinearCrossEntropyOutput(NamedTuple):
@@ -63,6 +63,7 @@ def linear_cross_entropy(
     return_accuracy: bool = False,
     path: str = "auto",
     chunk_rows: int | None = None,
+    vocab_parallel: bool = False,
 ) -> Tensor | LinearCrossEntropyOutput:
     """The loss of the module's formula; every option works with every other.
 
@@ -83,12 +84,17 @@ def linear_cross_entropy(
     for gradients into lse or entropy, backward computes the logits anew: a fourth product. ``class_weight`` and
     ``token_weight`` are constants. Differentiating twice needs ``path="reference"``, which stores the logits.
 
-    ``path`` and ``chunk_rows`` choose how it is computed, never what: see ``linear_cross_entropy_plan``. A weight that
-    is a DTensor goes to ``vocab_parallel_linear_cross_entropy``, which has one path and no ``return_*``.
+    ``path`` and ``chunk_rows`` choose how it is computed, never what: see ``linear_cross_entropy_plan``.
 
-    Raises TypeError or ValueError naming the argument for dtypes, shapes, devices and options that do not fit, and on
-    the CPU for a target that is neither a class nor ``ignore_index``. On a GPU targets are not read back: a row with
-    such a target has loss NaN there (``check_targets`` looks, and waits for the device).
+    Each process computes the loss of its own rows. DTensors in ``Replicate`` are taken as plain tensors; the gradient
+    of a weight or bias is then averaged over its mesh in backward, unless the input is a replicated DTensor too. With
+    ``vocab_parallel=True`` weight and bias are DTensors in ``Shard(0)`` whose processes all hold the same input, and
+    ``vocab_parallel_linear_cross_entropy``, which has one path and no ``return_*``, computes the one loss of all.
+
+    Raises TypeError or ValueError naming the argument for dtypes, shapes, devices, options and placements that do not
+    fit (a layer sharded by FSDP outside its forward among them), and on the CPU for a target that is neither a class
+    nor ``ignore_index``. On a GPU targets are not read back: a row with such a target has loss NaN there
+    (``check_targets`` looks, and waits for the device).
 
     >>> import torch
     >>> from fiedler.kernels import linear_cross_entropy
@@ -120,6 +126,7 @@ def linear_cross_entropy(
         token_weight=token_weight,
         path=path,
         chunk_rows=chunk_rows,
+        vocab_parallel=vocab_parallel,
     )
 
 
@@ -134,6 +141,7 @@ def loss_with_options(
     token_weight: Tensor | None,
     path: str,
     chunk_rows: int | None,
+    vocab_parallel: bool = False,
 ) -> Tensor | LinearCrossEntropyOutput:
     """``linear_cross_entropy``, its options in one value. Raises what that raises."""
     check_path(path)
@@ -142,10 +150,17 @@ def loss_with_options(
         check_tensor(tensor, name)
     for name, extra in (("bias", bias), ("class_weight", class_weight), ("token_weight", token_weight)):
         check_optional_tensor(extra, name)
-    if _is_sharded(weight):
+    check_flag(vocab_parallel, "vocab_parallel")
+    if vocab_parallel:
         return _over_shards(
             input, weight, target, options, bias, class_weight, token_weight, path=path, chunk_rows=chunk_rows
         )
+    same_input = is_dtensor(input)
+    input, target = local_rows(input, "input"), local_rows(target, "target")
+    weight = local_parameter(weight, "weight", same_input=same_input)
+    bias = bias if bias is None else local_parameter(bias, "bias", same_input=same_input)
+    class_weight = class_weight if class_weight is None else local_rows(class_weight, "class_weight")
+    token_weight = token_weight if token_weight is None else local_rows(token_weight, "token_weight")
     input, weight, bias = as_autocast(input, weight, bias)
     check_tensors(input, weight, target, bias, class_weight, token_weight)
     shape = target.shape
@@ -312,11 +327,6 @@ def _fused(
     return reduce_outputs(call, run_forward(call, input, weight, bias, terms), terms, target)
 
 
-def _is_sharded(weight: Tensor) -> bool:
-    """Whether this is a DTensor; without importing torch.distributed.tensor for plain tensors."""
-    return type(weight) not in PLAIN_TENSORS and hasattr(weight, "device_mesh") and hasattr(weight, "placements")
-
-
 def _over_shards(
     input: Tensor,
     weight: Tensor,
@@ -329,8 +339,16 @@ def _over_shards(
     path: str,
     chunk_rows: int | None,
 ) -> Tensor:
+    if not is_dtensor(weight):
+        raise ValueError(
+            "vocab_parallel=True wants a weight that is a DTensor in Shard(0), got a plain tensor: for plain rows "
+            "of the weight call vocab_parallel_linear_cross_entropy with their process_group"
+        )
     if options.returns_statistics or path != "auto":
-        raise ValueError('a sharded weight has path="auto" only and no return_lse, return_entropy or return_accuracy')
+        raise ValueError(
+            'vocab_parallel=True has path="auto" only and no return_lse, return_entropy or return_accuracy: leave '
+            "them out"
+        )
     from .vocab_parallel import vocab_parallel_loss
 
     return vocab_parallel_loss(

@@ -56,8 +56,8 @@ def flash_path(task: Task) -> ForwardResult:
             peak = (alpha * torch.exp(results.lse - offset)).abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
             alpha = alpha / peak
         transpose_average(
-            task.input, task.weight, task.bias, offset, alpha, average=grad_weight, columns=grad_bias,
-            target=terms.target, cap=cap, architecture=card,
+            task.input, task.weight, task.bias, terms.target, offset, alpha, average=grad_weight, columns=grad_bias,
+            cap=cap, architecture=card,
         ).run()  # fmt: skip
         for part in (grad_weight, grad_bias):
             if part is not None and peak is not None:

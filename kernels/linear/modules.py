@@ -51,6 +51,7 @@ class LinearCrossEntropyLoss(torch.nn.Module):
         return_accuracy: bool = False,
         path: str = "auto",
         chunk_rows: int | None = None,
+        vocab_parallel: bool = False,
     ) -> None:
         super().__init__()
         self.options = Options(
@@ -65,10 +66,11 @@ class LinearCrossEntropyLoss(torch.nn.Module):
         )
         check_path(path)
         check_chunk_rows(chunk_rows)
+        check_flag(vocab_parallel, "vocab_parallel")
         weights = check_optional_tensor(class_weight, "class_weight")
         if weights is not None and not (weights.is_floating_point() and weights.dim() == 1):
             raise TypeError(f"class_weight must be floating point, one number a class; got {shown(weights)}")
-        self.path, self.chunk_rows = path, chunk_rows
+        self.path, self.chunk_rows, self.vocab_parallel = path, chunk_rows, vocab_parallel
         self.register_buffer("class_weight", class_weight)
 
     def forward(
@@ -91,6 +93,7 @@ class LinearCrossEntropyLoss(torch.nn.Module):
             token_weight=token_weight,
             path=self.path,
             chunk_rows=self.chunk_rows,
+            vocab_parallel=self.vocab_parallel,
         )
 
     def extra_repr(self) -> str:
@@ -98,6 +101,7 @@ class LinearCrossEntropyLoss(torch.nn.Module):
         plain = Options()
         changed = {name: value for name, value in vars(self.options).items() if value != getattr(plain, name)}
         changed |= {"path": self.path} if self.path != "auto" else {}
+        changed |= {"vocab_parallel": True} if self.vocab_parallel else {}
         return ", ".join(f"{name}={value!r}" for name, value in changed.items())
 
 

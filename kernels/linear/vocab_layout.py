@@ -94,7 +94,8 @@ def localize(
         if not isinstance(tensor, DTensor) or tensor.device_mesh != mesh or tuple(tensor.placements) != (Shard(0),):
             raise ValueError(
                 f"{name} must be a DTensor in Shard(0) over the one-dimensional mesh of weight, got "
-                f"{getattr(tensor, 'placements', 'a plain tensor')}: redistribute or distribute it"
+                f"{getattr(tensor, 'placements', 'a plain tensor')}: redistribute or distribute it, or leave a "
+                "replicated one to linear_cross_entropy"
             )
     if group is not None and group is not mesh.get_group():
         raise ValueError("a DTensor brings the process group of its mesh; leave process_group out")

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..checks import as_autocast, check_chunk_rows, check_optional_tensor, check_tensor, shown
 from ..once import differentiable_once
+from ..upstream import scaled
 from .cpu_products import ChunkProducts
 from .cuda_products import CudaProducts
 from .options import Options
@@ -225,7 +226,7 @@ class _Loss(torch.autograd.Function):
                 x, weight, bias = sources
                 gradients = _run(call, ctx.terms, x, weight, bias, upstream.contiguous(), call.need)[1:]
             else:
-                x, weight, bias = (None if g is None else g * upstream.to(g.dtype) for g in ctx.gradients)
+                x, weight, bias = (None if g is None else scaled(g, upstream) for g in ctx.gradients)
                 gradients = x, weight, bias
         return None, None, *differentiable_once(gradients, (*sources, upstream))
 

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from ..gpu.exponential import BLOCK_ROWS, SUMS, exponential, exponential_rows
-from ..gpu.flash import LARGEST_WIDTH, others_average, softmax_average, tied_average, transpose_average
+from ..gpu.flash import LARGEST_WIDTH, others_average, tied_average, transpose_average
 from ..gpu.launch import Launch, padded_logits
 from ..gpu.row_cross_entropy import row_cross_entropy, row_state
 from ..gpu.row_sum import row_sum_partials
+from ..gpu.scale import scale
 from ..gpu.target import combine_rows, scatter_rows, target_logit
 
 ROWS = 4096
@@ -84,11 +85,9 @@ def _exponential_rows(architecture: int, *, options: bool) -> Launch:
     )  # fmt: skip
 
 
-def _average(architecture: int, *, dtype: torch.dtype, width: int, target: bool, options: bool = False) -> Launch:
+def _average(architecture: int, *, dtype: torch.dtype, width: int, options: bool = False) -> Launch:
     x, c, average = _new(ROWS, width, dtype=dtype), _new(CLASSES, width, dtype=dtype), _new(ROWS, width)
     bias = _new(CLASSES, dtype=dtype) if options else None
-    if not target:
-        return softmax_average(x, c, bias, lse=_new(ROWS), average=average, architecture=architecture)
     return others_average(
         x, c, bias, _new(ROWS, dtype=torch.int64), _new(ROWS), offset=_new(ROWS), sums=_new(SUMS, ROWS),
         average=average, class_term=_new(CLASSES) if options else None, cap=CAP if options else None,
@@ -96,19 +95,19 @@ def _average(architecture: int, *, dtype: torch.dtype, width: int, target: bool,
     )  # fmt: skip
 
 
-def _transpose(architecture: int, *, dtype: torch.dtype, width: int, target: bool, options: bool = False) -> Launch:
+def _transpose(architecture: int, *, dtype: torch.dtype, width: int, options: bool = False) -> Launch:
     return transpose_average(
         _new(ROWS, width, dtype=dtype), _new(CLASSES, width, dtype=dtype),
-        _new(CLASSES, dtype=dtype) if options else None, _new(ROWS), _new(ROWS), average=_new(CLASSES, width),
-        columns=_new(CLASSES) if options else None, target=_new(ROWS, dtype=torch.int64) if target else None,
-        cap=CAP if options else None, architecture=architecture,
+        _new(CLASSES, dtype=dtype) if options else None, _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS),
+        average=_new(CLASSES, width), columns=_new(CLASSES) if options else None, cap=CAP if options else None,
+        architecture=architecture,
     )  # fmt: skip
 
 
-def _tied(architecture: int, *, dtype: torch.dtype, width: int, bias: bool) -> Launch:
+def _tied(architecture: int, *, dtype: torch.dtype, width: int) -> Launch:
     return tied_average(
-        _new(ROWS, width, dtype=dtype), _new(ROWS, dtype=dtype) if bias else None, _new(ROWS), _new(ROWS),
-        average=_new(ROWS, width), columns=_new(ROWS) if bias else None, architecture=architecture,
+        _new(ROWS, width, dtype=dtype), _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS),
+        average=_new(ROWS, width), architecture=architecture,
     )  # fmt: skip
 
 
@@ -175,26 +174,25 @@ def compile_cases() -> tuple[CompileCase, ...]:
         "combine rows": _combine,
         "scatter rows": _scatter,
         "row sum": _row_sum,
+        "scale": lambda _: scale(_new(CLASSES, 1024, dtype=half), _new()),
     }
     for width in (64, 128, 256):
         for dtype, name in ((half, "bf16"), (full, "fp32")):
             if width > LARGEST_WIDTH[dtype]:
                 continue
             label = f"{name} {width}"
-            found[f"average {label}"] = partial(_average, dtype=dtype, width=width, target=False)
-            found[f"average {label} target"] = partial(_average, dtype=dtype, width=width, target=True)
-            found[f"transpose {label}"] = partial(_transpose, dtype=dtype, width=width, target=False)
-            found[f"transpose {label} target"] = partial(_transpose, dtype=dtype, width=width, target=True)
-            found[f"tied {label}"] = partial(_tied, dtype=dtype, width=width, bias=False)
+            found[f"average {label}"] = partial(_average, dtype=dtype, width=width)
+            found[f"transpose {label}"] = partial(_transpose, dtype=dtype, width=width)
+            found[f"tied {label}"] = partial(_tied, dtype=dtype, width=width)
             ragged = width - 28
             label = f"{name} {ragged} options"
-            found[f"average {label}"] = partial(_average, dtype=dtype, width=ragged, target=True, options=True)
-            found[f"transpose {label}"] = partial(_transpose, dtype=dtype, width=ragged, target=True, options=True)
-            found[f"tied {label}"] = partial(_tied, dtype=dtype, width=ragged, bias=True)
+            found[f"average {label}"] = partial(_average, dtype=dtype, width=ragged, options=True)
+            found[f"transpose {label}"] = partial(_transpose, dtype=dtype, width=ragged, options=True)
+            found[f"tied {label}"] = partial(_tied, dtype=dtype, width=ragged)
     for name in (
         "exponential fp32",
-        "average fp32 128 target",
-        "transpose fp32 128 target",
+        "average fp32 128",
+        "transpose fp32 128",
         "average fp32 100 options",
     ):
         found[f"{name} tf32"] = partial(_with_precision, found[name], "tf32")

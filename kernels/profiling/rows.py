@@ -3,7 +3,8 @@
 A row is one shape: loss and both gradients of ``linear_cross_entropy`` (mean, hard targets) or of the graph operations,
 timed in turns with its floor and with every peer. The floor is the plain matrix products of the shape, three of N x D x
 V (logits and the gradients of both factors; the tied graph operation too), timed in the same rounds on the operands of
-the real thing: softmax probabilities for the gradients, for the speed of a matrix product depends on its data.
+the real thing: softmax probabilities for the gradients, for the speed of a matrix product depends on its data. They are
+whole products wherever memory allows: a block of few rows wastes part of its last tile and reads the weight once more.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 DEGREE = 8  # targets of each row of the graph operations' random graph
 REFERENCE_WORK = 4e11  # N D V above which the float64 reference is left out, on the CPU: a minute there
 REFERENCE_ROWS = 512  # of the float64 reference at a time
+FLOOR_BYTES = 2**31  # of logits and probabilities of the floor on the CPU; on a card a quarter of what is free
+TILE_ROWS = 128  # of matrix products on cards
 MIB = 2**20
 OURS = "fiedler"
 
@@ -186,11 +189,12 @@ def _step(loss: Callable[..., Any], tensors: list[Tensor], target: Any) -> Calla
 
 
 def _floor(shape: Shape, tensors: list[Tensor]) -> Callable[[], object]:
-    """Logits X W', then P W and P' X, in blocks of rows where N V numbers do not fit a quarter of a gibibyte."""
+    """Logits X W', then P W and P' X."""
     x, w = tensors[0].detach(), tensors[-1].detach()
-    block = max(1, min(shape.rows, 2**28 // (shape.classes * x.element_size())))
-    p = torch.softmax(x[:block] @ w.T, dim=1)
-    logits, grad_w, grad_x = torch.empty_like(p), torch.empty_like(w), torch.empty_like(x)
+    memory = torch.cuda.mem_get_info(x.device)[0] // 4 if x.is_cuda else FLOOR_BYTES
+    block = floor_rows(shape, x.element_size(), memory)
+    logits = x[:block] @ w.T
+    p, grad_w, grad_x = torch.softmax(logits, dim=1), torch.empty_like(w), torch.empty_like(x)
 
     def products() -> None:
         for start in range(0, shape.rows, block):
@@ -201,6 +205,18 @@ def _floor(shape: Shape, tensors: list[Tensor]) -> Callable[[], object]:
             torch.mm(p[:m].T, rows, out=grad_w)
 
     return products
+
+
+def floor_rows(shape: Shape, itemsize: int, memory: int) -> int:
+    """Rows of the floor's products at a time: all, if their logits and probabilities fit ``memory`` bytes, else the
+    fewest equal blocks of whole tiles that do."""
+    most = max(1, memory // (2 * shape.classes * itemsize))
+    if most >= shape.rows:
+        return shape.rows
+    unit = TILE_ROWS if most >= TILE_ROWS else 1
+    most = most // unit * unit
+    each = -(-shape.rows // -(-shape.rows // most))
+    return -(-each // unit) * unit
 
 
 def _path(operation: str, tensors: list[Tensor], path: str) -> str:

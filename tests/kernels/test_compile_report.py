@@ -20,6 +20,7 @@ if os.environ.get("TRITON_INTERPRET") == "1":
 from fiedler.kernels import compile_report as module
 from fiedler.kernels.compile_report import ARCHITECTURES, KernelReport, inspect_case, report_table
 from fiedler.kernels.gpu.exponential import Tile
+from fiedler.kernels.gpu.launch import TILE_MEMORY, tile_architecture
 from fiedler.kernels.profiling import compile_cases
 from fiedler.kernels.profiling.compile_cases import CompileCase
 
@@ -51,6 +52,23 @@ def test_the_numbers_are_those_of_real_code(reports: dict[tuple[str, int], Kerne
         if report.architecture == architecture:
             assert 16 <= report.registers <= 255
             assert report.wants_matrix == (report.matrix_instructions > 0)
+
+
+@pytest.mark.parametrize(
+    ("capability", "kibibytes", "tiles"), [(80, 163, 80), (86, 99, 80), (90, 227, 90), (103, 227, 100), (120, 99, 80)]
+)
+def test_tiles_fit_the_shared_memory_of_the_card(capability: int, kibibytes: int, tiles: int) -> None:
+    assert tile_architecture(capability, kibibytes << 10) == tiles
+
+
+@pytest.mark.parametrize(("capability", "kibibytes"), [(75, 64), (70, 96)])
+def test_older_cards_are_told_what_runs_on_them(capability: int, kibibytes: int) -> None:
+    with pytest.raises(ValueError, match=r'compute capability 7\.[05].*use path="chunked" in float16 or float32'):
+        tile_architecture(capability, kibibytes << 10)
+
+
+def test_the_tiles_for_8_0_fit_the_small_cards(reports: dict[tuple[str, int], KernelReport]) -> None:
+    assert max(r.shared_bytes for r in reports.values() if r.architecture == 80) <= TILE_MEMORY[80]
 
 
 def test_hopper_uses_its_own_matrix_instructions(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ LAYER: dict[str, Any] = {
 }
 RETURNED = {"return_lse": True, "return_entropy": True, "return_accuracy": True}
 PLACED: dict[str, Any] = {"path": "auto", "chunk_rows": 2}
+PARALLEL = {"vocab_parallel": False}
 
 SHARDED, TIED = (kernels.sharded_target(sp.csr_array(MATRIX), tied=tied) for tied in (False, True))
 
@@ -169,7 +170,7 @@ CALLS: dict[str, Call] = {
     ),
     "LinearCrossEntropyLoss": call(
         "LinearCrossEntropyLoss",
-        OPTIONS | RETURNED | PLACED | {"class_weight": CLASS_WEIGHT},
+        OPTIONS | RETURNED | PLACED | PARALLEL | {"class_weight": CLASS_WEIGHT},
         loose={"class_weight": "*"},
     ),
     "LinearCrossEntropyLoss.forward": call(
@@ -258,7 +259,7 @@ CALLS: dict[str, Call] = {
     ),
     "linear_cross_entropy": call(
         "linear_cross_entropy",
-        LAYER | OPTIONS | RETURNED | PLACED,
+        LAYER | OPTIONS | RETURNED | PLACED | PARALLEL,
     ),
     "linear_cross_entropy_plan": call(
         "linear_cross_entropy_plan",

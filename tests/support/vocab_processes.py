@@ -121,6 +121,7 @@ def run_dtensor(case: Case, mesh: Any) -> dict[str, Tensor]:
         class_weight=whole.class_weight,
         token_weight=whole.token_weight,
         chunk_rows=CHUNK_ROWS,
+        vocab_parallel=True,
         **case.options,
     )
     loss.backward(whole.upstream)

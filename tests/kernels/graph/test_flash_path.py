@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -21,27 +21,37 @@ each_target = pytest.mark.parametrize("target", SQUARE.values(), ids=SQUARE)
 def dense_kernels() -> Any:
     from types import SimpleNamespace
 
-    def probabilities(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    def others(x: Tensor, c: Tensor, bias: Tensor | None, pivot: Tensor) -> tuple[Tensor, Tensor]:
         z = x @ c.T if bias is None else x @ c.T + bias
-        return torch.logsumexp(z, dim=1), torch.softmax(z, dim=1)
+        return z, torch.softmax(z, dim=1).scatter(1, pivot[:, None], 0.0)
 
-    def softmax_average(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        lse, p = probabilities(x, c, bias)
-        return lse, p @ c
+    class PivotSums(NamedTuple):
+        others: Tensor
+        own: Tensor
+        at_pivot: Tensor
+        offset: Tensor
 
-    def transposed(x: Tensor, c: Tensor, bias: Tensor | None, lse: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        p = probabilities(x, c, bias)[1] * weight[:, None]
+    def pivot_sums(
+        x: Tensor, c: Tensor, bias: Tensor | None, pivot: Tensor, *, average: bool
+    ) -> tuple[PivotSums, Tensor | None]:
+        z, p = others(x, c, bias, pivot)
+        at_pivot, offset = z.gather(1, pivot[:, None])[:, 0], z.amax(dim=1)
+        own = torch.exp(at_pivot - offset)
+        rest = (torch.exp(z - offset[:, None]) * (p > 0)).sum(dim=1)
+        return PivotSums(rest, own, at_pivot, offset), p @ c if average else None
+
+    def transposed(
+        x: Tensor, c: Tensor, bias: Tensor | None, pivot: Tensor, _: PivotSums, weight: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        p = others(x, c, bias, pivot)[1] * weight[:, None]
         return p.T @ x, p.sum(dim=0)
 
-    def tied(x: Tensor, bias: Tensor | None, lse: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        p = probabilities(x, x, bias)[1] * weight[:, None]
-        return (p + p.T) @ x, p.sum(dim=0)
+    def tied(x: Tensor, pivot: Tensor, _: PivotSums, weight: Tensor) -> Tensor:
+        p = others(x, x, None, pivot)[1] * weight[:, None]
+        return (p + p.T) @ x
 
     return SimpleNamespace(
-        softmax_average=softmax_average,
-        softmax_lse=lambda x, c, bias: probabilities(x, c, bias)[0],
-        softmax_transpose_average=transposed,
-        tied_softmax_average=tied,
+        PivotSums=PivotSums, pivot_sums=pivot_sums, pivot_transpose_average=transposed, tied_pivot_average=tied
     )
 
 

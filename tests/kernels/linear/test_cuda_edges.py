@@ -4,6 +4,7 @@ no rows, one class, several tiles, fp16; and what must not matter, the size of t
 from __future__ import annotations
 
 import math
+import mmap
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ if not INTERPRETED:
         run_interpreted(__file__)
 
 else:
+    from fiedler.kernels.gpu.exponential import SUMS, exponential, exponential_rows
     from fiedler.kernels.linear import cuda as linear_triton
     from fiedler.kernels.linear.options import Options
     from fiedler.kernels.linear.row_terms import ForwardResult, row_terms
@@ -234,3 +236,35 @@ else:
             )  # fmt: skip
             assert torch.equal(getattr(got, name), getattr(full, name))
             assert sum(g is not None for g in (got.grad_input, got.grad_weight, got.grad_bias)) == 1
+
+    def test_partial_sums_beyond_32_bits() -> None:
+        """Planes and tiles of partial sums 2^30 numbers apart, in address space that holds no memory: the same bits."""
+        n, width, classes = 5, 16, 80
+        generator = torch.Generator().manual_seed(0)
+        x, w = torch.randn(n, width, generator=generator), torch.randn(classes, width, generator=generator)
+        target = torch.arange(n)
+        exact = (x * w[target]).sum(1)
+        no_reserve = getattr(mmap, "MAP_NORESERVE", 0x4000)  # Linux, which Triton runs on; named from Python 3.13
+        kind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve
+        far = torch.frombuffer(mmap.mmap(-1, 6 << 32, flags=kind), dtype=torch.float32)
+        found = []
+        for partial in (
+            torch.empty(SUMS, 3, n),
+            far.as_strided((SUMS, 3, n), ((1 << 30) + 4096, (1 << 30) + 64, 1)),
+        ):
+            exponential(
+                x, w, None, target, exact, exact.clone(), partial, e=None, class_term=torch.linspace(0, 1, classes),
+                cap=None, entropy=True, accuracy=True, architecture=80,
+            ).run()  # fmt: skip
+            ones, flags = torch.ones(n), (torch.empty(1, dtype=torch.int32), torch.empty((), dtype=torch.int32))
+            loss, lse, entropy = torch.empty(3, n)
+            correct = torch.empty(n, dtype=torch.bool)
+            exponential_rows(
+                partial, exact.clone(), exact, ones, ones, ones, flags, loss=loss, lse=lse, entropy=entropy,
+                correct=correct, alpha=None, beta=None, gradient_weight=None, grad_lse=None,
+                class_term=torch.linspace(0, 1, classes), cap=None, z_loss=0.0,
+            ).run()  # fmt: skip
+            found.append((loss, lse, entropy, correct))
+        for near, apart in zip(*found, strict=True):
+            assert torch.equal(near, apart)
+        assert torch.allclose(found[1][1], torch.logsumexp(x @ w.T, 1))

@@ -7,7 +7,7 @@ import torch
 
 from fiedler.kernels.profiling import rows as module
 from fiedler.kernels.profiling.peers import NAMES, Peer, find_peers, torch_eager
-from fiedler.kernels.profiling.rows import Shape, profile
+from fiedler.kernels.profiling.rows import Shape, floor_rows, profile
 
 ROUNDING = 1e-5  # relative: float32 sums of a few thousand terms
 
@@ -67,6 +67,22 @@ def test_bfloat16_errs_more_and_large_shapes_have_no_reference(monkeypatch: pyte
     monkeypatch.setattr(module, "REFERENCE_WORK", 10.0)
     (row,) = profile([Shape(40, 8, 50)], rounds=1, with_peers=False)
     assert row["error"] is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "gigabytes", "block"),
+    [
+        (8192, 128_256, 30, 8192),  # whole, where 2^28 bytes would hold 1,046 rows
+        (16_384, 256_000, 30, 16_384),
+        (16_384, 256_000, 10, 8192),  # halves
+        (1_000_000, 1_000_000, 30, 7424),  # whole tiles, 135 blocks of about one size
+        (60, 10**9, 30, 7),  # fewer rows than a tile
+    ],
+)
+def test_the_floor_is_of_whole_products(rows: int, classes: int, gigabytes: int, block: int) -> None:
+    found = floor_rows(Shape(rows, 1, classes), 2, gigabytes * 10**9)
+    assert found == block
+    assert 2 * 2 * found * classes <= gigabytes * 10**9
 
 
 def test_every_known_peer_is_listed() -> None:
