@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..checks import check_choice, check_chunk_rows, check_flag
 from ..linear.causal_lm import HEAD_TOLERANCE, check_logits, output_head
-from ..linear.cross_entropy import PLAIN_TENSORS
+from ..linear.dtensors import PLAIN_TENSORS
 from ..linear.options import Options, check_path
 from .classes import Adopted, adopt, release
 from .head import AdoptedHead, Request, Terms

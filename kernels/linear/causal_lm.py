@@ -44,7 +44,7 @@ def output_head(model: torch.nn.Module) -> OutputHead:
     if not callable(getattr(model, "get_output_embeddings", None)) or trunk(model) is model:
         raise TypeError(
             f"{type(model).__name__} is no Hugging Face causal LM with a head: want get_output_embeddings() and "
-            "base_model"
+            "base_model; pass the model itself, not a wrapper of it"
         )
     embedding = model.get_output_embeddings()  # type: ignore[operator]
     if any(module is embedding for module in trunk(model).modules()):

@@ -18,8 +18,8 @@ from .dtensors import is_dtensor
 
 WRAPPERS = ("DistributedDataParallel", "FullyShardedDataParallel", "DeepSpeedEngine")
 REMEDY = (
-    "patch(model) before it is wrapped, or put the loss into the forward of a small module (self.model = model; def forward(self, input_ids, labels): return "
-    "causal_lm_loss(self.model, input_ids, labels)) and wrap that module"
+    "patch(model) before it is wrapped, or put the loss into the forward of a small module (self.model = model; def "
+    "forward(self, input_ids, labels): return causal_lm_loss(self.model, input_ids, labels)) and wrap that module"
 )
 
 # Models whose first call with gradients was no bypass: later ones are not searched for, and what is computed again in

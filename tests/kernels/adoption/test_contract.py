@@ -222,7 +222,7 @@ def test_losses_that_are_another_are_refused() -> None:
 def test_wrapped_models_and_others_are_refused() -> None:
     refuse(torch.nn.Linear(3, 4), TypeError, "Linear is no Hugging Face causal LM")
     refuse(make("llama").model, TypeError, "LlamaModel")
-    refuse(torch.nn.DataParallel(make("llama")), TypeError, "unwrap it first")
+    refuse(torch.nn.DataParallel(make("llama")), TypeError, "not a wrapper of it")
     for function in (patch, unpatch):
         with pytest.raises(TypeError, match="not str; pass the model itself"):
             function("gpt2")  # type: ignore[type-var]
