@@ -18,6 +18,7 @@ from ..draw.over_seeds import legend
 from ..scores.embedding import AGAINST_OPTIMUM, gap_uncertainty
 
 SHOWN = 1e-5  # uncertainty that no digit shown here tells
+ROUGH = 1e-6  # relative gap above which what is derived from a point says so
 MOST_BESIDE = 4  # columns of a comparison; with more, the flows at the time of the runs have a table of their own
 HEAD, TAIL = 12, 2  # lines of a long table that are shown; the JSON has them all
 
@@ -41,7 +42,9 @@ def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
         tables.append(_titled(title, _optimum(answer)))
         if answer.get("drift") is not None:  # an interrupted search has none
             kappa = f"kappa = {answer['drift']['kappa']:.5g}"
-            title = f"The infimum is not attained, the mean vector grows: law of large times, {kappa}"
+            gap = answer["optimum"]["relative_gap"]
+            of = f" (of a point with a relative gap of {gap:.0e})" if gap > ROUGH else ""
+            title = f"The infimum is not attained, the mean vector grows: law of large times, {kappa}{of}"
             tables.append(_titled(title, _drift(answer["drift"]["points"])))
     if "growth_rates" in answer:
         start = f"K(0) = {answer['init_scale']:g}^2 I"
@@ -198,7 +201,7 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
     return _facts(
         [
             ("loss per node", f"{optimum['loss_per_node']:.12f}"),
-            ("attained", "yes" if optimum["attained"] else "no, an infimum"),
+            ("attained", _attained(optimum["attained"])),
             ("rank", _rank(optimum)),
             (f"eigenvalues, {optimum['eigenvalues_of']}", values or "none"),
             ("KKT violation", f"{certificate['max_violation']:.1e}"),
@@ -208,6 +211,12 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
             *_direction(optimum),
         ]
     )
+
+
+def _attained(value: bool | None) -> str:
+    if value is None:
+        return "not known at this gap"
+    return "yes" if value else "no, an infimum"
 
 
 def _relative_gap(optimum: Mapping[str, Any]) -> list[tuple[str, str]]:

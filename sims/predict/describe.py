@@ -43,6 +43,7 @@ FLOW_DECADES, FLOW_POINTS = 3, 4  # of time before the last one, and points a de
 LEADING = 5  # eigenvalues of V V' shown at each time
 BAND = (0.05, 0.5, 0.95)  # quantiles over the starts of a finite width
 SAMPLES = 32  # starts of a finite width
+ATTAINED_GAP = 1e-6  # relative: a point within it has the bias of the optimum, or nearly
 STOPPING_SECONDS = 2.0  # that a search which was asked to stop has to return what it found
 ROUNDING = 1e-10  # growth rates, which are of order one, above which a mode is taken to grow
 
@@ -51,16 +52,16 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
     """Optimum and certificate: see ``theory.graph_optimum`` and ``theory.optimum`` for what each number means.
 
     ``eigenvalues``: of the centred Gram matrix (tied); singular values of the logits (untied); each as often as it
-    occurs, descending. The rank of the optimum is proved to lie in ``rank_low`` .. ``rank_high``, and is a fact where
-    ``rank_proved``; ``rank`` is that of the point found, some of whose eigenvalues, ``unresolved_eigenvalues``, may
-    then be zero at the optimum (``theory.optimum.rank``).
+    occurs, descending. ``attained``: None where the gap leaves it open. The rank of the optimum is proved to
+    lie in ``rank_low`` .. ``rank_high``, and is a fact where ``rank_proved``; ``rank`` is that of the point found, some
+    of whose eigenvalues, ``unresolved_eigenvalues``, may then be zero at the optimum (``theory.optimum.rank``).
     """
     tied = isinstance(optimum, TiedOptimum) or optimum.tied
     values = optimum.eigenvalues
     if isinstance(optimum, GraphOptimum):
         values = np.repeat(values, optimum.multiplicities)
     return {
-        "attained": optimum.attained,
+        "attained": _attained(optimum),
         "loss_per_node": optimum.loss_per_node,
         "eigenvalues": values.tolist(),
         "eigenvalues_of": "centred Gram matrix" if tied else "logits (singular values)",
@@ -77,6 +78,13 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
         "converged": optimum.converged,
         **({"stopped_by": why} if (why := stopped_by(optimum)) else {}),
     }
+
+
+def _attained(optimum: GraphOptimum | TiedOptimum) -> bool | None:
+    """Whether the optimum is attained; None where the point is too far from it to say."""
+    if optimum.attained and optimum.weight_decay == 0 and optimum.relative_gap > ATTAINED_GAP:
+        return None
+    return optimum.attained
 
 
 def _describe_rank(ranks: RankRange) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class StopRequest:
         return self.signalled
 
 
+_left: list[threading.Thread] = []  # computations that were left to themselves
 _listening: list[StopRequest] = []  # of the contexts below that are open in this process, outermost first
 
 
@@ -102,10 +103,16 @@ def heeding(stop: StopRequest | None, compute: Callable[[], T], *, grace: float 
         if stop.asked and thread.is_alive():
             until = min(until, time.monotonic() + grace)
             if time.monotonic() >= until:
+                _left.append(thread)
                 raise Interrupted("interrupted")
     if errors:
         raise errors[0]
     return done[0]
+
+
+def left_running() -> bool:
+    """Whether a computation that ``heeding`` left to itself still goes on."""
+    return any(thread.is_alive() for thread in _left)
 
 
 @contextmanager

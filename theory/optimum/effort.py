@@ -22,6 +22,8 @@ LARGEST_DEFAULT = 1e-2
 PASSES_A_DIGIT, NODE, SPECTRA = 20, 2e-7, 1e-9
 # Seconds for each digit that do not grow with the passes: as the square of the nodes up to the first, at most the last.
 SLOW_NODES, SLOW_WORK, MOST_SLOW = 100, 0.1, 0.25
+# Entries a row below which a graph is mostly chains and trees, and how many times the digits after the third then take.
+CHAINS, CHAIN_DIGITS, EASY_DIGITS = 2.6, 5.0, 3.0
 EXACT_DIGITS = 1e-8
 
 
@@ -76,13 +78,16 @@ def _checked(tolerance: float) -> float:
 def estimate_optimum_seconds(n: int, entries: int, *, tolerance: float | None = None) -> float:
     """About how many seconds the optimum of a target of ``n`` nodes with ``entries`` stored entries takes on two cores.
 
-    A fit to graphs with hubs, leaves and chains: right to a factor of three or so where the tolerance is the default.
+    A fit to graphs with hubs, leaves and chains: right to a factor of three or so where the tolerance is the default;
+    a tiny decay or weights over many decades take ten times as long.
     Symmetry and closed forms, which take less, are not looked for. Raises ValueError for counts and tolerances that no
     target has.
     """
     n, entries = check_whole_number(n, "n", 1), check_whole_number(entries, "entries", 0)
     asked = default_tolerance(n) if tolerance is None else _checked(tolerance)
     digits = max(1.0, -np.log10(max(asked, EXACT_DIGITS)))
+    if entries < CHAINS * n and n > EXACT_UP_TO:
+        digits += (CHAIN_DIGITS - 1) * max(0.0, digits - EASY_DIGITS)
     passes = PASSES_A_DIGIT * digits
     columns = min(n, COLUMNS_PER_ROOT * np.sqrt(n))
     spectrum = SPECTRA * n**3 if n <= DENSE_SPECTRUM else 0.0

@@ -38,6 +38,7 @@ ROUND_WORK, STEP_WORK, SPECTRUM_WORK, SPARSE_WORK = 0.04, 3e-4, 2e-9, 20
 # Gradient of an exact point, relative to the row weights: aimed at, and accepted where rounding allows no better (a
 # hundredth of the 1e-7 that certificates promise).
 STATIONARY, ACCEPTED = 1e-11, 1e-9
+EXACT_GAP = 1e-10  # above, a stationary point is not called exact
 # Squared singular values of F below it are cut between rounds, and opened again where that was wrong; a step along a
 # new direction is of order one.
 DEAD = 1e-5
@@ -133,6 +134,8 @@ class Search:
         f = _principal(f) if self.tolerance == 0 and f.shape[1] else f
         bias = self.objective.column_bias(f, b)
         bias = np.zeros(self.objective.n) if bias is None else bias - bias.mean()
+        if reason == "exact" and self.gap > EXACT_GAP:  # a decay so small that the gradient says little
+            reason = "rounding"
         converged = reason in ("tolerance", "exact")
         return Solution(f, bias, self.value, self.bound, converged, "tolerance" if converged else reason)
 
