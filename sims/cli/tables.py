@@ -108,7 +108,9 @@ def score_table(answer: Mapping[str, Any]) -> RenderableType:
         lines.append((", ".join(AGAINST_OPTIMUM), left_out))
     else:
         angles = ", ".join(f"{angle:.4g}" for angle in answer["principal_angles"][:8])
-        lines.append(("principal angles (rad)", angles or "none: the predicted optimum is zero"))
+        unfinished = "none: the search ended before it found any direction"
+        nothing = unfinished if "optimum_stopped_by" in answer else "none: the predicted optimum is zero"
+        lines.append(("principal angles (rad)", angles or nothing))
         decay, reach = answer.get("optimum_weight_decay", 0.0), _open(answer)
         lines.append(("optimum", f"weight decay {decay:g}, relative gap {answer['optimum_relative_gap']:.1e}{reach}"))
     return _titled(f"{answer['file']} against {answer['graph']}", _facts(lines))

@@ -43,7 +43,8 @@ FLOW_DECADES, FLOW_POINTS = 3, 4  # of time before the last one, and points a de
 LEADING = 5  # eigenvalues of V V' shown at each time
 BAND = (0.05, 0.5, 0.95)  # quantiles over the starts of a finite width
 SAMPLES = 32  # starts of a finite width
-ATTAINED_GAP = 1e-6  # relative: a point within it has the bias of the optimum, or nearly
+# Relative: a point within the first has the bias of the optimum, or nearly; beyond the second it has nothing to say.
+ATTAINED_GAP, UNATTAINED_GAP = 1e-6, 0.1
 STOPPING_SECONDS = 2.0  # that a search which was asked to stop has to return what it found
 ROUNDING = 1e-10  # growth rates, which are of order one, above which a mode is taken to grow
 
@@ -82,7 +83,8 @@ def describe_optimum(optimum: GraphOptimum | TiedOptimum) -> dict[str, Any]:
 
 def _attained(optimum: GraphOptimum | TiedOptimum) -> bool | None:
     """Whether the optimum is attained; None where the point is too far from it to say."""
-    if optimum.attained and optimum.weight_decay == 0 and optimum.relative_gap > ATTAINED_GAP:
+    known = ATTAINED_GAP if optimum.attained else UNATTAINED_GAP
+    if optimum.weight_decay == 0 and optimum.diverging == 0 and optimum.relative_gap > known:
         return None
     return optimum.attained
 

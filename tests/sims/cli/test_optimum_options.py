@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -177,3 +180,39 @@ def test_a_dry_run_counts_the_optimum(capsys: Capture) -> None:
     assert "optimum" in found["text"]
     found = answer(capsys, "train", "cycle:15", *SMALL, "--dry-run", "--no-optimum")["estimates"][0]
     assert found["optimum_seconds"] == 0
+
+
+def test_what_an_unfinished_search_leaves_open_is_said(capsys: Capture) -> None:
+    nx.write_edgelist(nx.barabasi_albert_graph(60, 2, seed=0), "tree.edgelist", data=False)
+    found = answer(capsys, "theory", "tree.edgelist", "--time-limit", "1e-9")
+    assert found["optimum"]["attained"] is None
+    assert found["optimum"]["stopped_by"] == "time limit"
+    shown = printed(capsys, "theory", "tree.edgelist", "--time-limit", "1e-9")
+    assert "not known at this gap" in shown
+    assert "at the time limit; an exact answer was asked for" in shown
+    np.save("v.npy", np.random.default_rng(0).standard_normal((60, 4)))
+    scored = printed(capsys, "score", "tree.edgelist", "v.npy", "--time-limit", "1e-9")
+    assert "the search ended before it found any direction" in scored
+
+
+def test_a_computation_left_to_itself_does_not_hold_up_the_end() -> None:
+    """The interpreter would trip over the thread that a stopped program leaves in a library's call."""
+    code = (
+        "import sys, threading, time\n"
+        "from fiedler.sims.cli import commands, program\n"
+        "from fiedler.sims.runs import stopping\n"
+        "def run():\n"
+        "    stop = stopping.StopRequest()\n"
+        "    threading.Timer(0.2, lambda: setattr(stop, 'signalled', True)).start()\n"
+        "    try:\n"
+        "        stopping.heeding(stop, lambda: time.sleep(60))\n"
+        "    except stopping.Interrupted:\n"
+        "        print('found by then')\n"
+        "        return 130\n"
+        "commands.main = run\n"
+        "sys.exit(program.main())\n"
+    )
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "found by then\n", "")
+    assert time.monotonic() - began < 50
