@@ -16,14 +16,12 @@ from numpy.typing import DTypeLike
 
 from fiedler.kernels import CsrTarget, csr_target, graph_cross_entropy, tied_graph_cross_entropy
 from fiedler.theory import RowPass, RowSums
-from fiedler.theory.optimum.row_pass import softmax_pass
 
 from .task import Floats
 
 
-def fused_row_pass(device: str = "cpu", least: int = 0) -> RowPass:
-    """``theory.RowPass`` on ``device`` for ``least`` nodes or more, NumPy's below: float32 or float64 as asked, IEEE
-    arithmetic (no TF32), the same bits each time.
+def fused_row_pass(device: str = "cpu") -> RowPass:
+    """``theory.RowPass`` on ``device``: float32 or float64 as asked, no TF32, the same bits each time.
 
     Tied logits without a bias take two products over all pairs in the place of three.
     """
@@ -31,8 +29,6 @@ def fused_row_pass(device: str = "cpu", least: int = 0) -> RowPass:
     def row_pass(
         v: Floats, u: Floats, c: Floats | None, w: Floats, *, dtype: DTypeLike, check: Callable[[], None] | None
     ) -> RowSums:
-        if len(v) < least:
-            return softmax_pass(v, u, c, w, dtype=dtype, check=check)
         if check is not None:
             check()
         kind = torch.float32 if np.dtype(dtype) == np.float32 else torch.float64

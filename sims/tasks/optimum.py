@@ -6,19 +6,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from fiedler.theory import (
     GraphOptimum,
     RowPass,
+    RowSums,
     TiedOptimum,
     estimate_optimum_seconds,
     graph_symmetry,
     reduced_tied_optimum,
     tied_optimum,
 )
+from fiedler.theory.optimum.row_pass import softmax_pass
 from fiedler.theory.optimum.tied import arcs_on_cycles, centre_gram
 from fiedler.theory.routes.optimum import useful_symmetry
 from fiedler.theory.symmetry.coherent import COLOURING_LIMIT
@@ -139,19 +143,27 @@ def solver_options(search: Search, on_state: OnState | None = None) -> dict[str,
         "tolerance": search.tolerance,
         "time_limit": search.time_limit,
         "watch": on_state,
-        "row_pass": _pass_on_device(),
+        "row_pass": _pass_on_device,
     }
 
 
-def _pass_on_device() -> RowPass | None:
-    """The sums over all pairs of nodes on a CUDA device, where there is one."""
-    import torch  # not by commands that seek no optimum
+def _pass_on_device(
+    v: Floats, u: Floats, c: Floats | None, w: Floats, *, dtype: DTypeLike, check: Callable[[], None] | None
+) -> RowSums:
+    """``theory.RowPass``: on a CUDA device for graphs of DEVICE_NODES nodes or more, where there is one."""
+    run = softmax_pass if len(v) < DEVICE_NODES else _device_pass()
+    return run(v, u, c, w, dtype=dtype, check=check)
+
+
+@cache
+def _device_pass() -> RowPass:
+    import torch  # not for small graphs
 
     if not torch.cuda.is_available():
-        return None
+        return softmax_pass
     from .fused_pass import fused_row_pass
 
-    return fused_row_pass("cuda", least=DEVICE_NODES)
+    return fused_row_pass("cuda")
 
 
 def stopped_by(optimum: TiedOptimum | GraphOptimum) -> str:

@@ -6,6 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from fiedler.sims.tasks import optimum
 from fiedler.sims.tasks.fused_pass import fused_row_pass
 from fiedler.theory import from_networkx, one_hop_sparse, tied_optimum, untied_optimum
 from fiedler.theory.optimum.row_pass import softmax_pass
@@ -38,11 +39,17 @@ def test_the_sums_are_those_of_numpy(tied: bool, biased: bool, dtype: type) -> N
         assert np.allclose(ours, theirs, **close)
 
 
-def test_few_nodes_stay_with_numpy_and_a_stop_is_heard() -> None:
+def test_without_a_card_and_for_few_nodes_it_is_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
     v, u, c, w = problem()
-    small = fused_row_pass("cpu", least=71)(v, u, c, w, dtype=np.float64, check=None)
-    for ours, theirs in zip(small, softmax_pass(v, u, c, w), strict=True):
-        assert np.array_equal(ours, theirs)
+    for nodes in (0, 71):
+        monkeypatch.setattr(optimum, "DEVICE_NODES", nodes)
+        chosen = optimum.solver_options(optimum.SEARCH)["row_pass"](v, u, c, w, dtype=np.float64, check=None)
+        for ours, theirs in zip(chosen, softmax_pass(v, u, c, w), strict=True):
+            assert np.array_equal(ours, theirs)
+
+
+def test_a_stop_is_heard() -> None:
+    v, u, c, w = problem()
 
     def stop() -> None:
         raise KeyError
