@@ -124,10 +124,11 @@ def test_deaths_are_the_changes_of_rank(word: str, model) -> None:
     deaths, note = mode_deaths(task, model, known.lowest)
     assert note == ""
     assert [death.decay for death in deaths] == pytest.approx(known.decays, rel=LINE)
-    assert [death.index for death in deaths] == list(known.spaces)
+    for death, space, share in zip(deaths, known.spaces, known.shares, strict=True):
+        assert death.index == space or share < 0.55  # two spaces have half each, and rounding chooses
     assert [death.multiplicity for death in deaths] == list(np.abs(known.lower_ranks - known.upper_ranks))
     assert [death.dies for death in deaths] == list(known.lower_ranks > known.upper_ranks)
-    assert [death.eigenvalue for death in deaths] == pytest.approx(known.eigenvalues[known.spaces])
+    assert [death.eigenvalue for death in deaths] == pytest.approx([known.eigenvalues[death.index] for death in deaths])
     assert [death.share for death in deaths] == pytest.approx(known.shares, abs=0.05)
     some, _ = mode_deaths(task, model, known.decays[0] * 0.95)
     assert [death.decay for death in some] == pytest.approx(
