@@ -22,6 +22,7 @@ class Terms(NamedTuple):
     z_loss: float = 0.0
     path: str = "auto"
     chunk_rows: int | None = None
+    vocab_parallel: bool = False
 
 
 @dataclass
@@ -93,7 +94,11 @@ class AdoptedHead(Adopted, torch.nn.Module):
             labels = torch.nn.functional.pad(request.labels, (0, 1), value=request.ignore_index)[..., 1:]
         else:
             labels = request.shift_labels
-        options: dict[str, Any] = {"path": terms.path, "chunk_rows": terms.chunk_rows}
+        options: dict[str, Any] = {
+            "path": terms.path,
+            "chunk_rows": terms.chunk_rows,
+            "vocab_parallel": terms.vocab_parallel,
+        }
         if request.training:
             options |= {"label_smoothing": terms.label_smoothing, "z_loss": terms.z_loss}
         items = request.num_items_in_batch

@@ -37,6 +37,7 @@ def patch(
     z_loss: float = 0.0,
     path: str = "auto",
     chunk_rows: int | None = None,
+    vocab_parallel: bool = False,
 ) -> Model:
     """Make ``model(..., labels=labels)`` compute its loss without the logits (B, T, V) in training; returns ``model``.
 
@@ -47,7 +48,8 @@ def patch(
 
     ``logits``: "eval" computes logits and loss as the model itself does in evaluation; "always" gives logits in
     training as well, beside the fused loss; "never" leaves them out in evaluation too. ``label_smoothing`` and
-    ``z_loss`` are terms of the loss in training, ``path`` and ``chunk_rows`` go to ``linear_cross_entropy``.
+    ``z_loss`` are terms of the loss in training; ``path``, ``chunk_rows`` and ``vocab_parallel`` (a head whose weight
+    is a DTensor split by classes) go to ``linear_cross_entropy``.
 
     Model and head get classes derived from their own, of the same names: parameters, their names, hooks and state dicts
     stay. Patch before wrapping (DDP, ``fully_shard``, PEFT, ``torch.compile``, Trainer). A second call changes the
@@ -71,6 +73,7 @@ def patch(
     _check_module(model)
     check_choice(logits, "logits", WHEN)
     check_flag(verify, "verify")
+    check_flag(vocab_parallel, "vocab_parallel")
     Options(label_smoothing=label_smoothing, z_loss=z_loss)
     check_path(path)
     check_chunk_rows(chunk_rows)
@@ -92,6 +95,7 @@ def patch(
             raise
     model.fused_logits = logits  # type: ignore[assignment]
     options: Any = {"label_smoothing": label_smoothing, "z_loss": z_loss, "path": path, "chunk_rows": chunk_rows}
+    options["vocab_parallel"] = vocab_parallel
     layer.terms, layer.pending = terms._replace(**options), None
     return model
 

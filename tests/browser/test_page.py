@@ -127,7 +127,7 @@ def point_at(page: Any, mark: Any) -> None:
 
 def test_everything_is_drawn_without_a_complaint(opened: Opened) -> None:
     opened.see_everything()
-    assert opened.page.locator("main section").count() == 7
+    assert opened.page.locator("main section").count() == 8
     assert opened.page.locator("figure .main-svg").count() > 8
     opened.shot("comparison")
 

@@ -81,7 +81,7 @@ def split_head() -> dict[str, Any]:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.tensor import Shard, distribute_tensor
 
-    model = patch(make("llama"), logits="never")
+    model = patch(make("llama"), logits="never", vocab_parallel=True)
     head = model.get_output_embeddings()
     mesh = init_device_mesh("cpu", (PROCESSES,))
     head.weight = torch.nn.Parameter(distribute_tensor(head.weight.detach(), mesh, [Shard(0)]))

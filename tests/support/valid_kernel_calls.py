@@ -207,6 +207,7 @@ CALLS: dict[str, Call] = {
             "z_loss": 0.01,
             "path": "auto",
             "chunk_rows": 2,
+            "vocab_parallel": False,
         },
     ),
     "unpatch": call("unpatch", {"model": LabelledModel()}),
