@@ -199,7 +199,7 @@ def test_a_computation_left_to_itself_does_not_hold_up_the_end() -> None:
     """The interpreter would trip over the thread that a stopped program leaves in a library's call."""
     code = (
         "import sys, threading, time\n"
-        "from fiedler.sims.cli import commands, program\n"
+        "from fiedler.sims.cli import __main__ as program, commands\n"
         "from fiedler.sims.runs import stopping\n"
         "def run():\n"
         "    stop = stopping.StopRequest()\n"
