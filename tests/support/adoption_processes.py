@@ -14,7 +14,7 @@ import torch.distributed as dist
 
 from adopted_models import batch, make, step
 from fiedler.kernels import patch, unpatch
-from worlds import run_world
+from worlds import run_script
 
 PROCESSES = 2
 REPLICATED = ("gpt2", "gpt_neox", "mixtral, router loss", "mamba")
@@ -119,14 +119,5 @@ def process(rank: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-def main(folder: Path) -> int:
-    """Run the processes; 1 where one fails, with what they said on standard error."""
-    codes = run_world(PROCESSES, lambda rank: process(rank, folder), folder / "said")
-    for rank, code in enumerate(codes):
-        if code:
-            print((folder / "said" / f"{rank}.err").read_text(), file=sys.stderr)
-    return int(any(codes))
-
-
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(run_script(PROCESSES, process))

@@ -18,7 +18,7 @@ from torch import Tensor
 from fiedler.kernels import ShardedTarget, sharded_graph_cross_entropy, sharded_target, tied_sharded_graph_cross_entropy
 from fiedler.kernels.sharded.ring import Ring
 from graph_targets import TARGETS
-from worlds import run_world
+from worlds import run_script
 
 PROCESSES = 3
 D = 5
@@ -204,14 +204,5 @@ def process(rank: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-def main(folder: Path) -> int:
-    """Run the processes; 1 where one fails, with what they said on standard error."""
-    codes = run_world(PROCESSES, lambda rank: process(rank, folder), folder / "said")
-    for rank, code in enumerate(codes):
-        if code:
-            print((folder / "said" / f"{rank}.err").read_text(), file=sys.stderr)
-    return int(any(codes))
-
-
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(run_script(PROCESSES, process))

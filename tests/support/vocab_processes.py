@@ -1,10 +1,11 @@
-"""Processes of a group that compute the vocabulary-parallel loss: run as a script for one of them, imported for the
+"""Processes of a group that compute the vocabulary-parallel loss: run as a script for all of them, imported for the
 cases. Each writes what it found to FOLDER/RANK.pt."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from fiedler.kernels.linear.cross_entropy import linear_cross_entropy
 from fiedler.kernels.linear.vocab_layout import VocabLayout
 from fiedler.kernels.linear.vocab_parallel import vocab_parallel_linear_cross_entropy
+from worlds import run_script
 
 PROCESSES = 4
 SIZES = (7, 5, 8, 3)  # classes of the four shards, ragged
@@ -150,9 +152,9 @@ def refusals(mesh: Any) -> dict[str, str]:
     return said
 
 
-def main(rank: int, folder: Path) -> None:
+def process(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=PROCESSES)
+    dist.init_process_group("gloo", timeout=timedelta(seconds=100))
     from torch.distributed.device_mesh import init_device_mesh
 
     mesh = init_device_mesh("cpu", (PROCESSES,))
@@ -175,4 +177,4 @@ def main(rank: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit(run_script(PROCESSES, process))

@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing
 import os
 import socket
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
+
+import torch
 
 
 def start_world(processes: int, work: Callable[[int], Any], said: Path) -> list[ForkProcess]:
@@ -46,6 +49,31 @@ def end_world(running: list[ForkProcess], *, patient: bool = False) -> list[int]
 def run_world(processes: int, work: Callable[[int], Any], said: Path, *, patient: bool = False) -> list[int]:
     """Start a world and wait for its end."""
     return end_world(start_world(processes, work, said), patient=patient)
+
+
+def run_script(processes: int, process: Callable[[int, Path], Any]) -> int:
+    """The end of a script of processes, whose argument is FOLDER: run ``process(rank, FOLDER)`` in a world; 1 where one
+    fails, with what they said on standard error."""
+    folder = Path(sys.argv[1])
+    codes = run_world(processes, lambda rank: process(rank, folder), folder / "said")
+    for rank, code in enumerate(codes):
+        if code:
+            print((folder / "said" / f"{rank}.err").read_text(), file=sys.stderr)
+    return int(any(codes))
+
+
+def found_by(script: str, folder: Path, processes: int) -> list[dict[Any, Any]]:
+    """What each process of ``script``, a file that ends in ``run_script``, has written to FOLDER/RANK.pt."""
+    done = subprocess.run(
+        [sys.executable, script, str(folder)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [torch.load(folder / f"{rank}.pt") for rank in range(processes)]
 
 
 def _process(rank: int, processes: int, port: int, work: Callable[[int], Any], said: Path) -> None:

@@ -1,10 +1,11 @@
 """Two processes with different rows that compute losses under FSDP, DistributedDataParallel and replicated weights: run
-as a script for one of them. Each writes what it found to FOLDER/RANK.pt."""
+as a script for both. Each writes what it found to FOLDER/RANK.pt."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from fiedler.kernels import LinearCrossEntropy, causal_lm_loss, linear_cross_entropy
+from worlds import run_script
 
 PROCESSES = 2
 N, D, V = 6, 4, 10
@@ -129,9 +131,9 @@ def averaged(rank: int) -> dict[str, Any]:
     return found
 
 
-def main(rank: int, folder: Path) -> None:
+def process(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=PROCESSES)
+    dist.init_process_group("gloo", timeout=timedelta(seconds=100))
     from torch.distributed.device_mesh import init_device_mesh
 
     mesh = init_device_mesh("cpu", (PROCESSES,))
@@ -142,4 +144,4 @@ def main(rank: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit(run_script(PROCESSES, process))

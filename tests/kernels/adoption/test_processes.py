@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
-import torch
 
 import adoption_processes
 from adopted_models import error
 from adoption_processes import PROCESSES, REPLICATED, SHARDED
+from worlds import found_by
 
 pytestmark = pytest.mark.processes
 
@@ -24,17 +21,7 @@ CLOSE, CLOSE_IN_HALF = 2e-5, 8e-3
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Any, Any]]:
     """What each process found."""
-    folder = tmp_path_factory.mktemp("adoption")
-    done = subprocess.run(
-        [sys.executable, adoption_processes.__file__, str(folder)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [torch.load(folder / f"{rank}.pt") for rank in range(PROCESSES)]
+    return found_by(adoption_processes.__file__, tmp_path_factory.mktemp("adoption"), PROCESSES)
 
 
 def check(found: list[dict[Any, Any]], wrapper: str, names: tuple[str, ...], tolerance: float = CLOSE) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -17,6 +14,7 @@ from fiedler.kernels.linear.reference import linear_cross_entropy_reference
 from fiedler.kernels.linear.vocab_layout import VocabLayout, even_layout
 from fiedler.kernels.linear.vocab_parallel import vocab_parallel_linear_cross_entropy
 from vocab_processes import CASES, CHUNK_ROWS, PROCESSES, SIZES, D, N, V
+from worlds import found_by
 
 pytestmark = pytest.mark.processes  # of several processes, or killed ones: make processes
 
@@ -28,20 +26,7 @@ ALONE = VocabLayout(SIZES, (4,), 0)
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Any, Any]]:
     """What each of the four processes found."""
-    folder = tmp_path_factory.mktemp("processes")
-    started = [
-        subprocess.Popen(
-            [sys.executable, vocab_processes.__file__, str(rank), str(folder)],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(PROCESSES)
-    ]
-    for process in started:
-        said = process.communicate(timeout=240)[1]
-        assert process.returncode == 0, said
-    return [torch.load(folder / f"{rank}.pt") for rank in range(PROCESSES)]
+    return found_by(vocab_processes.__file__, tmp_path_factory.mktemp("processes"), PROCESSES)
 
 
 @pytest.fixture(autouse=True)

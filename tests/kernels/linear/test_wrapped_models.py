@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -12,6 +9,7 @@ import torch
 
 import wrapped_processes
 from fiedler.kernels import causal_lm_loss, linear_cross_entropy
+from worlds import found_by
 from wrapped_processes import PROCESSES, head, language_model, rows, tokens
 
 several = pytest.mark.processes
@@ -20,20 +18,7 @@ several = pytest.mark.processes
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of the two processes found."""
-    folder = tmp_path_factory.mktemp("processes")
-    started = [
-        subprocess.Popen(
-            [sys.executable, wrapped_processes.__file__, str(rank), str(folder)],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(PROCESSES)
-    ]
-    for process in started:
-        said = process.communicate(timeout=240)[1]
-        assert process.returncode == 0, said
-    return [torch.load(folder / f"{rank}.pt") for rank in range(PROCESSES)]
+    return found_by(wrapped_processes.__file__, tmp_path_factory.mktemp("processes"), PROCESSES)
 
 
 def alone(rank: int) -> dict[str, torch.Tensor]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +22,7 @@ from fiedler.kernels import (
 )
 from graph_targets import TARGETS
 from sharded_processes import CASES, PROCESSES, TILE, Case, D
+from worlds import found_by
 
 pytestmark = pytest.mark.processes  # of several processes, or killed ones: make processes
 
@@ -36,17 +34,7 @@ TWELVE = 1e-12
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[Any, Any]]:
     """What each process found."""
-    folder = tmp_path_factory.mktemp("processes")
-    done = subprocess.run(
-        [sys.executable, sharded_processes.__file__, str(folder)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [torch.load(folder / f"{rank}.pt") for rank in range(PROCESSES)]
+    return found_by(sharded_processes.__file__, tmp_path_factory.mktemp("processes"), PROCESSES)
 
 
 def plain(case: Case) -> dict[str, Tensor]:
