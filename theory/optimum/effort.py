@@ -46,7 +46,7 @@ class Effort:
     tolerance: float
     deadline: float
     watch: Watch | None
-    row_pass: RowPass = softmax_pass
+    row_pass: RowPass
 
     def search(self, objective: Objective, share: float = 1.0) -> Solution:
         """The optimum of ``objective`` with this effort, in ``share`` of what is left of the time."""
@@ -60,9 +60,7 @@ def check_effort(
 ) -> Effort:
     """Raises ValueError for a tolerance outside [0, 1) or a limit that is not positive."""
     asked = default_tolerance(n) if tolerance is None else _checked(tolerance)
-    if time_limit is None:
-        return Effort(asked, np.inf, watch, row_pass or softmax_pass)
-    seconds = check_real(time_limit, "time_limit")
+    seconds = np.inf if time_limit is None else check_real(time_limit, "time_limit")
     if not seconds > 0:
         raise ValueError(f"time_limit must be a positive number of seconds; got {shown(time_limit)}")
     return Effort(asked, perf_counter() + seconds, watch, row_pass or softmax_pass)
@@ -79,9 +77,8 @@ def estimate_optimum_seconds(n: int, entries: int, *, tolerance: float | None = 
     """About how many seconds the optimum of a target of ``n`` nodes with ``entries`` stored entries takes on two cores.
 
     A fit to graphs with hubs, leaves and chains: right to a factor of three or so where the tolerance is the default;
-    a tiny decay or weights over many decades take ten times as long.
-    Symmetry and closed forms, which take less, are not looked for. Raises ValueError for counts and tolerances that no
-    target has.
+    a tiny decay or weights over many decades take ten times as long. Symmetry and closed forms, which take less, are
+    not looked for. Raises ValueError for counts and tolerances that no target has.
     """
     n, entries = check_whole_number(n, "n", 1), check_whole_number(entries, "entries", 0)
     asked = default_tolerance(n) if tolerance is None else _checked(tolerance)

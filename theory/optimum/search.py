@@ -323,17 +323,18 @@ class Search:
 
     def _polish(self, descent: LBFGS) -> bool:
         """Newton steps where the living columns are few numbers; whether they end at an exact optimum."""
-        objective = self.objective
-        if not self.dense:
+        if not (self.dense and self._newton_room(0)):  # which is the most: fading columns need not be looked for
             return False
-        alive = ~fading(objective, descent.f, descent.b, self.doubt)
-        size = unknowns(objective, int(alive.sum()))
-        each = newton_work(objective, int(alive.sum()))
-        room = int((PATIENCE * self.work - self.polishing) / each)
+        alive = ~fading(self.objective, descent.f, descent.b, self.doubt)
+        room = self._newton_room(int(alive.sum()))
+        return room > 0 and self._newton_rounds(descent, alive, room)
+
+    def _newton_room(self, columns: int) -> int:
+        """How many Newton steps with so many columns the work so far allows; 0 where they are not worth a try."""
+        size = unknowns(self.objective, columns)
+        room = int((PATIENCE * self.work - self.polishing) / newton_work(self.objective, columns))
         far = self.gap > POLISH_GAP and size > SMALL
-        if far or size > MOST_UNKNOWNS or room < LEAST_NEWTON:
-            return False
-        return self._newton_rounds(descent, alive, min(room, STEPS))
+        return 0 if far or size > MOST_UNKNOWNS or room < LEAST_NEWTON else min(room, STEPS)
 
     def _newton_rounds(self, descent: LBFGS, alive: NDArray[np.bool_], room: int) -> bool:
         objective = self.objective

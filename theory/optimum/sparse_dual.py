@@ -44,8 +44,6 @@ REPAIRED = 40  # violated directions that are repaired where they are
 CANCELLED = 1e-12  # what is left of two equal numbers
 GROUND = 1e-6  # of the mean conductance: the Laplacian's zero, for a factorisation
 
-Product = Callable[[Array], Array]
-
 
 @dataclass(frozen=True, eq=False)
 class SparseSoftmax:

@@ -44,6 +44,7 @@ def worker_threads() -> tuple[ThreadPoolExecutor, int]:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
+    """One BLAS thread inside; see the module."""
     global _limited
     if _limited:
         yield
