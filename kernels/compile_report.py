@@ -124,7 +124,7 @@ def launch_signature(launch: object) -> tuple[dict[str, str], dict[str, object],
 
     types = {
         torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16", torch.int64: "i64", torch.int32: "i32",
-        torch.bool: "i1",
+        torch.bool: "i1", torch.uint8: "u8",
     }  # fmt: skip
     signature: dict[str, str] = {}
     constants: dict[str, object] = {}

@@ -26,12 +26,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..gpu.flash import FP16_SHIFT, LARGEST_WIDTH, others_average, tied_average, transpose_average
+from ..gpu.flash import others_average, transpose_average
+from ..gpu.flash_tiles import FP16_SHIFT, LARGEST_WIDTH
 from ..gpu.launch import architecture, padded_logits
+from ..gpu.pivot_tiles import pivot_marks
 from ..gpu.products import add_product, product
 from ..gpu.row_cross_entropy import row_cross_entropy, row_state
 from ..gpu.row_sum import row_sum
 from ..gpu.target import target_logit
+from ..gpu.tied import common_offset, tied_average, tied_average_apart
 
 BLOCK_BYTES = 1 << 30  # of logits in one block of rows of wide embeddings
 DTYPES = tuple(LARGEST_WIDTH)
@@ -62,9 +65,12 @@ def pivot_sums(
     target_logit(x, c, bias, pivot, at_pivot, cap=None).run()
     made = x.new_empty(x.shape, dtype=torch.float32) if average else None
     if x.shape[1] <= LARGEST_WIDTH[x.dtype]:
+        marks, marking = pivot_marks(pivot, c.shape[0], rows_held=True, classes_held=False)
+        marking.run()
         others_average(
-            x, c, bias, pivot, at_pivot, offset=offset, sums=others[None], average=made, architecture=architecture(x)
-        ).run()
+            x, c, bias, pivot, at_pivot, marks, offset=offset, sums=others[None], average=made,
+            architecture=architecture(x),
+        ).run()  # fmt: skip
     else:
         ones = torch.ones_like(others) if average else None
         for start, stop, p in _probabilities(x, c, bias, pivot, at_pivot, ones, others, offset):
@@ -91,9 +97,12 @@ def pivot_transpose_average(
     columns = x.new_empty(c.shape[0], dtype=torch.float32)
     if x.shape[1] <= LARGEST_WIDTH[x.dtype]:
         factor = weight / (sums.own + sums.others)
+        marks, marking = pivot_marks(pivot, c.shape[0], rows_held=False, classes_held=True)
+        marking.run()
         transpose_average(
-            x, c, bias, pivot, sums.offset, factor, average=average, columns=columns, architecture=architecture(x)
-        ).run()
+            x, c, bias, pivot, sums.offset, factor, marks, average=average, columns=columns,
+            architecture=architecture(x),
+        ).run()  # fmt: skip
     else:
         average.zero_(), columns.zero_()
         for start, stop, p in _probabilities(x, c, bias, pivot, sums.at_pivot, weight):
@@ -117,7 +126,12 @@ def tied_pivot_average(x: Tensor, pivot: Tensor, sums: PivotSums, weight: Tensor
     weight, peak = _scaled(x, weight)
     average = x.new_empty(x.shape, dtype=torch.float32)
     factor = weight / (sums.own + sums.others)
-    tied_average(x, pivot, sums.offset, factor, average=average, architecture=architecture(x)).run()
+    common, spread, scaled = common_offset(sums.offset, factor, x.dtype)
+    marks, marking = pivot_marks(pivot, len(x), rows_held=True, classes_held=True)
+    card = architecture(x)
+    marking.run()
+    tied_average(x, pivot, scaled, common, spread, marks, average=average, architecture=card).run()
+    tied_average_apart(x, pivot, sums.offset, factor, spread, average=average, architecture=card).run()
     return average if peak is None else average.mul_(peak)
 
 

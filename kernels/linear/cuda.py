@@ -18,7 +18,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..gpu.flash import LARGEST_WIDTH
+from ..gpu.flash_tiles import LARGEST_WIDTH
 from ..plain_arithmetic import plain_arithmetic
 from .cuda_chunked import chunked, recompute
 from .cuda_exponential import exponential_path

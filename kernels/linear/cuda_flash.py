@@ -12,6 +12,7 @@ import torch
 from ..gpu.exponential import BLOCK_ROWS, SUMS, exponential_rows
 from ..gpu.flash import others_average, transpose_average
 from ..gpu.launch import architecture
+from ..gpu.pivot_tiles import pivot_marks
 from ..gpu.target import combine_rows
 from .cuda_exponential import add_targets, smoothing_outer, smoothing_vector
 from .cuda_task import Task, row_results, target_logits
@@ -25,8 +26,10 @@ def flash_path(task: Task) -> ForwardResult:
     results, exact = row_results(task), target_logits(task)
     sums, offset = new((SUMS, 1, n), dtype=torch.float32), new(n, dtype=torch.float32)
     average = new((n, width), dtype=torch.float32) if task.need_input else None
+    marks, marking = pivot_marks(terms.target, task.classes, rows_held=True, classes_held=False)
+    marking.run()
     others_average(
-        task.input, task.weight, task.bias, terms.target, exact, offset=offset, sums=sums[:, 0], average=average,
+        task.input, task.weight, task.bias, terms.target, exact, marks, offset=offset, sums=sums[:, 0], average=average,
         class_term=terms.class_term, cap=cap, entropy=options.return_entropy, accuracy=options.return_accuracy,
         architecture=card,
     ).run()  # fmt: skip
@@ -55,9 +58,11 @@ def flash_path(task: Task) -> ForwardResult:
         if task.input.dtype == torch.float16 and n:  # keep f e within fp16's range: f S is at most 1 then
             peak = (alpha * torch.exp(results.lse - offset)).abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
             alpha = alpha / peak
+        marks, marking = pivot_marks(terms.target, task.classes, rows_held=False, classes_held=True)
+        marking.run()
         transpose_average(
-            task.input, task.weight, task.bias, terms.target, offset, alpha, average=grad_weight, columns=grad_bias,
-            cap=cap, architecture=card,
+            task.input, task.weight, task.bias, terms.target, offset, alpha, marks, average=grad_weight,
+            columns=grad_bias, cap=cap, architecture=card,
         ).run()  # fmt: skip
         for part in (grad_weight, grad_bias):
             if part is not None and peak is not None:

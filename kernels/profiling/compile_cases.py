@@ -15,12 +15,15 @@ import torch
 from torch import Tensor
 
 from ..gpu.exponential import BLOCK_ROWS, SUMS, exponential, exponential_rows
-from ..gpu.flash import LARGEST_WIDTH, others_average, tied_average, transpose_average
+from ..gpu.flash import others_average, transpose_average
+from ..gpu.flash_tiles import LARGEST_WIDTH
 from ..gpu.launch import Launch, padded_logits
+from ..gpu.pivot_tiles import Marks, pivot_marks
 from ..gpu.row_cross_entropy import row_cross_entropy, row_state
 from ..gpu.row_sum import row_sum_partials
 from ..gpu.scale import scale
 from ..gpu.target import combine_rows, scatter_rows, target_logit
+from ..gpu.tied import tied_average, tied_average_apart
 
 ROWS = 4096
 CLASSES = 32000
@@ -89,7 +92,7 @@ def _average(architecture: int, *, dtype: torch.dtype, width: int, options: bool
     x, c, average = _new(ROWS, width, dtype=dtype), _new(CLASSES, width, dtype=dtype), _new(ROWS, width)
     bias = _new(CLASSES, dtype=dtype) if options else None
     return others_average(
-        x, c, bias, _new(ROWS, dtype=torch.int64), _new(ROWS), offset=_new(ROWS), sums=_new(SUMS, ROWS),
+        x, c, bias, _new(ROWS, dtype=torch.int64), _new(ROWS), _marks(), offset=_new(ROWS), sums=_new(SUMS, ROWS),
         average=average, class_term=_new(CLASSES) if options else None, cap=CAP if options else None,
         entropy=options, accuracy=options, architecture=architecture,
     )  # fmt: skip
@@ -98,7 +101,7 @@ def _average(architecture: int, *, dtype: torch.dtype, width: int, options: bool
 def _transpose(architecture: int, *, dtype: torch.dtype, width: int, options: bool = False) -> Launch:
     return transpose_average(
         _new(ROWS, width, dtype=dtype), _new(CLASSES, width, dtype=dtype),
-        _new(CLASSES, dtype=dtype) if options else None, _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS),
+        _new(CLASSES, dtype=dtype) if options else None, _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS), _marks(),
         average=_new(CLASSES, width), columns=_new(CLASSES) if options else None, cap=CAP if options else None,
         architecture=architecture,
     )  # fmt: skip
@@ -106,9 +109,24 @@ def _transpose(architecture: int, *, dtype: torch.dtype, width: int, options: bo
 
 def _tied(architecture: int, *, dtype: torch.dtype, width: int) -> Launch:
     return tied_average(
-        _new(ROWS, width, dtype=dtype), _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS),
+        _new(ROWS, width, dtype=dtype), _new(ROWS, dtype=torch.int64), _new(ROWS), _new(), _new(dtype=torch.int32),
+        _marks(), average=_new(ROWS, width), architecture=architecture,
+    )  # fmt: skip
+
+
+def _tied_apart(architecture: int, *, dtype: torch.dtype, width: int) -> Launch:
+    return tied_average_apart(
+        _new(ROWS, width, dtype=dtype), _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS), _new(dtype=torch.int32),
         average=_new(ROWS, width), architecture=architecture,
     )  # fmt: skip
+
+
+def _marks() -> Marks:
+    return pivot_marks(_new(ROWS, dtype=torch.int64), CLASSES, rows_held=True, classes_held=False)[0]
+
+
+def _pivot_marks(architecture: int) -> Launch:
+    return pivot_marks(_new(ROWS, dtype=torch.int64), ROWS, rows_held=True, classes_held=True)[1]
 
 
 def _target_logit(architecture: int) -> Launch:
@@ -174,6 +192,7 @@ def compile_cases() -> tuple[CompileCase, ...]:
         "combine rows": _combine,
         "scatter rows": _scatter,
         "row sum": _row_sum,
+        "pivot marks": _pivot_marks,
         "scale": lambda _: scale(_new(CLASSES, 1024, dtype=half), _new()),
     }
     for width in (64, 128, 256):
@@ -184,11 +203,13 @@ def compile_cases() -> tuple[CompileCase, ...]:
             found[f"average {label}"] = partial(_average, dtype=dtype, width=width)
             found[f"transpose {label}"] = partial(_transpose, dtype=dtype, width=width)
             found[f"tied {label}"] = partial(_tied, dtype=dtype, width=width)
+            found[f"tied apart {label}"] = partial(_tied_apart, dtype=dtype, width=width)
             ragged = width - 28
             label = f"{name} {ragged} options"
             found[f"average {label}"] = partial(_average, dtype=dtype, width=ragged, options=True)
             found[f"transpose {label}"] = partial(_transpose, dtype=dtype, width=ragged, options=True)
             found[f"tied {label}"] = partial(_tied, dtype=dtype, width=ragged)
+            found[f"tied apart {label}"] = partial(_tied_apart, dtype=dtype, width=ragged)
     for name in (
         "exponential fp32",
         "average fp32 128",
