@@ -196,7 +196,7 @@ def exponential(
             "partial_stride": partial.stride(1), "sum_stride": partial.stride(0), "flag": flag, "any_flag": any_flag,
             "N": rows, "V": classes, "D": width, "padded": classes if e is None else padded_classes(e),
             "cap": 1.0 if cap is None else cap, "ROWS": BLOCK_ROWS, "CLASSES": tile.classes, "INNER": tile.inner,
-            "GROUP": GROUP,             "EVEN_D": width % tile.inner == 0,
+            "GROUP": GROUP, "EVEN_D": width % tile.inner == 0,
             "PRECISION": dot_precision(x), "HAS_CAP": cap is not None,
             "ENTROPY": entropy, "ACCURACY": accuracy, "STORE": e is not None and not maximum, "MAXIMUM": maximum,
             "RETRY": flags is not None,
@@ -213,7 +213,7 @@ def exponential_rows_kernel(
     offset, target_logit, lse_coefficient, target_coefficient, row_weight, gradient_weight, grad_lse, class_term,
     loss, lse, entropy, correct, alpha, beta, flag, any_flag,
     ROWS: tl.constexpr, HAS_CAP: tl.constexpr, ENTROPY: tl.constexpr, ACCURACY: tl.constexpr, MAXIMUM: tl.constexpr,
-    RETRY: tl.constexpr,
+    RETRY: tl.constexpr, SKIP: tl.constexpr,
 ):  # fmt: skip
     """What follows from the partial sums of ROWS rows, or with MAXIMUM their offsets from the partial maxima."""
     run = True
@@ -256,7 +256,10 @@ def exponential_rows_kernel(
             row_lse = zy + nll
             row_loss = t * (a * nll + classes + z_loss * row_lse * row_lse)
             tl.store(loss + i, tl.where(t == 0.0, 0.0, row_loss), mask=here)
-            tl.store(lse + i, row_lse, mask=here)
+            counts = here
+            if SKIP:  # a row of weight 0 was not summed, for its offset is infinite
+                counts = here & (t != 0.0)
+            tl.store(lse + i, tl.where(counts, row_lse, 0.0), mask=here)
             if entropy is not None:
                 H = tl.where(m == zy, nll, nll + zy - m) - (weighted + at_target * (zy - m)) / S
                 tl.store(entropy + i, H, mask=here)
@@ -274,8 +277,8 @@ def exponential_rows_kernel(
                 dy = -g * a * (total * inverse) + g * (a - b) + at_target * inverse * outside
                 if HAS_CAP:
                     dy *= softcap_slope(zy, cap)
-                tl.store(alpha + i, tl.where(scale == 0.0, 0.0, scale * inverse), mask=here)
-                tl.store(beta + i, dy, mask=here)
+                tl.store(alpha + i, tl.where(counts & (scale != 0.0), scale * inverse, 0.0), mask=here)
+                tl.store(beta + i, tl.where(counts, dy, 0.0), mask=here)
 
 
 def exponential_rows(
@@ -300,13 +303,14 @@ def exponential_rows(
     z_loss: float,
     maximum: bool = False,
     retry: bool = False,
+    skip_weightless: bool = False,
 ) -> Launch:
     """The launch that adds the tiles' sums: loss, lse, entropy, correct, ``alpha`` and ``beta`` of every row.
 
     With g = ``gradient_weight``, v = ``grad_lse`` + 2 z_loss lse g: ``alpha`` = (g a + v) / S is the factor of the
     row of E, ``beta`` the gradient of the target's logit without the label-smoothing term -g u_y, which is rank-one
     with all the others. The first launch sets ``flags``; ``retry`` visits flagged blocks only, ``maximum`` moves their
-    offsets to the row maxima.
+    offsets to the row maxima. ``skip_weightless``: rows of weight 0 have the offset infinity, and get lse 0.
     """
     rows = offset.shape[0]
     return Launch(
@@ -321,6 +325,7 @@ def exponential_rows(
             "correct": correct, "alpha": alpha, "beta": beta, "flag": flags[0], "any_flag": flags[1],
             "ROWS": BLOCK_ROWS, "HAS_CAP": cap is not None, "ENTROPY": entropy is not None,
             "ACCURACY": correct is not None, "MAXIMUM": maximum, "RETRY": retry,
+            "SKIP": skip_weightless,
         },
         num_warps=4,
     )  # fmt: skip

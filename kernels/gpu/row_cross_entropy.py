@@ -29,7 +29,7 @@ ELEMENTS_PER_THREAD = 16
 
 
 @triton.jit
-def _logits(row, columns, inside, padded, bias, cap, HAS_CAP: tl.constexpr):
+def logits_of(row, columns, inside, padded, bias, cap, HAS_CAP: tl.constexpr):
     """The logits of the columns, -inf beyond the last; the padding of a row is read so that vectors stay whole."""
     z = tl.load(row + columns, mask=columns < padded, other=0.0).to(tl.float32)
     if bias is not None:
@@ -54,7 +54,7 @@ def _sums(
         columns = start + lanes
         inside = columns < V
         others = inside & (columns != y)
-        z = _logits(row, columns, inside, padded, bias, cap, HAS_CAP)
+        z = logits_of(row, columns, inside, padded, bias, cap, HAS_CAP)
         e = tl.where(others, tl.exp2((z - offset) * LOG2E), 0.0)
         total += e
         if ENTROPY:
@@ -74,7 +74,7 @@ def _maximum(row, bias, y, V, padded, cap, BLOCK: tl.constexpr, HAS_CAP: tl.cons
     for start in range(0, V, BLOCK):
         columns = start + lanes
         inside = columns < V
-        z = _logits(row, columns, inside, padded, bias, cap, HAS_CAP)
+        z = logits_of(row, columns, inside, padded, bias, cap, HAS_CAP)
         largest = tl.maximum(largest, tl.where(columns != y, z, float("-inf")))
     return tl.max(largest, 0)
 
@@ -165,7 +165,7 @@ def row_cross_entropy_kernel(
                 for start in range(0, V, BLOCK):
                     columns = start + lanes
                     inside = columns < V
-                    z = tl.where(columns == y, zy, _logits(row, columns, inside, padded, bias, cap, HAS_CAP))
+                    z = tl.where(columns == y, zy, logits_of(row, columns, inside, padded, bias, cap, HAS_CAP))
                     p = tl.exp2((z - m) * LOG2E) * inverse
                     d = p * scale
                     if grad_entropy is not None:

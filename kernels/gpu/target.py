@@ -113,14 +113,15 @@ def combine_rows(
 
 @triton.jit
 def scatter_rows_kernel(
-    out, out_stride, bias_out, x, x_stride, beta, sorted_target, order, N, D,
+    out, out_stride, bias_out, x, x_stride, beta, sorted_target, order, N, V, D,
     ROWS: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """One class and one block of columns, from the program at the first of the rows sorted by target."""
     position = tl.program_id(0)
     y = tl.load(sorted_target + position)
     before = tl.load(sorted_target + tl.maximum(position - 1, 0))
-    if (position == 0) | (before != y):  # the first row of its class sums the class; the others have nothing to do
+    # The first row of its class sums the class; the others, and rows past the last class, have nothing to do.
+    if ((position == 0) | (before != y)) & (y < V):
         block = tl.program_id(1)
         d = block * BLOCK_D + tl.arange(0, BLOCK_D)
         total = tl.zeros([BLOCK_D], tl.float32)
@@ -146,11 +147,17 @@ def scatter_rows_kernel(
 
 
 def scatter_rows(
-    out: Tensor | None, bias_out: Tensor | None, x: Tensor, beta: Tensor, sorted_target: Tensor, order: Tensor
+    out: Tensor | None,
+    bias_out: Tensor | None,
+    x: Tensor,
+    beta: Tensor,
+    sorted_target: Tensor,
+    order: Tensor,
+    classes: int,
 ) -> Launch:
     """The launch of out_{y_i} += beta_i x_i and bias_out_{y_i} += beta_i over the rows; outputs fp32 or None.
 
-    ``sorted_target`` and ``order`` are those of a stable ``torch.sort`` of the targets.
+    ``sorted_target`` and ``order`` are those of ``sort_targets``; targets from ``classes`` V on are left out.
     """
     rows, width = x.shape
     block = power_of_two(width, least=32, most=256)
@@ -160,13 +167,17 @@ def scatter_rows(
         {
             "out": out, "out_stride": 0 if out is None else out.stride(0), "bias_out": bias_out, "x": x,
             "x_stride": x.stride(0), "beta": beta, "sorted_target": sorted_target, "order": order, "N": rows,
-            "D": width, "ROWS": ROWS_PER_STEP, "BLOCK_D": block,
+            "V": classes, "D": width, "ROWS": ROWS_PER_STEP, "BLOCK_D": block,
         },
         num_warps=4,
     )  # fmt: skip
 
 
-def sort_targets(target: Tensor) -> tuple[Tensor, Tensor]:
-    """The targets sorted, and the rows in that order; ties in row order, so that sums over a class have one order."""
-    sorted_target, order = torch.sort(target, stable=True)
+def sort_targets(target: Tensor, beta: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """The targets sorted, and the rows in that order; ties in row order, so that sums over a class have one order.
+
+    Rows that add nothing, beta = 0, come last as class ``classes``: ignored rows all have the same target, whose
+    single program would sum them one after the other.
+    """
+    sorted_target, order = torch.sort(target.masked_fill(beta == 0, classes), stable=True)
     return sorted_target, order

@@ -35,6 +35,7 @@ from ..gpu.row_cross_entropy import row_cross_entropy, row_state
 from ..gpu.row_sum import row_sum
 from ..gpu.target import target_logit
 from ..gpu.tied import common_offset, tied_average, tied_average_apart
+from ..gpu.widths import first_columns, whole_width
 
 BLOCK_BYTES = 1 << 30  # of logits in one block of rows of wide embeddings
 DTYPES = tuple(LARGEST_WIDTH)
@@ -59,6 +60,7 @@ def pivot_sums(
 
     Raises TypeError for a dtype other than float32, bfloat16 and float16, ValueError for shapes that do not fit.
     """
+    width = x.shape[1]
     x, c, bias = _checked(x, c, bias)
     n = x.shape[0]
     others, own, at_pivot, offset = x.new_empty((4, n), dtype=torch.float32)
@@ -81,7 +83,7 @@ def pivot_sums(
         made.div_((own + others)[:, None])
     elif made is not None:
         made.mul_(_unshift(x))
-    return PivotSums(others, own, at_pivot, offset), made
+    return PivotSums(others, own, at_pivot, offset), first_columns(made, width)
 
 
 @torch.no_grad()
@@ -91,6 +93,7 @@ def pivot_transpose_average(
     """sum_{i: k_i != j} f_i p_ij x_i (m, D) and the same of 1 (m,), fp32, for ``weight`` f (n,) and the ``sums`` of
     ``pivot_sums``. Raises as that does.
     """
+    width = x.shape[1]
     x, c, bias = _checked(x, c, bias)
     weight, peak = _scaled(x, weight)
     average = x.new_empty((c.shape[0], x.shape[1]), dtype=torch.float32)
@@ -109,7 +112,9 @@ def pivot_transpose_average(
             add_product(average, p.T, x[start:stop])
             columns += row_sum(p)
         average.mul_(_unshift(x)), columns.mul_(_unshift(x))
-    return (average, columns) if peak is None else (average.mul_(peak), columns.mul_(peak))
+    if peak is not None:
+        average.mul_(peak), columns.mul_(peak)
+    return first_columns(average, width), columns
 
 
 @torch.no_grad()
@@ -117,12 +122,14 @@ def tied_pivot_average(x: Tensor, pivot: Tensor, sums: PivotSums, weight: Tensor
     """sum_j (f_i p_ij [j != k_i] + f_j p_ji [i != k_j]) x_j (n, D), fp32, with c = x and no bias; ``sums`` of
     ``pivot_sums(x, x, None, pivot)``, ``weight`` f (n,). Raises as that does.
     """
+    width = x.shape[1]
     x, _, _ = _checked(x, x, None)
     if x.shape[1] > LARGEST_WIDTH[x.dtype]:
         average = pivot_sums(x, x, None, pivot, average=True)[1]
         assert average is not None
         other = pivot_transpose_average(x, x, None, pivot, sums, weight)[0]
-        return other.addcmul_(average, weight.to(torch.float32)[:, None])
+        other.addcmul_(average, weight.to(torch.float32)[:, None])
+        return first_columns(other, width)
     weight, peak = _scaled(x, weight)
     average = x.new_empty(x.shape, dtype=torch.float32)
     factor = weight / (sums.own + sums.others)
@@ -132,7 +139,7 @@ def tied_pivot_average(x: Tensor, pivot: Tensor, sums: PivotSums, weight: Tensor
     marking.run()
     tied_average(x, pivot, scaled, common, spread, marks, average=average, architecture=card).run()
     tied_average_apart(x, pivot, sums.offset, factor, spread, average=average, architecture=card).run()
-    return average if peak is None else average.mul_(peak)
+    return first_columns(average if peak is None else average.mul_(peak), width)
 
 
 def _checked(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -143,6 +150,7 @@ def _checked(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor,
     if bias is not None and bias.shape != c.shape[:1]:
         raise ValueError(f"bias must have shape ({c.shape[0]},), got {tuple(bias.shape)}")
     x, c = (tensor.detach() if tensor.stride(1) == 1 else tensor.detach().contiguous() for tensor in (x, c))
+    x, c = whole_width(x), whole_width(c)
     return x, c, None if bias is None else bias.detach().contiguous()
 
 

@@ -16,7 +16,7 @@ from ..gpu.launch import padded_logits
 from ..gpu.products import add_product, product
 from ..gpu.row_cross_entropy import row_cross_entropy, row_state
 from ..gpu.row_sum import row_sum
-from .cuda_task import RowResults, Task, finished, row_results, row_slice, target_logits
+from .cuda_task import RowResults, Task, finished, row_results, row_slice, skips_weightless, target_logits
 from .row_terms import ForwardResult
 
 
@@ -44,7 +44,7 @@ def chunked(task: Task, chunk_rows: int) -> ForwardResult:
             correct=row_slice(results.correct, start, stop), gradient=task.need_gradient,
             gradient_weight=row_slice(gradient.weight, start, stop), grad_lse=row_slice(gradient.lse, start, stop),
             grad_entropy=row_slice(gradient.entropy, start, stop), track_entropy=_tracks_entropy(task),
-            track_accuracy=options.return_accuracy, skip_weightless=_skips_weightless(task),
+            track_accuracy=options.return_accuracy, skip_weightless=skips_weightless(task),
         ).run()  # fmt: skip
         if grad_input is not None:
             if gradient.factor is None:
@@ -108,7 +108,7 @@ class _ClassBlocks:
             logits, terms.target, self.exact, terms.lse_coefficient, terms.target_coefficient, terms.row_weight,
             bias=row_slice(task.bias, start, stop), class_term=row_slice(terms.class_term, start, stop),
             cap=task.options.logit_softcap, z_loss=task.options.z_loss, first=start, state=self.state,
-            skip_weightless=_skips_weightless(task), **outputs,
+            skip_weightless=skips_weightless(task), **outputs,
         ).run()  # fmt: skip
 
 
@@ -155,14 +155,6 @@ def _block_gradients(task: Task, blocks: _ClassBlocks) -> tuple[Tensor | None, T
 
 def _tracks_entropy(task: Task) -> bool:
     return task.options.return_entropy or task.gradient.entropy is not None
-
-
-def _skips_weightless(task: Task) -> bool:
-    """Rows of weight 0 need not be read unless their log-sum-exp or entropy is used."""
-    options, gradient = task.options, task.gradient
-    return not (
-        options.return_lse or options.return_entropy or gradient.lse is not None or gradient.entropy is not None
-    )
 
 
 def _bias_dtype(task: Task) -> torch.dtype:

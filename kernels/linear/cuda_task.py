@@ -100,10 +100,19 @@ def target_logits(task: Task) -> Tensor:
     return out
 
 
+def skips_weightless(task: Task) -> bool:
+    """Rows of weight 0 need not be read unless their log-sum-exp or entropy is used."""
+    options, gradient = task.options, task.gradient
+    return not (
+        options.return_lse or options.return_entropy or gradient.lse is not None or gradient.entropy is not None
+    )
+
+
 def forward_gradient(terms: RowTerms, dtype: torch.dtype) -> RowGradient:
     """The gradient of scale * sum_i l_i; rows of weight 0 have none, even when the scale is not finite."""
     t = terms.row_weight
-    return normalised(torch.where(t == 0, t, t * terms.scale), None, None, dtype)
+    weight = torch.where(t == 0, t, t * terms.scale) if terms.gradient is None else terms.gradient
+    return normalised(weight, None, None, dtype)
 
 
 def backward_gradient(

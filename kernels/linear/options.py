@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ..checks import LARGEST_INTEGER, check_choice, check_flag, check_integer, check_number, shown
 
 REDUCTIONS = ("mean", "sum", "none")
-PATHS = ("auto", "chunked", "exponential", "recompute", "flash", "reference")
+PATHS = ("auto", "chunked", "sweep", "exponential", "recompute", "flash", "reference")
 
 # Of numbers that multiply or divide logits in float32.
 SMALLEST, LARGEST = 1e-18, 1e18

@@ -28,7 +28,8 @@ class RowTerms:
     so that these cannot pass unseen; ``scale`` a 0-dim tensor, the gradient of the loss with respect to l_i
     (1 / divisor for the mean, 1 otherwise; 0 where the divisor is 0: no row counts); ``class_term`` u (V,) or None
     without smoothing; ``divisor`` a 0-dim tensor for the mean, None otherwise; ``uniform`` is True only if all of a, b
-    and t are known to be 1, so that a path may leave them out.
+    and t are known to be 1, so that a path may leave them out; ``gradient`` (N,) t_i scale, 0 where t_i is, if it was
+    made with the rest.
     """
 
     target: Tensor
@@ -39,6 +40,7 @@ class RowTerms:
     class_term: Tensor | None
     divisor: Tensor | None = None
     uniform: bool = False
+    gradient: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def row_terms(
             scale = count.reciprocal() if target.shape[0] else torch.zeros_like(count)
             return RowTerms(target, ones, ones, ones, scale, None, count, uniform=True)
         return RowTerms(target, ones, ones, ones, ones.new_ones(()), None, uniform=True)
+    if target.is_cuda and dtype == torch.float32:
+        return fused_row_terms(target, options, classes=classes, class_weight=class_weight, token_weight=token_weight)
     ignored = target == options.ignore_index
     bad = ((target < 0) | (target >= classes)) & ~ignored
     safe = target.masked_fill(ignored | bad, 0)
@@ -104,6 +108,36 @@ def row_terms(
     target_coefficient = own if smoothing == 0 else own * (1.0 - smoothing)
     lse_coefficient = target_coefficient if class_term is None else target_coefficient + class_term.sum()
     return RowTerms(safe, lse_coefficient, target_coefficient, weight, scale, class_term, divisor)
+
+
+def fused_row_terms(
+    target: Tensor, options: Options, *, classes: int, class_weight: Tensor | None, token_weight: Tensor | None
+) -> RowTerms:
+    """``row_terms`` in fp32 by two kernels, where single operations would cost as much as a small call's products."""
+    from ..gpu.row_terms import BLOCK, row_terms_launches
+
+    rows, smoothing = target.shape[0], options.label_smoothing
+    new = torch.empty((4, rows), dtype=torch.float32, device=target.device)
+    class_term: Tensor | None = None
+    if class_weight is not None:
+        class_weight = class_weight.detach().contiguous()
+    if smoothing != 0:
+        if class_weight is None:
+            class_term = new.new_full((classes,), smoothing / classes)
+        else:
+            class_term = class_weight.to(torch.float32) * (smoothing / classes)
+    safe = torch.empty_like(target, memory_format=torch.contiguous_format)
+    divisor = new.new_empty(()) if options.reduction == "mean" else None
+    scale = new.new_empty(())
+    first, second = row_terms_launches(
+        target.contiguous(), class_weight, None if token_weight is None else token_weight.detach().contiguous(),
+        None if class_term is None else class_term.sum(), classes=classes, ignore_index=options.ignore_index,
+        smoothing=float(smoothing), safe=safe, row_weight=new[0], lse_coefficient=new[1], target_coefficient=new[2],
+        partial=new.new_empty(-(-rows // BLOCK)), divisor=divisor, scale=scale, gradient=new[3],
+    )  # fmt: skip
+    first.run()
+    second.run()
+    return RowTerms(safe, new[1], new[2], new[0], scale, class_term, divisor, gradient=new[3])
 
 
 def check_targets(target: Tensor, options: Options, classes: int) -> bool:

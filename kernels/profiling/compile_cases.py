@@ -144,7 +144,7 @@ def _combine(architecture: int) -> Launch:
 
 def _scatter(architecture: int) -> Launch:
     x, target = _new(ROWS, 1024, dtype=torch.bfloat16), _new(ROWS, dtype=torch.int64)
-    return scatter_rows(_new(CLASSES, 1024), _new(CLASSES), x, _new(ROWS), target, target)
+    return scatter_rows(_new(CLASSES, 1024), _new(CLASSES), x, _new(ROWS), target, target, CLASSES)
 
 
 def _row_sum(architecture: int) -> Launch:
@@ -204,7 +204,7 @@ def compile_cases() -> tuple[CompileCase, ...]:
             found[f"transpose {label}"] = partial(_transpose, dtype=dtype, width=width)
             found[f"tied {label}"] = partial(_tied, dtype=dtype, width=width)
             found[f"tied apart {label}"] = partial(_tied_apart, dtype=dtype, width=width)
-            ragged = width - 28
+            ragged = width - 16
             label = f"{name} {ragged} options"
             found[f"average {label}"] = partial(_average, dtype=dtype, width=ragged, options=True)
             found[f"transpose {label}"] = partial(_transpose, dtype=dtype, width=ragged, options=True)

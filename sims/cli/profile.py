@@ -19,7 +19,7 @@ CUDA_SHAPES = ("4096,768,50257", "8192,2048,128256", "8192,4096,128256")
 GRAPH_SHAPES = {"cpu": ("1000,64", "4000,64", "4000,128"), "cuda": ("10000,128", "100000,64", "100000,128")}
 
 # Of the linear operation; the others have some of them.
-PATHS = ("auto", "chunked", "exponential", "recompute", "flash", "reference")
+PATHS = ("auto", "chunked", "sweep", "exponential", "recompute", "flash", "reference")
 
 
 def profile(

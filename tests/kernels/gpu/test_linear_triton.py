@@ -21,7 +21,7 @@ from fiedler.kernels.linear.cuda import plan
 from fiedler.kernels.linear.options import Options
 from fiedler.kernels.linear.row_terms import ForwardResult, RowTerms, row_terms
 
-PATHS = ("chunked", "recompute", "exponential", "flash")
+PATHS = ("chunked", "sweep", "recompute", "exponential", "flash")
 # At most this many times the error of PyTorch's eager formula in the same dtype, both against float64. Products of
 # fp32 operands by six bf16 ones keep all bits but sum in another order than cuBLAS: both round about alike.
 FACTOR = {torch.float32: 1.0, torch.bfloat16: 1.1, torch.float16: 1.1}
@@ -88,9 +88,9 @@ def compare(case: Case, path: str, chunk_rows: int | None = None) -> None:
 
 def serves(path: str, case: Case) -> bool:
     both = "logit_softcap" in case.options and case.options.get("label_smoothing", 0) > 0
-    if path == "exponential" and case.input.dtype == torch.float16:
+    if path in ("sweep", "exponential") and case.input.dtype == torch.float16:
         return False
-    return not (both and path in ("exponential", "flash"))
+    return not (both and path in ("sweep", "exponential", "flash"))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -118,7 +118,7 @@ def test_shapes(path: str, dtype: torch.dtype, rows: int, classes: int, width: i
 
 
 @pytest.mark.parametrize("width", [256, 1024, 1000])
-@pytest.mark.parametrize("path", ["chunked", "recompute", "exponential"])
+@pytest.mark.parametrize("path", ["chunked", "sweep", "recompute", "exponential"])
 def test_wide_bf16(path: str, width: int) -> None:
     case = make_case(
         frozenset(["lse"]), rows=1024, classes=8192, width=width, dtype=torch.bfloat16, reduction="mean", device="cuda"
@@ -187,7 +187,7 @@ def test_the_host_never_waits(path: str) -> None:
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.parametrize("path", ["chunked", "exponential"])
+@pytest.mark.parametrize("path", ["chunked", "sweep", "exponential"])
 def test_blocks_of_more_than_two_to_the_31_logits(path: str) -> None:
     rows, classes, width = 20_000, 120_000, 64
     if torch.cuda.mem_get_info()[0] < 24 << 30:

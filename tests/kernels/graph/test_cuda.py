@@ -191,6 +191,6 @@ else:
         weight, bias = torch.ones(7, 300), torch.ones(7)
         want_weight = torch.ones(7, 300, dtype=torch.float64).index_add_(0, target, x.double() * beta.double()[:, None])
         want_bias = torch.ones(7, dtype=torch.float64).index_add_(0, target, beta.double())
-        scatter_rows(weight, bias, x, beta, *sort_targets(target)).run()
+        scatter_rows(weight, bias, x, beta, *sort_targets(target, beta, 7), 7).run()
         assert relative_error(weight, want_weight) < 2e-6
         assert relative_error(bias, want_bias) < 2e-6

@@ -21,14 +21,14 @@ else:
 
     # fp32 rounding of sums of about 40 terms, and of fp16 operands and results.
     TOLERANCE = {torch.float32: 1e-5, torch.float16: 4e-3}
-    PATHS = ("chunked", "recompute", "exponential", "flash")
+    PATHS = ("chunked", "sweep", "recompute", "exponential", "flash")
     SHAPE = {"rows": 6, "classes": 37, "width": 20}
 
     def serves(path: str, case: Case) -> bool:
         both = "logit_softcap" in case.options and case.options.get("label_smoothing", 0) > 0
-        if path == "exponential" and case.input.dtype == torch.float16:
+        if path in ("sweep", "exponential") and case.input.dtype == torch.float16:
             return False
-        return not (both and path in ("exponential", "flash"))
+        return not (both and path in ("sweep", "exponential", "flash"))
 
     def check(case: Case, path: str, *, chunk_rows: int | None = 4, tolerance: float | None = None) -> None:
         """forward with its gradients, then backward with upstream gradients into everything that is returned."""

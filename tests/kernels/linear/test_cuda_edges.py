@@ -25,7 +25,7 @@ else:
     from fiedler.kernels.linear.options import Options
     from fiedler.kernels.linear.row_terms import ForwardResult, row_terms
 
-    PATHS = ("chunked", "recompute", "exponential", "flash")
+    PATHS = ("chunked", "sweep", "recompute", "exponential", "flash")
     EXACT = 4e-6  # fp32 arithmetic on logits that fp32 holds exactly
     ROUNDED = 1e-5  # the same with the rounding of a product of some 40 terms
     HALF = 4e-3  # fp16 operands and results
@@ -201,7 +201,7 @@ else:
         assert relative_error(got[0], want_x) < HALF
         assert relative_error(got[1], want_w) < HALF
 
-    @pytest.mark.parametrize("path", ["chunked", "recompute", "exponential"])
+    @pytest.mark.parametrize("path", ["chunked", "sweep", "recompute", "exponential"])
     def test_block_size_does_not_matter(path: str) -> None:
         case = make_case(frozenset(["bias", "z_loss"]), rows=11, classes=1300, width=16, dtype=torch.float32)
         results = [run(case, path, chunk_rows=rows) for rows in (1, 4, 11, 64)]
