@@ -130,7 +130,8 @@ def others_average(
     architecture: int,
 ) -> Launch:
     """The launch for x (N, D), c (V, D), bias (V,) and ``target`` y (N,) int64 whose exact logits are known: sums over
-    the classes j != y_i only. ``marks`` of the pairs (i, y_i), rows held. D at most ``LARGEST_WIDTH`` of the dtype, column strides 1, outputs fp32 and contiguous.
+    the classes j != y_i only. ``marks`` of the pairs (i, y_i), rows held. D at most ``LARGEST_WIDTH`` of the dtype,
+    column strides 1, outputs fp32 and contiguous.
 
     It fills ``offset`` m (N,), ``average`` (N, D) = sum_j e_ij s_ij c_j with e_ij = e^(z_ij - m_i), and the planes of
     ``sums`` (4, N) that are asked for: sum e_ij; sum e_ij (z_ij - m_i); sum u_j (z_iy - z_ij); does a class beat y_i.

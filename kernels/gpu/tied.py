@@ -85,8 +85,8 @@ def tied_average(
 ) -> Launch:
     """The launch that fills ``average`` (N, D) fp32 with the sum above unless ``spread`` is set.
 
-    ``target`` y (N,) int64, ``marks`` of both orientations of its pairs; ``common``, ``spread`` and ``scaled`` a (N,) of
-    ``common_offset``. fp16 operands want |f_i e_ij| <= 1.
+    ``target`` y (N,) int64, ``marks`` of both orientations of its pairs; ``common``, ``spread`` and ``scaled`` a (N,)
+    of ``common_offset``. fp16 operands want |f_i e_ij| <= 1.
     """
     rows, width = x.shape
     tile = flash_tile("tied", x.dtype, width, architecture, options=width & (width - 1) != 0)

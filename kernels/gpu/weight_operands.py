@@ -37,7 +37,9 @@ def weight_operands_kernel(
     if alone:
         for start in range(0, padded, BLOCK):
             j = start + lanes
-            tl.store(e + i * e_stride + j, tl.zeros([BLOCK], tl.float32).to(e.dtype.element_ty), mask=(j < padded) & (j != y))
+            tl.store(
+                e + i * e_stride + j, tl.zeros([BLOCK], tl.float32).to(e.dtype.element_ty), mask=(j < padded) & (j != y)
+            )
     tl.store(e + i * e_stride + y, at_target.to(e.dtype.element_ty))
     tl.store(factor + i, f)
     for start in range(0, D, BLOCK):

@@ -87,9 +87,7 @@ class _Block:
             programs=multiprocessors(task.input),
         ).run()  # fmt: skip
 
-    def _rows(
-        self, flags: tuple[Tensor, Tensor], sums: Tensor, *, maximum: bool = False, retry: bool = False
-    ) -> None:
+    def _rows(self, flags: tuple[Tensor, Tensor], sums: Tensor, *, maximum: bool = False, retry: bool = False) -> None:
         task, terms, rows = self.task, self.task.terms, slice(self.start, self.stop)
         exponential_rows(
             sums, self.offset, self.exact, terms.lse_coefficient[rows], terms.target_coefficient[rows],
@@ -103,7 +101,7 @@ class _Block:
 
 def exponential_path(task: Task, chunk_rows: int, *, sweep: bool) -> ForwardResult:
     """All results from blocks of ``chunk_rows`` rows of E, (chunk_rows, V) in the input's dtype (bf16 or fp32)."""
-    n, classes, options, terms = task.rows, task.classes, task.options, task.terms
+    n, classes, terms = task.rows, task.classes, task.terms
     new = task.input.new_empty
     rows = max(1, min(chunk_rows, n))
     partial = _partial_sums(task, rows, sweep=sweep)

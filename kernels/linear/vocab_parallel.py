@@ -12,8 +12,7 @@ and the smoothing sum. The gradient of the input is summed over the shards, that
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -23,14 +22,12 @@ from torch import Tensor
 from ..checks import as_autocast, check_chunk_rows, check_optional_tensor, check_tensor, shown
 from ..once import differentiable_once
 from ..upstream import scaled
-from .cpu_products import ChunkProducts
-from .cuda_products import CudaProducts
 from .options import Options
 from .row_terms import RowTerms, accumulation_dtype, check_targets, row_terms
 from .vocab_layout import VocabLayout, gather_shards, gathered_layout, localize, reduce_shards, sum_shards
+from .vocab_shard import PlainShard, Shard, ShardCall, ShardedRows
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-LOG2_E = math.log2(math.e)
 CHUNK_BYTES = 256 << 20  # of logits in the dtype of accumulation, for the largest shard
 MIN_ROWS = 128
 
@@ -66,7 +63,8 @@ def vocab_parallel_linear_cross_entropy(
     them must want gradients on every process. Results depend on the shards, not on who holds them, and are the same
     bits every time. Every process must make the same calls: one that raises leaves the others waiting.
 
-    Raises TypeError for dtypes and ValueError for shapes, devices, targets, options or a layout that do not fit.
+    Raises TypeError for dtypes and ValueError for shapes, devices, targets, options or a layout that do not fit; on a
+    card a target that is no class gives NaN instead.
     """
     return vocab_parallel_loss(
         input,
@@ -112,7 +110,8 @@ def vocab_parallel_loss(
         layout = gathered_layout([weight.shape[0]], process_group, input.device)
     _check(input, weight, target, bias, class_weight, token_weight, layout, process_group)
     rows, labels = input.reshape(-1, input.shape[-1]), target.reshape(-1)
-    check_targets(labels, options, layout.classes)
+    if not input.is_cuda:  # on a card looking would wait: such a row's loss is NaN there
+        check_targets(labels, options, layout.classes)
     dtype = accumulation_dtype(input.dtype)
     with torch.no_grad():
         terms = row_terms(
@@ -127,7 +126,7 @@ def vocab_parallel_loss(
     chunk = chunk_rows or max(MIN_ROWS, CHUNK_BYTES // (max(layout.sizes) * torch.finfo(dtype).bits // 8))
     grad = torch.is_grad_enabled()
     need = tuple(grad and tensor is not None and tensor.requires_grad for tensor in (rows, weight, bias))
-    call = _Call(options, layout, process_group, min(chunk, max(1, len(rows))), need)
+    call = ShardCall(options, layout, process_group, min(chunk, max(1, len(rows))), need)
     losses = _Loss.apply(call, terms, rows, weight, bias)
     return losses.view(target.shape) if options.reduction == "none" else losses
 
@@ -137,17 +136,6 @@ def _check_group(group: Any, layout: VocabLayout | None) -> None:
         raise TypeError(f"layout must be a VocabLayout; got {shown(layout)}; make one with even_layout")
     if group is not None and not (dist.is_available() and isinstance(group, dist.ProcessGroup)):
         raise TypeError(f"process_group must be a group of torch.distributed; got {shown(group)}")
-
-
-@dataclass(frozen=True)
-class _Call:
-    """What a call asks for besides its tensors; ``need``: gradients of input, weight, bias."""
-
-    options: Options
-    layout: VocabLayout
-    group: Any
-    chunk_rows: int
-    need: tuple[bool, ...]
 
 
 def _check(
@@ -208,7 +196,9 @@ class _Loss(torch.autograd.Function):
     """A mean or a sum brings its gradients along; single rows compute them in backward, at weights known by then."""
 
     @staticmethod
-    def forward(ctx: Any, call: _Call, terms: RowTerms, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, call: ShardCall, terms: RowTerms, input: Tensor, weight: Tensor, bias: Tensor | None
+    ) -> Tensor:
         late = call.options.reduction == "none"
         need = (False,) * 3 if late else call.need
         losses, *gradients = _run(call, terms, input, weight, bias, terms.scale.expand(len(input)), need)
@@ -232,7 +222,7 @@ class _Loss(torch.autograd.Function):
 
 
 def _run(
-    call: _Call,
+    call: ShardCall,
     terms: RowTerms,
     input: Tensor,
     weight: Tensor,
@@ -244,11 +234,11 @@ def _run(
     with torch.autocast(input.device.type, enabled=False):
         layout, dtype = call.layout, upstream.dtype
         losses = torch.empty(len(input), dtype=dtype, device=input.device)
-        shards, first = [], 0
-        for index in layout.local:
-            rows = slice(first, first + layout.sizes[index])
-            shards.append(_Shard(call, terms, weight[rows], None if bias is None else bias[rows], index, need))
-            first = rows.stop
+        shards, factor = _shards(call, terms, input, weight, bias, need), None
+        if any(need) and on_card(input) and input.dtype == torch.float16:
+            # What passes through fp16 products keeps within its range, whatever scales the loss.
+            factor = _largest(upstream * terms.row_weight)
+            upstream = upstream / factor
         grad_input = torch.empty_like(input) if need[0] else None
         for start in range(0, len(input), call.chunk_rows):
             chunk = slice(start, start + call.chunk_rows)
@@ -256,7 +246,7 @@ def _run(
             row_numbers = x.new_empty(len(shards), 4, len(x), dtype=dtype)
             for shard, numbers in zip(shards, row_numbers, strict=True):
                 shard.exponentials(x, chunk, numbers)
-            row = _Rows.of(gather_shards(row_numbers, layout, call.group), terms, call.options, chunk)
+            row = ShardedRows.of(gather_shards(row_numbers, layout, call.group), terms, call.options, chunk)
             losses[chunk] = row.loss
             if not any(need):
                 continue
@@ -264,113 +254,47 @@ def _run(
             for shard, part in zip(shards, parts, strict=True):
                 shard.add_gradients(x, chunk, row, upstream[chunk], part)
             if grad_input is not None:
-                grad_input[chunk] = reduce_shards(parts, layout, call.group)
-        made = []
+                summed = reduce_shards(parts, layout, call.group)
+                grad_input[chunk] = summed if factor is None else summed.mul_(factor)
+        made: list[Tensor | None] = []
         for wanted, like, name in ((need[1], weight, "grad_weight"), (need[2], bias, "grad_bias")):
-            gradients = [getattr(shard, name) for shard in shards]
-            made.append(
-                None if not wanted or like is None else torch.cat([like[:0].to(dtype), *gradients]).to(like.dtype)
-            )
+            if not wanted or like is None:
+                made.append(None)
+                continue
+            joined = torch.cat([like[:0].to(dtype), *[getattr(shard, name) for shard in shards]])
+            made.append((joined if factor is None else joined.mul_(factor)).to(like.dtype))
         return losses, grad_input, made[0], made[1]
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """What all processes know of a chunk of rows: the loss, the largest logit, the sums of exp(z - largest) over the
-    target and over all other classes, and 2 z_loss lse."""
-
-    loss: Tensor
-    largest: Tensor
-    own: Tensor
-    others: Tensor
-    z_slope: Tensor
-
-    @staticmethod
-    def of(numbers: Tensor, terms: RowTerms, options: Options, chunk: slice) -> _Rows:
-        """From the numbers (S, 4, rows) of all shards: largest logit, sum, target's logit, smoothing sum."""
-        largest = numbers[:, 0].amax(dim=0)
-        others = sum_shards(numbers[:, 1] * torch.exp(numbers[:, 0] - largest))
-        at_target, smoothing = sum_shards(numbers[:, 2]), sum_shards(numbers[:, 3])
-        own = torch.exp(at_target - largest)
-        log_sum = torch.log(own + others)
-        # lse - z_y, without cancellation where the target is the largest logit.
-        relative = torch.where(at_target == largest, torch.log1p(others), log_sum + (largest - at_target))
-        lse = largest + log_sum
-        a, b = terms.lse_coefficient[chunk], terms.target_coefficient[chunk]
-        loss = b * relative + options.z_loss * lse.square()
-        if terms.class_term is not None:
-            loss += (a - b) * lse - smoothing
-        return _Rows(loss * terms.row_weight[chunk], largest, own, others, 2 * options.z_loss * lse)
+def on_card(input: Tensor) -> bool:
+    """Whether kernels serve the shards; PyTorch's operations do elsewhere and for float64."""
+    return input.is_cuda and input.dtype != torch.float64
 
 
-class _Shard:
-    """One shard of classes: its exponentials of the chunk at hand and its gradients so far."""
+def _shards(
+    call: ShardCall, terms: RowTerms, input: Tensor, weight: Tensor, bias: Tensor | None, need: tuple[bool, ...]
+) -> Sequence[Shard]:
+    """The shards here; those on a card know the targets' logits, which one of all shards has."""
+    pieces, first = [], 0
+    for index in call.layout.local:
+        rows = slice(first, first + call.layout.sizes[index])
+        pieces.append((call, terms, weight[rows], None if bias is None else bias[rows], index, need))
+        first = rows.stop
+    if not on_card(input):
+        return [PlainShard(*piece) for piece in pieces]
+    from .cuda_shard import CardShard
 
-    def __init__(
-        self, call: _Call, terms: RowTerms, weight: Tensor, bias: Tensor | None, shard: int, need: tuple[bool, ...]
-    ) -> None:
-        self.terms, self.cap, self.need = terms, call.options.logit_softcap, need
-        self.start, self.size = call.layout.starts[shard], call.layout.sizes[shard]
-        self.dtype = terms.scale.dtype
-        self.products = (ChunkProducts if weight.device.type == "cpu" else CudaProducts)(weight, bias, self.dtype)
-        self.term = None if terms.class_term is None else terms.class_term[self.start : self.start + self.size]
-        made: Any = {"dtype": self.dtype, "device": weight.device}
-        self.buffer = torch.empty(call.chunk_rows, self.size, **made)
-        self.cap_slope = torch.empty_like(self.buffer) if self.cap is not None and any(need) else None
-        self.grad_weight = torch.zeros(weight.shape, **made) if need[1] else None
-        self.grad_bias = torch.zeros(self.size, **made) if need[2] else None
+    cards = [CardShard(*piece) for piece in pieces]
+    here = input.new_empty(len(cards), len(input), dtype=torch.float32)
+    for card, logits in zip(cards, here, strict=True):
+        card.target_logits(input, logits)
+    exact = sum_shards(gather_shards(here, call.layout, call.group))
+    for card in cards:
+        card.exact = exact
+    return cards
 
-    def _targets(self, chunk: slice) -> tuple[Tensor, Tensor]:
-        """The rows of the chunk whose target is here, and where in the flattened logits."""
-        column = self.terms.target[chunk] - self.start
-        rows = torch.nonzero((column >= 0) & (column < self.size))[:, 0]
-        return rows, rows * self.size + column[rows]
 
-    def exponentials(self, x: Tensor, chunk: slice, numbers: Tensor) -> None:
-        """Fill the buffer with exp(z - largest here), zero at the targets, and ``numbers`` (4, rows)."""
-        numbers[0], numbers[1:] = -math.inf, 0.0
-        if self.size == 0:
-            return
-        z = self.buffer[: len(x)]
-        self.products.logits(x.to(self.dtype) if x.device.type == "cpu" else x, z)
-        if self.cap is not None:
-            z.div_(self.cap).tanh_()
-            if self.cap_slope is not None:
-                torch.mul(z, z, out=self.cap_slope[: len(x)]).neg_().add_(1.0)
-            z.mul_(self.cap)
-        rows, places = self._targets(chunk)
-        flat = z.view(-1)
-        numbers[2].index_copy_(0, rows, flat[places])
-        if self.term is not None:
-            torch.mv(z, self.term, out=numbers[3])
-        torch.amax(z, dim=1, out=numbers[0])
-        # exp2: on the CPU three times as fast as exp, and no slower where it underflows.
-        z.sub_(numbers[0, :, None]).mul_(LOG2_E).exp2_()
-        flat.index_fill_(0, places, 0.0)
-        torch.sum(z, dim=1, out=numbers[1])
-        self.largest = numbers[0]
-
-    def add_gradients(self, x: Tensor, chunk: slice, row: _Rows, upstream: Tensor, part: Tensor) -> None:
-        """Turn the exponentials into slopes, add their products to the gradients, and write the input's to ``part``."""
-        if self.size == 0:
-            part.zero_()
-            return
-        terms, slope = self.terms, self.buffer[: len(x)]
-        scale = upstream * terms.row_weight[chunk]
-        a, b = terms.lse_coefficient[chunk] + row.z_slope, terms.target_coefficient[chunk]
-        total = row.own + row.others
-        slope.mul_((scale * a * torch.exp(self.largest - row.largest) / total)[:, None])
-        at_target = scale * ((a - b) * row.own - b * row.others) / total
-        rows, places = self._targets(chunk)
-        slope.view(-1).index_copy_(0, places, at_target[rows])
-        if self.term is not None:
-            slope.addr_(scale, self.term, alpha=-1)
-        if self.cap_slope is not None:
-            slope.mul_(self.cap_slope[: len(x)])
-        wide = x.to(self.dtype) if x.device.type == "cpu" else x
-        if self.need[0]:
-            self.products.input_gradient(slope, part)
-        if self.grad_weight is not None:
-            self.products.add_weight_gradient(slope, wide, self.grad_weight, first=False)
-        if self.grad_bias is not None:
-            self.grad_bias += slope.sum(dim=0)
+def _largest(values: Tensor) -> Tensor:
+    """The largest absolute value, 1 where that is no scale or there is none."""
+    largest = values.abs().amax() if values.numel() else values.new_zeros(())
+    return torch.where((largest > 0) & torch.isfinite(largest), largest, torch.ones_like(largest))

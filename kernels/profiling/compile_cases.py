@@ -101,8 +101,8 @@ def _average(architecture: int, *, dtype: torch.dtype, width: int, options: bool
 def _transpose(architecture: int, *, dtype: torch.dtype, width: int, options: bool = False) -> Launch:
     return transpose_average(
         _new(ROWS, width, dtype=dtype), _new(CLASSES, width, dtype=dtype),
-        _new(CLASSES, dtype=dtype) if options else None, _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS), _marks(),
-        average=_new(CLASSES, width), columns=_new(CLASSES) if options else None, cap=CAP if options else None,
+        _new(CLASSES, dtype=dtype) if options else None, _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS),
+        _marks(), average=_new(CLASSES, width), columns=_new(CLASSES) if options else None, cap=CAP if options else None,
         architecture=architecture,
     )  # fmt: skip
 
@@ -214,7 +214,7 @@ def compile_cases() -> tuple[CompileCase, ...]:
         "exponential fp32",
         "average fp32 128",
         "transpose fp32 128",
-        "average fp32 100 options",
+        "average fp32 112 options",
     ):
         found[f"{name} tf32"] = partial(_with_precision, found[name], "tf32")
     return tuple(CompileCase(name, launch) for name, launch in found.items())

@@ -50,7 +50,7 @@ else:
         case = make_case(frozenset(["accuracy"]), rows=7, classes=21, width=16, dtype=torch.float32)
         case.target[:ignored] = IGNORE
         options = Options(**case.options)
-        terms, need = terms_of_case(case, options), dict(need_input=True, need_weight=True, need_bias=False)
+        terms, need = terms_of_case(case, options), {"need_input": True, "need_weight": True, "need_bias": False}
         x, w, _ = leaves(case)
         rows, _, _, correct, _ = reference_rows(case, x, w, None)
         upstream = torch.linspace(-1, 2, 7)
@@ -124,7 +124,7 @@ else:
         """loss - lse = -z_y: no softmax term is left, and the weight's gradient is -x_i at the targets alone."""
         case = make_case(frozenset(["lse"]), rows=6, classes=21, width=16, dtype=torch.float32)
         options = Options(**case.options)
-        terms, need = terms_of_case(case, options), dict(need_input=True, need_weight=True, need_bias=False)
+        terms, need = terms_of_case(case, options), {"need_input": True, "need_weight": True, "need_bias": False}
         lse = torch.logsumexp(case.input.double() @ case.weight.double().T, dim=1).float()
         ones = torch.ones(6)
         grad_input, grad_weight, _ = cuda.backward(
