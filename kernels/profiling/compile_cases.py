@@ -102,8 +102,8 @@ def _transpose(architecture: int, *, dtype: torch.dtype, width: int, options: bo
     return transpose_average(
         _new(ROWS, width, dtype=dtype), _new(CLASSES, width, dtype=dtype),
         _new(CLASSES, dtype=dtype) if options else None, _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS),
-        _marks(), average=_new(CLASSES, width), columns=_new(CLASSES) if options else None, cap=CAP if options else None,
-        architecture=architecture,
+        _marks(), average=_new(CLASSES, width), columns=_new(CLASSES) if options else None,
+        cap=CAP if options else None, architecture=architecture,
     )  # fmt: skip
 
 

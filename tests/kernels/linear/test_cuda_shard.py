@@ -36,8 +36,10 @@ else:
     def on_card(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(vocab_parallel, "on_card", lambda input: input.dtype != torch.float64)
 
-    @pytest.mark.parametrize("name", CASES_HERE)
-    @pytest.mark.parametrize("layout", LAYOUTS)
+    # Every row of every shard is a program of the interpreter: seconds each.
+    @pytest.mark.parametrize(("name", "layout"), [
+        ("everything", "four"), ("rows", "an empty one"), ("accumulated in float16", "an empty one"),
+    ])  # fmt: skip
     def test_against_the_whole_logits(name: str, layout: str, monkeypatch: pytest.MonkeyPatch) -> None:
         case = CASES_HERE[name]
         monkeypatch.setitem(CASES, name, case)
