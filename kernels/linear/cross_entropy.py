@@ -198,8 +198,8 @@ def linear_cross_entropy_plan(
     ``options`` are the fields of ``Options`` (reduction, label_smoothing and so on).
 
     On the CPU the paths are "chunked" (gradients with the loss), "recompute" (gradients in backward, less memory held
-    between) and "reference" (full logits); "exponential" and "flash" are CUDA's. Raises ValueError for a path that
-    the device does not have.
+    between) and "reference" (full logits); "sweep", "exponential" and "flash" are CUDA's. Raises ValueError for a path
+    that the device does not have.
     """
     chosen = Options(**options)
     check_path(path)
@@ -236,7 +236,7 @@ def _why_deferred(options: Options, dtype: torch.dtype) -> str | None:
 
 
 def _check_cpu_path(path: str) -> None:
-    if path in ("exponential", "flash"):
+    if path in ("sweep", "exponential", "flash"):
         raise ValueError(f'path="{path}" runs on CUDA only; on the CPU use "auto", "chunked", "recompute", "reference"')
 
 

@@ -302,6 +302,7 @@ def _arguments() -> dict[str, Any]:
         ({"path": "quick"}, ValueError, "path"),
         ({"path": "flash"}, ValueError, "CUDA only"),
         ({"path": "exponential"}, ValueError, "CUDA only"),
+        ({"path": "sweep"}, ValueError, "CUDA only"),
         ({"chunk_rows": 0}, ValueError, "chunk_rows"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
