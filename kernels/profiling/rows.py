@@ -88,7 +88,7 @@ def _profile_one(
 ) -> dict[str, Any]:
     tensors, target = _inputs(shape, operation, dtype, device)
     ours = _ours(operation, tensors, target, path)
-    ways: dict[str, Callable[[], object]] = {OURS: ours, "floor": _floor(shape, tensors)}
+    ways: dict[str, Callable[[], object]] = {OURS: ours, "floor": floor_products(shape, tensors)}
     notes = {peer.name: {"absent": peer.absent, "version": peer.version} for peer in peers if peer.loss is None}
     for peer in peers:
         if peer.loss is None or not isinstance(target, Tensor):
@@ -188,7 +188,7 @@ def _step(loss: Callable[..., Any], tensors: list[Tensor], target: Any) -> Calla
     return step
 
 
-def _floor(shape: Shape, tensors: list[Tensor]) -> Callable[[], object]:
+def floor_products(shape: Shape, tensors: list[Tensor]) -> Callable[[], object]:
     """Logits X W', then P W and P' X."""
     x, w = tensors[0].detach(), tensors[-1].detach()
     memory = torch.cuda.mem_get_info(x.device)[0] // 4 if x.is_cuda else FLOOR_BYTES
