@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import first_card
+from card_steps import PATHS
+
+FIRST_CARD = str(Path(__file__).with_name("first_card.py"))
 import pytest
 
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(900)]
