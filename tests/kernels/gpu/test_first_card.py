@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from card_steps import PATHS
 
 FIRST_CARD = str(Path(__file__).with_name("first_card.py"))
-import pytest
 
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(900)]
 
@@ -22,7 +23,7 @@ def rehearse(out: Path, steps: str, *, fail: str = "", limit: float | None = Non
     command = [sys.executable, FIRST_CARD, "--out", str(out), "--rehearse", "--processes", "2"]
     command += ["--steps", steps, *([] if limit is None else ["--limit", str(limit)])]
     ran = subprocess.run(
-        command, env={**os.environ, first_card.FAIL: fail}, capture_output=True, text=True, check=False
+        command, env={**os.environ, "FIRST_CARD_FAIL": fail}, capture_output=True, text=True, check=False
     )
     lines = (out / "first_card.jsonl").read_text().splitlines()
     return ran.returncode, ran.stdout, {line["step"]: line for line in map(json.loads, lines)}
@@ -52,6 +53,7 @@ def test_one_bad_kernel_does_not_stop_the_rest(tmp_path: Path) -> None:
     assert "not done" in printed
 
 
+@pytest.mark.long
 def test_a_hang_is_ended_and_the_ways_are_tried_one_by_one(tmp_path: Path) -> None:
     status, _, found = rehearse(tmp_path, "ladder 24,use", fail="ladder 24x16x40=hang", limit=60)
     assert status == 1
@@ -70,4 +72,4 @@ def test_no_step_begins_when_the_minutes_are_over(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "first_card.jsonl").read_text().splitlines()]
     assert ran.returncode == 0
     assert {line["status"] for line in lines} == {"skipped"}
-    assert len(lines) > 20
+    assert len(lines) == 20
