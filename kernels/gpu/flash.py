@@ -139,7 +139,7 @@ def others_average(
     """
     (rows, width), number = x.shape, c.shape[0]
     options = cap is not None or entropy or accuracy or class_term is not None
-    tile = flash_tile("average", x.dtype, width, architecture, options=options)
+    tile = flash_tile("sums" if average is None else "average", x.dtype, width, architecture, options=options)
     block = power_of_two(width, least=16)
     return Launch(
         others_average_kernel,

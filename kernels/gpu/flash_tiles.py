@@ -29,29 +29,38 @@ class Tile:
 # and with options (soft cap, bias, entropy, accuracy, smoothing, ragged width). ``compile_report`` checks them all.
 _WIDE, _TALL, _SMALL = Tile(128, 128, 8, 2), Tile(128, 64, 8, 2), Tile(64, 64, 8, 2)
 _FLAT, _SPLIT, _THIN = Tile(64, 32, 8, 2), Tile(32, 64, 8, 2), Tile(16, 64, 8, 2)
+# Of four warps several programs share a multiprocessor, so that the exponentials of one overlap the products of another,
+# at the price of more traffic from the L2 cache: what a card has to say yet.
+_PAIR = Tile(64, 64, 4, 2)
 PLAIN, OPTIONS = 0, 1
 TILES: dict[tuple[str, int, int], dict[int, tuple[Tile, Tile]]] = {
+    ("sums", 16, 80): {64: (Tile(128, 64, 8, 3), _TALL), 128: (_TALL, _SMALL), 256: (_SMALL, _SMALL)},
     ("average", 16, 80): {64: (Tile(128, 64, 8, 3), _TALL), 128: (_TALL, _SMALL), 256: (_SMALL, _SMALL)},
-    ("average", 16, 90): {64: (Tile(128, 128, 8, 3), _TALL), 128: (_WIDE, _TALL), 256: (_TALL, _SMALL)},
+    ("sums", 16, 90): {64: (Tile(128, 128, 8, 3), _TALL), 128: (_WIDE, _TALL), 256: (_TALL, _SMALL)},
+    ("average", 16, 90): {64: (Tile(128, 64, 4, 3), _TALL), 128: (_PAIR, _TALL), 256: (_TALL, _SMALL)},
+    ("sums", 16, 100): {64: (Tile(128, 128, 8, 3), _SMALL), 128: (_WIDE, _SMALL), 256: (_TALL, _FLAT)},
     ("average", 16, 100): {64: (Tile(128, 128, 8, 3), _SMALL), 128: (_WIDE, _SMALL), 256: (_TALL, _FLAT)},
     ("gradient", 16, 80): {64: (Tile(128, 64, 8, 3), _SMALL), 128: (_TALL, _SMALL), 256: (_SMALL, _SMALL)},
-    ("gradient", 16, 90): {64: (Tile(128, 128, 8, 3), _TALL), 128: (_WIDE, _TALL), 256: (_TALL, _SMALL)},
+    ("gradient", 16, 90): {64: (Tile(128, 64, 4, 2), _TALL), 128: (_PAIR, _TALL), 256: (_TALL, _SMALL)},
     ("gradient", 16, 100): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_SMALL, _SMALL)},
-    ("tied", 16, 80): {64: (Tile(128, 64, 8, 3), _SMALL), 128: (_TALL, _SMALL), 256: (_SMALL, _SMALL)},
+    ("tied", 16, 80): {64: (_PAIR, _PAIR), 128: (_PAIR, _PAIR), 256: (_SMALL, _SMALL)},
     ("tied apart", 16, 80): {64: (Tile(128, 64, 8, 3), _SMALL), 128: (_TALL, _SMALL), 256: (_SMALL, _SMALL)},
-    ("tied", 16, 90): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_TALL, _SMALL)},
+    ("tied", 16, 90): {64: (_PAIR, _PAIR), 128: (_PAIR, _PAIR), 256: (Tile(64, 32, 4, 2), Tile(64, 32, 4, 2))},
     ("tied apart", 16, 90): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_TALL, _SMALL)},
     ("tied", 16, 100): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_SMALL, _SMALL)},
     ("tied apart", 16, 100): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_SMALL, _SMALL)},
+    ("sums", 32, 80): {64: (_SPLIT, _THIN), 128: (_THIN, _THIN)},
     ("average", 32, 80): {64: (_SPLIT, _THIN), 128: (_THIN, _THIN)},
+    ("sums", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _THIN)},
     ("average", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _THIN)},
+    ("sums", 32, 100): {64: (_FLAT, _FLAT), 128: (_SPLIT, _THIN)},
     ("average", 32, 100): {64: (_FLAT, _FLAT), 128: (_SPLIT, _THIN)},
     ("gradient", 32, 80): {64: (_SPLIT, _THIN), 128: (_SPLIT, _THIN)},
     ("gradient", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _THIN)},
     ("gradient", 32, 100): {64: (_FLAT, _FLAT), 128: (_SPLIT, _THIN)},
     ("tied", 32, 80): {64: (_SPLIT, _THIN), 128: (_THIN, _THIN)},
     ("tied apart", 32, 80): {64: (_SPLIT, _THIN), 128: (_THIN, _THIN)},
-    ("tied", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _THIN)},
+    ("tied", 32, 90): {64: (Tile(64, 32, 4, 2), Tile(64, 32, 4, 2)), 128: (Tile(64, 16, 8, 2), _THIN)},
     ("tied apart", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _THIN)},
     ("tied", 32, 100): {64: (_FLAT, _FLAT), 128: (_THIN, _THIN)},
     ("tied apart", 32, 100): {64: (_FLAT, _FLAT), 128: (_THIN, _THIN)},
