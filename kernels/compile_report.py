@@ -135,22 +135,15 @@ def compile_report(
     (TRITON_CACHE_DIR) makes a second report quick. Raises ValueError for an unknown architecture, set or name and
     RuntimeError if a worker cannot start.
     """
-    from .checks import check_choice, did_you_mean
-    from .profiling.compile_cases import SETS, compile_cases
+    from .checks import check_choice
+    from .profiling.compile_cases import SETS, compile_cases, named_cases
 
     check_choice(chosen, "chosen", SETS)
-    cases = {architecture: compile_cases(architecture) for architecture in architectures}
-    known = list(dict.fromkeys(case.name for found in cases.values() for case in found))
-    missing = sorted(set(names or ()) - set(known))
-    if missing:
-        hint = did_you_mean(missing[0], tuple(known))
-        raise ValueError(f"unknown cases {missing}{hint}; compile_cases() lists {len(known)}, such as {known[0]!r}")
     # One architecture after the other, so that a worker makes the cases of each once.
     jobs = [
         (case.name, architecture)
-        for architecture, found in cases.items()
-        for case in found
-        if (case.within(chosen) if names is None else case.name in names)
+        for architecture in architectures
+        for case in (compile_cases(architecture, chosen) if names is None else named_cases(names, architecture))
     ]
     shares = [jobs[start::workers] for start in range(workers)]
     finished, stopped = 0, Event()
@@ -206,9 +199,9 @@ def _run_worker(
 
 
 def _crashed(name: str, architecture: int, how: str) -> KernelReport:
-    from .profiling.compile_cases import compile_cases
+    from .profiling.compile_cases import named_cases
 
-    case = next(case for case in compile_cases(architecture) if case.name == name)
+    (case,) = named_cases([name], architecture)
     warps, stages = case.launch.num_warps, case.launch.num_stages
     return KernelReport(case.kernel, name, architecture, "", warps, stages, failure=f"the compiler crashed with {how}")
 
@@ -217,14 +210,15 @@ MARK = "report: "
 
 
 def _work() -> None:
-    from .profiling.compile_cases import compile_cases
+    from .profiling.compile_cases import named_cases
 
-    cases: dict[int, dict[str, CompileCase]] = {}
-    for name, architecture in json.loads(sys.stdin.read()):
-        if architecture not in cases:
-            cases[architecture] = {case.name: case for case in compile_cases(architecture)}
-        print(f"compiling {name} for {architecture}", file=sys.stderr, flush=True)
-        print(MARK + json.dumps(asdict(inspect_case(cases[architecture][name], architecture))), flush=True)
+    jobs = json.loads(sys.stdin.read())
+    for architecture in dict.fromkeys(architecture for _, architecture in jobs):
+        names = [name for name, card in jobs if card == architecture]
+        cases = {case.name: case for case in named_cases(names, architecture)}
+        for name in names:
+            print(f"compiling {name} for {architecture}", file=sys.stderr, flush=True)
+            print(MARK + json.dumps(asdict(inspect_case(cases[name], architecture))), flush=True)
 
 
 def report_table(reports: Sequence[KernelReport]) -> str:

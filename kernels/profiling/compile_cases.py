@@ -13,12 +13,13 @@ ragged ones included. That is the whole set, which holds two smaller ones:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 
+from ..checks import did_you_mean
 from ..gpu.flash import LARGEST_WIDTH
 from ..gpu.launch import Launch
 from ..gpu.row_cross_entropy import row_cross_entropy_kernel
@@ -111,23 +112,29 @@ def chief(launch: Launch) -> bool:
     return launch.matrix or launch.kernel is row_cross_entropy_kernel
 
 
-@lru_cache(maxsize=8)
-def compile_cases(architecture: int) -> tuple[CompileCase, ...]:
-    """All cases of the card of this architecture (80, 86, 89, 90, 100, 120), with the tiles that it gets. Raises
-    ValueError for another architecture."""
+@lru_cache(maxsize=16)
+def compile_cases(architecture: int, chosen: str = "whole") -> tuple[CompileCase, ...]:
+    """The cases of the set ``chosen`` of ``SETS`` for the card of this architecture (80, 86, 89, 90, 100, 120), with
+    the tiles that it gets. Raises ValueError for another architecture."""
     card = card_of(architecture)
     found: dict[str, CompileCase] = {}
     names: set[str] = set()
-    for label, call, smallest in _calls():
+    # From the smallest set on, so that a smaller choice takes the same names from fewer calls.
+    for label, call, smallest in sorted(_calls(), key=lambda item: min(map(SETS.index, item[2]))):
+        if min(map(SETS.index, smallest)) > SETS.index(chosen):
+            break
         for step in call_steps(call, card):
             if not isinstance(step, Launch):
                 continue
-            key = compile_key(step)
-            if key not in found:
+            key, here = compile_key(step), smallest[0 if chief(step) else 1]
+            before = found.get(key)
+            if before is None:
                 name = _name(step, label, names)
                 names.add(name)
-                found[key] = CompileCase(name, step.kernel.__name__, step, smallest[0 if chief(step) else 1])
-    return tuple(found.values())
+                found[key] = CompileCase(name, step.kernel.__name__, step, here)
+            elif not before.within(here):
+                found[key] = replace(before, smallest=here)
+    return tuple(case for case in found.values() if case.within(chosen))
 
 
 def _name(launch: Launch, label: str, taken: set[str]) -> str:
@@ -140,3 +147,20 @@ def _name(launch: Launch, label: str, taken: set[str]) -> str:
     while name in taken:
         name, number = f"{plain} {number}", number + 1
     return name
+
+
+def named_cases(names: Iterable[str], architecture: int) -> tuple[CompileCase, ...]:
+    """The cases of these names, in the order of ``compile_cases``, from the smallest set that has them. Raises
+    ValueError for an unknown name, with a guess what was meant."""
+    wanted = set(names)
+    cases: tuple[CompileCase, ...] = ()
+    for chosen in SETS:
+        cases = compile_cases(architecture, chosen)
+        if wanted <= {case.name for case in cases}:
+            return tuple(case for case in cases if case.name in wanted)
+    known = [case.name for case in cases]
+    missing = sorted(wanted - set(known))
+    hint = did_you_mean(missing[0], tuple(known))
+    raise ValueError(
+        f"unknown cases {missing}{hint}; there are {len(known)} for sm_{architecture}, such as {known[0]!r}"
+    )

@@ -62,7 +62,7 @@ class LoopReport:
 
 @dataclass(frozen=True)
 class Multiprocessor:
-    """What programs share: shared memory in bytes, warps and the largest number of programs (CUDA programming guide)."""
+    """What programs share: bytes of shared memory, warps, and at most so many ``programs`` (CUDA programming guide)."""
 
     shared_bytes: int
     warps: int

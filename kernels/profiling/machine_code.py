@@ -1,4 +1,4 @@
-"""The machine code of a launch for a card that is not there, from Triton's own compiler and the tools that come with it.
+"""The machine code of a launch for a card that is not there, from Triton's compiler and the tools that come with it.
 
 Wants Linux and Triton; neither a GPU nor a driver.
 """

@@ -51,14 +51,17 @@ Step = Launch | TensorStep
 
 
 def recorded(card: Card, call: Callable[[], object]) -> tuple[Step, ...]:
-    """The steps of ``call()`` on ``card``. Tensors that it makes on a CUDA device, or like others, are made on ``meta``.
+    """The steps of ``call()`` on ``card``. Tensors that it makes on a card, or like others, are made on ``meta``.
 
     Not for two threads at once: the launches are caught at ``Launch.run``. Raises what the call raises.
     """
     steps: list[Step] = []
-    with _replaced(launch_module, "_tile_architecture", lambda _: _tiles(card)), _replaced(
-        launch_module, "_multiprocessors", lambda _: card.multiprocessors
-    ), _replaced(Launch, "run", lambda launch: None if 0 in launch.grid else steps.append(launch)), _OnCard(steps):
+    with (
+        _replaced(launch_module, "_tile_architecture", lambda _: _tiles(card)),
+        _replaced(launch_module, "_multiprocessors", lambda _: card.multiprocessors),
+        _replaced(Launch, "run", lambda launch: None if 0 in launch.grid else steps.append(launch)),
+        _OnCard(steps),
+    ):
         call()
     return tuple(steps)
 
@@ -87,7 +90,7 @@ class _OnCard(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function == torch.Tensor.device.__get__:  # type: ignore[attr-defined]
             return CARD
-        if function == torch.Tensor.is_cuda.__get__:  # type: ignore[attr-defined]
+        if function == torch.Tensor.is_cuda.__get__:
             return True
         given = {name: _moved(value) for name, value in (kwargs or {}).items()}
         made = function(*(_moved(value) for value in args), **given)

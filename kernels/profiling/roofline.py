@@ -1,4 +1,4 @@
-"""Predicted times of the losses on a card that is not there, from bytes, operations, waves and the kernels' inner loops.
+"""Predicted times of the losses on a card that is not there, from bytes, operations, waves and inner loops.
 
     python -m fiedler.kernels.profiling.roofline [--loops FILE] [--steps]
 
@@ -9,8 +9,8 @@ A matrix kernel: a program runs I = ceil(iterations of the whole grid / programs
 M = flops / (flops per clock) cycles of matrix instructions, X of exponentials, Q = instructions x warps / 4 of issue:
     one program on a multiprocessor     M + max(X, Q) + 600     its warps wait for each other twice
     several, or no exponentials inside  1.25 max(M, X, Q)       products of one beside the arithmetic of another
-and once Q of the instructions outside the loop. The busiest multiprocessor has P = ceil(programs / multiprocessors) of
-them, at most c at a time: floor(P / c) c at the second rate, what is left over at its own. Its seconds are at least the
+and once Q of the instructions outside the loop. The busiest multiprocessor has P = ceil(programs / multiprocessors)
+of them, at most c at a time: floor(P / c) c at the second rate, what is left over at its own. Its seconds are at least the
 grid's loads / the cache's speed for tiles, its operands / speed of memory, its flops / attainable speed of products.
 
 A product of PyTorch: the best of a few tiles, split along K where there are too few of them, at the attainable speed;
@@ -52,8 +52,8 @@ SMALLEST_SPLIT = 512  # of K
 @dataclass(frozen=True)
 class Speed:
     """What a card does per second: ``products`` attainable flops of matrix products by bits of their operands (19 for
-    TF32), bytes of ``memory``, of the L2 ``cache``, and of ``tiles`` that many programs load from it at once, ``clock``
-    cycles; per cycle and multiprocessor ``matrix`` 16-bit flops and ``exponentials``; ``start`` seconds of each step."""
+    TF32), bytes of ``memory``, of the L2 ``cache`` and of ``tiles`` that many programs load from it at once, ``clock``
+    cycles; per cycle and multiprocessor ``matrix`` 16-bit flops and ``exponentials``. ``start``: seconds of a step."""
 
     products: Mapping[int, float]
     memory: float
@@ -65,8 +65,8 @@ class Speed:
     start: float
 
 
-# ``tiles`` is assumed: neighbours ask for the same lines together, and products in 128 x 256 tiles without multicast run
-# at 600 to 650 TFLOP/s on such cards, for which 5.5 TB/s would not do.
+# ``tiles`` is assumed: neighbours ask for the same lines together, and products in 128 x 256 tiles without multicast
+# run at 600 to 650 TFLOP/s on such cards, for which 5.5 TB/s would not do.
 H200_SPEED = Speed({16: 790e12, 19: 395e12, 32: 50e12}, 4.3e12, 5.5e12, 8.2e12, 1.7e9, 4096, 16, 3e-6)
 H200 = CARDS[90]
 
@@ -149,9 +149,7 @@ ITERATIONS: dict[str, Callable[[Mapping[str, Any]], int]] = {
     "others_average_kernel": _tiles("N", "HELD", "V", "STREAMED"),
     "transpose_average_kernel": _tiles("V", "HELD", "N", "STREAMED"),
     "tied_average_kernel": _tiles("N", "HELD", "N", "STREAMED"),
-    "exponential_kernel": lambda given: (
-        _tiles("N", "ROWS", "V", "CLASSES")(given) * ceil(given["D"] / given["INNER"])
-    ),
+    "exponential_kernel": lambda given: _tiles("N", "ROWS", "V", "CLASSES")(given) * ceil(given["D"] / given["INNER"]),
 }
 ROWS_KERNEL = "row_cross_entropy_kernel"
 

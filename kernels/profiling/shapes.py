@@ -12,7 +12,7 @@ LINEAR = (
     (4096, 32000, 1024), (8192, 50257, 768), (8192, 128256, 512), (4096, 32000, 256), (8192, 128256, 256),
     (8192, 128256, 128), (65536, 32000, 128), (1024, 32000, 128), (256, 50000, 64), (16384, 16384, 64),
 )  # fmt: skip
-OPTIONS = ((8192, 128256, 1024, frozenset({"entropy", "accuracy"})),)
+WITH_OPTIONS = ((8192, 128256, 1024),)  # with entropy and accuracy
 # n of graph losses, tied and with a context of n rows, at m = 64 and 128.
 NODES = (10_000, 100_000, 1_000_000)
 WIDTHS = (64, 128)
@@ -20,8 +20,9 @@ WIDTHS = (64, 128)
 
 def linear_calls(path: str = "auto") -> tuple[Call, ...]:
     """The linear shapes on a path, in bf16, with the gradients of input and weight."""
+    on = frozenset({"entropy", "accuracy"})
     plain = [Call(path, torch.bfloat16, *shape) for shape in LINEAR]
-    return (*plain, *(Call(path, torch.bfloat16, *shape, switches) for *shape, switches in OPTIONS))
+    return (*plain, *(Call(path, torch.bfloat16, *shape, switches=on) for shape in WITH_OPTIONS))
 
 
 def graph_calls() -> tuple[Call, ...]:

@@ -8,8 +8,11 @@ compiles the kernels anew for sm_90 with the Triton that is installed and writes
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import inspect
 import json
 import os
+import sys
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -86,6 +89,29 @@ def worse(found: LoopReport, before: LoopReport) -> list[str]:
 def _grown(now: Any, then: Any, names: Iterable[str]) -> list[tuple[str, int, int]]:
     pairs = [(name, getattr(then, name), getattr(now, name)) for name in names]
     return [(name, was, value) for name, was, value in pairs if value > SLACK * was]
+
+
+def with_one_more_exponential(kernel: Any, folder: Path) -> Any:
+    """The Triton kernel from a copy of its module in which the first 2^x of its loop takes two exponentials."""
+    source = Path(inspect.getfile(kernel.fn)).read_text()
+    head, body = source.split(f"def {kernel.__name__}(")
+    before, loop = body.split("    for ", 1)
+    changed = loop.replace("tl.exp2(", "_two_exponentials(", 1)
+    assert changed != loop, f"no tl.exp2 in the loop of {kernel.__name__}"
+    two = "@triton.jit\ndef _two_exponentials(x):\n    return tl.exp2(x) * tl.exp2(0.5 * x)\n\n\n"
+    start = head.rindex("@triton.jit")
+    path = folder / "faulty.py"
+    path.write_text(f"{head[:start]}{two}{head[start:]}def {kernel.__name__}({before}    for {changed}")
+    spec = importlib.util.spec_from_file_location(f"{kernel.fn.__module__}_faulty", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[spec.name]
+    return getattr(module, kernel.__name__)
 
 
 def read() -> dict[str, Any]:
