@@ -10,12 +10,12 @@ M = flops / (flops per clock) cycles of matrix instructions, X of exponentials, 
     one program on a multiprocessor     M + max(X, Q) + 600     its warps wait for each other twice
     several, or no exponentials inside  1.25 max(M, X, Q)       products of one beside the arithmetic of another
 and once Q of the instructions outside the loop. The busiest multiprocessor has P = ceil(programs / multiprocessors)
-of them, at most c at a time: floor(P / c) c at the second rate, what is left over at its own. Its seconds are at least the
-grid's loads / the cache's speed for tiles, its operands / speed of memory, its flops / attainable speed of products.
+of them, at most c at a time: floor(P / c) c at the second rate, what is left over at its own. Its seconds are at least
+the grid's loads / the cache's speed for tiles, its operands / memory's speed, its flops / attainable speed of products.
 
 A product of PyTorch: the best of a few tiles, split along K where there are too few of them, at the attainable speed;
-at least its bytes / speed of memory. All else: bytes / speed of memory. Every step takes ``start`` besides. Assumed: the
-clock stays up, steps do not overlap, softmax passes read a row again from L2, the host runs ahead of the card.
+at least its bytes / speed of memory. All else: bytes / speed of memory. Every step takes ``start`` besides. Assumed:
+the clock stays up, steps do not overlap, a softmax pass reads a row again from L2, the host runs ahead of the card.
 """
 
 from __future__ import annotations
