@@ -123,7 +123,7 @@ def compile_report(
     *,
     architectures: Sequence[int] = ARCHITECTURES,
     names: Sequence[str] | None = None,
-    chosen: str = "whole",
+    chosen: str = "extreme",
     workers: int = 1,
     triton: str | None = None,
     on_report: Callable[[int, int], None] | None = None,
@@ -248,7 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m fiedler.kernels.compile_report", description=__doc__.split("\n")[0]
     )
     parser.add_argument("--architectures", default=",".join(map(str, ARCHITECTURES)), help="such as 80,90,100")
-    parser.add_argument("--set", default="whole", help="extreme, short or whole: how many of the cases")
+    parser.add_argument("--set", default="extreme", help="extreme, short or whole: how many of the cases")
     parser.add_argument("--cases", default=None, help="comma-separated names, instead of a set")
     parser.add_argument("--triton", default=None, metavar="FOLDER", help="where another Triton is unpacked")
     parser.add_argument("--json", default=None, metavar="FILE", help="write the reports there as JSON")

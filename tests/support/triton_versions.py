@@ -1,7 +1,7 @@
 """The kernels compiled with every tested version of Triton, for every architecture.
 
-    python tests/support/triton_versions.py [--versions 3.9.0] [--architectures 90] [--set extreme] [--folder build/triton]
-                                            [--workers 2] [--record]
+    python tests/support/triton_versions.py [--versions 3.9.0] [--architectures 90] [--set extreme] [--workers 2]
+                                            [--folder build/triton] [--record]
 
 unpacks each version with pip below the folder, beside the installed PyTorch, and compiles the extreme cases with it.
 Spills that are known, in tests/kernels/gate/triton_versions.json, are listed; any other problem, or a larger spill,

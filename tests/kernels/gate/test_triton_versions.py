@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("triton", reason="Triton, whose compiler this drives, is made for Linux only")
 
 import triton
+
 import triton_versions
 from fiedler.kernels.compile_report import KernelReport
 from fiedler.kernels.gpu import triton_version
