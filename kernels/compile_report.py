@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 ARCHITECTURES = (80, 90, 100)
 MATRIX_INSTRUCTION = re.compile(r"\b(?:HMMA|HGMMA|QGMMA|UTC\w*MMA)\b")
+MATRIX_PTX = re.compile(r"\b(?:wgmma\.mma_async|mma\.sync|tcgen05\.mma)\b")
 LOCAL_LOAD = re.compile(r"\bLDL\b")
 LOCAL_STORE = re.compile(r"\bSTL\b")
 
@@ -82,12 +83,13 @@ class KernelReport:
         return tuple(problems)
 
 
-def inspect_case(case: CompileCase, architecture: int) -> KernelReport:
-    """Compile one case in this process. Raises ValueError for an architecture whose limits are not known."""
+def inspect_case(case: CompileCase, architecture: int, *, loops: bool = True) -> KernelReport:
+    """Compile one case in this process; ``loops`` as in ``compile_report``. Raises ValueError for an architecture whose
+    limits are not known."""
     import triton
 
     from .profiling.loops import loop_report
-    from .profiling.machine_code import card_of, machine_code
+    from .profiling.machine_code import card_of, disassembled, machine_code
 
     card_of(architecture)
     launch = case.launch
@@ -99,15 +101,17 @@ def inspect_case(case: CompileCase, architecture: int) -> KernelReport:
         code = machine_code(launch, architecture)
     except Exception as error:  # the compiler's exceptions have no common class
         return KernelReport(**about, failure=f"{type(error).__name__}: {error}"[:500])
+    text = disassembled(code) if loops or code.stack_bytes else ""
+    matrix = MATRIX_INSTRUCTION.findall(text) if text else MATRIX_PTX.findall(code.ptx)
     return KernelReport(
         **about,
         registers=code.registers,
         stack_bytes=code.stack_bytes,
-        local_loads=len(LOCAL_LOAD.findall(code.text)),
-        local_stores=len(LOCAL_STORE.findall(code.text)),
+        local_loads=len(LOCAL_LOAD.findall(text)),
+        local_stores=len(LOCAL_STORE.findall(text)),
         shared_bytes=code.shared_bytes,
-        matrix_instructions=len(MATRIX_INSTRUCTION.findall(code.text)),
-        loops=loop_report(code, launch.num_warps, architecture),
+        matrix_instructions=len(matrix),
+        loops=loop_report(code, text, launch.num_warps, architecture) if loops else None,
     )
 
 
@@ -126,14 +130,16 @@ def compile_report(
     chosen: str = "extreme",
     workers: int = 1,
     triton: str | None = None,
+    loops: bool = True,
     on_report: Callable[[int, int], None] | None = None,
 ) -> tuple[KernelReport, ...]:
     """Every case of the set ``chosen`` of ``compile_cases.SETS``, or of ``names``, for every architecture, compiled in
     ``workers`` processes with the Triton that is installed, or that of the folder ``triton``.
 
-    ``on_report(done, of)`` is called after each compilation, from the workers' threads. Triton's own cache
-    (TRITON_CACHE_DIR) makes a second report quick. Raises ValueError for an unknown architecture, set or name and
-    RuntimeError if a worker cannot start.
+    Without ``loops`` the code is disassembled only where it spills, which saves half the time: no loops are reported,
+    and matrix instructions counted in the PTX. ``on_report(done, of)`` is called after each compilation, from the
+    workers' threads. Triton's cache (TRITON_CACHE_DIR) makes a second report quick. Raises ValueError for an unknown
+    architecture, set or name and RuntimeError if a worker cannot start.
     """
     from .checks import check_choice
     from .profiling.compile_cases import SETS, compile_cases, named_cases
@@ -154,7 +160,7 @@ def compile_report(
         if on_report is not None:
             on_report(finished, len(jobs))
 
-    work = partial(_run_worker, on_report=count, stopped=stopped, triton=triton)
+    work = partial(_run_worker, on_report=count, stopped=stopped, triton=triton, loops=loops)
     with ThreadPoolExecutor(max_workers=workers) as pool:
         try:
             done = [report for reports in pool.map(work, shares) for report in reports]
@@ -166,7 +172,7 @@ def compile_report(
 
 
 def _run_worker(
-    jobs: Sequence[tuple[str, int]], on_report: Callable[[], None], stopped: Event, triton: str | None
+    jobs: Sequence[tuple[str, int]], on_report: Callable[[], None], stopped: Event, triton: str | None, loops: bool
 ) -> list[KernelReport]:
     """The reports of ``jobs`` from worker processes: the next one carries on behind a job whose compiler crashed."""
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
@@ -178,7 +184,7 @@ def _run_worker(
         command = [sys.executable, "-m", __name__ if __name__ != "__main__" else "fiedler.kernels.compile_report"]
         before = len(reports)
         with tempfile.TemporaryFile("w+") as listed, tempfile.TemporaryFile("w+") as errors:
-            listed.write(json.dumps(left))
+            listed.write(json.dumps({"jobs": left, "loops": loops}))
             listed.seek(0)
             with subprocess.Popen(
                 [*command, "--worker"], stdin=listed, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
@@ -212,13 +218,14 @@ MARK = "report: "
 def _work() -> None:
     from .profiling.compile_cases import named_cases
 
-    jobs = json.loads(sys.stdin.read())
+    asked = json.loads(sys.stdin.read())
+    jobs, loops = asked["jobs"], asked["loops"]
     for architecture in dict.fromkeys(architecture for _, architecture in jobs):
         names = [name for name, card in jobs if card == architecture]
         cases = {case.name: case for case in named_cases(names, architecture)}
         for name in names:
             print(f"compiling {name} for {architecture}", file=sys.stderr, flush=True)
-            print(MARK + json.dumps(asdict(inspect_case(cases[name], architecture))), flush=True)
+            print(MARK + json.dumps(asdict(inspect_case(cases[name], architecture, loops=loops))), flush=True)
 
 
 def report_table(reports: Sequence[KernelReport]) -> str:

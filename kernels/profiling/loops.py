@@ -85,9 +85,9 @@ def programs_of_multiprocessor(registers: int, shared_bytes: int, warps: int, ar
     return min(card.programs, card.warps // warps, by_registers, card.shared_bytes // (shared_bytes + RESERVED_SHARED))
 
 
-def loop_report(code: MachineCode, warps: int, architecture: int) -> LoopReport:
-    """The loops and the occupancy of a compiled launch of ``warps`` warps."""
-    lines = _instructions(code.text)
+def loop_report(code: MachineCode, text: str, warps: int, architecture: int) -> LoopReport:
+    """The loops and the occupancy of a compiled launch of ``warps`` warps, ``text`` as ``disassembled`` gives it."""
+    lines = _instructions(text)
     names = [name for _, name, _ in lines]
     return LoopReport(
         tuple(_loop(lines[start:stop], warps) for start, stop in inner_loops(lines)),

@@ -33,12 +33,13 @@ Signature = tuple[dict[str, str], dict[str, object], dict[tuple[int, ...], list]
 
 @dataclass(frozen=True)
 class MachineCode:
-    """A compiled launch: registers of a thread, bytes of stack and of shared memory, and the instructions as text."""
+    """A compiled launch: registers of a thread, bytes of stack and of shared memory, the code itself and its PTX."""
 
     registers: int
     stack_bytes: int
     shared_bytes: int
-    text: str
+    cubin: bytes
+    ptx: str
 
 
 def card_of(architecture: int) -> Card:
@@ -92,13 +93,18 @@ def machine_code(launch: Launch, architecture: int) -> MachineCode:
     source = ASTSource(launch.kernel, *launch_signature(launch))
     options = {"num_warps": launch.num_warps, "num_stages": launch.num_stages}
     compiled = triton.compile(source, target=GPUTarget("cuda", architecture, 32), options=options)
-    usage, text = _disassembled(compiled.asm["cubin"])
-    return MachineCode(
-        _number(usage, "REG"), _number(usage, "STACK") + _number(usage, "LOCAL"), int(compiled.metadata.shared), text
-    )
+    cubin = compiled.asm["cubin"]
+    usage = _cuobjdump(cubin, "-res-usage")
+    stack = _number(usage, "STACK") + _number(usage, "LOCAL")
+    return MachineCode(_number(usage, "REG"), stack, int(compiled.metadata.shared), cubin, compiled.asm["ptx"])
 
 
-def _disassembled(cubin: bytes) -> tuple[str, str]:
+def disassembled(code: MachineCode) -> str:
+    """The instructions as text, which takes about as long as compiling."""
+    return _cuobjdump(code.cubin, "-sass")
+
+
+def _cuobjdump(cubin: bytes, flag: str) -> str:
     import triton
 
     tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
@@ -107,11 +113,8 @@ def _disassembled(cubin: bytes) -> tuple[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kernel.cubin"
         path.write_bytes(cubin)
-        outputs = [
-            subprocess.run([tool, flag, path], capture_output=True, text=True, check=True, env=environment).stdout
-            for flag in ("-res-usage", "-sass")
-        ]
-    return outputs[0], outputs[1]
+        ran = subprocess.run([tool, flag, path], capture_output=True, text=True, check=True, env=environment)
+    return ran.stdout
 
 
 def _number(usage: str, word: str) -> int:

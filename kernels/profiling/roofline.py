@@ -36,7 +36,7 @@ from torch import Tensor
 from ..gpu.launch import Launch
 from .calls import Call, call_steps
 from .loops import Loop, LoopReport, from_json, loop_report
-from .machine_code import CARDS, compile_key, machine_code
+from .machine_code import CARDS, compile_key, disassembled, machine_code
 from .recorded import Card, Step, TensorStep
 from .shapes import SHAPES, label
 
@@ -240,7 +240,8 @@ def compiled_loops(architecture: int = 90) -> Loops:
     @lru_cache(maxsize=1024)
     def compiled(key: str) -> LoopReport:
         launch = waiting[key]
-        return loop_report(machine_code(launch, architecture), launch.num_warps, architecture)
+        code = machine_code(launch, architecture)
+        return loop_report(code, disassembled(code), launch.num_warps, architecture)
 
     waiting: dict[str, Launch] = {}
 

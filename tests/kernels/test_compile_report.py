@@ -86,12 +86,13 @@ def test_a_crashed_worker_costs_one_case(monkeypatch: pytest.MonkeyPatch, tmp_pa
     python.write_text(
         f"#!{sys.executable}\n"
         "import json, os, subprocess, sys\n"
-        "jobs = json.load(sys.stdin)\n"
+        "asked = json.load(sys.stdin)\n"
+        "jobs = asked['jobs']\n"
         f"flag = {str(flag)!r}\n"
         "first = not os.path.exists(flag)\n"
         "open(flag, 'w').close()\n"
         "some = jobs[:1] if first else jobs\n"
-        "ran = subprocess.run([sys.executable, *sys.argv[1:]], input=json.dumps(some), text=True)\n"
+        "ran = subprocess.run([sys.executable, *sys.argv[1:]], input=json.dumps({**asked, 'jobs': some}), text=True)\n"
         "sys.exit(134 if first else ran.returncode)\n"
     )
     python.chmod(0o755)

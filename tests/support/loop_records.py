@@ -25,7 +25,7 @@ from fiedler.kernels.gpu.launch import Launch
 from fiedler.kernels.profiling.calls import Call, call_steps
 from fiedler.kernels.profiling.compile_cases import CompileCase, chief, compile_cases
 from fiedler.kernels.profiling.loops import Loop, LoopReport, as_json, loop_report
-from fiedler.kernels.profiling.machine_code import CARDS, compile_key, machine_code
+from fiedler.kernels.profiling.machine_code import CARDS, compile_key, disassembled, machine_code
 from fiedler.kernels.profiling.shapes import SHAPES, linear_calls
 
 ARCHITECTURE = 90
@@ -127,7 +127,7 @@ def write(reports: Iterable[KernelReport]) -> None:
     for key, launch in predicted_launches().items():
         if key not in loops:
             code = machine_code(launch, ARCHITECTURE)
-            loops[key] = loop_report(code, launch.num_warps, ARCHITECTURE)
+            loops[key] = loop_report(code, disassembled(code), launch.num_warps, ARCHITECTURE)
     assert all(report is not None for report in loops.values())
     assert {field.name for field in fields(Loop)} >= set(COUNTS)
     rows = ",\n".join(f"  {json.dumps(key)}: {json.dumps(as_json(report))}" for key, report in loops.items())

@@ -36,10 +36,13 @@ WORKERS = os.cpu_count() or 1
 
 @pytest.fixture(scope="module")
 def reports() -> dict[int, list[KernelReport]]:
-    return {
-        architecture: list(compile_report(architectures=[architecture], chosen=chosen, workers=WORKERS))
-        for architecture, chosen in QUICK.items()
-    }
+    found = {}
+    for architecture, chosen in QUICK.items():
+        loops = architecture == loop_records.ARCHITECTURE
+        found[architecture] = list(
+            compile_report(architectures=[architecture], chosen=chosen, workers=WORKERS, loops=loops)
+        )
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +61,9 @@ def check(found: list[KernelReport], architecture: int, chosen: str) -> None:
     for report in found:
         assert 16 <= report.registers <= 255
         assert report.wants_matrix == (report.matrix_instructions > 0)
-        assert report.loops is not None
-        assert report.loops.programs >= 1
-        if report.wants_matrix:
-            assert any(loop.matrix for loop in report.loops.loops), report.case
+        if report.loops is not None:
+            assert report.loops.programs >= 1
+            assert not report.wants_matrix or any(loop.matrix for loop in report.loops.loops), report.case
 
 
 @pytest.mark.parametrize("architecture", QUICK)
@@ -78,7 +80,7 @@ def test_the_tiles_for_8_0_fit_the_small_cards(reports: dict[int, list[KernelRep
 @pytest.mark.parametrize("architecture", WHOLE)
 def test_no_kernel_has_a_problem_in_any_form(architecture: int) -> None:
     chosen = WHOLE[architecture]
-    found = compile_report(architectures=[architecture], chosen=chosen, workers=WORKERS)
+    found = compile_report(architectures=[architecture], chosen=chosen, workers=WORKERS, loops=False)
     check(list(found), architecture, chosen)
 
 

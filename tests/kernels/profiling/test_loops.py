@@ -11,6 +11,7 @@ pytest.importorskip("triton", reason="the module reads what Triton's compiler ma
 from fiedler.kernels.profiling.loops import as_json, from_json, loop_report, programs_of_multiprocessor
 from fiedler.kernels.profiling.machine_code import MachineCode
 
+CODE = MachineCode(64, 0, 0, b"", "")
 TEXT = """
         /*0000*/                   LDC R1, c[0x0][0x28] ;                    /* 0x00000a00ff017b82 */
                                                                              /* 0x000e620000000800 */
@@ -31,7 +32,7 @@ TEXT = """
 
 
 def test_the_innermost_loop_with_matrix_instructions() -> None:
-    report = loop_report(MachineCode(64, 0, 1000, TEXT), 8, 90)
+    report = loop_report(MachineCode(64, 0, 1000, b"", ""), TEXT, 8, 90)
     (loop,) = report.loops
     assert (loop.instructions, loop.exponentials, loop.matrix, loop.barriers) == (6, 1, 1, 1)
     assert (loop.short_loads, loop.asynchronous, loop.stores) == (1, 1, False)
@@ -42,9 +43,9 @@ def test_the_innermost_loop_with_matrix_instructions() -> None:
 
 
 def test_without_matrices_the_loops_that_load() -> None:
-    report = loop_report(MachineCode(64, 0, 0, TEXT.replace("HGMMA.64x128x16.F32.BF16", "FADD")), 4, 90)
+    report = loop_report(CODE, TEXT.replace("HGMMA.64x128x16.F32.BF16", "FADD"), 4, 90)
     assert [loop.instructions for loop in report.loops] == [6]
-    assert loop_report(MachineCode(64, 0, 0, "no code"), 4, 90).loops == ()
+    assert loop_report(CODE, "no code", 4, 90).loops == ()
 
 
 @pytest.mark.parametrize(
