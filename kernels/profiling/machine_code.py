@@ -5,6 +5,7 @@ Wants Linux and Triton; neither a GPU nor a driver.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -80,6 +81,11 @@ def compile_key(launch: Launch) -> str:
     words = [f"{name}={constants.get(name, kind)}" for name, kind in signature.items()]
     aligned = "".join(str(int((position,) in attributes)) for position in range(len(signature)))
     return f"{launch.kernel.__name__}({', '.join(words)}) {aligned} {launch.num_warps} {launch.num_stages}"
+
+
+def short_key(launch: Launch) -> str:
+    """``compile_key`` in 16 digits, for records."""
+    return hashlib.sha256(compile_key(launch).encode()).hexdigest()[:16]
 
 
 def machine_code(launch: Launch, architecture: int) -> MachineCode:

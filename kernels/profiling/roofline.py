@@ -9,9 +9,10 @@ A matrix kernel: a program runs I = ceil(iterations of the whole grid / programs
 M = flops / (flops per clock) cycles of matrix instructions, X of exponentials, Q = instructions x warps / 4 of issue:
     one program on a multiprocessor     M + max(X, Q) + 600     its warps wait for each other twice
     several, or no exponentials inside  1.25 max(M, X, Q)       products of one beside the arithmetic of another
-and once Q of the instructions outside the loop. The busiest multiprocessor has P = ceil(programs / multiprocessors)
-of them, at most c at a time: floor(P / c) c at the second rate, what is left over at its own. Its seconds are at least
-the grid's loads / the cache's speed for tiles, its operands / memory's speed, its flops / attainable speed of products.
+and once Q of the instructions outside the loop, alone 1,500 cycles for its first loads besides. The busiest
+multiprocessor has P = ceil(programs / multiprocessors) of them, at most c at a time: floor(P / c) c at the second rate,
+what is left over at its own. Its seconds are at least the grid's loads / the cache's speed for tiles, its operands /
+memory's speed, its flops / attainable speed of products.
 
 A product of PyTorch: the best of a few tiles, split along K where there are too few of them, at the attainable speed;
 at least its bytes / speed of memory. All else: bytes / speed of memory. Every step takes ``start`` besides. Assumed:
@@ -36,11 +37,12 @@ from torch import Tensor
 from ..gpu.launch import Launch
 from .calls import Call, call_steps
 from .loops import Loop, LoopReport, from_json, loop_report
-from .machine_code import CARDS, compile_key, disassembled, machine_code
+from .machine_code import CARDS, compile_key, disassembled, machine_code, short_key
 from .recorded import Card, Step, TensorStep
 from .shapes import SHAPES, label
 
 Loops = Callable[[Launch], LoopReport]
+START_CYCLES = 1500  # from a program's start to its first loads, where no other one fills the time
 ALONE_CYCLES = 600  # of one program's iteration in which neither products nor arithmetic run
 SHARED_FACTOR = 1.25
 SCHEDULERS = 4  # of a multiprocessor, each issues one instruction of a warp per clock
@@ -182,9 +184,13 @@ def _matrix_kernel(launch: Launch, report: LoopReport, card: Card, speed: Speed)
     outside = (report.instructions - loop.instructions) * report.warps / SCHEDULERS
     largest = max(units.values())
     together = each * SHARED_FACTOR * largest + outside
-    alone = together
+    alone = together + START_CYCLES
     if loop.exponentials:
-        alone = each * (units["products"] + max(units["exponentials"], units["issue"]) + ALONE_CYCLES) + outside
+        alone = (
+            each * (units["products"] + max(units["exponentials"], units["issue"]) + ALONE_CYCLES)
+            + START_CYCLES
+            + outside
+        )
     busiest, resident = ceil(programs / card.multiprocessors), max(1, report.programs)
     if resident == 1:
         cycles = busiest * alone
@@ -254,12 +260,12 @@ def compiled_loops(architecture: int = 90) -> Loops:
 
 
 def stored_loops(rows: Mapping[str, dict]) -> Loops:
-    """Loops recorded before, by ``compile_key``. They raise ValueError for a launch that is not among them."""
+    """Loops recorded before, by ``short_key``. They raise ValueError for a launch that is not among them."""
 
     def loops(launch: Launch) -> LoopReport:
-        key = compile_key(launch)
+        key = short_key(launch)
         if key not in rows:
-            raise ValueError(f"no loops are recorded of {launch.kernel.__name__}: {key}")
+            raise ValueError(f"no loops are recorded of {compile_key(launch)}: the record is of other kernels")
         return from_json(rows[key])
 
     return loops

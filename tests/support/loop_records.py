@@ -25,7 +25,7 @@ from fiedler.kernels.gpu.launch import Launch
 from fiedler.kernels.profiling.calls import Call, call_steps
 from fiedler.kernels.profiling.compile_cases import CompileCase, chief, compile_cases
 from fiedler.kernels.profiling.loops import Loop, LoopReport, as_json, loop_report
-from fiedler.kernels.profiling.machine_code import CARDS, compile_key, disassembled, machine_code
+from fiedler.kernels.profiling.machine_code import CARDS, disassembled, machine_code, short_key
 from fiedler.kernels.profiling.shapes import SHAPES, linear_calls
 
 ARCHITECTURE = 90
@@ -47,7 +47,7 @@ def predicted_launches() -> dict[str, Launch]:
     for call in candidates():
         for step in call_steps(call, CARDS[ARCHITECTURE]):
             if isinstance(step, Launch) and chief(step) and not step.arguments.get("RETRY"):
-                found.setdefault(compile_key(step), step)
+                found.setdefault(short_key(step), step)
     return found
 
 
@@ -122,7 +122,7 @@ def read() -> dict[str, Any]:
 def write(reports: Iterable[KernelReport]) -> None:
     """The record of these reports of ``recorded_cases``; what only predictions ask for is compiled here."""
     by_name = {report.case: report.loops for report in reports}
-    cases = {case.name: compile_key(case.launch) for case in recorded_cases()}
+    cases = {case.name: short_key(case.launch) for case in recorded_cases()}
     loops = {key: by_name[name] for name, key in cases.items()}
     for key, launch in predicted_launches().items():
         if key not in loops:
