@@ -88,9 +88,9 @@ class _OnCard(TorchFunctionMode):
         self.steps = steps
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function == torch.Tensor.device.__get__:  # type: ignore[attr-defined]
+        if function == torch.Tensor.device.__get__:
             return CARD
-        if function == torch.Tensor.is_cuda.__get__:
+        if function == torch.Tensor.is_cuda.__get__:  # type: ignore[attr-defined]
             return True
         given = {name: _moved(value) for name, value in (kwargs or {}).items()}
         made = function(*(_moved(value) for value in args), **given)
