@@ -4,8 +4,9 @@
 
 compiles each launch of ``profiling.compile_cases`` for each architecture with Triton's own compiler and assembler,
 which need no GPU and no driver, and reads the machine code with the ``cuobjdump`` that comes with Triton. A kernel has
-a problem if it spills registers, asks for more shared memory than the card has (Triton does not check that without a
-card) or multiplies matrices without matrix instructions. The exit status is 1 if any has.
+a problem if it spills registers in its inner loops, or more than 64 bytes of them outside, asks for more shared memory
+than the card has (Triton does not check that without a card) or multiplies matrices without matrix instructions. The
+exit status is 1 if any has.
 
 Compilation runs in worker processes, for a failed assertion in the compiler ends the process: such a case is reported
 as failed and the worker started again after it. ``--triton FOLDER`` compiles with another Triton, unpacked there (``pip
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 ARCHITECTURES = (80, 90, 100)
 MATRIX_INSTRUCTION = re.compile(r"\b(?:HMMA|HGMMA|QGMMA|UTC\w*MMA)\b")
 MATRIX_PTX = re.compile(r"\b(?:wgmma\.mma_async|mma\.sync|tcgen05\.mma)\b")
+STACK_LIMIT = 64  # bytes that may be put aside outside the inner loops: some scalars, once a program
 LOCAL_LOAD = re.compile(r"\bLDL\b")
 LOCAL_STORE = re.compile(r"\bSTL\b")
 
@@ -46,7 +48,7 @@ class KernelReport:
     """One kernel compiled for one architecture; ``shared_bytes`` static and dynamic, spills as instructions and stack.
 
     ``failure`` holds the compiler's message if there is no machine code, and then the numbers are zero; ``loops`` the
-    inner loops of the code.
+    inner loops of the code, ``loop_spills`` the loads and stores of spilled registers in them.
     """
 
     kernel: str
@@ -64,6 +66,7 @@ class KernelReport:
     wants_matrix: bool = False
     failure: str = ""
     loops: LoopReport | None = None
+    loop_spills: int = 0
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -73,8 +76,9 @@ class KernelReport:
         from .profiling.machine_code import card_of
 
         problems = []
-        if self.stack_bytes or self.local_loads or self.local_stores:
-            problems.append(f"spills: {self.stack_bytes} B stack, {self.local_loads} LDL, {self.local_stores} STL")
+        if self.loop_spills or self.stack_bytes > STACK_LIMIT:
+            where = f"{self.local_loads} LDL, {self.local_stores} STL, {self.loop_spills} of them in loops"
+            problems.append(f"spills: {self.stack_bytes} B stack, {where}")
         limit = card_of(self.architecture).shared_memory
         if self.shared_bytes > limit:
             problems.append(f"shared memory {self.shared_bytes} B above the card's {limit} B")
@@ -88,7 +92,7 @@ def inspect_case(case: CompileCase, architecture: int, *, loops: bool = True) ->
     limits are not known."""
     import triton
 
-    from .profiling.loops import loop_report
+    from .profiling.loops import loop_report, spills_in_loops
     from .profiling.machine_code import card_of, disassembled, machine_code
 
     card_of(architecture)
@@ -112,6 +116,7 @@ def inspect_case(case: CompileCase, architecture: int, *, loops: bool = True) ->
         shared_bytes=code.shared_bytes,
         matrix_instructions=len(matrix),
         loops=loop_report(code, text, launch.num_warps, architecture) if loops else None,
+        loop_spills=spills_in_loops(text),
     )
 
 

@@ -100,6 +100,12 @@ def loop_report(code: MachineCode, text: str, warps: int, architecture: int) -> 
     )
 
 
+def spills_in_loops(text: str) -> int:
+    """Loads and stores of local memory in the loops that count: those of registers that did not suffice."""
+    lines = _instructions(text)
+    return sum(_count(LOCAL, [name for _, name, _ in lines[slice(*span)]]) for span in inner_loops(lines))
+
+
 def _instructions(text: str) -> list[tuple[int, str, str]]:
     """Address, name and operands of every instruction but the padding at the end."""
     found = (INSTRUCTION.match(line) for line in text.splitlines())
