@@ -4,6 +4,7 @@
 #   unit       everything in one process     processes  several processes, and runs that are killed
 #   triton     kernels in the interpreter and compiled for cards, none of which has to be here
 #   browser    the report's page in Chromium  docs       the site, into site/     docs-test  its code blocks, notebooks
+# make gate: before a release: every kernel in every form, for every card and Triton it is said to run with (two hours)
 # make faults: the long fault tests (about half an hour)     make bench: measured speed     make clean
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,7 +16,7 @@ PACKAGES := theory kernels sims tests benchmarks docs
 # The test files with a marker: reading all of them, libraries included, takes half a minute.
 marked = $(shell grep -rl --include='test_*.py' 'mark\.$(1)' tests)
 
-.PHONY: demo install check test lint types fast unit processes triton browser docs docs-test faults bench format clean
+.PHONY: demo install check test lint types fast unit processes triton browser docs docs-test gate faults bench format clean
 
 demo: install
 	@for graph in $(DEMO); do \
@@ -71,9 +72,14 @@ docs: install
 docs-test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -m docs --durations=15 -n $(JOBS)
 
+# What triton leaves out too: all forms of all kernels for six architectures, and with other versions of Triton, which
+# pip unpacks into build/triton; whole checks of what kernels touch and in which order.
+gate: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(call marked,triton) -m triton -o timeout=14400 --durations=15 -n $(JOBS) --dist loadfile
+
 # Hundreds of kills at random instants, thousands of bad inputs.
 faults: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m long -o timeout=3600 --durations=15
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests -m "long and not triton" -o timeout=3600 --durations=15
 
 bench: install
 	$(BIN)/python -m pytest benchmarks -o python_files="bench_*.py" -o timeout=1800 -q -s

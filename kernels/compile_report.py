@@ -1,15 +1,17 @@
 """What the compiler makes of every Triton kernel, for cards that are not there: registers, spills, memory, matrices.
 
-    python -m fiedler.kernels.compile_report [--architectures 80,90,100] [--json FILE] [--workers 2]
+    python -m fiedler.kernels.compile_report [--architectures 80,90,100] [--set short] [--json FILE] [--workers 2]
 
 compiles each launch of ``profiling.compile_cases`` for each architecture with Triton's own compiler and assembler,
 which need no GPU and no driver, and reads the machine code with the ``cuobjdump`` that comes with Triton. A kernel has
-a problem if it spills registers, asks for more shared memory than the card has (Triton does not check that without a
-card) or multiplies matrices without matrix instructions. The exit status is 1 if any has.
+a problem if it spills registers in its inner loops, or more than 64 bytes of them outside, asks for more shared memory
+than the card has (Triton does not check that without a card) or multiplies matrices without matrix instructions. The
+exit status is 1 if any has.
 
 Compilation runs in worker processes, for a failed assertion in the compiler ends the process: such a case is reported
-as failed and the worker started again after it. Wants Linux and Triton 3.6 or 3.7; nothing else in the package imports
-this file.
+as failed and the worker started again after it. ``--triton FOLDER`` compiles with another Triton, unpacked there (``pip
+install --no-deps --target FOLDER triton==3.9.0``). Wants Linux and Triton 3.6 or later; nothing else in the package
+imports this file.
 """
 
 from __future__ import annotations
@@ -30,13 +32,13 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .gpu.launch import Launch
     from .profiling.compile_cases import CompileCase
+    from .profiling.loops import LoopReport
 
 ARCHITECTURES = (80, 90, 100)
-# Largest dynamic shared memory of one block, in bytes (CUDA programming guide, compute capabilities).
-SHARED_LIMIT = {80: 166912, 86: 101376, 89: 101376, 90: 232448, 100: 232448, 120: 101376}
 MATRIX_INSTRUCTION = re.compile(r"\b(?:HMMA|HGMMA|QGMMA|UTC\w*MMA)\b")
+MATRIX_PTX = re.compile(r"\b(?:wgmma\.mma_async|mma\.sync|tcgen05\.mma)\b")
+STACK_LIMIT = 64  # bytes that may be put aside outside the inner loops: some scalars, once a program
 LOCAL_LOAD = re.compile(r"\bLDL\b")
 LOCAL_STORE = re.compile(r"\bSTL\b")
 
@@ -45,7 +47,8 @@ LOCAL_STORE = re.compile(r"\bSTL\b")
 class KernelReport:
     """One kernel compiled for one architecture; ``shared_bytes`` static and dynamic, spills as instructions and stack.
 
-    ``failure`` holds the compiler's message if there is no machine code, and then the numbers are zero.
+    ``failure`` holds the compiler's message if there is no machine code, and then the numbers are zero; ``loops`` the
+    inner loops of the code, ``loop_spills`` the loads and stores of spilled registers in them.
     """
 
     kernel: str
@@ -62,16 +65,21 @@ class KernelReport:
     matrix_instructions: int = 0
     wants_matrix: bool = False
     failure: str = ""
+    loops: LoopReport | None = None
+    loop_spills: int = 0
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the kernel on this architecture, in words; empty if nothing is."""
         if self.failure:
             return (f"does not compile: {self.failure}",)
+        from .profiling.machine_code import card_of
+
         problems = []
-        if self.stack_bytes or self.local_loads or self.local_stores:
-            problems.append(f"spills: {self.stack_bytes} B stack, {self.local_loads} LDL, {self.local_stores} STL")
-        limit = SHARED_LIMIT[self.architecture]
+        if self.loop_spills or self.stack_bytes > STACK_LIMIT:
+            where = f"{self.local_loads} LDL, {self.local_stores} STL, {self.loop_spills} of them in loops"
+            problems.append(f"spills: {self.stack_bytes} B stack, {where}")
+        limit = card_of(self.architecture).shared_memory
         if self.shared_bytes > limit:
             problems.append(f"shared memory {self.shared_bytes} B above the card's {limit} B")
         if self.wants_matrix and not self.matrix_instructions:
@@ -79,124 +87,75 @@ class KernelReport:
         return tuple(problems)
 
 
-def launch_for(case: CompileCase, architecture: int) -> Launch:
-    """The case's launch with the tiles that a card of this architecture gets."""
-    from .gpu.launch import tile_architecture
-
-    return case.launch(tile_architecture(architecture, SHARED_LIMIT[architecture]))
-
-
-def inspect_case(case: CompileCase, architecture: int) -> KernelReport:
-    """Compile one case in this process. Raises ValueError for an architecture whose limits are not known."""
+def inspect_case(case: CompileCase, architecture: int, *, loops: bool = True) -> KernelReport:
+    """Compile one case in this process; ``loops`` as in ``compile_report``. Raises ValueError for an architecture whose
+    limits are not known."""
     import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
 
-    if architecture not in SHARED_LIMIT:
-        raise ValueError(f"architecture {architecture} is not one of {sorted(SHARED_LIMIT)}")
-    launch = launch_for(case, architecture)
-    signature, constants, attributes = launch_signature(launch)
-    source = ASTSource(launch.kernel, signature, constants, attributes)
-    options = {"num_warps": launch.num_warps, "num_stages": launch.num_stages}
+    from .profiling.loops import loop_report, spills_in_loops
+    from .profiling.machine_code import card_of, disassembled, machine_code
+
+    card_of(architecture)
+    launch = case.launch
     about = {
-        "kernel": launch.kernel.__name__, "case": case.name, "architecture": architecture,
-        "triton": triton.__version__, "wants_matrix": launch.matrix, **options,
+        "kernel": case.kernel, "case": case.name, "architecture": architecture, "triton": triton.__version__,
+        "wants_matrix": launch.matrix, "num_warps": launch.num_warps, "num_stages": launch.num_stages,
     }  # fmt: skip
     try:
-        compiled = triton.compile(source, target=GPUTarget("cuda", architecture, 32), options=options)
+        code = machine_code(launch, architecture)
     except Exception as error:  # the compiler's exceptions have no common class
         return KernelReport(**about, failure=f"{type(error).__name__}: {error}"[:500])
-    usage, code = _disassemble(compiled.asm["cubin"])
+    text = disassembled(code) if loops or code.stack_bytes else ""
+    matrix = MATRIX_INSTRUCTION.findall(text) if text else MATRIX_PTX.findall(code.ptx)
     return KernelReport(
         **about,
-        registers=_number(usage, "REG"),
-        stack_bytes=_number(usage, "STACK") + _number(usage, "LOCAL"),
-        local_loads=len(LOCAL_LOAD.findall(code)),
-        local_stores=len(LOCAL_STORE.findall(code)),
-        shared_bytes=int(compiled.metadata.shared),
-        matrix_instructions=len(MATRIX_INSTRUCTION.findall(code)),
+        registers=code.registers,
+        stack_bytes=code.stack_bytes,
+        local_loads=len(LOCAL_LOAD.findall(text)),
+        local_stores=len(LOCAL_STORE.findall(text)),
+        shared_bytes=code.shared_bytes,
+        matrix_instructions=len(matrix),
+        loops=loop_report(code, text, launch.num_warps, architecture) if loops else None,
+        loop_spills=spills_in_loops(text),
     )
 
 
-def launch_signature(launch: object) -> tuple[dict[str, str], dict[str, object], dict[tuple[int, ...], list]]:
-    """Types, constants and divisibility of a launch's arguments, as Triton's launcher specialises them."""
-    import torch
+def from_row(row: dict) -> KernelReport:
+    """The report that ``dataclasses.asdict`` made ``row`` of."""
+    from .profiling.loops import from_json
 
-    types = {
-        torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16", torch.int64: "i64", torch.int32: "i32",
-        torch.bool: "i1", torch.uint8: "u8",
-    }  # fmt: skip
-    signature: dict[str, str] = {}
-    constants: dict[str, object] = {}
-    attributes: dict[tuple[int, ...], list] = {}
-    arguments = launch.arguments  # type: ignore[attr-defined]
-    for position, parameter in enumerate(launch.kernel.params):  # type: ignore[attr-defined]
-        value = arguments[parameter.name]
-        if parameter.is_constexpr or value is None or (isinstance(value, int) and value == 1):
-            signature[parameter.name] = "constexpr"
-            constants[parameter.name] = value
-        elif isinstance(value, torch.Tensor):
-            signature[parameter.name] = "*" + types[value.dtype]
-            aligned = (value.storage_offset() * value.element_size()) % 16 == 0
-            if aligned:
-                attributes[(position,)] = [["tt.divisibility", 16]]
-        elif isinstance(value, int):
-            signature[parameter.name] = "i32" if -(2**31) <= value < 2**31 else "i64"
-            if value % 16 == 0:
-                attributes[(position,)] = [["tt.divisibility", 16]]
-        elif isinstance(value, float):
-            signature[parameter.name] = "fp32"
-        else:
-            raise TypeError(f"argument {parameter.name} of {launch.kernel.__name__} is {value!r}")  # type: ignore[attr-defined]
-    return signature, constants, attributes
-
-
-def _disassemble(cubin: bytes) -> tuple[str, str]:
-    import triton
-
-    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kernel.cubin"
-        path.write_bytes(cubin)
-        outputs = [
-            subprocess.run([tool, flag, path], capture_output=True, text=True, check=True).stdout
-            for flag in ("-res-usage", "-sass")
-        ]
-    return outputs[0], outputs[1]
-
-
-def _number(usage: str, word: str) -> int:
-    match = re.search(rf"\b{word}:(\d+)", usage)
-    if match is None:
-        raise RuntimeError(f"cuobjdump -res-usage gave no {word}: {usage!r}")
-    return int(match.group(1))
+    loops = row.get("loops")
+    return KernelReport(**{**row, "loops": None if loops is None else from_json(loops)})
 
 
 def compile_report(
     *,
     architectures: Sequence[int] = ARCHITECTURES,
     names: Sequence[str] | None = None,
+    chosen: str = "extreme",
     workers: int = 1,
+    triton: str | None = None,
+    loops: bool = True,
     on_report: Callable[[int, int], None] | None = None,
 ) -> tuple[KernelReport, ...]:
-    """Every case (those of ``names`` if given) for every architecture, compiled in ``workers`` processes.
+    """Every case of the set ``chosen`` of ``compile_cases.SETS``, or of ``names``, for every architecture, compiled in
+    ``workers`` processes with the Triton that is installed, or that of the folder ``triton``.
 
-    ``on_report(done, of)`` is called after each compilation, from the workers' threads. Triton's own cache
-    (TRITON_CACHE_DIR) makes a second report quick. Raises ValueError for an unknown architecture or name and
-    RuntimeError if a worker cannot start.
+    Without ``loops`` the code is disassembled only where it spills, which saves half the time: no loops are reported,
+    and matrix instructions counted in the PTX. ``on_report(done, of)`` is called after each compilation, from the
+    workers' threads. Triton's cache (TRITON_CACHE_DIR) makes a second report quick. Raises ValueError for an unknown
+    architecture, set or name and RuntimeError if a worker cannot start.
     """
-    from .checks import did_you_mean
-    from .profiling.compile_cases import compile_cases
+    from .checks import check_choice
+    from .profiling.compile_cases import SETS, compile_cases, named_cases
 
-    unknown = [architecture for architecture in architectures if architecture not in SHARED_LIMIT]
-    if unknown:
-        raise ValueError(f"architectures {unknown} are not among {sorted(SHARED_LIMIT)}")
-    known = [case.name for case in compile_cases()]
-    missing = [name for name in names or () if name not in known]
-    if missing:
-        hint = did_you_mean(missing[0], tuple(known))
-        raise ValueError(f"unknown cases {missing}; the cases are {known}{hint}")
-    jobs = [(name, architecture) for name in (names or known) for architecture in architectures]
+    check_choice(chosen, "chosen", SETS)
+    # One architecture after the other, so that a worker makes the cases of each once.
+    jobs = [
+        (case.name, architecture)
+        for architecture in architectures
+        for case in (compile_cases(architecture, chosen) if names is None else named_cases(names, architecture))
+    ]
     shares = [jobs[start::workers] for start in range(workers)]
     finished, stopped = 0, Event()
 
@@ -206,7 +165,7 @@ def compile_report(
         if on_report is not None:
             on_report(finished, len(jobs))
 
-    work = partial(_run_worker, on_report=count, stopped=stopped)
+    work = partial(_run_worker, on_report=count, stopped=stopped, triton=triton, loops=loops)
     with ThreadPoolExecutor(max_workers=workers) as pool:
         try:
             done = [report for reports in pool.map(work, shares) for report in reports]
@@ -217,18 +176,20 @@ def compile_report(
     return tuple(sorted(done, key=lambda report: order[(report.case, report.architecture)]))
 
 
-def _run_worker(jobs: Sequence[tuple[str, int]], on_report: Callable[[], None], stopped: Event) -> list[KernelReport]:
+def _run_worker(
+    jobs: Sequence[tuple[str, int]], on_report: Callable[[], None], stopped: Event, triton: str | None, loops: bool
+) -> list[KernelReport]:
     """The reports of ``jobs`` from worker processes: the next one carries on behind a job whose compiler crashed."""
-    from .profiling.compile_cases import compile_cases
-
     environment = {key: value for key, value in os.environ.items() if key != "TRITON_INTERPRET"}
+    if triton is not None:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [triton, environment.get("PYTHONPATH", "")]))
     reports: list[KernelReport] = []
     while len(reports) < len(jobs) and not stopped.is_set():
         left = jobs[len(reports) :]
         command = [sys.executable, "-m", __name__ if __name__ != "__main__" else "fiedler.kernels.compile_report"]
         before = len(reports)
         with tempfile.TemporaryFile("w+") as listed, tempfile.TemporaryFile("w+") as errors:
-            listed.write(json.dumps(left))
+            listed.write(json.dumps({"jobs": left, "loops": loops}))
             listed.seek(0)
             with subprocess.Popen(
                 [*command, "--worker"], stdin=listed, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment
@@ -236,7 +197,7 @@ def _run_worker(jobs: Sequence[tuple[str, int]], on_report: Callable[[], None], 
                 assert worker.stdout is not None
                 for line in worker.stdout:
                     if line.startswith(MARK):
-                        reports.append(KernelReport(**json.loads(line[len(MARK) :])))
+                        reports.append(from_row(json.loads(line[len(MARK) :])))
                         on_report()
             errors.seek(0)
             said = errors.read()
@@ -244,32 +205,32 @@ def _run_worker(jobs: Sequence[tuple[str, int]], on_report: Callable[[], None], 
             break
         if len(reports) == before and "compiling" not in said:
             raise RuntimeError(f"the compile worker did not start: {said[-2000:]}")
-        name, architecture = jobs[len(reports)]
-        launch = launch_for(next(case for case in compile_cases() if case.name == name), architecture)
-        reports.append(
-            KernelReport(
-                launch.kernel.__name__,
-                name,
-                architecture,
-                "",
-                launch.num_warps,
-                launch.num_stages,
-                failure=f"the compiler crashed with status {worker.returncode}: {said[-300:]}",
-            )
-        )
+        reports.append(_crashed(*jobs[len(reports)], f"status {worker.returncode}: {said[-300:]}"))
     return reports
+
+
+def _crashed(name: str, architecture: int, how: str) -> KernelReport:
+    from .profiling.compile_cases import named_cases
+
+    (case,) = named_cases([name], architecture)
+    warps, stages = case.launch.num_warps, case.launch.num_stages
+    return KernelReport(case.kernel, name, architecture, "", warps, stages, failure=f"the compiler crashed with {how}")
 
 
 MARK = "report: "
 
 
 def _work() -> None:
-    from .profiling.compile_cases import compile_cases
+    from .profiling.compile_cases import named_cases
 
-    cases = {case.name: case for case in compile_cases()}
-    for name, architecture in json.loads(sys.stdin.read()):
-        print(f"compiling {name} for {architecture}", file=sys.stderr, flush=True)
-        print(MARK + json.dumps(asdict(inspect_case(cases[name], architecture))), flush=True)
+    asked = json.loads(sys.stdin.read())
+    jobs, loops = asked["jobs"], asked["loops"]
+    for architecture in dict.fromkeys(architecture for _, architecture in jobs):
+        names = [name for name, card in jobs if card == architecture]
+        cases = {case.name: case for case in named_cases(names, architecture)}
+        for name in names:
+            print(f"compiling {name} for {architecture}", file=sys.stderr, flush=True)
+            print(MARK + json.dumps(asdict(inspect_case(cases[name], architecture, loops=loops))), flush=True)
 
 
 def report_table(reports: Sequence[KernelReport]) -> str:
@@ -299,7 +260,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m fiedler.kernels.compile_report", description=__doc__.split("\n")[0]
     )
     parser.add_argument("--architectures", default=",".join(map(str, ARCHITECTURES)), help="such as 80,90,100")
-    parser.add_argument("--cases", default=None, help="comma-separated names; all if not given")
+    parser.add_argument("--set", default="extreme", help="extreme, short or whole: how many of the cases")
+    parser.add_argument("--cases", default=None, help="comma-separated names, instead of a set")
+    parser.add_argument("--triton", default=None, metavar="FOLDER", help="where another Triton is unpacked")
     parser.add_argument("--json", default=None, metavar="FILE", help="write the reports there as JSON")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that compile")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -310,6 +273,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports = compile_report(
         architectures=[int(word) for word in chosen.architectures.split(",")],
         names=None if chosen.cases is None else chosen.cases.split(","),
+        chosen=chosen.set,
+        triton=chosen.triton,
         workers=chosen.workers,
     )
     print(report_table(reports))

@@ -138,7 +138,8 @@ def others_average(
     These are what ``exponential_rows`` reads, as the sums of one tile.
     """
     (rows, width), number = x.shape, c.shape[0]
-    options = cap is not None or entropy or accuracy or class_term is not None
+    ragged = width > 128 and width & (width - 1) != 0  # masked loads of so many columns leave no registers
+    options = cap is not None or entropy or accuracy or class_term is not None or ragged
     tile = flash_tile("sums" if average is None else "average", x.dtype, width, architecture, options=options)
     block = power_of_two(width, least=16)
     return Launch(

@@ -29,8 +29,8 @@ class Tile:
 # and with options (soft cap, bias, entropy, accuracy, smoothing, ragged width). ``compile_report`` checks them all.
 _WIDE, _TALL, _SMALL = Tile(128, 128, 8, 2), Tile(128, 64, 8, 2), Tile(64, 64, 8, 2)
 _FLAT, _SPLIT, _THIN = Tile(64, 32, 8, 2), Tile(32, 64, 8, 2), Tile(16, 64, 8, 2)
-# Of four warps several programs share a multiprocessor, so that the exponentials of one overlap the products of another,
-# at the price of more traffic from the L2 cache: what a card has to say yet.
+# Of four warps several programs share a multiprocessor, so that the exponentials of one overlap the products of
+# another, at the price of more traffic from the L2 cache: a card has yet to say what that is.
 _PAIR = Tile(64, 64, 4, 2)
 PLAIN, OPTIONS = 0, 1
 TILES: dict[tuple[str, int, int], dict[int, tuple[Tile, Tile]]] = {

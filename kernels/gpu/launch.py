@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .triton_version import warn_if_untested
+
 OLDEST_ARCHITECTURE = 80
 # Shared memory of a program, in bytes, that the tiles made for an architecture may take. Cards with less than the large
 # ones of their generation (8.6, 8.9, 12.0) take the tiles for 8.0, which fit any of them.
@@ -41,6 +43,7 @@ class Launch:
         """Launch the kernel on the device of its first tensor."""
         if 0 in self.grid:
             return
+        warn_if_untested()
         first = next(value for value in self.arguments.values() if isinstance(value, Tensor))
         with torch.cuda.device_of(first):
             self.kernel[self.grid](**self.arguments, num_warps=self.num_warps, num_stages=self.num_stages)

@@ -1,220 +1,166 @@
-"""The launches that the compile report compiles: every kernel in every configuration that is shipped.
+"""The launches that the compile report compiles: what the losses launch under every switch, each distinct one once.
 
-Tensors live on the ``meta`` device, so nothing is allocated, and the launches are those of the launchers themselves:
-a changed tile changes its case. Shapes are typical; what matters to the compiler is only dtype, alignment and whether
-a size divides by 16 or is ragged.
+Nothing is listed by hand but the switches and the shapes: the launches are recorded from the paths themselves
+(``recorded``), so a changed kernel, tile or pass changes its cases. What matters to the compiler is only dtypes, which
+arguments there are, and whether sizes divide by 16; ``compile_key`` tells two launches apart by just that.
+
+Rule: every switch alone, none and all, for every path and dtype at its first shape; none and all at the other shapes,
+ragged ones included. That is the whole set, which holds two smaller ones:
+    extreme    none and all, in bf16, and in fp16 and fp32 at the first shape: of kernels whose tiles or vectors depend
+               on all that, which multiply matrices or sweep logits; of the others in bf16 at the first shape
+    short      besides these every switch alone in bf16, at the first shape
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache
 
 import torch
-from torch import Tensor
 
-from ..gpu.exponential import BLOCK_ROWS, SUMS, exponential, exponential_rows
-from ..gpu.flash import others_average, transpose_average
+from ..checks import did_you_mean
 from ..gpu.flash_tiles import LARGEST_WIDTH
-from ..gpu.launch import Launch, padded_logits
-from ..gpu.pivot_tiles import Marks, pivot_marks
-from ..gpu.row_cross_entropy import row_cross_entropy, row_state
-from ..gpu.row_sum import row_sum_partials
-from ..gpu.scale import scale
-from ..gpu.target import combine_rows, scatter_rows, target_logit
-from ..gpu.tied import tied_average, tied_average_apart
+from ..gpu.launch import Launch
+from ..gpu.row_cross_entropy import row_cross_entropy_kernel
+from .calls import GRAPH_PATHS, Call, call_steps
+from .machine_code import card_of, compile_key
+from .switches import SWITCHES
 
 ROWS = 4096
-CLASSES = 32000
-RAGGED_CLASSES = 32001
-CAP = 30.0
+DTYPES = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
+# (D, V) of each path, the first one with every switch. Ragged: D that is no multiple of 64, 16 or 8, and odd V.
+WIDE = ((1024, 32000), (1000, 32001), (100, 1000))
+NARROW = ((128, 32000), (64, 32000), (256, 32000), (96, 32000), (100, 32000), (228, 32000), (50, 32001))
+SHAPES = {
+    "chunked": WIDE, "sweep": WIDE, "recompute": WIDE[:2], "exponential": WIDE[:2], "flash": NARROW,
+    "graph": (*NARROW, (1024, 32000)), "tied graph": (*NARROW, (1024, 32000)),
+}  # fmt: skip
+SETS = ("extreme", "short", "whole")  # each holds those before it
+NO_PAIR = ("sweep", "exponential", "flash")  # these paths take no soft cap together with label smoothing
+BLOCK = 1024  # rows of a block where the path is to take the vocabulary in pieces
 
 
 @dataclass(frozen=True)
 class CompileCase:
-    """A name and the launch it stands for on an architecture (80, 90, 100, ...)."""
+    """A launch and its name, which says kernel, path, dtype, D x V and switches; ``smallest`` of ``SETS`` that has it.
+
+    ``kernel`` is the kernel's name.
+    """
 
     name: str
-    launch: Callable[[int], Launch]
+    kernel: str
+    launch: Launch
+    smallest: str
+
+    def within(self, chosen: str) -> bool:
+        """Whether the case is in the set ``chosen`` of ``SETS``."""
+        return SETS.index(self.smallest) <= SETS.index(chosen)
 
 
-def _new(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.empty(shape, dtype=dtype, device="meta")
+def switch_sets(path: str, dtype: torch.dtype) -> dict[str, frozenset[str]]:
+    """The sets of switches of a path by name: none, each alone, all that can go together."""
+    sets = {"plain": frozenset[str]()}
+    if path in GRAPH_PATHS:
+        alone: tuple[str, ...] = ("loss only", "bias") if path == "graph" else ("loss only",)
+        everything = {"all": frozenset({"bias"})} if path == "graph" else {}
+    else:
+        alone = (*SWITCHES, "loss only", "upstream", "factor")
+        if path in NO_PAIR:
+            everything = {f"all but {one}": frozenset(SWITCHES) - {one} for one in ("smoothing", "softcap")}
+        else:
+            alone = (*alone, "entropy upstream")
+            everything = {"all": frozenset(SWITCHES), "all upstream": frozenset({*SWITCHES, "entropy upstream"})}
+    sets |= {name: frozenset({name}) for name in alone} | everything
+    if dtype == torch.float32:
+        sets |= {f"{name} tf32": sets[name] | {"tf32"} for name in ("plain", *everything)}
+    return sets
 
 
-def _row(
-    architecture: int, *, dtype: torch.dtype, options: bool, classes: int, pieces: bool = False, sums: bool = True,
-    gradient: bool = True,
-) -> Launch:  # fmt: skip
-    vector = partial(_new, ROWS)
-    logits = padded_logits(ROWS, classes, _new(dtype=dtype))
-    optional = _new(ROWS) if options else None
-    return row_cross_entropy(
-        logits, _new(ROWS, dtype=torch.int64), vector(), vector(), vector(), vector(),
-        bias=_new(classes, dtype=dtype) if options else None, class_term=_new(classes) if options else None,
-        cap=CAP if options else None, z_loss=1e-4, state=row_state(vector()) if pieces else None, sums=sums,
-        loss=vector() if sums else None, lse=vector() if sums else None, entropy=optional if sums else None,
-        correct=_new(ROWS, dtype=torch.bool) if options and sums else None, gradient=gradient,
-        gradient_weight=vector(), grad_lse=optional, grad_entropy=optional, track_entropy=options,
-        track_accuracy=options, skip_weightless=not options,
-    )  # fmt: skip
-
-
-def _exponential(
-    architecture: int, *, dtype: torch.dtype, options: bool, width: int, classes: int, retry: bool = False,
-    maximum: bool = False, bias: bool = False,
-) -> Launch:  # fmt: skip
-    blocks = -(-ROWS // BLOCK_ROWS)
-    flags = (_new(blocks, dtype=torch.int32), _new(dtype=torch.int32)) if retry else None
-    return exponential(
-        _new(ROWS, width, dtype=dtype), _new(classes, width, dtype=dtype),
-        _new(classes, dtype=dtype) if options or bias else None, _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS),
-        _new(SUMS, classes // 64, ROWS), e=padded_logits(ROWS, classes, _new(dtype=dtype)),
-        class_term=None, cap=CAP if options else None, entropy=options, accuracy=options, architecture=architecture,
-        maximum=maximum, flags=flags, programs=132,
-    )  # fmt: skip
-
-
-def _exponential_rows(architecture: int, *, options: bool) -> Launch:
-    vector = partial(_new, ROWS)
-    flags = (_new(-(-ROWS // BLOCK_ROWS), dtype=torch.int32), _new(dtype=torch.int32))
-    return exponential_rows(
-        _new(SUMS, CLASSES // 64, ROWS), vector(), vector(), vector(), vector(), vector(), flags, loss=vector(),
-        lse=vector(), entropy=vector() if options else None, correct=_new(ROWS, dtype=torch.bool) if options else None,
-        alpha=vector(), beta=vector(),
-        gradient_weight=vector(), grad_lse=vector() if options else None,
-        class_term=_new(CLASSES) if options else None, cap=CAP if options else None, z_loss=1e-4,
-    )  # fmt: skip
-
-
-def _average(architecture: int, *, dtype: torch.dtype, width: int, options: bool = False) -> Launch:
-    x, c, average = _new(ROWS, width, dtype=dtype), _new(CLASSES, width, dtype=dtype), _new(ROWS, width)
-    bias = _new(CLASSES, dtype=dtype) if options else None
-    return others_average(
-        x, c, bias, _new(ROWS, dtype=torch.int64), _new(ROWS), _marks(), offset=_new(ROWS), sums=_new(SUMS, ROWS),
-        average=average, class_term=_new(CLASSES) if options else None, cap=CAP if options else None,
-        entropy=options, accuracy=options, architecture=architecture,
-    )  # fmt: skip
-
-
-def _transpose(architecture: int, *, dtype: torch.dtype, width: int, options: bool = False) -> Launch:
-    return transpose_average(
-        _new(ROWS, width, dtype=dtype), _new(CLASSES, width, dtype=dtype),
-        _new(CLASSES, dtype=dtype) if options else None, _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS),
-        _marks(), average=_new(CLASSES, width), columns=_new(CLASSES) if options else None,
-        cap=CAP if options else None, architecture=architecture,
-    )  # fmt: skip
-
-
-def _tied(architecture: int, *, dtype: torch.dtype, width: int) -> Launch:
-    return tied_average(
-        _new(ROWS, width, dtype=dtype), _new(ROWS, dtype=torch.int64), _new(ROWS), _new(), _new(dtype=torch.int32),
-        _marks(), average=_new(ROWS, width), architecture=architecture,
-    )  # fmt: skip
-
-
-def _tied_apart(architecture: int, *, dtype: torch.dtype, width: int) -> Launch:
-    return tied_average_apart(
-        _new(ROWS, width, dtype=dtype), _new(ROWS, dtype=torch.int64), _new(ROWS), _new(ROWS), _new(dtype=torch.int32),
-        average=_new(ROWS, width), architecture=architecture,
-    )  # fmt: skip
-
-
-def _marks() -> Marks:
-    return pivot_marks(_new(ROWS, dtype=torch.int64), CLASSES, rows_held=True, classes_held=False)[0]
-
-
-def _pivot_marks(architecture: int) -> Launch:
-    return pivot_marks(_new(ROWS, dtype=torch.int64), ROWS, rows_held=True, classes_held=True)[1]
-
-
-def _target_logit(architecture: int) -> Launch:
-    x, w = _new(ROWS, 1024, dtype=torch.bfloat16), _new(CLASSES, 1024, dtype=torch.bfloat16)
-    return target_logit(x, w, _new(CLASSES, dtype=torch.bfloat16), _new(ROWS, dtype=torch.int64), _new(ROWS), cap=CAP)
-
-
-def _combine(architecture: int) -> Launch:
-    x, w = _new(ROWS, 1024, dtype=torch.bfloat16), _new(CLASSES, 1024, dtype=torch.bfloat16)
-    target = _new(ROWS, dtype=torch.int64)
-    return combine_rows(
-        x, _new(ROWS, 1024), _new(ROWS), w, target, _new(ROWS), row_factor=_new(ROWS), vector=_new(1024), factor=_new()
-    )
-
-
-def _scatter(architecture: int) -> Launch:
-    x, target = _new(ROWS, 1024, dtype=torch.bfloat16), _new(ROWS, dtype=torch.int64)
-    return scatter_rows(_new(CLASSES, 1024), _new(CLASSES), x, _new(ROWS), target, target, CLASSES)
-
-
-def _row_sum(architecture: int) -> Launch:
-    return row_sum_partials(_new(ROWS, 1024, dtype=torch.bfloat16), _new(ROWS), _new(-(-ROWS // 128), 1024))
-
-
-def _with_precision(build: Callable[[int], Launch], precision: str, architecture: int) -> Launch:
-    launch = build(architecture)
-    return replace(launch, arguments={**launch.arguments, "PRECISION": precision})
-
-
-def compile_cases() -> tuple[CompileCase, ...]:
-    """All cases; their names say kernel, dtype, width or raggedness, and whether every option is on."""
-    half, full = torch.bfloat16, torch.float32
-    found: dict[str, Callable[[int], Launch]] = {
-        "row bf16": partial(_row, dtype=half, options=False, classes=CLASSES),
-        "row bf16 ragged": partial(_row, dtype=half, options=False, classes=RAGGED_CLASSES),
-        "row bf16 options": partial(_row, dtype=half, options=True, classes=CLASSES),
-        "row fp32": partial(_row, dtype=full, options=False, classes=CLASSES),
-        "row bf16 loss": partial(_row, dtype=half, options=False, classes=CLASSES, gradient=False),
-        "row bf16 piece sums": partial(_row, dtype=half, options=False, classes=CLASSES, pieces=True, gradient=False),
-        "row bf16 piece gradient": partial(_row, dtype=half, options=False, classes=CLASSES, pieces=True, sums=False),
-        "row fp32 options piece sums": partial(
-            _row, dtype=full, options=True, classes=CLASSES, pieces=True, gradient=False
-        ),
-        "row fp32 options piece gradient": partial(
-            _row, dtype=full, options=True, classes=CLASSES, pieces=True, sums=False
-        ),
-        "exponential bf16": partial(_exponential, dtype=half, options=False, width=1024, classes=CLASSES),
-        "exponential bf16 bias": partial(
-            _exponential, dtype=half, options=False, width=1024, classes=CLASSES, bias=True
-        ),
-        "exponential bf16 ragged": partial(_exponential, dtype=half, options=False, width=1001, classes=RAGGED_CLASSES),
-        "exponential bf16 options": partial(_exponential, dtype=half, options=True, width=1024, classes=CLASSES),
-        "exponential bf16 retry": partial(
-            _exponential, dtype=half, options=False, width=1024, classes=CLASSES, retry=True
-        ),
-        "exponential bf16 retry maximum": partial(
-            _exponential, dtype=half, options=False, width=1024, classes=CLASSES, retry=True, maximum=True
-        ),
-        "exponential fp32": partial(_exponential, dtype=full, options=False, width=1024, classes=CLASSES),
-        "exponential rows": partial(_exponential_rows, options=False),
-        "exponential rows options": partial(_exponential_rows, options=True),
-        "target logit": _target_logit,
-        "combine rows": _combine,
-        "scatter rows": _scatter,
-        "row sum": _row_sum,
-        "pivot marks": _pivot_marks,
-        "scale": lambda _: scale(_new(CLASSES, 1024, dtype=half), _new()),
-    }
-    for width in (64, 128, 256):
-        for dtype, name in ((half, "bf16"), (full, "fp32")):
-            if width > LARGEST_WIDTH[dtype]:
+def _calls() -> Iterator[tuple[str, Call, tuple[str, str]]]:
+    """Labels, calls and the smallest sets that have their kernels; see ``_smallest``."""
+    for path, shapes in SHAPES.items():
+        for dtype, word in DTYPES.items():
+            if path in ("sweep", "exponential") and dtype == torch.float16:
                 continue
-            label = f"{name} {width}"
-            found[f"average {label}"] = partial(_average, dtype=dtype, width=width)
-            found[f"transpose {label}"] = partial(_transpose, dtype=dtype, width=width)
-            found[f"tied {label}"] = partial(_tied, dtype=dtype, width=width)
-            found[f"tied apart {label}"] = partial(_tied_apart, dtype=dtype, width=width)
-            ragged = width - 16
-            label = f"{name} {ragged} options"
-            found[f"average {label}"] = partial(_average, dtype=dtype, width=ragged, options=True)
-            found[f"transpose {label}"] = partial(_transpose, dtype=dtype, width=ragged, options=True)
-            found[f"tied {label}"] = partial(_tied, dtype=dtype, width=ragged)
-            found[f"tied apart {label}"] = partial(_tied_apart, dtype=dtype, width=ragged)
-    for name in (
-        "exponential fp32",
-        "average fp32 128",
-        "transpose fp32 128",
-        "average fp32 112 options",
-    ):
-        found[f"{name} tf32"] = partial(_with_precision, found[name], "tf32")
-    return tuple(CompileCase(name, launch) for name, launch in found.items())
+            for place, (width, classes) in enumerate(shapes):
+                if path == "flash" and width > LARGEST_WIDTH[dtype]:
+                    continue
+                for name, switches in switch_sets(path, dtype).items():
+                    extreme = name.startswith(("plain", "all"))
+                    if place and (not extreme or name == "all but softcap"):
+                        continue
+                    rows = ROWS - classes % 2
+                    columns = rows if path == "tied graph" else classes
+                    call = Call(path, dtype, rows, columns, width, switches, BLOCK if path == "recompute" else None)
+                    smallest = _smallest(path, name, half=dtype == torch.bfloat16, first=not place)
+                    yield f"{path} {word} {width}x{columns} {name}", call, smallest
+
+
+def _smallest(path: str, name: str, *, half: bool, first: bool) -> tuple[str, str]:
+    """The smallest set with the kernels of a call that multiply matrices or sweep logits, and with its other ones."""
+    extreme = name.startswith(("plain", "all")) and (half or not name.startswith("all but softcap"))
+    pieces = path == "recompute"  # the same kernels in more forms
+    anywhere = half and path != "graph" and not pieces
+    chief = "extreme" if extreme and (anywhere or (first and (half or not pieces))) else "short" if half else "whole"
+    other = "extreme" if extreme and half and first else "short" if half and first else "whole"
+    return ("whole", "whole") if pieces and not extreme else (chief, other)
+
+
+def chief(launch: Launch) -> bool:
+    """Whether a launch's kernel multiplies matrices or sweeps logits."""
+    return launch.matrix or launch.kernel is row_cross_entropy_kernel
+
+
+@lru_cache(maxsize=16)
+def compile_cases(architecture: int, chosen: str = "whole") -> tuple[CompileCase, ...]:
+    """The cases of the set ``chosen`` of ``SETS`` for the card of this architecture (80, 86, 89, 90, 100, 120), with
+    the tiles that it gets. Raises ValueError for another architecture."""
+    card = card_of(architecture)
+    found: dict[str, CompileCase] = {}
+    names: set[str] = set()
+    # From the smallest set on, so that a smaller choice takes the same names from fewer calls.
+    for label, call, smallest in sorted(_calls(), key=lambda item: min(map(SETS.index, item[2]))):
+        if min(map(SETS.index, smallest)) > SETS.index(chosen):
+            break
+        for step in call_steps(call, card):
+            if not isinstance(step, Launch):
+                continue
+            key, here = compile_key(step), smallest[0 if chief(step) else 1]
+            before = found.get(key)
+            if before is None:
+                name = _name(step, label, names)
+                names.add(name)
+                found[key] = CompileCase(name, step.kernel.__name__, step, here)
+            elif not before.within(here):
+                found[key] = replace(before, smallest=here)
+    return tuple(case for case in found.values() if case.within(chosen))
+
+
+def _name(launch: Launch, label: str, taken: set[str]) -> str:
+    kernel = launch.kernel.__name__.removesuffix("_kernel").replace("_", " ")
+    on = [word.lower() for word in ("RETRY", "MAXIMUM", "SUMS", "GRADIENT") if launch.arguments.get(word)]
+    name = f"{kernel}: {label}"
+    if name in taken:
+        name = " ".join([name, *on])
+    plain, number = name, 2
+    while name in taken:
+        name, number = f"{plain} {number}", number + 1
+    return name
+
+
+def named_cases(names: Iterable[str], architecture: int) -> tuple[CompileCase, ...]:
+    """The cases of these names, in the order of ``compile_cases``, from the smallest set that has them. Raises
+    ValueError for an unknown name, with a guess what was meant."""
+    wanted = set(names)
+    cases: tuple[CompileCase, ...] = ()
+    for chosen in SETS:
+        cases = compile_cases(architecture, chosen)
+        if wanted <= {case.name for case in cases}:
+            return tuple(case for case in cases if case.name in wanted)
+    known = [case.name for case in cases]
+    missing = sorted(wanted - set(known))
+    hint = did_you_mean(missing[0], tuple(known))
+    raise ValueError(
+        f"unknown cases {missing}{hint}; there are {len(known)} for sm_{architecture}, such as {known[0]!r}"
+    )

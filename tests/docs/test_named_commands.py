@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from doc_commands import MODULES, Line, command, group, module_command, options, problem
+from doc_commands import MODULES, Line, argparse_options, command, group, module_command, options, problem
 from doc_pages import ROOT, pages, prose
 
 pytestmark = pytest.mark.docs
@@ -24,7 +24,8 @@ TEST = re.compile(r"`(test_\w+)`")
 
 def every_option() -> set[str]:
     commands = [group(), *group().commands.values(), *(module_command(name) for name in MODULES[:2])]
-    return set().union(*(options(one) for one in commands)) | OF_OTHERS
+    parsed = [argparse_options(name) for name in MODULES[2:]]
+    return set().union(*(options(one) for one in commands), *parsed) | OF_OTHERS
 
 
 def unknown(text: str) -> list[str]:

@@ -108,4 +108,4 @@ def test_python_calls_suggest() -> None:
     with pytest.raises(ValueError, match="did you mean 'mean'"):
         graph_cross_entropy(torch.ones(3, 2), torch.ones(3, 2), target, reduction="maen")
     with pytest.raises(ValueError, match="did you mean"):
-        compile_report(names=["row bf61"])
+        compile_report(architectures=[90], names=["row cross entropy: chunked bf61 1024x32000 plain"])

@@ -15,7 +15,12 @@ from doc_pages import ROOT
 from fiedler.sims.cli import commands as cli
 from fiedler.sims.cli.entry import UsageError
 
-MODULES = ("fiedler.sims.sharded", "fiedler.sims.parallel_transformer", "fiedler.kernels.compile_report")
+MODULES = (
+    "fiedler.sims.sharded",
+    "fiedler.sims.parallel_transformer",
+    "fiedler.kernels.compile_report",
+    "fiedler.kernels.profiling.roofline",
+)
 
 
 @dataclass(frozen=True)
@@ -111,11 +116,16 @@ def _parse(found: Any, name: str, words: list[str]) -> str | None:
 
 
 def _module(module: str, words: list[str]) -> str | None:
-    if module.endswith("compile_report"):
-        source = (ROOT / "kernels" / "compile_report.py").read_text()
-        unknown = [word for word in words if word.startswith("--") and f'"{word}"' not in source]
+    if module.startswith("fiedler.kernels."):
+        unknown = [word for word in words if word.startswith("--") and word not in argparse_options(module)]
         return f"{module} has no option {unknown[0]}" if unknown else None
     return _parse(module_command(module), module, words)
+
+
+def argparse_options(module: str) -> set[str]:
+    """The options of a module of kernels/, which parses them with argparse."""
+    source = (ROOT / module.removeprefix("fiedler.").replace(".", "/")).with_suffix(".py").read_text()
+    return set(re.findall(r'"(--[\w-]+)"', source))
 
 
 def module_command(module: str) -> Any:

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-SWITCHES = (
-    "bias", "softcap", "smoothing", "z_loss", "class_weight", "token_weight", "ignored", "entropy", "accuracy", "lse",
-)  # fmt: skip
+from fiedler.kernels.profiling.switches import SWITCHES, option_values
+
 IGNORE = -100
 
 
@@ -54,16 +53,7 @@ def make_case(
     if "ignored" in switches:
         target[1::3] = IGNORE
     uniform = torch.rand((classes,), generator=generator) + 0.5, torch.rand((rows,), generator=generator) + 0.5
-    options: dict[str, Any] = {"reduction": reduction, "ignore_index": IGNORE}
-    if "softcap" in switches:
-        options["logit_softcap"] = 2.5
-    if "smoothing" in switches:
-        options["label_smoothing"] = 0.125
-    if "z_loss" in switches:
-        options["z_loss"] = 0.03
-    for name in ("entropy", "accuracy", "lse"):
-        if name in switches:
-            options[f"return_{name}"] = True
+    options: dict[str, Any] = {"reduction": reduction, "ignore_index": IGNORE, **option_values(switches)}
     parts = (
         x, w, (normal(classes) * size).to(dtype) if "bias" in switches else None, target,
         uniform[0] if "class_weight" in switches else None, uniform[1] if "token_weight" in switches else None,

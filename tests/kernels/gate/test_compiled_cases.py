@@ -1,0 +1,173 @@
+"""Every kernel in the forms that the switches give it, compiled for cards that are not there, and its inner loops.
+
+``make test`` compiles the short set for sm_90 and the extreme one for sm_80 and sm_100; ``make gate`` the rest. One
+report serves the quick tests; Triton's cache, below the system's temporary folder, makes a repeated run quick.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("triton", reason="Triton, whose compiler this drives, is made for Linux only")
+if os.environ.get("TRITON_INTERPRET") == "1":
+    pytest.skip("the interpreter replaces the compiler", allow_module_level=True)
+
+import torch
+import triton
+
+import loop_records
+from fiedler.kernels.compile_report import KernelReport, compile_report, inspect_case, report_table
+from fiedler.kernels.gpu.launch import TILE_MEMORY
+from fiedler.kernels.profiling.compile_cases import CompileCase, compile_cases, switch_sets
+from fiedler.kernels.profiling.loops import LoopReport, from_json
+from fiedler.kernels.profiling.switches import SWITCHES
+
+pytestmark = [pytest.mark.triton, pytest.mark.timeout(1800)]
+
+QUICK = {90: "short", 80: "extreme", 100: "extreme"}
+# Cards of less shared memory take the tiles for 8.0; their own machine code is looked at by test_triton_versions.py.
+WHOLE = (90, 80, 100)
+WORKERS = os.cpu_count() or 1
+
+
+def quick_names(architecture: int) -> list[str]:
+    """The cases of ``make test``; what depends on the architecture is the kernels with matrix products."""
+    cases = compile_cases(architecture, QUICK[architecture])
+    return [case.name for case in cases if case.launch.matrix or architecture == loop_records.ARCHITECTURE]
+
+
+@pytest.fixture(scope="module")
+def reports() -> dict[int, list[KernelReport]]:
+    looped = {case.name for case in loop_records.recorded_cases()}
+    found = {}
+    for architecture in QUICK:
+        names, made = quick_names(architecture), {}
+        for loops in (True, False):
+            wanted = [name for name in names if (architecture == 90 and name in looped) is loops]
+            if wanted:
+                done = compile_report(architectures=[architecture], names=wanted, workers=WORKERS, loops=loops)
+                made |= {report.case: report for report in done}
+        found[architecture] = [made[name] for name in names]
+    return found
+
+
+@pytest.fixture(scope="module")
+def record() -> dict:
+    found = loop_records.read()
+    if found["triton"] != triton.__version__:
+        pytest.skip(f"the loops are recorded with Triton {found['triton']}, here is {triton.__version__}")
+    return found
+
+
+def check(found: list[KernelReport], names: list[str]) -> None:
+    """All cases are there, without a problem, and the numbers are those of real code."""
+    assert [report.case for report in found] == names
+    bad = [report for report in found if report.problems]
+    assert not bad, report_table(bad)
+    for report in found:
+        assert 16 <= report.registers <= 255
+        assert report.wants_matrix == (report.matrix_instructions > 0)
+        if report.loops is not None:
+            assert report.loops.programs >= 1
+            assert not report.wants_matrix or any(loop.matrix for loop in report.loops.loops), report.case
+
+
+@pytest.mark.parametrize("architecture", QUICK)
+def test_no_kernel_has_a_problem(reports: dict[int, list[KernelReport]], architecture: int) -> None:
+    check(reports[architecture], quick_names(architecture))
+
+
+def test_the_tiles_for_8_0_fit_the_small_cards(reports: dict[int, list[KernelReport]]) -> None:
+    assert max(report.shared_bytes for report in reports[80]) <= TILE_MEMORY[80]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("architecture", WHOLE)
+def test_no_kernel_has_a_problem_in_any_form(architecture: int) -> None:
+    found = compile_report(architectures=[architecture], chosen="whole", workers=WORKERS, loops=False)
+    check(list(found), [case.name for case in compile_cases(architecture)])
+
+
+def test_every_switch_is_compiled_alone_and_with_the_others() -> None:
+    names = {case.name for case in compile_cases(90)}
+    for path in ("chunked", "exponential", "flash"):
+        sets = switch_sets(path, torch.bfloat16)
+        assert {frozenset({switch}) for switch in SWITCHES} <= set(sets.values())
+        together = [chosen for chosen in sets.values() if len(chosen) > 1]
+        assert frozenset(SWITCHES) <= frozenset().union(*together)
+    for word in ("bf16", "fp16", "fp32"):
+        assert any(f"flash {word} 100x32000 all" in name for name in names)
+
+
+def test_no_loop_is_worse_than_it_was(reports: dict[int, list[KernelReport]], record: dict) -> None:
+    found = {report.case: report.loops for report in reports[loop_records.ARCHITECTURE]}
+    wanted = {case.name: case for case in loop_records.recorded_cases()}
+    assert sorted(record["cases"]) == sorted(wanted), "other cases than recorded: python tests/support/loop_records.py"
+    said = []
+    for name in wanted:
+        now = found[name]
+        assert now is not None
+        said += [
+            f"{name}: {what}" for what in loop_records.worse(now, from_json(record["loops"][record["cases"][name]]))
+        ]
+    assert not said, "\n".join(said)
+
+
+def test_matrix_loops_of_whole_vectors_copy_asynchronously(reports: dict[int, list[KernelReport]]) -> None:
+    """Where D divides by 16: loads of 16 bytes, none of two, straight to shared memory."""
+    cases = {case.name: case.launch for case in compile_cases(90, "short")}
+    for report in reports[90]:
+        launch = cases[report.case]
+        if report.loops is not None and launch.matrix and launch.arguments["D"] % 16 == 0 and "fp32" not in report.case:
+            for loop in report.loops.loops:
+                assert loop.asynchronous > 0, report.case
+                assert launch.arguments.get("bias") is not None or loop.short_loads == 0, report.case
+
+
+def test_one_exponential_more_is_found(record: dict, tmp_path: Path) -> None:
+    """A copy of the tied kernel whose probabilities pass through 2^x twice."""
+    case = next(case for case in loop_records.recorded_cases() if case.kernel == "tied_average_kernel")
+    before = from_json(record["loops"][record["cases"][case.name]])
+    kernel = loop_records.with_one_more_exponential(case.launch.kernel, tmp_path)
+    faulty = inspect_case(replace(case, launch=replace(case.launch, kernel=kernel)), loop_records.ARCHITECTURE)
+    assert faulty.loops is not None
+    said = loop_records.worse(faulty.loops, before)
+    assert any("exponentials" in what for what in said), said
+
+
+def test_what_is_worse() -> None:
+    row = {
+        "loops": [
+            {
+                "instructions": 100, "exponentials": 20, "matrix": 4, "barriers": 2, "short_loads": 0,
+                "asynchronous": 3, "loaded_bytes": 4096, "matrix_flops": 1 << 20, "stores": False,
+            }
+        ],
+        "instructions": 300, "exponentials": 20, "registers": 100, "shared_bytes": 1000, "warps": 8, "programs": 2,
+    }  # fmt: skip
+    before: LoopReport = from_json(row)
+    (loop,) = before.loops
+    assert loop_records.worse(before, before) == []
+    assert loop_records.worse(replace(before, loops=(replace(loop, instructions=105),)), before) == []
+    for change, word in (
+        ({"instructions": 106}, "instructions 100 -> 106"), ({"exponentials": 22}, "exponentials"),
+        ({"short_loads": 1}, "short_loads"), ({"asynchronous": 0}, "asynchronous"), ({"matrix": 2}, "matrix"),
+        ({"barriers": 3}, "barriers"),
+    ):  # fmt: skip
+        (said,) = loop_records.worse(replace(before, loops=(replace(loop, **change),)), before)
+        assert word in said
+    assert "programs" in loop_records.worse(replace(before, programs=1), before)[0]
+    assert "inner loops" in loop_records.worse(replace(before, loops=()), before)[0]
+
+
+def test_a_case_stands_for_one_launch() -> None:
+    cases = compile_cases(90)
+    assert len({case.name for case in cases}) == len(cases)
+    assert all(isinstance(case, CompileCase) for case in cases)
+    for chosen in ("extreme", "short"):  # the same names, from fewer calls
+        assert [case.name for case in cases if case.within(chosen)] == [c.name for c in compile_cases(90, chosen)]
