@@ -152,7 +152,7 @@ def forward(
     """
     need = (need_input, need_weight, need_bias)
     kept = None
-    if not (options.return_lse or options.return_entropy) and _may_compact(input, weight):
+    if not (options.return_lse or options.return_entropy) and may_compact(input, weight):
         kept = kept_rows(terms, most=MOST_KEPT)
     if kept is not None:
         input, terms, all_rows = input[kept], terms_of(terms, kept), len(input)
@@ -189,7 +189,7 @@ def backward(
     # The log-sum-exp of rows of weight 0 counts only where a gradient flows into it.
     quiet = replace(options, return_lse=False, return_entropy=False, return_accuracy=False)
     kept = None
-    if grad_lse is None and grad_entropy is None and _may_compact(input, weight):
+    if grad_lse is None and grad_entropy is None and may_compact(input, weight):
         kept = kept_rows(terms, most=MOST_KEPT)
     if kept is not None:
         input, terms, all_rows = input[kept], terms_of(terms, kept), len(input)
@@ -205,10 +205,11 @@ def backward(
     return result.grad_input, result.grad_weight, result.grad_bias
 
 
-def _may_compact(input: Tensor, weight: Tensor) -> bool:
-    if input.is_cuda and torch.cuda.is_current_stream_capturing():
+def may_compact(input: Tensor, weight: Tensor) -> bool:
+    """Whether a call may wait for the number of rows that count: it is large, and no CUDA graph is being captured."""
+    if len(input) * weight.numel() < COMPACT_FROM:
         return False
-    return len(input) * weight.numel() >= COMPACT_FROM
+    return not (input.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 def _run_whole(task: Task, chosen: Plan, lse: Tensor | None) -> ForwardResult:
