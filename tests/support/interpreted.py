@@ -20,11 +20,13 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_interpreted(file: str) -> None:
-    """Run ``file`` under pytest with the interpreter on; fails with its output unless tests ran and all passed."""
-    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+def run_interpreted(file: str, **variables: str) -> None:
+    """Run ``file`` under pytest with the interpreter on, and ``variables`` in its environment; fails with its output
+    unless tests ran and all passed."""
+    environment = {**os.environ, **variables, "TRITON_INTERPRET": "1"}
     environment.pop("PYTEST_ADDOPTS", None)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", file]
+    options = ["-q", "-x", "--no-header", "-p", "no:cacheprovider", "-o", "timeout=0"]  # the parent's time counts
+    command = [sys.executable, "-m", "pytest", *options, file]
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     passed = re.search(r"(\d+) passed", ran.stdout)
     assert ran.returncode == 0, f"{ran.stdout[-6000:]}\n{ran.stderr[-2000:]}"
