@@ -28,8 +28,8 @@ class Launch:
     """One kernel launch: ``kernel`` over ``grid`` with ``arguments``: tensors, numbers, None, compile-time constants.
 
     ``matrix`` says that the kernel multiplies matrices in a 16-bit or TF32 type, so that its machine code must hold
-    matrix instructions. ``run`` does nothing for an empty grid, raises ValueError for one larger than CUDA launches, and
-    otherwise what Triton raises.
+    matrix instructions. ``run`` does nothing for an empty grid, raises ValueError for one larger than CUDA launches,
+    and otherwise what Triton raises.
     """
 
     kernel: Any

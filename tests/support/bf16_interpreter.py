@@ -1,8 +1,9 @@
 """bfloat16 in Triton's interpreter, which stores it as 16-bit integers and computes with those integers.
 
-What Triton 3.6 and 3.7 get wrong (``triton/runtime/interpreter.py``): ``tl.dot`` multiplies the bit patterns; casts from
-fp32 cut the digits off where a card rounds to the nearest, ties to even; casts to and from integers, fp16 and fp64 take
-the bit pattern for a number; arithmetic, comparisons and reductions do so, too. Loads, stores and selections are right.
+What Triton 3.6 and 3.7 get wrong (``triton/runtime/interpreter.py``): ``tl.dot`` multiplies the bit patterns; casts
+from fp32 cut the digits off where a card rounds to the nearest, ties to even; casts to and from integers, fp16 and fp64
+take the bit pattern for a number; arithmetic, comparisons and reductions do so, too. Loads, stores and selections are
+right.
 
 ``bf16_emulated`` replaces the methods of the interpreter's builder that are wrong. Operands of a product are bf16
 numbers already, so they are widened, exactly, and the product is summed in fp32, as the matrix units do. A cast to bf16

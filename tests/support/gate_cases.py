@@ -36,9 +36,7 @@ def covering(path: str) -> list[frozenset[str]]:
     return found
 
 
-def _covered(
-    switches: frozenset[str], missing: set[tuple[str, str, bool, bool]]
-) -> set[tuple[str, str, bool, bool]]:
+def _covered(switches: frozenset[str], missing: set[tuple[str, str, bool, bool]]) -> set[tuple[str, str, bool, bool]]:
     return {item for item in missing if (item[0] in switches) == item[2] and (item[1] in switches) == item[3]}
 
 

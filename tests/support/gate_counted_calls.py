@@ -19,6 +19,7 @@ from fiedler.kernels import (
     tied_graph_cross_entropy,
     vocab_parallel_linear_cross_entropy,
 )
+
 Counted = tuple[Callable[[], Any], Callable[[Any], None]]
 ROWS, CLASSES = 8192, 50257  # rows of logits are padded: 50,257 divides by no vector
 WIDTHS = {"flash": 128, "exponential": 512, "chunked": 2048, "recompute": 2048}

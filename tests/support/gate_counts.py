@@ -1,5 +1,5 @@
-"""What a call on a card launches, allocates and waits for, counted without one: tensors without memory (device meta) that
-say they are on cuda take the very code of the card, and nothing is computed.
+"""What a call on a card launches, allocates and waits for, counted without one: tensors without memory (device meta)
+that say they are on cuda take the very code of the card, and nothing is computed.
 
     python tests/support/gate_counts.py
 
@@ -73,6 +73,8 @@ class Counts(TorchDispatchMode):
         to = torch.device(kwargs["device"]).type if kwargs.get("device") is not None else None
         if on_card and (name in WAITS or to == "cpu"):
             self.waits[name.removeprefix("aten::")] += 1
+        if on_card and to == "cpu":
+            return torch.zeros_like(args[0], device="cpu", dtype=kwargs.get("dtype"))
         if on_card and name == "aten::_local_scalar_dense":
             return {torch.bool: False}.get(args[0].dtype, 0.0 if args[0].dtype.is_floating_point else 0)
         if on_card and name == "aten::nonzero":  # as many as there may be

@@ -1,5 +1,5 @@
-"""Memory that shows what a kernel does wrong with it: tensors flush against pages that no one may touch, poisoned before
-they are written, and tensors whose entries lie so far apart that offsets pass 2^31."""
+"""Memory that shows what a kernel does wrong with it: tensors flush against pages that no one may touch, poisoned
+before they are written, and tensors whose entries lie so far apart that offsets pass 2^31."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ class Guarded(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        given = {
-            one.untyped_storage().data_ptr() for one in tree_flatten((args, kwargs))[0] if isinstance(one, Tensor)
-        }
+        given = {one.untyped_storage().data_ptr() for one in tree_flatten((args, kwargs))[0] if isinstance(one, Tensor)}
 
         def moved(tensor: Tensor) -> Tensor:
             if tensor.numel() == 0 or tensor.untyped_storage().data_ptr() in given:
@@ -117,5 +115,3 @@ def far_arguments(kernel: str, arguments: dict[str, Any]) -> tuple[dict[str, Any
         if value.dim() > 1 and max(n * s for n, s in zip(value.shape, moved[key].stride(), strict=True)) > FAR:
             names.append(name)
     return made, names
-
-

@@ -46,7 +46,8 @@ def quick_interpreter() -> Iterator[None]:
 
     def call(self: Any, *arguments: Any, **names: Any) -> Any:
         scope = self.fn.__globals__
-        if id(scope) not in seen:  # Triton's own device functions know triton.language.core, which launches do not patch
+        if id(scope) not in seen:
+            # Triton's own device functions know triton.language.core, which launches do not patch.
             seen.add(id(scope))
             if any(value is tl.core for value in scope.values()):
                 interpreter._patch_lang(self.fn)

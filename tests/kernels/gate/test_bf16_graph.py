@@ -1,5 +1,5 @@
-"""The graph losses in bfloat16 in the interpreter, context of its own and tied: each entry of every gradient within what
-rounding to bf16 explains."""
+"""The graph losses in bfloat16 in the interpreter, context of its own and tied: each entry of every gradient within
+what rounding to bf16 explains."""
 
 from __future__ import annotations
 

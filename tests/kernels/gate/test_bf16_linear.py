@@ -61,7 +61,7 @@ else:
     @pytest.mark.parametrize("shape", SHAPES[1:] if WHOLE else SHAPES[3:4], ids=str)
     def test_shapes(path: str, shape: tuple[int, int, int]) -> None:
         for seed, switches in enumerate(covering(path) if WHOLE else [frozenset(["bias", "lse"])]):
-            # A few hundred terms of size one in bf16 are what the bounds are made of; blocks of rows that do not divide.
+            # Blocks of 48 rows, which do not divide the rows.
             check_case(bf16_case(switches, shape, seed, size=1.0), path, 48, f"{shape}, {sorted(switches)}")
 
     @pytest.mark.parametrize("path", PATHS)
@@ -77,7 +77,10 @@ else:
 
     @pytest.mark.parametrize(
         "path",
-        [pytest.param(p, marks=pytest.mark.xfail(strict=True, reason=LSE_ONLY)) if p == "recompute" else p for p in PATHS],
+        [
+            pytest.param(p, marks=pytest.mark.xfail(strict=True, reason=LSE_ONLY)) if p == "recompute" else p
+            for p in PATHS
+        ],
     )
     def test_very_confident_rows(path: str) -> None:
         case = confident_case(1e-6, dtype=torch.bfloat16)
@@ -106,7 +109,9 @@ else:
 
     def test_one_bit_less_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         """A planted fault: casts that cut the digits off, which the interpreter itself has."""
-        monkeypatch.setattr(bf16_interpreter, "rounded", lambda x: (x.astype("float32").view("uint32") >> 16).astype("uint16"))
+        monkeypatch.setattr(
+            bf16_interpreter, "rounded", lambda x: (x.astype("float32").view("uint32") >> 16).astype("uint16")
+        )
         for path in ("exponential", "flash"):
             with pytest.raises(AssertionError, match="times what rounding explains"):
                 check_case(bf16_case(frozenset(["bias"]), (12, 130, 48), 0), path, None, "cut off")

@@ -88,5 +88,3 @@ def too_large() -> None:
 
     x, y = torch.empty(2**31, 8, device="cuda"), torch.empty(2**31, dtype=torch.int64, device="cuda")
     target_logit(x, x, None, y, x[:, 0], cap=None).run()
-
-

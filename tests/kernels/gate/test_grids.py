@@ -27,7 +27,9 @@ def launch(*grid: int, device: str = "cpu") -> Launch:
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 @pytest.mark.parametrize("grid", [(2**31,), (1, 65_536), (1, 1, 65_536), (2**31, 1, 1), (3, 70_000, 2), (1, 1, 1, 2)])
 def test_a_grid_too_large_is_refused(grid: tuple[int, ...], device: str) -> None:
-    with pytest.raises(ValueError, match="nothing_kernel would run over a grid of .* at most 2,147,483,647 x 65,535") as e:
+    with pytest.raises(
+        ValueError, match=r"nothing_kernel would run over a grid of .* at most 2,147,483,647 x 65,535"
+    ) as e:
         launch(*grid, device=device).run()
     assert f"{max(grid):,}" in str(e.value)
     assert "pass fewer rows or columns at once" in str(e.value)
