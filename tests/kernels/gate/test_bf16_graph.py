@@ -20,6 +20,7 @@ if not INTERPRETED:
 
     @pytest.mark.triton
     @pytest.mark.long
+    @pytest.mark.timeout(3600)
     def test_all_in_the_interpreter() -> None:
         run_whole(__file__)
 

@@ -18,6 +18,7 @@ if not INTERPRETED:
 
     @pytest.mark.triton
     @pytest.mark.long
+    @pytest.mark.timeout(3600)
     def test_all_in_the_interpreter() -> None:
         run_whole(__file__)
 
@@ -63,6 +64,17 @@ else:
         for seed, switches in enumerate(covering(path) if WHOLE else [frozenset(["bias", "lse"])]):
             # Blocks of 48 rows, which do not divide the rows.
             check_case(bf16_case(switches, shape, seed, size=1.0), path, 48, f"{shape}, {sorted(switches)}")
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_rows_far_off(path: str) -> None:
+        """Losses of hundreds of nats: offsets move to the row's maximum, blocks are repeated."""
+        for seed, switches in enumerate([frozenset(), frozenset(["bias", "ignored", "z_loss", "lse"])][: 1 + WHOLE]):
+            case = bf16_case(switches, RAGGED, 3 * seed)
+            case.input[-1] *= 64.0
+            far = case.input[-1].double() @ case.weight.double().T
+            case.target[-1] = far.argmin()
+            assert float(far.max() - far.min()) > 60
+            check_case(case, path, 3, f"far off, {sorted(switches)}")
 
     @pytest.mark.parametrize("path", PATHS)
     @pytest.mark.parametrize("odds", [1e-2, 1e-4])
