@@ -53,7 +53,8 @@ else:
 
     @pytest.mark.parametrize("path", PATHS)
     def test_pairs_of_options(path: str) -> None:
-        sets = [*option_pairs(), *covering(path)] if WHOLE else covering(path)
+        every = covering(path)
+        sets = [*option_pairs(), *every] if WHOLE else every[PATHS.index(path) % 2 :: 2]
         for seed, switches in enumerate(sets):
             if serves(path, switches):
                 check_case(bf16_case(switches, RAGGED, seed), path, 3, f"{sorted(switches)}")
@@ -77,7 +78,7 @@ else:
             check_case(case, path, 3, f"far off, {sorted(switches)}")
 
     @pytest.mark.parametrize("path", PATHS)
-    @pytest.mark.parametrize("odds", [1e-2, 1e-4])
+    @pytest.mark.parametrize("odds", [1e-2, 1e-4] if WHOLE else [1e-4])
     def test_confident_rows(path: str, odds: float) -> None:
         """1 - p small: gradients made of what p lacks to 1."""
         sets = [s for s in covering(path) if "smoothing" not in s] if WHOLE else [frozenset(["bias", "ignored"])]
@@ -108,7 +109,7 @@ else:
     @pytest.mark.parametrize("size", [1.0, 4.0] if WHOLE else [2.0])
     def test_no_worse_than_pytorch_in_bf16(path: str, size: float) -> None:
         """The same formula in bf16 by autograd, as a model without the kernels has it, against float64."""
-        for seed, switches in enumerate([frozenset(), frozenset(["bias", "ignored", "class_weight"])]):
+        for seed, switches in enumerate([frozenset(), frozenset(["bias", "ignored", "class_weight"])][: 1 + WHOLE]):
             case = bf16_case(switches, (12, 130, 48), 3 * seed + 1, size)  # means
             results = []
             for dtype in (torch.float64, torch.bfloat16):
