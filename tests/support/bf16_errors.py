@@ -94,6 +94,8 @@ def bounds(
         rounded += torch.outer(slope, smoothing / w.shape[0] * class_weight)
         exact = rounded.clone()
         rounded[rows, own] = 0.0
+    if case.options.get("label_smoothing"):  # a - b and u_y, of numbers of the size of a, may cancel
+        exact[rows, own] += slope * class_weight[own] * 2.0**-22 / single
     if path == "recompute":  # 1 - p at the target comes back from an lse rounded to fp32
         exact[rows, own] += slope * class_weight[own] * lse.abs() * 2.0**-22 / single
     input_u, weight_u, bias_u = {"flash": (U, U, 0.0), "exponential": (U, 2 * U, U)}.get(path, (U, U, U))
