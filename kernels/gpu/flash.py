@@ -99,6 +99,7 @@ def others_average_kernel(
             acc = acc * shrink[:, None]
             acc = tl.dot(p.to(block.dtype), block, acc, input_precision=PRECISION)
     undo = tl.exp2(-1.0 * SHIFT)
+    sum_stride = tl.cast(sum_stride, tl.int64)  # three planes of many rows: more numbers than 32 bits count
     tl.store(offset + i, m, mask=here)
     tl.store(sums + i, total * undo, mask=here)
     if ENTROPY:

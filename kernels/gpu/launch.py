@@ -21,6 +21,7 @@ OLDEST_ARCHITECTURE = 80
 # Shared memory of a program, in bytes, that the tiles made for an architecture may take. Cards with less than the large
 # ones of their generation (8.6, 8.9, 12.0) take the tiles for 8.0, which fit any of them.
 TILE_MEMORY = {80: 101_376, 90: 232_448, 100: 232_448}
+LARGEST_GRID = (2**31 - 1, 65_535, 65_535)  # programs along each axis that CUDA launches
 ALIGNMENT = 16  # elements to which rows of logits are padded, so that loads and stores are whole 16-byte vectors
 
 
@@ -29,7 +30,8 @@ class Launch:
     """One kernel launch: ``kernel`` over ``grid`` with ``arguments``: tensors, numbers, None, compile-time constants.
 
     ``matrix`` says that the kernel multiplies matrices in a 16-bit or TF32 type, so that its machine code must hold
-    matrix instructions. ``run`` does nothing for an empty grid, and raises what Triton raises otherwise.
+    matrix instructions. ``run`` does nothing for an empty grid, raises ValueError for one larger than CUDA launches,
+    and otherwise what Triton raises.
     """
 
     kernel: Any
@@ -43,10 +45,20 @@ class Launch:
         """Launch the kernel on the device of its first tensor."""
         if 0 in self.grid:
             return
+        self.check_grid()
         warn_if_untested()
         first = next(value for value in self.arguments.values() if isinstance(value, Tensor))
         with torch.cuda.device_of(first):
             self.kernel[self.grid](**self.arguments, num_warps=self.num_warps, num_stages=self.num_stages)
+
+    def check_grid(self) -> None:
+        """ValueError, before any device is asked, for a grid of more programs along an axis than CUDA launches."""
+        if len(self.grid) > 3 or any(count > most for count, most in zip(self.grid, LARGEST_GRID, strict=False)):
+            name = getattr(self.kernel, "__name__", "the kernel")
+            raise ValueError(
+                f"{name} would run over a grid of {' x '.join(f'{count:,}' for count in self.grid)} programs; CUDA "
+                f"takes at most {' x '.join(f'{most:,}' for most in LARGEST_GRID)}: pass fewer rows or columns at once"
+            )
 
 
 def tile_architecture(capability: int, shared_memory: int) -> int:

@@ -92,6 +92,7 @@ def row_cross_entropy_kernel(
     """One row: its sums, then as asked its results and the gradient over its logits."""
     i = tl.program_id(0).to(tl.int64)
     row = logits + i * row_stride
+    plane = tl.cast(state_stride, tl.int64)  # four planes of many rows are more numbers than 32 bits count
     y = tl.load(target + i).to(tl.int32) - first
     zy = tl.load(target_logit + i)
     t = tl.load(row_weight + i)
@@ -106,10 +107,10 @@ def row_cross_entropy_kernel(
         beaten = 0
         if state is not None:
             m = tl.load(state + i)
-            total = tl.load(state + state_stride + i)
-            weighted = tl.load(state + 2 * state_stride + i)
-            classes = tl.load(state + 3 * state_stride + i)
-            beaten = tl.load(state + 4 * state_stride + i).to(tl.int32)
+            total = tl.load(state + plane + i)
+            weighted = tl.load(state + 2 * plane + i)
+            classes = tl.load(state + 3 * plane + i)
+            beaten = tl.load(state + 4 * plane + i).to(tl.int32)
         if SUMS:
             s, w, q, k = _sums(row, bias, class_term, y, zy, m, V, padded, cap, BLOCK, HAS_CAP, ENTROPY, ACCURACY)
             if not (total + s < OFFSET_LIMIT_SUM):  # so that NaN comes here too, and stays NaN
@@ -125,10 +126,10 @@ def row_cross_entropy_kernel(
             beaten = tl.maximum(beaten, k)
             if state is not None:
                 tl.store(state + i, m)
-                tl.store(state + state_stride + i, total)
-                tl.store(state + 2 * state_stride + i, weighted)
-                tl.store(state + 3 * state_stride + i, classes)
-                tl.store(state + 4 * state_stride + i, beaten.to(tl.float32))
+                tl.store(state + plane + i, total)
+                tl.store(state + 2 * plane + i, weighted)
+                tl.store(state + 3 * plane + i, classes)
+                tl.store(state + 4 * plane + i, beaten.to(tl.float32))
         if RESULTS or GRADIENT:
             a = tl.load(lse_coefficient + i)
             b = tl.load(target_coefficient + i)

@@ -172,6 +172,7 @@ class LinearCrossEntropyFunction(torch.autograd.Function):
             if gradients is not None and grad_loss is not None and grad_lse is None and grad_entropy is None:
                 gradients = tuple(None if g is None else scale_in_place(g, grad_loss) for g in gradients)
             else:
+                gradients = None  # those of forward, if any, go before new ones are made
                 input, weight, bias, lse = ctx.saved_tensors
                 gradients = run_backward(ctx.call, (input, weight, bias), ctx.terms, lse, upstream)
         if torch.is_grad_enabled():  # create_graph=True: else the saved tensors are not asked for

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,12 +21,19 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run_interpreted(file: str) -> None:
-    """Run ``file`` under pytest with the interpreter on; fails with its output unless tests ran and all passed."""
-    environment = {**os.environ, "TRITON_INTERPRET": "1"}
+def run_interpreted(file: str, **variables: str) -> None:
+    """Run ``file`` under pytest with the interpreter on, and ``variables`` in its environment; fails with its output
+    unless tests ran and all passed."""
+    environment = {**os.environ, **variables, "TRITON_INTERPRET": "1"}
     environment.pop("PYTEST_ADDOPTS", None)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", file]
+    options = ["-v", "-x", "--no-header", "-p", "no:cacheprovider", "-o", "timeout=0"]  # the parent's time counts
+    command = [sys.executable, "-m", "pytest", *options, file]
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if ran.returncode < 0:  # the test that was running is the last named
+        name = signal.Signals(-ran.returncode).name
+        raise AssertionError(
+            f"{name}: a kernel touched memory that no tensor has\n{ran.stdout[-2000:]}\n{ran.stderr[:3000]}"
+        )
     passed = re.search(r"(\d+) passed", ran.stdout)
     assert ran.returncode == 0, f"{ran.stdout[-6000:]}\n{ran.stderr[-2000:]}"
     assert passed is not None, ran.stdout

@@ -1,0 +1,80 @@
+"""Public calls that between them launch every kernel in each of its forms, on small ragged tensors of two seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import triton
+
+from fiedler.kernels.gpu import exponential, flash, launch, row_cross_entropy, row_sum, scale, target
+from interpreted_calls import Outcome, graph_target, run_graph, run_linear
+from linear_cases import SWITCHES, make_case
+
+MODULES = (exponential, flash, launch, row_cross_entropy, row_sum, scale, target)
+# The names of all kernels; functions that kernels call do not end in _kernel.
+KERNELS = {
+    name for module in MODULES for name, value in vars(module).items()
+    if isinstance(value, triton.runtime.KernelInterface) and name.endswith("_kernel")
+}  # fmt: skip
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+ALL = frozenset(SWITCHES)
+
+
+def linear(
+    seed: int, *, path: str, switches: frozenset[str], dtype: torch.dtype, shape: tuple[int, int, int] = (6, 70, 20),
+    reduction: str = "mean", chunk_rows: int | None = 4, far: bool = False,
+) -> Outcome:  # fmt: skip
+    """``far``: a row whose loss is beyond 60 nats, so that offsets move and blocks are repeated."""
+    rows, classes, width = shape
+    case = make_case(
+        switches, rows=rows, classes=classes, width=width, dtype=dtype, reduction=reduction, seed=seed
+    )  # fmt: skip
+    if far:
+        case.input[-1] *= 200.0
+    return run_linear(case, path, chunk_rows)
+
+
+def graph(
+    seed: int, *, dtype: torch.dtype, tied: bool, shape: tuple[int, int, int] = (11, 37, 20), reduction: str = "sum"
+) -> Outcome:
+    generator = torch.Generator().manual_seed(seed)
+    n, m, width = shape
+    size = 1.0 if width < 100 else 0.2
+    x = (torch.randn(n, width, generator=generator) * size).to(dtype)
+    c = None if tied else torch.randn(m, width, generator=generator).to(dtype)
+    bias = None if tied else torch.randn(m, generator=generator).to(dtype)
+    return run_graph(x, c, bias, graph_target(n, n if tied else m), reduction=reduction)
+
+
+def scaled(seed: int, *, dtype: torch.dtype) -> None:
+    """The stored gradient times an upstream factor, which public calls do on a card alone."""
+    matrix = torch.randn(41, 500, generator=torch.Generator().manual_seed(seed)).to(dtype)
+    scale.scale(matrix, torch.tensor(1 / 3)).run()
+
+
+# One call of every path and dtype without options, and with all options that it serves, and the rare branches.
+CALLS: dict[str, Callable[[int], object]] = {}
+for _dtype, _torch in DTYPES.items():
+    for _path in ("chunked", "recompute", "exponential", "flash"):
+        _all = ALL - {"softcap"} if _path in ("exponential", "flash") else ALL
+        for _name, _switches in (("plain", frozenset()), ("all options", _all)):
+            CALLS[f"{_path}, {_dtype}, {_name}"] = partial(linear, path=_path, switches=_switches, dtype=_torch)
+    for _path in ("exponential", "flash"):  # whose backward takes the chunked path for an entropy
+        _switches = ALL - {"smoothing", "entropy"}
+        CALLS[f"{_path}, {_dtype}, softcap"] = partial(
+            linear, path=_path, switches=_switches, dtype=_torch, reduction="none"
+        )
+    CALLS[f"exponential, {_dtype}, repeated"] = partial(
+        linear, path="exponential", switches=frozenset(["lse"]), dtype=_torch, shape=(140, 150, 16), chunk_rows=None,
+        far=True,
+    )  # fmt: skip
+    CALLS[f"recompute, {_dtype}, blocks of classes"] = partial(
+        linear, path="recompute", switches=frozenset(["bias", "entropy"]), dtype=_torch, shape=(4, 1100, 16),
+        chunk_rows=1,
+    )  # fmt: skip
+    CALLS[f"graph, {_dtype}"] = partial(graph, dtype=_torch, tied=False)
+    CALLS[f"graph, {_dtype}, wide"] = partial(graph, dtype=_torch, tied=False, shape=(7, 37, 280))
+    CALLS[f"tied, {_dtype}"] = partial(graph, dtype=_torch, tied=True, shape=(70, 70, 20))
+    CALLS[f"scale, {_dtype}"] = partial(scaled, dtype=_torch)
