@@ -84,7 +84,7 @@ def row_cross_entropy_kernel(
     logits, row_stride, V, padded, first, cap, z_loss,
     target, target_logit, lse_coefficient, target_coefficient, row_weight, bias, class_term,
     state, state_stride,
-    loss, lse, entropy, correct,
+    loss, lse, relative, entropy, correct,
     gradient_weight, grad_lse, grad_entropy,
     BLOCK: tl.constexpr, HAS_CAP: tl.constexpr, ENTROPY: tl.constexpr, ACCURACY: tl.constexpr,
     SUMS: tl.constexpr, RESULTS: tl.constexpr, GRADIENT: tl.constexpr, SKIP: tl.constexpr,
@@ -142,6 +142,8 @@ def row_cross_entropy_kernel(
                 row_loss = a * nll + classes + z_loss * row_lse * row_lse
                 tl.store(loss + i, tl.where(t == 0.0, 0.0, t * row_loss))
                 tl.store(lse + i, row_lse)
+                if relative is not None:
+                    tl.store(relative + i, nll)
                 if entropy is not None:
                     tl.store(entropy + i, H)
                 if correct is not None:
@@ -181,6 +183,8 @@ def row_cross_entropy_kernel(
         if RESULTS:
             tl.store(loss + i, 0.0)
             tl.store(lse + i, 0.0)
+            if relative is not None:
+                tl.store(relative + i, 0.0)
             if correct is not None:
                 tl.store(correct + i, False)
         if GRADIENT:
@@ -214,6 +218,7 @@ def row_cross_entropy(
     sums: bool = True,
     loss: Tensor | None = None,
     lse: Tensor | None = None,
+    relative: Tensor | None = None,
     entropy: Tensor | None = None,
     correct: Tensor | None = None,
     gradient: bool = False,
@@ -231,8 +236,9 @@ def row_cross_entropy(
     All vectors are (N,) and fp32 except ``target`` (int64) and ``correct`` (bool), contiguous; ``bias`` and
     ``class_term`` (C,) are those of these classes. ``state`` (5, N) as ``row_state`` makes it: pass it when the rows
     come in several pieces, with ``sums`` for a sweep that adds a piece. ``loss`` and ``lse`` (both or none) ask for
-    results, ``gradient`` overwrites the logits with dz; entropy results or gradients need ``track_entropy``
-    in every sweep. ``skip_weightless`` leaves rows of weight 0 unread: loss, lse and gradient 0, their entropy unset.
+    results, ``relative`` for lse - z_y besides, ``gradient`` overwrites the logits with dz; entropy results or
+    gradients need ``track_entropy`` in every sweep. ``skip_weightless`` leaves rows of weight 0 unread: loss, lse and gradient
+    0, their entropy unset.
     """
     rows, classes = logits.shape
     block = power_of_two(classes, least=128, most=LARGEST_BLOCK)
@@ -247,7 +253,7 @@ def row_cross_entropy(
             "target": target, "target_logit": target_logit, "lse_coefficient": lse_coefficient,
             "target_coefficient": target_coefficient, "row_weight": row_weight, "bias": bias, "class_term": class_term,
             "state": state, "state_stride": rows if state is None else state.stride(0),
-            "loss": loss, "lse": lse, "entropy": entropy, "correct": correct,
+            "loss": loss, "lse": lse, "relative": relative, "entropy": entropy, "correct": correct,
             "gradient_weight": gradient_weight, "grad_lse": grad_lse, "grad_entropy": grad_entropy,
             "BLOCK": block, "HAS_CAP": cap is not None, "ENTROPY": track_entropy, "ACCURACY": track_accuracy,
             "SUMS": sums, "RESULTS": loss is not None, "GRADIENT": gradient, "SKIP": skip_weightless,

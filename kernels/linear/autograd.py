@@ -105,7 +105,7 @@ def run_backward(
     call: Call,
     tensors: tuple[Tensor, Tensor, Tensor | None],
     terms: RowTerms,
-    lse: Tensor,
+    relative: Tensor | None,
     upstream: tuple[Tensor | None, Tensor | None, Tensor | None],
 ) -> Gradients:
     """Gradients by computing the logits anew; ``upstream`` of loss, lse and entropy as they were returned."""
@@ -119,7 +119,7 @@ def run_backward(
         bias,
         terms,
         call.options,
-        lse,
+        relative,
         grad_loss,
         grad_lse,
         grad_entropy,
@@ -154,7 +154,7 @@ class LinearCrossEntropyFunction(torch.autograd.Function):
         ctx.call, ctx.terms = call, terms
         # Held here rather than saved, so that backward can give the gradients away without a copy.
         ctx.gradients = None if call.defer else (result.grad_input, result.grad_weight, result.grad_bias)
-        ctx.save_for_backward(input, weight, bias, result.lse)
+        ctx.save_for_backward(input, weight, bias, result.relative)
         if outputs[3] is not None:
             ctx.mark_non_differentiable(outputs[3])
         return outputs
@@ -173,8 +173,8 @@ class LinearCrossEntropyFunction(torch.autograd.Function):
                 gradients = tuple(None if g is None else scale_in_place(g, grad_loss) for g in gradients)
             else:
                 gradients = None  # those of forward, if any, go before new ones are made
-                input, weight, bias, lse = ctx.saved_tensors
-                gradients = run_backward(ctx.call, (input, weight, bias), ctx.terms, lse, upstream)
+                input, weight, bias, relative = ctx.saved_tensors
+                gradients = run_backward(ctx.call, (input, weight, bias), ctx.terms, relative, upstream)
         if torch.is_grad_enabled():  # create_graph=True: else the saved tensors are not asked for
             gradients = differentiable_once(gradients, (*ctx.saved_tensors, *upstream))
         return None, None, None, None, *gradients
@@ -219,6 +219,11 @@ def arguments_of(call: Call) -> Arguments:
     )  # fmt: skip
 
 
+def _keeps_relative(call: Call | Arguments, input: Tensor) -> bool:
+    """Whether the operator hands lse - z_y on: of a path that is chosen later the compiler could not know its shape."""
+    return call.path == "recompute" and input.device.type == "cuda"
+
+
 def _or_empty(tensor: Tensor | None, like: Tensor) -> Tensor:
     return like.new_empty(0) if tensor is None else tensor.contiguous()
 
@@ -226,13 +231,14 @@ def _or_empty(tensor: Tensor | None, like: Tensor) -> Tensor:
 @torch.library.custom_op(
     "fiedler::linear_cross_entropy",
     mutates_args=(),
-    schema=f"({_TENSORS}, {_ARGUMENTS}) -> ({', '.join(['Tensor'] * 7)})",
+    schema=f"({_TENSORS}, {_ARGUMENTS}) -> ({', '.join(['Tensor'] * 8)})",
 )
 def linear_cross_entropy_op(
     input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, class_weight: Tensor | None,
     token_weight: Tensor | None, *arguments: Any,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
-    """Loss, lse (always), entropy, accuracy, and the gradients of input, weight, bias; empty where there is none."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+    """Loss, lse (always), entropy, accuracy, what ``recompute`` keeps for its backward, and the gradients of input,
+    weight, bias; empty where there is none."""
     call = Arguments(*arguments).call()
     terms = make_terms(call, target, input, weight, class_weight, token_weight)
     result = run_forward(call, input, weight, bias, terms)
@@ -242,6 +248,7 @@ def linear_cross_entropy_op(
         result.lse.contiguous(),
         _or_empty(entropy, loss),
         _or_empty(accuracy, loss),
+        _or_empty(result.relative if _keeps_relative(call, input) else None, loss),
         _or_empty(result.grad_input, input),
         _or_empty(result.grad_weight, weight),
         _or_empty(result.grad_bias, input),
@@ -265,6 +272,7 @@ def _(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> tuple[T
         input.new_empty(rows, dtype=wide),
         input.new_empty(rows if arguments.return_entropy else (0,), dtype=wide),
         input.new_empty((), dtype=torch.float32) if arguments.return_accuracy else input.new_empty(0, dtype=wide),
+        input.new_empty(rows if _keeps_relative(arguments, input) else (0,), dtype=wide),
         gradient(input, need[0]),
         gradient(weight, need[1]),
         gradient(bias, need[2]),
@@ -274,18 +282,19 @@ def _(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> tuple[T
 @torch.library.custom_op(
     "fiedler::linear_cross_entropy_backward",
     mutates_args=(),
-    schema=f"({_TENSORS}, Tensor lse, Tensor? grad_loss, Tensor? grad_lse, Tensor? grad_entropy, {_ARGUMENTS}) -> "
+    schema=f"({_TENSORS}, Tensor relative, Tensor? grad_loss, Tensor? grad_lse, Tensor? grad_entropy, {_ARGUMENTS}) -> "
     "(Tensor, Tensor, Tensor)",
 )
 def linear_cross_entropy_backward_op(
     input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, class_weight: Tensor | None,
-    token_weight: Tensor | None, lse: Tensor, grad_loss: Tensor | None, grad_lse: Tensor | None,
+    token_weight: Tensor | None, relative: Tensor, grad_loss: Tensor | None, grad_lse: Tensor | None,
     grad_entropy: Tensor | None, *arguments: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Gradients of input, weight and bias, the logits computed anew; empty where none is needed."""
     call = Arguments(*arguments).call()
     terms = make_terms(call, target, input, weight, class_weight, token_weight)
-    gradients = run_backward(call, (input, weight, bias), terms, lse, (grad_loss, grad_lse, grad_entropy))
+    known = relative if _keeps_relative(call, input) else None
+    gradients = run_backward(call, (input, weight, bias), terms, known, (grad_loss, grad_lse, grad_entropy))
     return _or_empty(gradients[0], input), _or_empty(gradients[1], weight), _or_empty(gradients[2], input)
 
 
@@ -303,11 +312,11 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
     ctx.arguments = Arguments(*inputs[6:])
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(*output[3:])
-    ctx.save_for_backward(*inputs[:6], output[1], *output[4:])
+    ctx.save_for_backward(*inputs[:6], *output[4:])
 
 
 def _backward(ctx: Any, grad_loss: Tensor | None, grad_lse: Tensor | None, grad_entropy: Tensor | None, *_: Any) -> Any:
-    *inputs, lse, grad_input, grad_weight, grad_bias = ctx.saved_tensors
+    *inputs, relative, grad_input, grad_weight, grad_bias = ctx.saved_tensors
     need, defer = ctx.arguments.need, ctx.arguments.defer
     gradients: Any
     if grad_loss is None and grad_lse is None and grad_entropy is None:
@@ -316,7 +325,9 @@ def _backward(ctx: Any, grad_loss: Tensor | None, grad_lse: Tensor | None, grad_
         stored = (grad_input, grad_weight, grad_bias)
         gradients = (scaled(g, grad_loss) if n else None for g, n in zip(stored, need, strict=True))
     else:
-        computed = linear_cross_entropy_backward_op(*inputs, lse, grad_loss, grad_lse, grad_entropy, *ctx.arguments)
+        computed = linear_cross_entropy_backward_op(
+            *inputs, relative, grad_loss, grad_lse, grad_entropy, *ctx.arguments
+        )
         gradients = (g if n else None for g, n in zip(computed, need, strict=True))
     return (*gradients, *(None,) * (len(inputs) - 3 + len(ctx.arguments)))
 

@@ -170,7 +170,7 @@ def backward(
     bias: Tensor | None,
     terms: RowTerms,
     options: Options,
-    lse: Tensor,
+    relative: Tensor | None,
     grad_loss_rows: Tensor | None,
     grad_lse: Tensor | None,
     grad_entropy: Tensor | None,
@@ -183,7 +183,8 @@ def backward(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Gradients of input, weight and bias for upstream gradients (N,) of l_i, lse_i and entropy_i, logits made anew.
 
-    ``terms.scale`` is not applied: ``grad_loss_rows`` is the gradient of each l_i itself.
+    ``terms.scale`` is not applied: ``grad_loss_rows`` is the gradient of each l_i itself. ``relative`` is that of
+    ``forward``'s result, or None.
     """
     entropy_gradient = grad_entropy is not None
     # The log-sum-exp of rows of weight 0 counts only where a gradient flows into it.
@@ -193,13 +194,13 @@ def backward(
         kept = kept_rows(terms, most=MOST_KEPT)
     if kept is not None:
         input, terms, all_rows = input[kept], terms_of(terms, kept), len(input)
-        lse, grad_loss_rows = lse[kept], None if grad_loss_rows is None else grad_loss_rows[kept]
+        relative, grad_loss_rows = (None if t is None else t[kept] for t in (relative, grad_loss_rows))
     chosen = plan(input, weight, quiet, path=path, chunk_rows=chunk_rows, entropy_gradient=entropy_gradient)
     with plain_arithmetic():
         gradient = backward_gradient(terms, grad_loss_rows, grad_lse, grad_entropy, input.dtype)
         need = (need_input, need_weight, need_bias)
         task = Task(_rows(input), _rows(weight), _vector(bias), terms, quiet, gradient, *need)
-        result = _run_whole(task, chosen, lse)
+        result = _run_whole(task, chosen, relative)
     if kept is not None:
         result = spread_result(result, kept, all_rows)
     return result.grad_input, result.grad_weight, result.grad_bias
@@ -212,13 +213,13 @@ def may_compact(input: Tensor, weight: Tensor) -> bool:
     return not (input.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
-def _run_whole(task: Task, chosen: Plan, lse: Tensor | None) -> ForwardResult:
+def _run_whole(task: Task, chosen: Plan, relative: Tensor | None) -> ForwardResult:
     """``_run`` with D padded to whole vectors: to 16 for Triton's products; cuBLAS's are fast from multiples of 8."""
     width = task.input.shape[1]
     if width % 16 == 0 or (width % 8 == 0 and chosen.path in ("chunked", "sweep", "recompute")):
-        return _run(task, chosen, lse)
+        return _run(task, chosen, relative)
     padded = replace(task, input=whole_width(task.input), weight=whole_width(task.weight))
-    found = _run(padded, chosen, lse)
+    found = _run(padded, chosen, relative)
     return replace(
         found,
         grad_input=first_columns(found.grad_input, width),
@@ -226,13 +227,13 @@ def _run_whole(task: Task, chosen: Plan, lse: Tensor | None) -> ForwardResult:
     )
 
 
-def _run(task: Task, chosen: Plan, lse: Tensor | None) -> ForwardResult:
+def _run(task: Task, chosen: Plan, relative: Tensor | None) -> ForwardResult:
     if chosen.path == "flash":
         return flash_path(task)
     if chosen.path in ("sweep", "exponential"):
         return exponential_path(task, chosen.chunk_rows, sweep=chosen.path == "sweep")
     if chosen.path == "recompute":
-        return recompute(task, _chunk_classes(task.rows, task.classes, chosen.chunk_rows), lse)
+        return recompute(task, _chunk_classes(task.rows, task.classes, chosen.chunk_rows), relative)
     return chunked(task, chosen.chunk_rows)
 
 

@@ -7,6 +7,7 @@ again for its gradient, of which the weight's is complete at once; four products
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from ..gpu.row_cross_entropy import row_cross_entropy, row_state
 from ..gpu.row_sum import row_sum
 from .cuda_task import RowResults, Task, finished, row_results, row_slice, skips_weightless, target_logits
 from .row_terms import ForwardResult
+
+NEAR = 30.0  # nats that the log-sum-exp may lie above the target's logit for sums relative to that
 
 
 def chunked(task: Task, chunk_rows: int) -> ForwardResult:
@@ -62,20 +65,22 @@ def chunked(task: Task, chunk_rows: int) -> ForwardResult:
     return _finish(task, results, grad_input, grad_weight, grad_bias)
 
 
-def recompute(task: Task, chunk_classes: int, lse: Tensor | None = None) -> ForwardResult:
+def recompute(task: Task, chunk_classes: int, relative: Tensor | None = None) -> ForwardResult:
     """All results from blocks of ``chunk_classes`` classes of logits, (N, chunk_classes) in the input's dtype.
 
-    A given ``lse`` (N,) spares 16-bit inputs the first sweep when no entropy is wanted and only gradients are: its fp32
-    rounding, about 1e-6, is then the error of 1 - p at the target, below that of 16-bit logits. fp32 inputs take the
-    sweep, for which the others' sum is exact.
+    The ``relative`` lse_i - z_iy (N,) that a call without gradients found spares one that wants only gradients the
+    first sweep, unless an entropy is among what they come from. From it 1 - p at the target keeps its digits, as it
+    would not from the log-sum-exp itself, whose rounding is as large as 1 - p where that is 1e-6.
     """
     results, exact = row_results(task), target_logits(task)
+    results = replace(results, relative=torch.empty_like(results.lse))
     blocks = _ClassBlocks(task, chunk_classes, exact)
-    if lse is None or not task.low_precision or task.gradient.entropy is not None:
+    if relative is None or task.gradient.entropy is not None:
         _sweep(task, blocks, results)
-    else:
-        blocks.state[0] = lse
-        blocks.state[1] = -torch.expm1(exact - lse)
+    else:  # the sum of the others, relative to the target or, where that is far above, to the log-sum-exp
+        near = relative < NEAR
+        blocks.state[0] = torch.where(near, exact, exact + relative)
+        blocks.state[1] = torch.where(near, torch.expm1(relative), -torch.expm1(-relative))
     if not task.need_gradient:
         return results.result()
     return results.result(*_block_gradients(task, blocks))
@@ -119,6 +124,7 @@ def _sweep(task: Task, blocks: _ClassBlocks, results: RowResults) -> None:
         last = start == blocks.starts[-1]
         blocks.run(
             logits, start, loss=results.loss if last else None, lse=results.lse if last else None,
+            relative=results.relative if last else None,
             entropy=results.entropy if last else None, correct=results.correct if last else None,
             track_entropy=_tracks_entropy(task), track_accuracy=task.options.return_accuracy,
         )  # fmt: skip

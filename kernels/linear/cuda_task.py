@@ -68,12 +68,14 @@ class RowResults:
     lse: Tensor
     entropy: Tensor | None
     correct: Tensor | None
+    relative: Tensor | None = None
 
     def result(
         self, grad_input: Tensor | None = None, grad_weight: Tensor | None = None, grad_bias: Tensor | None = None
     ) -> ForwardResult:
         """These with the gradients of input, weight and bias."""
-        return ForwardResult(self.loss, self.lse, self.entropy, self.correct, grad_input, grad_weight, grad_bias)
+        gradients = grad_input, grad_weight, grad_bias
+        return ForwardResult(self.loss, self.lse, self.entropy, self.correct, *gradients, self.relative)
 
 
 def row_results(task: Task) -> RowResults:

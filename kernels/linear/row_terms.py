@@ -46,7 +46,8 @@ class RowTerms:
 @dataclass(frozen=True)
 class ForwardResult:
     """What a path computes: ``loss_rows`` l_i and ``lse`` (N,) in the dtype of accumulation, ``entropy`` (N,) and
-    ``correct`` (N,) bool where asked, and the gradients of ``scale * sum_i l_i``, each in the dtype of its tensor."""
+    ``correct`` (N,) bool where asked, the gradients of ``scale * sum_i l_i``, each in the dtype of its tensor, and
+    ``relative`` lse_i - z_iy (N,) from a path whose backward can use it."""
 
     loss_rows: Tensor
     lse: Tensor
@@ -55,6 +56,7 @@ class ForwardResult:
     grad_input: Tensor | None
     grad_weight: Tensor | None
     grad_bias: Tensor | None
+    relative: Tensor | None = None
 
 
 def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -2,8 +2,11 @@
 
 Inputs are bf16 numbers, taken as exact. The paths round differently:
     chunked, recompute    logits to bf16 before bias and cap (but not the target's), and their gradients dz
-    exponential, flash    logits stay in fp32; the softmax part of dz is rounded, the target's and smoothing's are not
-so ``wanted`` takes the first pair's logits as a bf16 product gives them, and all else in float64; ``bounds`` has what
+    exponential, flash    logits stay in fp32; the softmax part of dz is rounded, smoothing's is not, nor the target's
+                          but for exponential's weight and bias gradients
+    sweep                 logits as chunked (unless a block of rows is repeated), dz as exponential
+so ``wanted`` takes the first pair's and sweep's logits as a bf16 product gives them, and all else in float64;
+``bounds`` has what
 rounding dz may do to the products after it, u |dz| |W| and u |dz|' |X|, and to the results, u |result|.
 """
 
@@ -17,6 +20,7 @@ from torch import Tensor
 from interpreted_calls import Outcome, upstream
 from linear_cases import IGNORE, Case, reference_rows
 
+STORED = ("sweep", "exponential")  # which store exponentials, the target's part among them
 U = 2.0**-8  # unit roundoff of bf16: half the distance of neighbours, relative
 SINGLE = 2e-5  # sums of fp32: some tens of terms, exponentials of logits of size ten
 SQUARED = 1 + 4 * U  # what the first order leaves out
@@ -48,7 +52,7 @@ def logits(case: Case, path: str) -> Tensor:
 
 def gradient_path(case: Case, path: str) -> str:
     """The path of the backward pass: a gradient into the entropy needs the logits."""
-    return "chunked" if case.options.get("return_entropy") and path in ("exponential", "flash") else path
+    return "chunked" if case.options.get("return_entropy") and path in (*STORED, "flash") else path
 
 
 def formula(case: Case, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -70,7 +74,7 @@ def wanted(case: Case, path: str, *, rounding: bool = True) -> Wanted:
     x, w = case.input.double(), case.weight.double()
     made = dz @ w, dz.T @ x, dz.sum(0)
     spread = max(1.0, float(z.detach().abs().max()) / 10.0)
-    limits = bounds(case, back, dz.abs(), divisor, values[1].detach(), made, spread * SINGLE)
+    limits = bounds(case, back, dz.abs(), divisor, made, spread * SINGLE)
     return Wanted(*values[:4], made, limits, spread)
 
 
@@ -79,7 +83,6 @@ def bounds(
     path: str,
     size: Tensor,
     divisor: Tensor,
-    lse: Tensor,
     made: tuple[Tensor, Tensor, Tensor],
     single: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -89,19 +92,18 @@ def bounds(
     own = case.target.where(case.target != IGNORE, 0)
     slope, class_weight = slopes(case, divisor)
     rounded, exact = size.clone(), size.clone()
-    if path in ("exponential", "flash"):
+    if path in (*STORED, "flash"):
         smoothing = case.options.get("label_smoothing", 0.0)  # the softmax part alone may be larger than the whole
         rounded += torch.outer(slope, smoothing / w.shape[0] * class_weight)
         exact = rounded.clone()
         rounded[rows, own] = 0.0
     if case.options.get("label_smoothing"):  # a - b and u_y, of numbers of the size of a, may cancel
         exact[rows, own] += slope * class_weight[own] * 2.0**-22 / single
-    if path == "recompute":  # 1 - p at the target comes back from an lse rounded to fp32
-        exact[rows, own] += slope * class_weight[own] * lse.abs() * 2.0**-22 / single
-    input_u, weight_u, bias_u = {"flash": (U, U, 0.0), "exponential": (U, 2 * U, U)}.get(path, (U, U, U))
+    input_u, weight_u, bias_u = (U, U, 0.0) if path == "flash" else (U, 2 * U, U) if path in STORED else (U, U, U)
+    stored = exact if path in STORED else rounded
     parts = (
-        (input_u, rounded @ w, exact @ w), (weight_u, rounded.T @ x, exact.T @ x),
-        (bias_u, rounded.sum(0), exact.sum(0)),
+        (input_u, rounded @ w, exact @ w), (weight_u, stored.T @ x, exact.T @ x),
+        (bias_u, stored.sum(0), exact.sum(0)),
     )  # fmt: skip
     return tuple(  # type: ignore[return-value]
         SQUARED * (u * part + single * whole + U * result.abs()) + 2.0**-133

@@ -8,11 +8,27 @@ from functools import partial
 import torch
 import triton
 
-from fiedler.kernels.gpu import exponential, flash, launch, row_cross_entropy, row_sum, scale, target
+from fiedler.kernels.gpu import (
+    exponential,
+    exponential_pass,
+    flash,
+    launch,
+    pivot_tiles,
+    row_cross_entropy,
+    row_sum,
+    row_terms,
+    scale,
+    target,
+    tied,
+    weight_operands,
+)
 from interpreted_calls import Outcome, graph_target, run_graph, run_linear
 from linear_cases import SWITCHES, make_case
 
-MODULES = (exponential, flash, launch, row_cross_entropy, row_sum, scale, target)
+MODULES = (
+    exponential, exponential_pass, flash, launch, pivot_tiles, row_cross_entropy, row_sum, row_terms, scale, target,
+    tied, weight_operands,
+)  # fmt: skip
 # The names of all kernels; functions that kernels call do not end in _kernel.
 KERNELS = {
     name for module in MODULES for name, value in vars(module).items()
@@ -57,11 +73,11 @@ def scaled(seed: int, *, dtype: torch.dtype) -> None:
 # One call of every path and dtype without options, and with all options that it serves, and the rare branches.
 CALLS: dict[str, Callable[[int], object]] = {}
 for _dtype, _torch in DTYPES.items():
-    for _path in ("chunked", "recompute", "exponential", "flash"):
-        _all = ALL - {"softcap"} if _path in ("exponential", "flash") else ALL
+    for _path in ("chunked", "sweep", "recompute", "exponential", "flash"):
+        _all = ALL - {"softcap"} if _path in ("sweep", "exponential", "flash") else ALL
         for _name, _switches in (("plain", frozenset()), ("all options", _all)):
             CALLS[f"{_path}, {_dtype}, {_name}"] = partial(linear, path=_path, switches=_switches, dtype=_torch)
-    for _path in ("exponential", "flash"):  # whose backward takes the chunked path for an entropy
+    for _path in ("sweep", "exponential", "flash"):  # whose backward takes the chunked path for an entropy
         _switches = ALL - {"smoothing", "entropy"}
         CALLS[f"{_path}, {_dtype}, softcap"] = partial(
             linear, path=_path, switches=_switches, dtype=_torch, reduction="none"

@@ -22,7 +22,7 @@ from fiedler.kernels import (
 
 Counted = tuple[Callable[[], Any], Callable[[Any], None]]
 ROWS, CLASSES = 8192, 50257  # rows of logits are padded: 50,257 divides by no vector
-WIDTHS = {"flash": 128, "exponential": 512, "chunked": 2048, "recompute": 2048}
+WIDTHS = {"flash": 128, "exponential": 512, "chunked": 2048, "sweep": 2048, "recompute": 2048}
 EVERYTHING: dict[str, Any] = {
     "z_loss": 1e-4, "return_lse": True, "return_entropy": True, "return_accuracy": True, "logit_softcap": 30.0,
 }  # fmt: skip
@@ -51,7 +51,7 @@ def linear(path: str, dtype: torch.dtype, *, width: int, options: bool = False, 
     keywords: dict[str, Any] = {"path": path, **more}
     if options:
         keywords |= {**EVERYTHING, "bias": b, "class_weight": single(CLASSES), "token_weight": single(ROWS)}
-        if path not in ("exponential", "flash"):
+        if path not in ("sweep", "exponential", "flash"):
             keywords["label_smoothing"] = 0.1
     loss = () if keywords.get("reduction") != "none" else (ROWS,)
     upstream = (single(*loss), single(ROWS), single(ROWS))

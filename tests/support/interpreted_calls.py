@@ -18,7 +18,7 @@ from fiedler.kernels.linear import autograd as autograd_module
 from fiedler.kernels.linear import cross_entropy as linear_module
 from linear_cases import Case
 
-PATHS = ("chunked", "recompute", "exponential", "flash")
+PATHS = ("chunked", "sweep", "recompute", "exponential", "flash")
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def quick_interpreter() -> Iterator[None]:
 
 def serves(path: str, switches: frozenset[str]) -> bool:
     """Whether a path takes these options of ``linear_cases`` together."""
-    return not (path in ("exponential", "flash") and {"softcap", "smoothing"} <= switches)
+    return not (path in ("sweep", "exponential", "flash") and {"softcap", "smoothing"} <= switches)
 
 
 @dataclass(frozen=True)

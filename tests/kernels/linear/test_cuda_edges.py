@@ -189,12 +189,12 @@ else:
         rows = reference_rows(case, x, w, None)[0]
         upstream = torch.full((6,), 2.0**-14)
         want_x, want_w = torch.autograd.grad(rows, (x, w), upstream.double())
-        lse = linear_triton.forward(
+        relative = linear_triton.forward(
             case.input, case.weight, None, terms, options, need_input=False, need_weight=False, need_bias=False,
             path=path,
-        ).lse  # fmt: skip
+        ).relative  # fmt: skip
         got = linear_triton.backward(
-            case.input, case.weight, None, terms, options, lse, upstream, None, None, need_input=True,
+            case.input, case.weight, None, terms, options, relative, upstream, None, None, need_input=True,
             need_weight=True, need_bias=False, path=path,
         )  # fmt: skip
         # Results near 1e-5 are themselves subnormal in fp16, spaced 6e-8: the bound allows for their rounding.
