@@ -237,8 +237,8 @@ def row_cross_entropy(
     ``class_term`` (C,) are those of these classes. ``state`` (5, N) as ``row_state`` makes it: pass it when the rows
     come in several pieces, with ``sums`` for a sweep that adds a piece. ``loss`` and ``lse`` (both or none) ask for
     results, ``relative`` for lse - z_y besides, ``gradient`` overwrites the logits with dz; entropy results or
-    gradients need ``track_entropy`` in every sweep. ``skip_weightless`` leaves rows of weight 0 unread: loss, lse and gradient
-    0, their entropy unset.
+    gradients need ``track_entropy`` in every sweep. ``skip_weightless`` leaves rows of weight 0 unread: loss, lse and
+    gradient 0, their entropy unset.
     """
     rows, classes = logits.shape
     block = power_of_two(classes, least=128, most=LARGEST_BLOCK)

@@ -20,17 +20,6 @@ from fiedler.kernels.profiling.shapes import SHAPES, label, linear_calls
 
 LOOPS = stored_loops(loop_records.read()["loops"])
 SLACK = 1.10
-# Where plan() is further off today, and why.
-FEW_PROGRAMS = "flash for every D <= 256, however few its programs are for the multiprocessors"
-OFF: dict[str, str] = {
-    "auto 4096 x 256 x 32000": FEW_PROGRAMS,
-    "auto 8192 x 256 x 128256": FEW_PROGRAMS,
-    "auto 8192 x 128 x 128256": FEW_PROGRAMS,
-    "auto 65536 x 128 x 32000": "two products with exponentials alone on a multiprocessor, against three that overlap",
-    "auto 1024 x 128 x 32000": FEW_PROGRAMS,
-    "auto 256 x 64 x 50000": FEW_PROGRAMS,
-    "auto 8192 x 1024 x 128256 accuracy entropy": "the exponential path's tile with options loads four times as much",
-}
 
 
 def seconds(call: Call, path: str) -> float:
@@ -39,12 +28,7 @@ def seconds(call: Call, path: str) -> float:
     return predict(asked, LOOPS).seconds if loop_records.serves(asked) else float("inf")
 
 
-def cases() -> list:
-    marks = {name: pytest.mark.xfail(reason=reason, strict=True) for name, reason in OFF.items()}
-    return [pytest.param(call, id=label(call), marks=marks.get(label(call), ())) for call in linear_calls()]
-
-
-@pytest.mark.parametrize("call", cases())
+@pytest.mark.parametrize("call", linear_calls(), ids=label)
 def test_plan_is_within_a_tenth_of_the_best(call: Call) -> None:
     times = {path: seconds(call, path) for path in loop_records.PATHS}
     assert times["auto"] <= SLACK * min(times.values()), times
