@@ -20,12 +20,14 @@ from .options import Options, Plan
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 LEAST_CHUNK_ROWS = 2048  # fewer rows and the weight's gradient is bound by reading and writing its accumulator
 WORKSPACE_BYTES = 2 << 30  # of logits in one block, if more rows than LEAST_CHUNK_ROWS fit
+RECOMPUTE_BYTES = 256 << 20  # of a block of classes, whose purpose is to take little
 LARGEST_WORKSPACE_BYTES = 8 << 30  # beyond which LEAST_CHUNK_ROWS rows are too much to ask and classes are blocked
 FLASH_WIDTH = 128
 FLASH_FILLS = 1.5  # programs of 128 rows, and of 128 classes, for each multiprocessor, before flash is chosen
 EXPONENTIAL_WIDTH = 1024
 REFERENCE_PROCESSORS = 132  # of a card that is not there
 LEAST_CHUNK_CLASSES = 1024
+TILE_ROWS = 128  # of matrix products
 
 
 def plan(
@@ -58,7 +60,7 @@ def plan(
         _check(path, input.dtype, width, smooth_cap)
         if entropy_gradient and path in ("sweep", "exponential", "flash"):
             path, reason = "chunked", f"a gradient into the entropy needs the logits, which {path} does not keep"
-    chunk = _chunk_rows(rows, classes, input.dtype.itemsize) if chunk_rows is None else max(1, min(chunk_rows, rows))
+    chunk = max(1, min(chunk_rows or _chunk_rows(path, rows, classes, input.dtype.itemsize), rows))
     return Plan(path, chunk, _workspace(path, rows, width, classes, input.dtype, chunk), reason)
 
 
@@ -95,14 +97,17 @@ def _choose(
     return "sweep", "three cuBLAS products and one pass over the logits in place"
 
 
-def _chunk_rows(rows: int, classes: int, itemsize: int) -> int:
-    """At least LEAST_CHUNK_ROWS, more while a block stays within WORKSPACE_BYTES, blocks of about one size."""
-    most = max(LEAST_CHUNK_ROWS, WORKSPACE_BYTES // max(1, classes * itemsize))
+def _chunk_rows(path: str, rows: int, classes: int, itemsize: int) -> int:
+    """Rows of whole tiles in blocks of about one size: at least LEAST_CHUNK_ROWS, more while a block stays within
+    WORKSPACE_BYTES. For "recompute", which blocks classes, as many as have the numbers of one of its blocks."""
+    each = max(1, classes * itemsize)
+    if path == "recompute":
+        return max(1, min(rows, RECOMPUTE_BYTES // each))
+    most = max(LEAST_CHUNK_ROWS, WORKSPACE_BYTES // each // TILE_ROWS * TILE_ROWS)
     blocks = -(-rows // most)
     if blocks <= 1:
         return max(1, rows)
-    even = -(-rows // (128 * blocks)) * 128  # cuBLAS tiles and flags have 128 rows
-    return min(even, max(128, most // 128 * 128))
+    return -(-rows // (TILE_ROWS * blocks)) * TILE_ROWS
 
 
 def chunk_classes(rows: int, classes: int, chunk_rows: int) -> int:
