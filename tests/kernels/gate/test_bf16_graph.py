@@ -28,7 +28,7 @@ else:
     from bf16_errors import SINGLE, SQUARED, U
     from bf16_interpreter import bf16_emulated
     from fiedler.kernels import csr_target
-    from fiedler.kernels.gpu.flash import LARGEST_WIDTH
+    from fiedler.kernels.gpu.flash_tiles import LARGEST_WIDTH
     from fiedler.kernels.graph import cuda as graph_cuda
     from interpreted_calls import Outcome, card_paths, graph_target, quick_interpreter, run_graph
 
