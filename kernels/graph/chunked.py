@@ -14,19 +14,14 @@ its largest logit that E could overflow takes its maximum as the offset. Any dev
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ..base_two import LARGEST_SUM_LOG2, LN_2, LOG2_E
 from .csr import CsrTarget
 
-LOG2_E = math.log2(math.e)
-LN_2 = math.log(2.0)
-# exp2 takes a third of the time of exp on the CPU, which also slows down twentyfold where its results underflow. The
-# largest row sum of a fixed offset, as a power of two: products with embeddings of any sensible size still fit.
-LARGEST_SUM_LOG2 = {torch.float32: 100.0, torch.float64: 900.0}
 # A block stays in the shared cache of a CPU; fewer rows make the products slower, more rows every other pass.
 BLOCK_BYTES = 8 << 20
 MIN_ROWS, MAX_ROWS = 64, 512

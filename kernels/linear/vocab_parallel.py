@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ..base_two import LOG2_E
 from ..checks import as_autocast, check_chunk_rows, check_optional_tensor, check_tensor, shown
 from ..once import differentiable_once
 from ..upstream import scaled
@@ -30,7 +31,6 @@ from .row_terms import RowTerms, accumulation_dtype, check_targets, row_terms
 from .vocab_layout import VocabLayout, gather_shards, gathered_layout, localize, reduce_shards, sum_shards
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
-LOG2_E = math.log2(math.e)
 CHUNK_BYTES = 256 << 20  # of logits in the dtype of accumulation, for the largest shard
 MIN_ROWS = 128
 
