@@ -17,7 +17,7 @@ ORDER = {
         "flow", "width", "symmetry", "alignment", "rivals", "graph_storage", "routes",
     ),
     "kernels": (
-        "plain_arithmetic", "once", "checks", "gpu", "upstream", "linear", "adoption", "graph", "sharded",
+        "plain_arithmetic", "base_two", "tile_places", "once", "checks", "gpu", "upstream", "linear", "adoption", "graph", "sharded",
         "profiling", "compile_report",
     ),
     "sims": (

@@ -20,11 +20,14 @@ import torch
 from torch import Tensor
 
 from ..base_two import LARGEST_SUM_LOG2, LN_2, LOG2_E
+from ..tile_places import TilePlaces
 from .csr import CsrTarget
 
 # A block stays in the shared cache of a CPU; fewer rows make the products slower, more rows every other pass.
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 16 << 20
 MIN_ROWS, MAX_ROWS = 64, 512
+# Columns of a block that are exponentiated at a time, while a core's own cache has them.
+TILE_COLUMNS = 1024
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ class _Blocks:
     def __init__(
         self, embedding: Tensor, context: Tensor, bias: Tensor | None, at_pivot: Tensor, pivot: Tensor, rows: int
     ) -> None:
-        self.at_pivot, self.pivot, self.d = at_pivot * LOG2_E, pivot, context.shape[1]
+        self.at_pivot, self.pivot = at_pivot * LOG2_E, pivot
+        self.places = TilePlaces(pivot[:, 0], len(context), rows, TILE_COLUMNS)
         # Inner dimension: coordinates, one for the offset, the bias. The transposed context in rows makes the product
         # 4 to 7 % faster.
         left, right = [embedding * LOG2_E, -self.at_pivot[:, None]], [context.T, context.new_ones(1, len(context))]
@@ -118,10 +122,9 @@ class _Blocks:
     def exponentials(self, here: slice, others: Tensor, own: Tensor, shift: Tensor) -> Tensor:
         """E with zero at the pivots; writes its row sums to ``others``, E_ik to ``own`` and how far the offset lies
         above the pivot's logit to ``shift``."""
-        left, pivot, e = self.left[here], self.pivot[here], self.buffer[: len(others)]
+        left, e = self.left[here], self.buffer[: len(others)]
         if not self.wide:
-            torch.mm(left, self.right, out=e).exp2_().scatter_(1, pivot, 0.0)
-            torch.sum(e, dim=1, out=others)
+            self._tiles(here, e, others, left)
             if float(others.amax()) < 2.0**self.limit:  # false for NaN too
                 return e
             self.wide = True
@@ -129,6 +132,21 @@ class _Blocks:
         largest = e.amax(dim=1)
         shift.copy_(torch.where(largest > self.limit / 2, largest, 0.0))
         torch.exp2(-shift, out=own)
-        e.sub_(shift[:, None]).exp2_().scatter_(1, pivot, 0.0)
-        torch.sum(e, dim=1, out=others)
+        e.sub_(shift[:, None])
+        self._tiles(here, e, others)
         return e
+
+    def _tiles(self, here: slice, e: Tensor, others: Tensor, left: Tensor | None = None) -> None:
+        """Exponentiate the block ``e`` by tiles, computing the exponents first where ``left`` is given."""
+        flat, sums = e.view(-1), e.new_empty(self.places.tiles, len(e))
+        for k in range(self.places.tiles):
+            columns = slice(k * TILE_COLUMNS, (k + 1) * TILE_COLUMNS)
+            part = e[:, columns]
+            if left is not None:
+                torch.mm(left, self.right[:, columns], out=part)
+            part.exp2_()
+            at = self.places.tile(here.start, k)
+            if at.start < at.stop:
+                flat.index_fill_(0, self.places.place[at], 0.0)
+            torch.sum(part, dim=1, out=sums[k])
+        torch.sum(sums, dim=0, out=others)

@@ -24,7 +24,7 @@ from .row_terms import ForwardResult, RowTerms, accumulation_dtype
 # rows than MOST_ROWS bring nothing, of fewer than LEAST_ROWS the matrix products run slow. Buffers of LEAST_ELEMENTS
 # are always allowed.
 PART_OF_GRADIENTS = 0.7
-LEAST_ROWS, MOST_ROWS, LEAST_ELEMENTS = 64, 512, 1 << 20
+LEAST_ROWS, MOST_ROWS, LEAST_ELEMENTS = 64, 512, 2 << 20
 
 
 def default_chunk_rows(rows: int, width: int, classes: int) -> int:

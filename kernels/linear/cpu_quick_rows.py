@@ -16,18 +16,20 @@ import torch
 from torch import Tensor
 
 from ..base_two import LARGEST_SUM_LOG2, LOG2_E
+from ..tile_places import TilePlaces
 from .cpu_products import ChunkProducts
-from .cpu_rows import BLOCK_ELEMENTS, RowGradient, RowStatistics, RowSums, weighted
+from .cpu_rows import RowGradient, RowStatistics, RowSums, weighted
 from .options import Options
 from .row_terms import RowTerms
 
-# Narrower tiles make the product slower than the cache makes the exponential faster.
-LEAST_COLUMNS = 512
+# Elements of a tile for each thread, about what its cache holds; narrower tiles make the product slower than the cache
+# makes the exponential faster.
+TILE_ELEMENTS, LEAST_COLUMNS = 3 << 16, 1024
 
 
 def tile_columns(rows: int, classes: int, most: int) -> int:
-    """Columns, at most ``most``, of a tile of ``rows`` rows: tiles of about one size, a block for each thread."""
-    most = min(most, max(LEAST_COLUMNS, BLOCK_ELEMENTS * torch.get_num_threads() // max(1, rows)))
+    """Columns, at most ``most``, of a tile of ``rows`` rows: tiles of about one size."""
+    most = min(most, max(LEAST_COLUMNS, TILE_ELEMENTS * torch.get_num_threads() // max(1, rows)))
     tiles = math.ceil(classes / most)
     return classes if tiles <= 1 else math.ceil(classes / tiles)
 
@@ -39,7 +41,7 @@ class QuickRows:
         self, options: Options, terms: RowTerms, gradient: Tensor | None, products: ChunkProducts, step: int
     ) -> None:
         """``gradient`` (N,) upstream of l_i in float64, None if none is wanted; chunks of ``step`` rows."""
-        self.terms, self.products, self.step = terms, products, step
+        self.terms, self.products = terms, products
         rows, classes = len(terms.target), len(products.weight)
         self.columns = tile_columns(min(step, rows), classes, products.most_columns)
         self.target_logit, self.others, self.shift = terms.row_weight.new_empty((3, rows))
@@ -51,13 +53,7 @@ class QuickRows:
         self.gradient = gradient
         if gradient is not None and not terms.uniform:
             self.gradient = weighted(terms.row_weight, gradient * terms.target_coefficient)
-        # Rows in the order of the tiles of their targets, and where these are in a chunk of logits laid flat.
-        row = torch.arange(rows)
-        self.tiles = math.ceil(classes / self.columns)
-        key = row // step * self.tiles + terms.target // self.columns
-        self.order = row if self.tiles == 1 else torch.argsort(key)
-        self.place = (row % step * classes + terms.target)[self.order]
-        self.ends = [0, *torch.bincount(key, minlength=math.ceil(rows / step) * self.tiles).cumsum(0).tolist()]
+        self.places = TilePlaces(terms.target, classes, step, self.columns)
 
     @staticmethod
     def serves(options: Options, terms: RowTerms, upstream: RowGradient) -> bool:
@@ -67,17 +63,16 @@ class QuickRows:
 
     def __call__(self, chunk: slice, x: Tensor, logits: Tensor) -> Tensor | None:
         """Fill ``logits`` (n, V) with G of ``x`` (n, D), the rows ``chunk``, and return scale (n, 1)."""
-        others = self.others[chunk]
         if not self.wide:
             self._exponentials(chunk, None, self.products.logit_tiles(x, logits, self.columns), logits)
             # One tile has the rows' own maxima. False for NaN, too.
-            self.wide = self.tiles > 1 and not float(others.amax()) < self.limit
+            self.wide = self.places.tiles > 1 and not float(self.others[chunk].amax()) < self.limit
         if self.wide:
             tops = [z.amax(dim=1) for z in self.products.logit_tiles(x, logits, self.columns)]
             self._exponentials(chunk, torch.stack(tops).amax(dim=0), logits.split(self.columns, dim=1), logits)
         if self.gradient is None:
             return None
-        logits.view(-1).index_copy_(0, self.place[chunk], others[self.order[chunk] - chunk.start].neg_())
+        logits.view(-1).index_copy_(0, self.places.place[chunk], self.others[self.places.order[chunk]].neg_())
         return (self.gradient[chunk] / self._sums(chunk).total).to(logits.dtype).unsqueeze(1)
 
     def _exponentials(self, chunk: slice, offset: Tensor | None, tiles: Iterable[Tensor], logits: Tensor) -> None:
@@ -85,22 +80,21 @@ class QuickRows:
         default the maxima of the first. Keeps m, the targets' logits, the sums and whether no other is larger."""
         flat, shift = logits.view(-1), self.shift[chunk].unsqueeze(1)
         own = logits.new_empty(len(logits))
-        sums = logits.new_empty((self.tiles, len(logits)))
+        sums = logits.new_empty((self.places.tiles, len(logits)))
         tops = None if self.correct is None else torch.empty_like(sums)
         for k, z in enumerate(tiles):
             if k == 0:
                 torch.mul(z.amax(dim=1) if offset is None else offset, -self.factor, out=self.shift[chunk])
-            at = chunk.start // self.step * self.tiles + k
-            here = slice(self.ends[at], self.ends[at + 1])
+            here = self.places.tile(chunk.start, k)
             if here.start < here.stop:
-                place = self.place[here]
+                place = self.places.place[here]
                 torch.index_select(flat, 0, place, out=own[here.start - chunk.start : here.stop - chunk.start])
                 flat.index_fill_(0, place, -math.inf)
             if tops is not None:
                 torch.amax(z, dim=1, out=tops[k])
             torch.sum(torch.add(shift, z, alpha=LOG2_E, out=z).exp2_(), dim=1, out=sums[k])
         torch.sum(sums, dim=0, out=self.others[chunk])
-        self.target_logit.index_copy_(0, self.order[chunk], own)
+        self.target_logit.index_copy_(0, self.places.order[chunk], own)
         if tops is not None and self.correct is not None:
             torch.ge(self.target_logit[chunk], tops.amax(dim=0), out=self.correct[chunk])
 
