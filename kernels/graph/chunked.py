@@ -1,8 +1,8 @@
 """The loss of every node against a sparse target, and its gradients, a block of rows at a time: three matrix products.
 
 A block holds E_ij = exp(z_ij - z_ik), k the pivot of row i: the fixed offset comes out of the matrix product itself, as
-one more column, so no row maximum is taken and exp reads the block once. With s_i = sum_j E_ij, s'_i = s_i - E_ik, the
-pivot's share t of r_i, and U the target without its pivots,
+one more column, so no row maximum is taken and exp reads each tile of columns once, as soon as its product is there.
+With s_i = sum_j E_ij, s'_i = s_i - E_ik, the pivot's share t of r_i, and U the target without its pivots,
 
     lse_i - z_ik = log1p(s'_i),   loss_i = r_i log1p(s'_i) + (1 - t_i) r_i z_ik - x_i . (U C)_i - (U b)_i,
     A_ij = E_ij (j != k),  A_ik = (1 - t_i) E_ik - t_i s'_i,   a_i = w_i r_i / s_i,

@@ -20,16 +20,15 @@ from .cpu_rows import GeneralRows, RowGradient
 from .options import Options
 from .row_terms import ForwardResult, RowTerms, accumulation_dtype
 
-# A chunk of logits takes no more than this part of the gradients' memory, which a call needs anyway; chunks of more
-# rows than MOST_ROWS bring nothing, of fewer than LEAST_ROWS the matrix products run slow. Buffers of LEAST_ELEMENTS
-# are always allowed.
-PART_OF_GRADIENTS = 0.7
+# A chunk of logits takes no more memory than the gradients, which a call needs anyway. Each chunk reads and writes the
+# weight's gradient once: chunks of fewer than LEAST_ROWS make the products slow, of more than MOST_ROWS bring nothing.
+# Buffers of LEAST_ELEMENTS, 8 MiB of float32, are always allowed.
 LEAST_ROWS, MOST_ROWS, LEAST_ELEMENTS = 64, 512, 2 << 20
 
 
 def default_chunk_rows(rows: int, width: int, classes: int) -> int:
     """Rows of a chunk of logits for N = ``rows``, D = ``width``, V = ``classes``, chunks of about one size."""
-    allowed = PART_OF_GRADIENTS * (width + rows * width / classes)
+    allowed = width + rows * width / classes
     most = max(1, min(rows, MOST_ROWS, max(int(allowed), LEAST_ELEMENTS // classes, LEAST_ROWS)))
     chunks = math.ceil(rows / most)
     return most if chunks <= 1 else min(most, 8 * math.ceil(rows / chunks / 8))

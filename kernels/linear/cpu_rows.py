@@ -55,9 +55,9 @@ def weighted(weight: Tensor, value: Tensor) -> Tensor:
 
 
 class RowSums:
-    """What follows, per row, from the offset m taken off the logits, the target's logit z_y and the
-    sum over the other classes s' = sum_{j != y} exp(z_j - m). In float64: columns cost nothing, and then only the
-    logits and the sum over classes are left to round."""
+    """What follows, per row, from the offset m taken off the logits, the target's logit z_y and the sum over the other
+    classes s' = sum_{j != y} exp(z_j - m). In float64: columns cost nothing, and then only the logits and the sum over
+    classes are left to round."""
 
     def __init__(self, offset: Tensor, target_logit: Tensor, others: Tensor) -> None:
         self.offset = offset.double()
