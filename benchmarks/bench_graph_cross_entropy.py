@@ -1,10 +1,12 @@
 """Claim: the losses of a graph's nodes over all nodes cost little more than their matrix products, and never hold the
 n x n logits: the general loss three products, the tied one two. One thread, float32, loss and gradients. Peers: the
-dense PyTorch loop (logits, F.cross_entropy with dense targets, backward) and the bare products of the same blocks."""
+dense PyTorch loop (logits, F.cross_entropy with dense targets, backward), the bare products of the same blocks (the
+floor), and these with one exponential of each logit (the bound; of the tied loss half of them in either sweep)."""
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from bare_exponentials import exponentials, lower_bound
 from fiedler.kernels import csr_target, graph_cross_entropy
 from fiedler.kernels.graph.tied_cross_entropy import tied_graph_cross_entropy
-from interleave import interleave, row, write_results
+from interleave import interleave, ratios, row, write_results
 
 NODES = (500, 1000, 2000, 4000, 8000)
 WIDTHS = (16, 64, 128)
@@ -72,8 +75,6 @@ def dense(x: Tensor, c: Tensor, target: Tensor) -> None:
 
 
 def rounds_for(way: Callable[[], object]) -> int:
-    import time
-
     way()
     start = time.perf_counter()
     way()
@@ -111,11 +112,14 @@ def measure(n: int, width: int) -> list[dict[str, Any]]:
         whole = torch.tensor(sparse.toarray(), dtype=torch.float32)
         ways["dense loop"] = lambda: dense(*learning, whole)
         ways["dense loop, tied"] = lambda: dense(learning[0], learning[0], whole)
-    timings = interleave(ways, rounds=rounds_for(ways["graph"]))
+    ways["exponentials"] = exponentials(n * n)
+    timings = interleave(ways, rounds=rounds_for(ways["graph"]), clock=time.process_time)
+    exponential = timings.pop("exponentials")
     rows = []
     for name, products, loop in (("graph", "three", "dense loop"), ("tied", "two", "dense loop, tied")):
         floor = min((key for key in timings if key.startswith(products)), key=lambda key: timings[key].median_ms)
-        peers = {name: timings[name], f"{products} products": timings[floor]}
+        bound = lower_bound(timings[floor], exponential)
+        peers = {name: timings[name], f"{products} products": timings[floor], "products and exponentials": bound}
         if loop in timings:
             peers[loop] = timings[loop]
         if name == "tied":
@@ -124,7 +128,13 @@ def measure(n: int, width: int) -> list[dict[str, Any]]:
         memory = {"ours": peak_memory(ours[name])}
         if loop in ways:
             memory["dense loop"] = peak_memory(ways[loop])
-        rows.append(row(f"{name} cross-entropy", name, peers, graph=f"n={n} D={width}", n=n, width=width, mib=memory))
+        against = {"floor": ratios(timings[floor], timings[name]), "bound": ratios(timings[floor], bound)}
+        rows.append(
+            row(
+                f"{name} cross-entropy", name, peers, graph=f"n={n} D={width}", n=n, width=width, mib=memory,
+                ratio_to_floor=against["floor"], bound_to_floor=against["bound"],
+            )
+        )  # fmt: skip
     return rows
 
 

@@ -17,8 +17,8 @@ ORDER = {
         "flow", "width", "symmetry", "alignment", "rivals", "graph_storage", "routes",
     ),
     "kernels": (
-        "plain_arithmetic", "once", "checks", "gpu", "upstream", "linear", "adoption", "graph", "sharded",
-        "profiling", "compile_report",
+        "plain_arithmetic", "base_two", "tile_places", "once", "checks", "gpu", "upstream", "linear", "adoption",
+        "graph", "sharded", "profiling", "compile_report",
     ),
     "sims": (
         "lazy", "suggest", "disk", "tasks", "scores", "models", "runs", "predict", "draw", "interop", "compare",

@@ -1,8 +1,8 @@
 """The loss of every node against a sparse target, and its gradients, a block of rows at a time: three matrix products.
 
 A block holds E_ij = exp(z_ij - z_ik), k the pivot of row i: the fixed offset comes out of the matrix product itself, as
-one more column, so no row maximum is taken and exp reads the block once. With s_i = sum_j E_ij, s'_i = s_i - E_ik, the
-pivot's share t of r_i, and U the target without its pivots,
+one more column, so no row maximum is taken and exp reads each tile of columns once, as soon as its product is there.
+With s_i = sum_j E_ij, s'_i = s_i - E_ik, the pivot's share t of r_i, and U the target without its pivots,
 
     lse_i - z_ik = log1p(s'_i),   loss_i = r_i log1p(s'_i) + (1 - t_i) r_i z_ik - x_i . (U C)_i - (U b)_i,
     A_ij = E_ij (j != k),  A_ik = (1 - t_i) E_ik - t_i s'_i,   a_i = w_i r_i / s_i,
@@ -14,22 +14,20 @@ its largest logit that E could overflow takes its maximum as the offset. Any dev
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ..base_two import LARGEST_SUM_LOG2, LN_2, LOG2_E
+from ..tile_places import TilePlaces
 from .csr import CsrTarget
 
-LOG2_E = math.log2(math.e)
-LN_2 = math.log(2.0)
-# exp2 takes a third of the time of exp on the CPU, which also slows down twentyfold where its results underflow. The
-# largest row sum of a fixed offset, as a power of two: products with embeddings of any sensible size still fit.
-LARGEST_SUM_LOG2 = {torch.float32: 100.0, torch.float64: 900.0}
 # A block stays in the shared cache of a CPU; fewer rows make the products slower, more rows every other pass.
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 16 << 20
 MIN_ROWS, MAX_ROWS = 64, 512
+# Columns of a block that are exponentiated at a time, while a core's own cache has them.
+TILE_COLUMNS = 1024
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,8 @@ class _Blocks:
     def __init__(
         self, embedding: Tensor, context: Tensor, bias: Tensor | None, at_pivot: Tensor, pivot: Tensor, rows: int
     ) -> None:
-        self.at_pivot, self.pivot, self.d = at_pivot * LOG2_E, pivot, context.shape[1]
+        self.at_pivot, self.pivot = at_pivot * LOG2_E, pivot
+        self.places = TilePlaces(pivot[:, 0], len(context), rows, TILE_COLUMNS)
         # Inner dimension: coordinates, one for the offset, the bias. The transposed context in rows makes the product
         # 4 to 7 % faster.
         left, right = [embedding * LOG2_E, -self.at_pivot[:, None]], [context.T, context.new_ones(1, len(context))]
@@ -123,10 +122,9 @@ class _Blocks:
     def exponentials(self, here: slice, others: Tensor, own: Tensor, shift: Tensor) -> Tensor:
         """E with zero at the pivots; writes its row sums to ``others``, E_ik to ``own`` and how far the offset lies
         above the pivot's logit to ``shift``."""
-        left, pivot, e = self.left[here], self.pivot[here], self.buffer[: len(others)]
+        left, e = self.left[here], self.buffer[: len(others)]
         if not self.wide:
-            torch.mm(left, self.right, out=e).exp2_().scatter_(1, pivot, 0.0)
-            torch.sum(e, dim=1, out=others)
+            self._tiles(here, e, others, left)
             if float(others.amax()) < 2.0**self.limit:  # false for NaN too
                 return e
             self.wide = True
@@ -134,6 +132,21 @@ class _Blocks:
         largest = e.amax(dim=1)
         shift.copy_(torch.where(largest > self.limit / 2, largest, 0.0))
         torch.exp2(-shift, out=own)
-        e.sub_(shift[:, None]).exp2_().scatter_(1, pivot, 0.0)
-        torch.sum(e, dim=1, out=others)
+        e.sub_(shift[:, None])
+        self._tiles(here, e, others)
         return e
+
+    def _tiles(self, here: slice, e: Tensor, others: Tensor, left: Tensor | None = None) -> None:
+        """Exponentiate the block ``e`` by tiles, computing the exponents first where ``left`` is given."""
+        flat, sums = e.view(-1), e.new_empty(self.places.tiles, len(e))
+        for k in range(self.places.tiles):
+            columns = slice(k * TILE_COLUMNS, (k + 1) * TILE_COLUMNS)
+            part = e[:, columns]
+            if left is not None:
+                torch.mm(left, self.right[:, columns], out=part)
+            part.exp2_()
+            at = self.places.tile(here.start, k)
+            if at.start < at.stop:
+                flat.index_fill_(0, self.places.place[at], 0.0)
+            torch.sum(part, dim=1, out=sums[k])
+        torch.sum(sums, dim=0, out=others)

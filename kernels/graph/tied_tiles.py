@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .chunked import LARGEST_SUM_LOG2, LN_2, LOG2_E
+from ..base_two import LARGEST_SUM_LOG2, LN_2, LOG2_E
 from .csr import CsrTarget
 
 # A strip of this size stays in the shared cache; diagonal blocks, whose symmetry is not used, are rows / n of it all.

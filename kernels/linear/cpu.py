@@ -15,23 +15,20 @@ from torch import Tensor
 
 from ..plain_arithmetic import plain_arithmetic
 from .cpu_products import ChunkProducts
-from .cpu_rows import GeneralRows, QuickRows, RowGradient
+from .cpu_quick_rows import QuickRows
+from .cpu_rows import GeneralRows, RowGradient
 from .options import Options
 from .row_terms import ForwardResult, RowTerms, accumulation_dtype
 
-# A chunk of logits takes no more than this part of the gradients' memory, which a call needs anyway; chunks of more
-# rows than MOST_ROWS bring nothing, of fewer than LEAST_ROWS the matrix products run slow. Buffers of LEAST_ELEMENTS
-# are always allowed.
-PART_OF_GRADIENTS = 0.7
-LEAST_ROWS, MOST_ROWS, LEAST_ELEMENTS = 64, 512, 3 << 16
-# From this width on a factor per row is applied to the logits, one pass more over them, rather than to copies of rows
-# of the input.
-WIDE = 512
+# A chunk of logits takes no more memory than the gradients, which a call needs anyway. Each chunk reads and writes the
+# weight's gradient once: chunks of fewer than LEAST_ROWS make the products slow, of more than MOST_ROWS bring nothing.
+# Buffers of LEAST_ELEMENTS, 8 MiB of float32, are always allowed.
+LEAST_ROWS, MOST_ROWS, LEAST_ELEMENTS = 64, 512, 2 << 20
 
 
 def default_chunk_rows(rows: int, width: int, classes: int) -> int:
     """Rows of a chunk of logits for N = ``rows``, D = ``width``, V = ``classes``, chunks of about one size."""
-    allowed = PART_OF_GRADIENTS * (width + rows * width / classes)
+    allowed = width + rows * width / classes
     most = max(1, min(rows, MOST_ROWS, max(int(allowed), LEAST_ELEMENTS // classes, LEAST_ROWS)))
     chunks = math.ceil(rows / most)
     return most if chunks <= 1 else min(most, 8 * math.ceil(rows / chunks / 8))
@@ -119,13 +116,12 @@ def _all_chunks(
     classes = weight.shape[0]
     dtype = accumulation_dtype(input.dtype)
     step = chunk_rows or default_chunk_rows(n, width, classes)
+    products = ChunkProducts(weight, bias, dtype)
     rows: QuickRows | GeneralRows
     if QuickRows.serves(options, terms, upstream):
-        scaled = need[2] or width >= WIDE
-        rows = QuickRows(options, terms, upstream.loss if any(need) else None, scaled=scaled, classes=classes)
+        rows = QuickRows(options, terms, upstream.loss if any(need) else None, products, step)
     else:
-        rows = GeneralRows(options, terms, upstream, gradient=any(need), classes=classes)
-    products = ChunkProducts(weight, bias, dtype)
+        rows = GeneralRows(options, terms, upstream, products, gradient=any(need))
     buffer = torch.empty((min(step, n), classes), dtype=dtype)
     grad_input = torch.empty((n, width), dtype=input.dtype) if need[0] else None
     make = torch.empty_like if n else torch.zeros_like
@@ -135,8 +131,7 @@ def _all_chunks(
         chunk = slice(start, min(start + step, n))
         x = input[chunk].to(dtype)
         logits = buffer[: x.shape[0]]
-        products.logits(x, logits)
-        scale = rows(chunk, logits)
+        scale = rows(chunk, x, logits)
         if grad_input is not None:
             out = grad_input[chunk] if input.dtype == dtype else torch.empty_like(x)
             products.input_gradient(logits, out)
@@ -145,7 +140,7 @@ def _all_chunks(
             if input.dtype != dtype:
                 grad_input[chunk] = out
         if grad_bias is not None:
-            grad_bias.add_(logits.sum(dim=0))
+            grad_bias.add_(logits.sum(dim=0) if scale is None else torch.mv(logits.t(), scale.squeeze(1)))
         if grad_weight is not None:
             products.add_weight_gradient(logits, x if scale is None else x * scale, grad_weight, first=start == 0)
     found = rows.statistics()

@@ -25,10 +25,20 @@ class ChunkProducts:
         self.wide = weight.dtype == dtype
         self.dtype = dtype
 
-    def _tiles(self) -> Iterator[tuple[slice, Tensor]]:
-        """The weight in row tiles of the accumulation dtype, all in one buffer."""
+    @property
+    def most_columns(self) -> int:
+        """Of a tile of logits: as many as there are rows in a tile of the weight."""
         classes, width = self.weight.shape
-        rows = min(max(1, TILE_ELEMENTS // width), classes)
+        return classes if self.wide else min(max(1, TILE_ELEMENTS // width), classes)
+
+    def _tiles(self, rows: int | None = None) -> Iterator[tuple[slice, Tensor]]:
+        """The weight in tiles of ``rows`` rows in the accumulation dtype, widened ones all in one buffer."""
+        classes, width = self.weight.shape
+        rows = rows or self.most_columns
+        if self.wide:
+            for start in range(0, classes, rows):
+                yield slice(start, min(start + rows, classes)), self.weight[start : start + rows]
+            return
         buffer = torch.empty((rows, width), dtype=self.dtype)
         for start in range(0, classes, rows):
             part = self.weight[start : start + rows]
@@ -41,8 +51,15 @@ class ChunkProducts:
         if self.wide:
             self._product(x, self.weight, self.bias, out)
             return
-        for columns, tile in self._tiles():
-            self._product(x, tile, None if self.bias is None else self.bias[columns], out[:, columns])
+        for _ in self.logit_tiles(x, out):
+            pass
+
+    def logit_tiles(self, x: Tensor, out: Tensor, columns: int | None = None) -> Iterator[Tensor]:
+        """The same, ``columns`` columns of ``out`` at a time, each tile handed out as soon as it is there."""
+        for here, tile in self._tiles(columns):
+            part = out[:, here]
+            self._product(x, tile, None if self.bias is None else self.bias[here], part)
+            yield part
 
     @staticmethod
     def _product(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:

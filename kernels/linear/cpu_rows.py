@@ -1,9 +1,9 @@
 """The row pass of the CPU: a chunk of logits becomes the gradient with respect to them, in place.
 
-Two forms with one interface. ``QuickRows`` serves what needs no more than the softmax and leaves a factor per row to be
-applied to narrower things than the logits; ``GeneralRows`` serves every option. Both keep the target out of the sum,
-s = s' + e_y, so that a confident row loses nothing to rounding: its loss is log1p(s' / e_y) and the gradient at its
-target -s' / s rather than p_y - 1. Powers are of two, which the vector units do three times faster than of e.
+Two forms with one interface. ``QuickRows`` (cpu_quick_rows.py) serves what needs no more than the softmax and leaves a
+factor per row to be applied to narrower things than the logits; ``GeneralRows`` serves every option. Both keep the
+target out of the sum, s = s' + e_y, so that a confident row loses nothing to rounding: its loss is log1p(s' / e_y) and
+the gradient at its target -s' / s rather than p_y - 1.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..base_two import LOG2_E
+from .cpu_products import ChunkProducts
 from .options import Options
 from .row_terms import RowTerms
 
-LOG2_E = math.log2(math.e)
 # Elements a thread works on at a time: half a MiB of float32, so that successive passes find them in its cache.
 BLOCK_ELEMENTS = 1 << 17
 # Stands for -infinity where it multiplies a probability of zero.
@@ -54,9 +55,9 @@ def weighted(weight: Tensor, value: Tensor) -> Tensor:
 
 
 class RowSums:
-    """What follows, in columns (n, 1), from the offset m >= z_y taken off the logits, the target's logit z_y and the
-    sum over the other classes s' = sum_{j != y} exp(z_j - m). In float64: columns cost nothing, and then only the
-    logits and the sum over classes are left to round."""
+    """What follows, per row, from the offset m taken off the logits, the target's logit z_y and the sum over the other
+    classes s' = sum_{j != y} exp(z_j - m). In float64: columns cost nothing, and then only the logits and the sum over
+    classes are left to round."""
 
     def __init__(self, offset: Tensor, target_logit: Tensor, others: Tensor) -> None:
         self.offset = offset.double()
@@ -73,73 +74,15 @@ class RowSums:
         return log_total, nll, self.offset + log_total
 
 
-class QuickRows:
-    """Cross-entropy with class and token weights, its gradient as diag(scale) G."""
-
-    def __init__(
-        self, options: Options, terms: RowTerms, gradient: Tensor | None, *, scaled: bool, classes: int
-    ) -> None:
-        """``gradient`` (N,) upstream of l_i in float64, None if none is wanted; ``scaled``: multiply G by scale too."""
-        self.terms, self.step, self.scaled = terms, block_rows(classes), scaled
-        self.target = terms.target.unsqueeze(1)
-        self.target_logit, self.others, self.offset = terms.row_weight.new_empty((3, self.target.shape[0], 1))
-        self.correct = torch.empty_like(self.target, dtype=torch.bool) if options.return_accuracy else None
-        self.gradient = None
-        if gradient is not None and terms.uniform:
-            self.gradient = gradient.unsqueeze(1)
-        elif gradient is not None:
-            self.gradient = weighted(terms.row_weight, gradient * terms.target_coefficient).unsqueeze(1)
-
-    @staticmethod
-    def serves(options: Options, terms: RowTerms, upstream: RowGradient) -> bool:
-        """Whether these options and upstream gradients are those this class knows."""
-        plain = terms.class_term is None and options.logit_softcap is None and options.z_loss == 0
-        return plain and not options.return_entropy and upstream.lse is None and upstream.entropy is None
-
-    def __call__(self, chunk: slice, logits: Tensor) -> Tensor | None:
-        """Turn ``logits`` (n, V) of the rows ``chunk`` into G and return scale (n, 1), None where it is one."""
-        target, offset, others = self.target[chunk], self.offset[chunk], self.others[chunk]
-        own = torch.gather(logits, 1, target, out=self.target_logit[chunk])
-        correct = None if self.correct is None else self.correct[chunk]
-        logits.scatter_(1, target, -math.inf)
-        for start in range(0, logits.shape[0], self.step):
-            rows = slice(start, start + self.step)
-            block = logits[rows]
-            largest_other = block.amax(dim=1, keepdim=True)
-            if correct is not None:
-                torch.ge(own[rows], largest_other, out=correct[rows])
-            # First the difference, exact for the classes that matter; a factor inside the product would round each
-            # logit once more.
-            block.sub_(torch.maximum(largest_other, own[rows], out=offset[rows])).mul_(LOG2_E)
-            torch.sum(block.exp2_(), dim=1, keepdim=True, out=others[rows])
-        if self.gradient is None:
-            return None
-        logits.scatter_(1, target, others.neg())
-        scale = (self.gradient[chunk] / RowSums(offset, own, others).total).to(logits.dtype)
-        if not self.scaled:
-            return scale
-        logits.mul_(scale)
-        return None
-
-    def statistics(self) -> RowStatistics:
-        """The rows as far as they were seen, in the dtype of accumulation."""
-        _, nll, lse = RowSums(self.offset, self.target_logit, self.others).losses()
-        loss = nll.squeeze(1)
-        if not self.terms.uniform:
-            loss = weighted(self.terms.row_weight, self.terms.target_coefficient * loss)
-        dtype = self.others.dtype
-        correct = None if self.correct is None else self.correct.squeeze(1)
-        return RowStatistics(loss.to(dtype), lse.squeeze(1).to(dtype), None, correct)
-
-
 class GeneralRows:
     """Every option: soft cap, smoothing, z-loss, entropy. The logits become the gradient itself, block by block, with
     one or two blocks of scratch."""
 
     def __init__(
-        self, options: Options, terms: RowTerms, upstream: RowGradient, *, gradient: bool, classes: int
+        self, options: Options, terms: RowTerms, upstream: RowGradient, products: ChunkProducts, *, gradient: bool
     ) -> None:
-        rows = terms.target.shape[0]
+        rows, classes = terms.target.shape[0], products.weight.shape[0]
+        self.products = products
         self.cap, self.z_loss = options.logit_softcap, options.z_loss
         vectors = (upstream.loss, upstream.lse, upstream.entropy)
         columns = (None if g is None else g.double().unsqueeze(1) for g in vectors)
@@ -156,8 +99,9 @@ class GeneralRows:
         scratch = self.entropy is not None or self.cap is not None
         self.scratch = self.loss.new_empty((2, self.step, classes)) if scratch else None
 
-    def __call__(self, chunk: slice, logits: Tensor) -> None:
-        """Turn ``logits`` (n, V) of the rows ``chunk`` into their gradient, if one is wanted."""
+    def __call__(self, chunk: slice, x: Tensor, logits: Tensor) -> None:
+        """Fill ``logits`` (n, V) with the gradient of those of ``x`` (n, D), the rows ``chunk``, if one is wanted."""
+        self.products.logits(x, logits)
         for start in range(0, logits.shape[0], self.step):
             rows = slice(chunk.start + start, min(chunk.start + start + self.step, chunk.stop))
             self._block(rows, logits[start : start + self.step])

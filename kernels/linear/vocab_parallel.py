@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ..base_two import LOG2_E
 from ..checks import as_autocast, check_chunk_rows, check_optional_tensor, check_tensor, shown
 from ..once import differentiable_once
 from ..upstream import scaled

@@ -26,11 +26,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..base_two import LN_2
 from ..checks import as_autocast, check_choice, check_integer, check_optional_tensor, check_tensor, shown
 from ..once import differentiable_once
 from .ring import RingSum
 from .target import ShardedTarget, SparseBlock
-from .tiles import LN_2, RowSlopes, RowSums, Tiles, add_gradients, add_tied_gradient, tile_side
+from .tiles import RowSlopes, RowSums, Tiles, add_gradients, add_tied_gradient, tile_side
 
 REDUCTIONS = ("sum", "mean")
 LOW_PRECISION = (torch.bfloat16, torch.float16)

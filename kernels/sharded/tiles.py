@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-LOG2_E = math.log2(math.e)
-LN_2 = math.log(2.0)
+from ..base_two import LN_2, LOG2_E
+
 # Where a sum of exponentials relative to the pivot is taken apart: far above it the one in 1 + s' is lost anyway.
 LARGE_LOG2 = 64.0
 # Side of a tile: on the CPU it stays in the cache, on a card it fills it.
