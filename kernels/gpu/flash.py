@@ -48,7 +48,7 @@ def exponential(z, m, SHIFT: tl.constexpr, FOLD: tl.constexpr):
 
 @triton.jit
 def others_average_kernel(
-    x, x_stride, c, c_stride, bias, target, target_logit, class_term, marks, mark_stride, mark_columns,
+    x, x_stride, c, c_stride, bias, target, target_logit, class_term, marks, marks_stride, mark_columns,
     offset, sums, sum_stride, average, average_stride, N, V, D, cap,
     HELD: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
     HAS_CAP: tl.constexpr, ENTROPY: tl.constexpr, ACCURACY: tl.constexpr, SHIFT: tl.constexpr, FOLD: tl.constexpr,
@@ -74,7 +74,7 @@ def others_average_kernel(
             z += tl.load(bias + j, mask=j < V, other=0.0).to(tl.float32)[None, :]
         if HAS_CAP:
             z = softcap(z, cap)
-        if (marked(marks, mark_stride, mark_columns, start, HELD, STREAMED) != 0) | (start + STREAMED > V):
+        if (marked(marks, marks_stride, mark_columns, start, V, HELD, STREAMED) != 0) | (start + STREAMED > V):
             z = tl.where((j < V)[None, :] & (j[None, :] != y[:, None]), z, float("-inf"))
         highest = tl.maximum(m, tl.max(z, 1))
         safe = tl.where(highest == float("-inf"), 0.0, highest)
@@ -164,7 +164,7 @@ def others_average(
 
 @triton.jit
 def transpose_average_kernel(
-    x, x_stride, c, c_stride, bias, target, offset, factor, marks, mark_stride, mark_columns,
+    x, x_stride, c, c_stride, bias, target, offset, factor, marks, marks_stride, mark_columns,
     average, average_stride, columns, N, V, D, cap,
     HELD: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
     HAS_CAP: tl.constexpr, SHIFT: tl.constexpr, FOLD: tl.constexpr,
@@ -191,7 +191,7 @@ def transpose_average_kernel(
         # A row of factor 0 counts for nothing whatever its offset: e^-inf.
         m = tl.where(f != 0.0, m, float("inf"))
         p = exponential(z, m[None, :], SHIFT, FOLD) * f[None, :]
-        if marked(marks, mark_stride, mark_columns, start, HELD, STREAMED) != 0:
+        if marked(marks, marks_stride, mark_columns, start, N, HELD, STREAMED) != 0:
             y = tl.load(target + i, mask=i < N, other=-1).to(tl.int32)
             p = tl.where(j[:, None] != y[None, :], p, 0.0)
         if HAS_CAP:

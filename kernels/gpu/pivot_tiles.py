@@ -30,28 +30,28 @@ class Marks:
 
     def arguments(self) -> dict[str, Tensor | int]:
         """What a kernel asks to look up its blocks (``marked``)."""
-        return {"marks": self.table, "mark_stride": self.table.stride(0), "mark_columns": SIDE * self.share}
+        return {"marks": self.table, "marks_stride": self.table.stride(0), "mark_columns": SIDE * self.share}
 
 
 @triton.jit
-def marked(marks, mark_stride, mark_columns, start, HELD: tl.constexpr, STREAMED: tl.constexpr):
-    """Whether the tile of this program's HELD rows and STREAMED columns from ``start`` on holds a pair, int32."""
+def marked(marks, marks_stride, mark_columns, start, end, HELD: tl.constexpr, STREAMED: tl.constexpr):
+    """Whether the tile of this program's HELD rows and STREAMED of ``end`` columns from ``start`` on holds a pair."""
     row = (tl.program_id(0) * HELD // 64).to(tl.int64)
-    found = tl.load(marks + row * mark_stride + start // mark_columns).to(tl.int32)
+    found = tl.load(marks + row * marks_stride + start // mark_columns).to(tl.int32)
     if HELD > 64:
-        found |= tl.load(marks + (row + 1) * mark_stride + start // mark_columns).to(tl.int32)
+        found |= tl.load(marks + (row + 1) * marks_stride + start // mark_columns).to(tl.int32)
     if STREAMED > 64:
         last = (start + 64) // mark_columns
-        if last < mark_stride:
-            found |= tl.load(marks + row * mark_stride + last).to(tl.int32)
+        if start + 64 < end:
+            found |= tl.load(marks + row * marks_stride + last).to(tl.int32)
             if HELD > 64:
-                found |= tl.load(marks + (row + 1) * mark_stride + last).to(tl.int32)
+                found |= tl.load(marks + (row + 1) * marks_stride + last).to(tl.int32)
     return found
 
 
 @triton.jit
 def pivot_tiles_kernel(
-    target, marks, stride, N, columns, ROWS_HELD: tl.constexpr, CLASSES_HELD: tl.constexpr, BLOCK: tl.constexpr
+    target, marks, marks_stride, N, columns, ROWS_HELD: tl.constexpr, CLASSES_HELD: tl.constexpr, BLOCK: tl.constexpr
 ):
     """Marks the blocks of some of the pairs (i, y_i); two programs that meet write the same 1."""
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -59,9 +59,9 @@ def pivot_tiles_kernel(
     y = tl.load(target + i, mask=here, other=0).to(tl.int32)
     one = tl.full([BLOCK], 1, tl.uint8)
     if ROWS_HELD:
-        tl.store(marks + (i // 64).to(tl.int64) * stride + y // columns, one, mask=here)
+        tl.store(marks + (i // 64).to(tl.int64) * marks_stride + y // columns, one, mask=here)
     if CLASSES_HELD:
-        tl.store(marks + (y // 64).to(tl.int64) * stride + i // columns, one, mask=here)
+        tl.store(marks + (y // 64).to(tl.int64) * marks_stride + i // columns, one, mask=here)
 
 
 def pivot_marks(target: Tensor, classes: int, *, rows_held: bool, classes_held: bool) -> tuple[Marks, Launch]:
@@ -81,7 +81,7 @@ def pivot_marks(target: Tensor, classes: int, *, rows_held: bool, classes_held: 
         pivot_tiles_kernel,
         (triton.cdiv(rows, BLOCK),),
         {
-            "target": target, "marks": table, "stride": table.stride(0), "N": rows, "columns": SIDE * share,
+            "target": target, "marks": table, "marks_stride": table.stride(0), "N": rows, "columns": SIDE * share,
             "ROWS_HELD": rows_held, "CLASSES_HELD": classes_held, "BLOCK": BLOCK,
         },
         num_warps=4,

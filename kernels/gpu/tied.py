@@ -41,7 +41,7 @@ def common_offset(offset: Tensor, factor: Tensor, dtype: torch.dtype) -> tuple[T
 
 @triton.jit
 def tied_average_kernel(
-    x, x_stride, target, scaled, common, spread, marks, mark_stride, mark_columns, average, average_stride, N, D,
+    x, x_stride, target, scaled, common, spread, marks, marks_stride, mark_columns, average, average_stride, N, D,
     HELD: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
     SHIFT: tl.constexpr,
 ):  # fmt: skip
@@ -60,7 +60,7 @@ def tied_average_kernel(
             other = tl.load(scaled + j, mask=j < N, other=0.0)
             z = tl.dot(held, tl.trans(rows), input_precision=PRECISION)
             p = tl.exp2(z * LOG2E - c)
-            if (marked(marks, mark_stride, mark_columns, start, HELD, STREAMED) != 0) | (start + STREAMED > N):
+            if (marked(marks, marks_stride, mark_columns, start, N, HELD, STREAMED) != 0) | (start + STREAMED > N):
                 own_target = tl.load(target + i, mask=here, other=-1).to(tl.int32)
                 y = tl.load(target + j, mask=j < N, other=-1).to(tl.int32)
                 forward = tl.where((j < N)[None, :] & (j[None, :] != own_target[:, None]), own[:, None], 0.0)

@@ -19,7 +19,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ..base_two import LOG2_E
 from ..checks import as_autocast, check_chunk_rows, check_optional_tensor, check_tensor, shown
 from ..once import differentiable_once
 from ..upstream import scaled
@@ -262,7 +261,8 @@ def _run(
             if not wanted or like is None:
                 made.append(None)
                 continue
-            joined = torch.cat([like[:0].to(dtype), *[getattr(shard, name) for shard in shards]])
+            gradients = [getattr(shard, name) for shard in shards]
+            joined = gradients[0] if len(gradients) == 1 else torch.cat([like[:0].to(dtype), *gradients])
             made.append((joined if factor is None else joined.mul_(factor)).to(like.dtype))
         return losses, grad_input, made[0], made[1]
 

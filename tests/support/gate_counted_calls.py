@@ -99,7 +99,7 @@ for _path in ("flash", "chunked", "recompute"):
 COUNTED |= {
     "linear, chunked, bf16, four chunks": partial(linear, "chunked", BF16, width=2048, chunk_rows=2048),
     "linear, flash, bf16, smoothed": partial(linear, "flash", BF16, width=128, label_smoothing=0.1),
-    "linear, auto, bf16": partial(linear, "auto", BF16, width=4096),
+    "linear, auto, bf16": partial(linear, "auto", BF16, width=2048),
     "vocabulary-parallel, bf16": partial(shards, BF16),
     "graph, flash, bf16": partial(graph, "flash", BF16, width=64),
     "graph, flash, bf16, wide": partial(graph, "flash", BF16, width=320),

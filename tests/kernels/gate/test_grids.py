@@ -54,7 +54,8 @@ def test_launchers_of_huge_tensors() -> None:
     for rows in (2**31 - 1, 2**31):
         x, w, y, v = meta(rows, 8), meta(50, 8), meta(rows, dtype=torch.int64), meta(rows)
         made = (
-            target_logit(x, w, None, y, v, cap=None), combine_rows(x, x, v, w, y, v), scatter_rows(w, None, x, v, y, y),
+            target_logit(x, w, None, y, v, cap=None), combine_rows(x, x, v, w, y, v),
+            scatter_rows(w, None, x, v, y, y, 50),
         )  # fmt: skip
         for one in made:
             if rows == 2**31:
