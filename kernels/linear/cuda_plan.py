@@ -25,6 +25,7 @@ LARGEST_WORKSPACE_BYTES = 8 << 30  # beyond which LEAST_CHUNK_ROWS rows are too 
 FLASH_WIDTH = 128
 FLASH_FILLS = 1.5  # programs of 128 rows, and of 128 classes, for each multiprocessor, before flash is chosen
 EXPONENTIAL_WIDTH = 1024
+SMALL = 1e10  # N V D, of which three products take 0.08 ms, and each of some ten launches more 3 us
 REFERENCE_PROCESSORS = 132  # of a card that is not there
 LEAST_CHUNK_CLASSES = 1024
 TILE_ROWS = 128  # of matrix products
@@ -87,6 +88,8 @@ def _choose(
         return path, f"{LEAST_CHUNK_ROWS} rows of {classes} logits take {least >> 30} GiB"
     if needs_logits or dtype == torch.float16:
         return "chunked", "three cuBLAS products and two passes over the logits in place"
+    if rows * width * classes < SMALL:
+        return "chunked", "the fewest launches, which take longer here than the products"
     whole = -(-width // ALIGNMENT) * ALIGNMENT  # the columns that the product is given
     smoothing, entropy, accuracy = options.label_smoothing > 0, options.return_entropy, options.return_accuracy
     small = needs_options_tile(
