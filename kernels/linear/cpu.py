@@ -17,6 +17,7 @@ from ..plain_arithmetic import plain_arithmetic
 from .cpu_products import ChunkProducts
 from .cpu_quick_rows import QuickRows
 from .cpu_rows import GeneralRows, RowGradient
+from .kept_rows import kept_rows, spread_result, terms_of
 from .options import Options
 from .row_terms import ForwardResult, RowTerms, accumulation_dtype
 
@@ -77,7 +78,7 @@ def backward(
     bias: Tensor | None,
     terms: RowTerms,
     options: Options,
-    lse: Tensor,
+    relative: Tensor | None,
     grad_loss_rows: Tensor | None,
     grad_lse: Tensor | None,
     grad_entropy: Tensor | None,
@@ -89,8 +90,8 @@ def backward(
     path: str = "recompute",
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Gradients of input, weight and bias for upstream gradients (N,) of l_i, lse_i and entropy_i; the logits are
-    computed anew (``lse`` is not needed for that here)."""
-    del lse, path
+    computed anew (``relative`` is not needed for that here)."""
+    del relative, path
     options = replace(options, return_entropy=grad_entropy is not None, return_accuracy=False, return_lse=False)
     upstream = RowGradient(grad_loss_rows, grad_lse, grad_entropy)
     need = (need_input, need_weight, need_bias)
@@ -109,9 +110,13 @@ def _all_chunks(
     need: tuple[bool, bool, bool],
     chunk_rows: int | None,
 ) -> ForwardResult:
-    kept = _rows_that_count(terms, options, upstream)
+    # Of rows of weight 0 nothing but log-sum-exp and entropy, or gradients into them, can be asked.
+    every = options.return_lse or options.return_entropy or upstream.lse is not None or upstream.entropy is not None
+    kept = None if every else kept_rows(terms)
     if kept is not None:
-        return _some_rows(kept, input, weight, bias, terms, options, upstream, need, chunk_rows)
+        some = replace(upstream, loss=None if upstream.loss is None else upstream.loss[kept])
+        part = _all_chunks(input[kept], weight, bias, terms_of(terms, kept), options, some, need, chunk_rows)
+        return spread_result(part, kept, len(input))
     n, width = input.shape
     classes = weight.shape[0]
     dtype = accumulation_dtype(input.dtype)
@@ -152,45 +157,4 @@ def _all_chunks(
         grad_input,
         None if grad_weight is None else grad_weight.to(weight.dtype),
         None if grad_bias is None or bias is None else grad_bias.to(bias.dtype),
-    )
-
-
-def _rows_that_count(terms: RowTerms, options: Options, upstream: RowGradient) -> Tensor | None:
-    """Indices of the rows with a weight if some have none and nothing is asked of those; None to take all rows."""
-    asked = options.returns_statistics or upstream.lse is not None or upstream.entropy is not None
-    if asked or terms.uniform or not bool((terms.row_weight == 0).any()):
-        return None
-    return terms.row_weight.nonzero().squeeze(1)
-
-
-def _some_rows(
-    kept: Tensor,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    terms: RowTerms,
-    options: Options,
-    upstream: RowGradient,
-    need: tuple[bool, bool, bool],
-    chunk_rows: int | None,
-) -> ForwardResult:
-    """The result for all rows from the rows ``kept``; the others have loss, lse and gradient 0."""
-    part = replace(
-        terms,
-        target=terms.target[kept],
-        lse_coefficient=terms.lse_coefficient[kept],
-        target_coefficient=terms.target_coefficient[kept],
-        row_weight=terms.row_weight[kept],
-    )
-    loss = None if upstream.loss is None else upstream.loss[kept]
-    found = _all_chunks(input[kept], weight, bias, part, options, RowGradient(loss, None, None), need, chunk_rows)
-
-    def spread(values: Tensor) -> Tensor:
-        return values.new_zeros((input.shape[0], *values.shape[1:])).index_copy_(0, kept, values)
-
-    return replace(
-        found,
-        loss_rows=spread(found.loss_rows),
-        lse=spread(found.lse),
-        grad_input=None if found.grad_input is None else spread(found.grad_input),
     )

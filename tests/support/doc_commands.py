@@ -20,6 +20,7 @@ MODULES = (
     "fiedler.sims.parallel_transformer",
     "fiedler.kernels.compile_report",
     "fiedler.kernels.profiling.roofline",
+    "tests.kernels.gpu.first_card",
 )
 
 
