@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .launch import Launch
+from .launch import ALIGNMENT, Launch
 
 SIDE = 64  # rows and columns of the blocks that are marked
 BLOCK = 1024
@@ -23,7 +23,7 @@ LARGEST_BYTES = 1 << 26  # of marks; beyond, several blocks in a row share one
 @dataclass(frozen=True)
 class Marks:
     """``table`` uint8 (blocks held, blocks streamed / ``share``), 1 where one of those blocks of 64 x 64 holds a pair;
-    an even number of rows, so that a kernel that holds 128 reads inside it."""
+    an even number of rows, so that a kernel that holds 128 reads inside it, and columns padded to whole vectors."""
 
     table: Tensor
     share: int
@@ -74,9 +74,11 @@ def pivot_marks(target: Tensor, classes: int, *, rows_held: bool, classes_held: 
     held, streamed = (rows, classes) if rows_held else (classes, rows)
     blocks, steps = 2 * triton.cdiv(held, 2 * SIDE), triton.cdiv(streamed, SIDE)
     share = 1
-    while blocks * triton.cdiv(steps, share) > LARGEST_BYTES:
+    while share < steps and blocks * triton.cdiv(steps, share) > LARGEST_BYTES:
         share *= 2
-    table = torch.zeros((blocks, triton.cdiv(steps, share)), dtype=torch.uint8, device=target.device)
+    # Whole vectors, so that the stride divides by 16 for every shape: one compiled kernel serves them all.
+    columns = triton.cdiv(triton.cdiv(steps, share), ALIGNMENT) * ALIGNMENT
+    table = torch.zeros((blocks, columns), dtype=torch.uint8, device=target.device)
     launch = Launch(
         pivot_tiles_kernel,
         (triton.cdiv(rows, BLOCK),),
