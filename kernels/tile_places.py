@@ -19,8 +19,12 @@ class TilePlaces:
     def __init__(self, column: Tensor, classes: int, rows: int, columns: int) -> None:
         row = torch.arange(len(column), device=column.device)
         self.rows, self.tiles = rows, math.ceil(classes / columns)
+        if self.tiles == 1:  # whole blocks: nothing to sort or to count
+            self.order, self.place = row, row % rows * classes + column
+            self.ends = [min(k * rows, len(column)) for k in range(math.ceil(len(column) / rows) + 1)]
+            return
         key = row // rows * self.tiles + column // columns
-        self.order = row if self.tiles == 1 else torch.argsort(key)
+        self.order = torch.argsort(key)
         self.place = (row % rows * classes + column)[self.order]
         count = math.ceil(len(column) / rows) * self.tiles
         self.ends = [0, *torch.bincount(key, minlength=count).cumsum(0).tolist()]

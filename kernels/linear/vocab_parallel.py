@@ -235,10 +235,11 @@ def _run(
         layout, dtype = call.layout, upstream.dtype
         losses = torch.empty(len(input), dtype=dtype, device=input.device)
         shards, factor = _shards(call, terms, input, weight, bias, need), None
-        if any(need) and on_card(input) and input.dtype == torch.float16:
-            # What passes through fp16 products keeps within its range, whatever scales the loss.
-            factor = _largest(upstream * terms.row_weight)
-            upstream = upstream / factor
+        if any(need) and on_card(input):
+            from .cuda_task import normalised
+
+            factor = normalised(upstream * terms.row_weight, None, None, input.dtype).factor
+            upstream = upstream if factor is None else upstream / factor
         grad_input = torch.empty_like(input) if need[0] else None
         for start in range(0, len(input), call.chunk_rows):
             chunk = slice(start, start + call.chunk_rows)
@@ -293,9 +294,3 @@ def _shards(
     for card in cards:
         card.exact = exact
     return cards
-
-
-def _largest(values: Tensor) -> Tensor:
-    """The largest absolute value, 1 where that is no scale or there is none."""
-    largest = values.abs().amax() if values.numel() else values.new_zeros(())
-    return torch.where((largest > 0) & torch.isfinite(largest), largest, torch.ones_like(largest))
