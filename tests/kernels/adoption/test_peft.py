@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 pytest.importorskip("peft", reason="peft is not installed: pip install peft")
 
 import peft
+from transformers import Trainer, TrainingArguments
 
 from adopted_models import VOCABULARY, batch, error, gradients, make, step
 from fiedler.kernels import causal_lm_loss, patch, unpatch
@@ -177,6 +179,23 @@ def test_copies() -> None:
     own, *patched = both("llama", lora(**SAVED))
     for model in patched:
         same(own, copy.deepcopy(model))
+        same(own, pickle.loads(pickle.dumps(model)))
+
+
+def test_trainer(tmp_path: Path) -> None:
+    rows = [{key: value[row] for key, value in batch(8).items()} for row in range(8)]
+    logs = []
+    for model in both("llama", lora(**SAVED)):
+        arguments = TrainingArguments(
+            str(tmp_path), per_device_train_batch_size=2, gradient_accumulation_steps=2, max_steps=2, logging_steps=1,
+            save_strategy="no", report_to=[], disable_tqdm=True, use_cpu=True, seed=0,
+        )  # fmt: skip
+        trainer = Trainer(model, arguments, train_dataset=rows)
+        trainer.train()
+        logs.append([log["loss"] for log in trainer.state.log_history if "loss" in log])
+    assert len(logs[0]) == 2
+    for losses in logs[1:]:
+        assert losses == pytest.approx(logs[0], rel=1e-4)  # as in test_trainer
 
 
 def test_compiled() -> None:
