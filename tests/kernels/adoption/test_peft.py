@@ -26,6 +26,7 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "attention of gpt2": ("gpt2", {"target_modules": ["c_attn"], "fan_in_fan_out": True}),
     "attention": ("llama", {"target_modules": ["q_proj", "v_proj"]}),
     "dropout": ("llama", {"target_modules": ["q_proj"], "lora_dropout": 0.5}),
+    "DoRA": ("llama", {"target_modules": ["q_proj"], "use_dora": True}),
     "all linear layers": ("llama", {"target_modules": "all-linear"}),
     "new tokens": ("llama", {"target_modules": ["q_proj"], "trainable_token_indices": [3, 4]}),
     "embedding of a tied head": ("qwen2, tied", {"target_modules": ["q_proj", "embed_tokens"]}),
@@ -38,6 +39,9 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
 OTHERS = {
     "prompts": lambda: peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4),
     "prefixes": lambda: peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4),
+    "IA3": lambda: peft.IA3Config(task_type="CAUSAL_LM", target_modules=["q_proj"], feedforward_modules=[]),
+    "VeRA": lambda: peft.VeraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"]),
+    "OFT": lambda: peft.OFTConfig(task_type="CAUSAL_LM", target_modules=["q_proj"]),
     "AdaLoRA, a loss of its own": lambda: peft.AdaLoraConfig(
         task_type="CAUSAL_LM", target_modules=["q_proj"], total_step=10
     ),
