@@ -58,12 +58,9 @@ class Request:
         return self.loss
 
 
-class AdoptedHead(Adopted, torch.nn.Module):
-    """Comes before ``torch.nn.Linear`` in the class of a patched model's head."""
+class AdoptedCall(Adopted, torch.nn.Module):
+    """What a model's own forward calls for its logits: the head, or what adapters have put around it."""
 
-    weight: Tensor
-    bias: Tensor | None
-    terms: Terms
     pending: Request | None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -76,6 +73,18 @@ class AdoptedHead(Adopted, torch.nn.Module):
             raise ValueError(f"{pending.name} calls its head more than once for a loss; unpatch it")
         pending.loss, logits = super().__call__(*args, request=pending, **kwargs)
         return logits
+
+
+class AdoptedWrapper(AdoptedCall):
+    """Comes before the class of a wrapper that hands its call, keywords too, on to one of several heads."""
+
+
+class AdoptedHead(AdoptedCall):
+    """Comes before ``torch.nn.Linear`` in the class of a patched model's head."""
+
+    weight: Tensor
+    bias: Tensor | None
+    terms: Terms
 
     def forward(self, input: Tensor, request: Request | None = None) -> Any:
         """The linear layer of ``input`` (..., D); for a request the loss, and logits of the positions it keeps."""

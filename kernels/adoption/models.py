@@ -19,8 +19,9 @@ from ..checks import check_choice, check_chunk_rows, check_flag
 from ..linear.causal_lm import HEAD_TOLERANCE, check_logits, output_head
 from ..linear.dtensors import PLAIN_TENSORS
 from ..linear.options import Options, check_path
+from ..linear.wrapped_heads import called_head, check_plain, every_head
 from .classes import Adopted, adopt, release
-from .head import AdoptedHead, Request, Terms
+from .head import AdoptedCall, AdoptedHead, AdoptedWrapper, Request, Terms
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
@@ -52,8 +53,9 @@ def patch(
     is a DTensor split by classes) go to ``linear_cross_entropy``.
 
     Model and head get classes derived from their own, of the same names: parameters, their names, hooks and state dicts
-    stay. Patch before wrapping (DDP, ``fully_shard``, PEFT, ``torch.compile``, Trainer). A second call changes the
-    options; after the head was replaced (a resized vocabulary) call it again. ``unpatch`` undoes it.
+    stay. Patch before wrapping (DDP, ``fully_shard``, ``torch.compile``, Trainer); PEFT may come before or after. A
+    second call changes the options; after the head was replaced (a resized vocabulary) call it again. ``unpatch``
+    undoes it.
 
     With ``verify`` logits and loss are compared with the model's own on four tokens, unless its parameters are sharded
     or on the meta device. Raises TypeError or ValueError naming the model for one without a plain linear head or with
@@ -77,27 +79,38 @@ def patch(
     Options(label_smoothing=label_smoothing, z_loss=z_loss)
     check_path(path)
     check_chunk_rows(chunk_rows)
-    head = output_head(model)
-    layer: Any = model.get_output_embeddings()  # type: ignore[operator]
+    options: Any = {"label_smoothing": label_smoothing, "z_loss": z_loss, "path": path, "chunk_rows": chunk_rows}
+    options["vocab_parallel"] = vocab_parallel
+    _patch(_adapted(model), logits, verify, options)
+    return model
+
+
+def _patch(model: Any, logits: str, verify: bool, options: dict[str, Any]) -> None:
+    head, embedding = output_head(model), model.get_output_embeddings()
+    layers = every_head(embedding)
     terms = Terms(head.scale, head.logit_softcap)
-    if not (isinstance(model, AdoptedModel) and hasattr(model, "fused_logits") and isinstance(layer, AdoptedHead)):
+    adopted = isinstance(model, AdoptedModel) and hasattr(model, "fused_logits") and isinstance(embedding, AdoptedCall)
+    if not (adopted and all(map(_has_terms, layers))):
         vars(model).pop("fused_logits", None)  # set where the head was replaced since
-        _check_model(model, layer)
-        before = _own_answers(model, layer) if verify and _is_plain(model) else None
+        called = called_head(embedding)
+        _check_model(model, called)
+        before = _own_answers(model, called) if verify and _is_plain(model) else None
         adopt(model, AdoptedModel)
-        adopt(layer, AdoptedHead)
-        layer.terms, layer.pending = terms, None
+        if embedding is not called:
+            adopt(embedding, AdoptedWrapper)
+            embedding.pending = None
+        for layer in layers:
+            adopt(layer, AdoptedHead)
+            layer.terms, layer.pending = terms, None
         try:
             if before is not None:
                 _compare(model, *before)
         except BaseException:
             unpatch(model)
             raise
-    model.fused_logits = logits  # type: ignore[assignment]
-    options: Any = {"label_smoothing": label_smoothing, "z_loss": z_loss, "path": path, "chunk_rows": chunk_rows}
-    options["vocab_parallel"] = vocab_parallel
-    layer.terms, layer.pending = terms._replace(**options), None
-    return model
+    model.fused_logits = logits
+    for layer in layers:
+        layer.terms, layer.pending = terms._replace(**options), None
 
 
 def unpatch(model: Model) -> Model:
@@ -107,13 +120,15 @@ def unpatch(model: Model) -> Model:
     for what is no module.
     """
     _check_module(model)
-    if isinstance(model, AdoptedModel):
-        head = model.get_output_embeddings()  # type: ignore[operator]
-        for module, names in ((model, ("fused_logits",)), (head, ("terms", "pending"))):
-            if isinstance(module, Adopted):
-                for name in names:
-                    vars(module).pop(name, None)
-                release(module)  # type: ignore[arg-type]
+    adapted = _adapted(model)
+    if isinstance(adapted, AdoptedModel):
+        embedding: torch.nn.Module = adapted.get_output_embeddings()  # type: ignore[operator]
+        heads = [one for one in embedding.modules() if isinstance(one, AdoptedCall)]  # in adapters that came since, too
+        module: Any
+        for module in (adapted, *heads):
+            for name in ("fused_logits", "terms", "pending"):
+                vars(module).pop(name, None)
+            release(module)
     return model
 
 
@@ -141,7 +156,7 @@ class AdoptedModel(Adopted, torch.nn.Module):
 
         def loss_function(self: Any) -> Any:
             """The model's own, or while a fused call runs what hands over the head's loss."""
-            pending = getattr(self.get_output_embeddings(), "pending", None)
+            pending = getattr(_asked(self), "pending", None)
             return own_loss.fget(self) if pending is None else pending.answer  # type: ignore[misc]
 
         def set_loss_function(self: Any, value: Any) -> None:
@@ -164,9 +179,8 @@ def _is_fused(model: Any, named: dict[str, Any]) -> bool:
 
 def _fused(model: Any, own: Callable[..., Any], named: dict[str, Any]) -> Any:
     """The model's own forward with the loss of its head."""
-    name, head = type(model).__name__, model.get_output_embeddings()
-    if not (isinstance(head, AdoptedHead) and hasattr(head, "terms")):
-        raise TypeError(f"the output embedding of {name} was replaced since; call patch again, or unpatch it first")
+    name, head = type(model).__name__, _asked(model)
+    _check_head(model, head)
     keep = named.get("logits_to_keep", 0)
     if not isinstance(keep, int) or keep != 0:
         named["logits_to_keep"] = 0  # the loss is of all positions
@@ -196,6 +210,34 @@ def _fused(model: Any, own: Callable[..., Any], named: dict[str, Any]) -> Any:
 def _check_module(model: Any) -> None:
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, not {type(model).__name__}; pass the model itself")
+
+
+def _adapted(model: Any) -> Any:
+    """The causal LM in a model of PEFT, whose forward calls it; otherwise the model itself."""
+    find = getattr(model, "get_base_model", None)
+    found = find() if callable(find) else None
+    return found if isinstance(found, torch.nn.Module) else model
+
+
+def _asked(model: Any) -> Any:
+    """Who gets the request: what the model's forward calls, or behind a wrapper that came since the head."""
+    embedding = model.get_output_embeddings()
+    return embedding if isinstance(embedding, AdoptedCall) else called_head(embedding)
+
+
+def _check_head(model: Any, asked: Any) -> None:
+    """TypeError for a head that cannot compute the loss, or in a wrapper whose hooks have to see it."""
+    name, embedding = type(model).__name__, model.get_output_embeddings()
+    head = called_head(embedding)
+    if not _has_terms(head):
+        check_plain(head, name)
+        raise TypeError(f"the output embedding of {name} was replaced since; call patch again, or unpatch it first")
+    if asked is not embedding and hasattr(type(embedding), "unshard"):
+        raise TypeError(f"fully_shard has hooks around the head of {name}, which adapters wrap; call patch again")
+
+
+def _has_terms(head: Any) -> bool:
+    return isinstance(head, AdoptedHead) and hasattr(head, "terms")
 
 
 def _check_model(model: torch.nn.Module, layer: torch.nn.Module) -> None:

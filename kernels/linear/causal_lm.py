@@ -15,6 +15,7 @@ from torch import Tensor
 from ..checks import LARGEST_INTEGER, check_flag, check_integer, check_optional_tensor, check_tensor, shown
 from .cross_entropy import LinearCrossEntropyOutput, linear_cross_entropy
 from .dtensors import is_dtensor
+from .wrapped_heads import called_head, check_plain
 from .wrapped_models import check_gathered, check_wrapping
 
 # Logits of the model and of ``output_head`` differ by the rounding of one product each; a transformation left out
@@ -52,12 +53,8 @@ def output_head(model: torch.nn.Module) -> OutputHead:
             f"base_model of {type(model).__name__} holds the output embedding, so it gives logits, not hidden "
             "states; if this is a PEFT model pass model.get_base_model(), which keeps LoRA's layers (but no prompts)"
         )
-    forward = getattr(type(embedding), "forward", None)
-    if getattr(forward, "__wrapped__", forward) is not torch.nn.Linear.forward:  # that of a patched head wraps it
-        raise TypeError(
-            f"the output embedding of {type(model).__name__} is {type(embedding).__name__}, not a plain "
-            "torch.nn.Linear; merge adapters and dequantise it first"
-        )
+    embedding = called_head(embedding)
+    check_plain(embedding, type(model).__name__)
     config = _text_config(model)
     scale = 1.0
     for name in SCALE_NAMES:

@@ -1,8 +1,10 @@
-"""Two processes that train patched models wrapped by DDP, ``fully_shard``, and with a head split over its vocabulary:
-run as a script, imported for the cases. Each writes what it found to FOLDER/RANK.pt."""
+"""Two processes that train patched models wrapped by DDP, ``fully_shard``, with adapters of PEFT where it is installed,
+and with a head split over its vocabulary: run as a script, imported for the cases. Each writes what it found to
+FOLDER/RANK.pt."""
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,6 +19,7 @@ from fiedler.kernels import patch, unpatch
 from worlds import run_script
 
 PROCESSES = 2
+HAS_PEFT = importlib.util.find_spec("peft") is not None
 REPLICATED = ("gpt2", "gpt_neox", "mixtral, router loss", "mamba")
 SHARDED = ("llama", "qwen2, tied", "gemma2, capped", "qwen2_moe, router loss")
 
@@ -76,6 +79,36 @@ def half(rank: int) -> dict[str, Any]:
     }
 
 
+def adapters(rank: int) -> dict[str, Any]:
+    """LoRA, and a copy of the head that is trained whole, in a wrapper that is gathered for its own call; the loss
+    reads the weight again in backward. Last what the model says whose wrapper came after ``patch``."""
+    import peft
+
+    def adapted(model: Any) -> Any:
+        torch.manual_seed(0)
+        options = {"target_modules": ["q_proj"], "modules_to_save": ["lm_head"], "init_lora_weights": False}
+        return peft.get_peft_model(model, peft.LoraConfig(task_type="CAUSAL_LM", **options)).train()
+
+    def wrapped(model: Any) -> Any:
+        sharded(model.get_base_model())
+        return model
+
+    inputs, late = batch(seed=rank), wrapped(adapted(patch(make("llama"))))
+    try:
+        said = str(step(late, **inputs)[0])
+    except TypeError as error:
+        said = str(error)
+    return {
+        "own": step(wrapped(adapted(make("llama"))), **inputs),
+        "patched": step(wrapped(patch(adapted(make("llama")), path="recompute")), **inputs),
+        "own, patched again": step(wrapped(adapted(make("llama"))), **inputs),
+        "patched, patched again": step(patch(late, path="recompute"), **inputs),
+        "own, replicated": step(ddp(adapted(make("llama"))), **inputs),
+        "patched, replicated": step(ddp(adapted(patch(make("llama")))), **inputs),
+        "said": said,
+    }
+
+
 def split_head() -> dict[str, Any]:
     """The head's weight a DTensor, Shard(0) of its classes; tokens are the same on both processes."""
     from torch.distributed.device_mesh import init_device_mesh
@@ -112,6 +145,8 @@ def process(rank: int, folder: Path) -> None:
     found["fully_shard", "head with the root"] = compare("llama", lambda model: sharded(model, whole_head=True), rank)
     found["fully_shard", "patched late"] = late(rank)
     found["half precision", "llama"] = half(rank)
+    if HAS_PEFT:
+        found["adapters", "llama"] = adapters(rank)
     found["split head", "llama"] = split_head()
     found["styled head"] = styled_head()
     torch.save(found, folder / f"{rank}.pt")

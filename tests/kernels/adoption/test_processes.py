@@ -1,4 +1,5 @@
-"""Patched models in two processes, wrapped by DDP and ``fully_shard``, and with a head split over its vocabulary."""
+"""Patched models in two processes, wrapped by DDP and ``fully_shard``, with adapters, and with a head split over its
+vocabulary."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import pytest
 
 import adoption_processes
 from adopted_models import error
-from adoption_processes import PROCESSES, REPLICATED, SHARDED
+from adoption_processes import HAS_PEFT, PROCESSES, REPLICATED, SHARDED
 from worlds import found_by
 
 pytestmark = pytest.mark.processes
@@ -47,6 +48,12 @@ def test_fully_shard(found: list[dict[Any, Any]]) -> None:
 
 def test_fully_shard_in_half_precision(found: list[dict[Any, Any]]) -> None:
     check(found, "half precision", ("llama",), CLOSE_IN_HALF)
+
+
+@pytest.mark.skipif(not HAS_PEFT, reason="peft is not installed")
+def test_adapters_and_a_head_of_theirs(found: list[dict[Any, Any]]) -> None:
+    check(found, "adapters", ("llama",))
+    assert all("hooks around the head of FSDPLlamaForCausalLM" in one["adapters", "llama"]["said"] for one in found)
 
 
 def test_a_head_split_over_its_vocabulary(found: list[dict[Any, Any]]) -> None:
