@@ -5,7 +5,7 @@ from .cross_entropy import LinearCrossEntropyOutput, linear_cross_entropy, linea
 from .modules import LinearCrossEntropy, LinearCrossEntropyLoss
 from .options import Options, Plan
 from .row_terms import check_targets
-from .vocab_parallel import vocab_parallel_linear_cross_entropy
+from .vocabulary.parallel import vocab_parallel_linear_cross_entropy
 
 __all__ = [
     "LinearCrossEntropy",

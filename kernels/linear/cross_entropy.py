@@ -349,7 +349,7 @@ def _over_shards(
             'vocab_parallel=True has path="auto" only and no return_lse, return_entropy or return_accuracy: leave '
             "them out"
         )
-    from .vocab_parallel import vocab_parallel_loss
+    from .vocabulary.parallel import vocab_parallel_loss
 
     return vocab_parallel_loss(
         input,

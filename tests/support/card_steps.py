@@ -209,8 +209,8 @@ def _term_pairs(place: Place) -> list[tuple[str, Tensor, Tensor]]:
 
 
 def _vocabulary_pairs(place: Place) -> list[tuple[str, Tensor, Tensor]]:
-    from fiedler.kernels.linear import vocab_parallel
-    from fiedler.kernels.linear.vocab_layout import VocabLayout
+    from fiedler.kernels.linear.vocabulary import parallel as vocab_parallel
+    from fiedler.kernels.linear.vocabulary.layout import VocabLayout
 
     if place.rehearse:
         vocab_parallel.on_card = lambda input: True

@@ -14,8 +14,8 @@ import torch.distributed as dist
 from torch import Tensor
 
 from fiedler.kernels.linear.cross_entropy import linear_cross_entropy
-from fiedler.kernels.linear.vocab_layout import VocabLayout
-from fiedler.kernels.linear.vocab_parallel import vocab_parallel_linear_cross_entropy
+from fiedler.kernels.linear.vocabulary.layout import VocabLayout
+from fiedler.kernels.linear.vocabulary.parallel import vocab_parallel_linear_cross_entropy
 from worlds import run_script
 
 PROCESSES = 4

@@ -18,11 +18,11 @@ if not INTERPRETED:
         run_interpreted(__file__)
 
 else:
-    from fiedler.kernels.linear import vocab_parallel
     from fiedler.kernels.linear.options import Options
     from fiedler.kernels.linear.reference import linear_cross_entropy_reference
-    from fiedler.kernels.linear.vocab_layout import VocabLayout
-    from fiedler.kernels.linear.vocab_parallel import vocab_parallel_linear_cross_entropy
+    from fiedler.kernels.linear.vocabulary import parallel as vocab_parallel
+    from fiedler.kernels.linear.vocabulary.layout import VocabLayout
+    from fiedler.kernels.linear.vocabulary.parallel import vocab_parallel_linear_cross_entropy
     from vocab_processes import CASES, SIZES, Case, V
 
     CASES_HERE = {

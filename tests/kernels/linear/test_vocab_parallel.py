@@ -11,8 +11,8 @@ from torch import Tensor
 import vocab_processes
 from fiedler.kernels.linear.options import Options
 from fiedler.kernels.linear.reference import linear_cross_entropy_reference
-from fiedler.kernels.linear.vocab_layout import VocabLayout, even_layout
-from fiedler.kernels.linear.vocab_parallel import vocab_parallel_linear_cross_entropy
+from fiedler.kernels.linear.vocabulary.layout import VocabLayout, even_layout
+from fiedler.kernels.linear.vocabulary.parallel import vocab_parallel_linear_cross_entropy
 from vocab_processes import CASES, CHUNK_ROWS, PROCESSES, SIZES, D, N, V
 from worlds import found_by
 

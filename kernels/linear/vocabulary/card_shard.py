@@ -13,13 +13,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..gpu.launch import padded_logits
-from ..gpu.products import add_product, product
-from ..gpu.row_cross_entropy import row_cross_entropy, row_state
-from ..gpu.row_sum import row_sum
-from ..gpu.target import target_logit
-from .row_terms import RowTerms
-from .vocab_shard import ShardCall, ShardedRows
+from ...gpu.launch import padded_logits
+from ...gpu.products import add_product, product
+from ...gpu.row_cross_entropy import row_cross_entropy, row_state
+from ...gpu.row_sum import row_sum
+from ...gpu.target import target_logit
+from ..row_terms import RowTerms
+from .shard import ShardCall, ShardedRows
 
 
 class CardShard:

@@ -19,13 +19,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ..checks import as_autocast, check_chunk_rows, check_optional_tensor, check_tensor, shown
-from ..once import differentiable_once
-from ..upstream import scaled
-from .options import Options
-from .row_terms import RowTerms, accumulation_dtype, check_targets, row_terms
-from .vocab_layout import VocabLayout, gather_shards, gathered_layout, localize, reduce_shards, sum_shards
-from .vocab_shard import PlainShard, Shard, ShardCall, ShardedRows
+from ...checks import as_autocast, check_chunk_rows, check_optional_tensor, check_tensor, shown
+from ...once import differentiable_once
+from ...upstream import scaled
+from ..options import Options
+from ..row_terms import RowTerms, accumulation_dtype, check_targets, row_terms
+from .layout import VocabLayout, gather_shards, gathered_layout, localize, reduce_shards, sum_shards
+from .shard import PlainShard, Shard, ShardCall, ShardedRows
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 CHUNK_BYTES = 256 << 20  # of logits in the dtype of accumulation, for the largest shard
@@ -236,7 +236,7 @@ def _run(
         losses = torch.empty(len(input), dtype=dtype, device=input.device)
         shards, factor = _shards(call, terms, input, weight, bias, need), None
         if any(need) and on_card(input):
-            from .cuda_task import normalised
+            from ..cuda_task import normalised
 
             factor = normalised(upstream * terms.row_weight, None, None, input.dtype).factor
             upstream = upstream if factor is None else upstream / factor
@@ -284,7 +284,7 @@ def _shards(
         first = rows.stop
     if not on_card(input):
         return [PlainShard(*piece) for piece in pieces]
-    from .cuda_shard import CardShard
+    from .card_shard import CardShard
 
     cards = [CardShard(*piece) for piece in pieces]
     here = input.new_empty(len(cards), len(input), dtype=torch.float32)

@@ -1,6 +1,6 @@
 """One shard of the classes of vocabulary-parallel cross-entropy: its exponentials of a chunk of rows, its gradients.
 
-``PlainShard`` takes any dtype on the CPU, and float64 on a card, by PyTorch's own operations; ``cuda_shard.CardShard``
+``PlainShard`` takes any dtype on the CPU, and float64 on a card, by PyTorch's own operations; ``card_shard.CardShard``
 is its twin on a card.
 """
 
@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from .cpu_products import ChunkProducts
-from .options import Options
-from .row_terms import RowTerms
-from .vocab_layout import VocabLayout, sum_shards
+from ..cpu_products import ChunkProducts
+from ..options import Options
+from ..row_terms import RowTerms
+from .layout import VocabLayout, sum_shards
 
 LOG2_E = math.log2(math.e)
 
