@@ -1,8 +1,8 @@
 """Every kernel in the forms that the switches give it, compiled for cards that are not there, and its inner loops.
 
-``make test`` compiles the kernels whose loops are recorded for sm_90, and for sm_80 and sm_100 those with matrix products
-in bf16 without options: two hundred in some minutes. ``make gate`` does the rest. One report serves the quick tests;
-Triton's cache, below the system's temporary folder, makes a repeated run quick.
+``make test`` compiles the kernels whose loops are recorded for sm_90, and for sm_80 and sm_100 those with matrix
+products in bf16 without options: two hundred in some minutes. ``make gate`` does the rest. One report serves the quick
+tests; Triton's cache, below the system's temporary folder, makes a repeated run quick.
 """
 
 from __future__ import annotations
