@@ -113,8 +113,7 @@ def _tile(
                 classes = tl.sum(tl.where(others, u[None, :] * (zy[:, None] - z), 0.0), 1)
                 tl.store(out + 2 * plane, classes, mask=here)
             if ACCURACY:
-                beaten = (z > zy[:, None]) | ((z == zy[:, None]) & (j[None, :] < y[:, None]))
-                tl.store(out + 3 * plane, tl.max((others & beaten).to(tl.float32), 1), mask=here)
+                tl.store(out + 3 * plane, tl.max((others & (z > zy[:, None])).to(tl.float32), 1), mask=here)
         if STORE:
             if HAS_CAP:
                 p *= softcap_slope(z, cap)
@@ -253,7 +252,7 @@ def exponential_rows_kernel(
             at_target = exp_nats(zy - m)
             S = total + at_target
             nll = tl.where(m == zy, log1p(total), m - zy + tl.log(S))
-            row_lse = zy + nll
+            row_lse = tl.where(m == zy, zy + nll, m + tl.log(S))  # of a target at -inf too
             row_loss = t * (a * nll + classes + z_loss * row_lse * row_lse)
             tl.store(loss + i, tl.where(t == 0.0, 0.0, row_loss), mask=here)
             counts = here
@@ -261,10 +260,11 @@ def exponential_rows_kernel(
                 counts = here & (t != 0.0)
             tl.store(lse + i, tl.where(counts, row_lse, 0.0), mask=here)
             if entropy is not None:
-                H = tl.where(m == zy, nll, nll + zy - m) - (weighted + at_target * (zy - m)) / S
+                own = tl.where(at_target > 0.0, at_target * (zy - m), 0.0)
+                H = tl.where(m == zy, nll, tl.log(S)) - (weighted + own) / S
                 tl.store(entropy + i, H, mask=here)
             if correct is not None:
-                tl.store(correct + i, (beaten == 0.0) & (t != 0.0), mask=here)
+                tl.store(correct + i, beaten == 0.0, mask=here)
             if alpha is not None:
                 g = tl.zeros([ROWS], tl.float32)
                 if gradient_weight is not None:

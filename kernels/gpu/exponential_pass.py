@@ -56,9 +56,8 @@ def exponential_pass_kernel(
         if class_term is not None:
             u = tl.load(class_term + j, mask=inside, other=0.0).to(tl.float32)
             tl.store(out + 2 * plane, tl.sum(tl.where(others, u * (zy - z), 0.0), 0))
-        if ACCURACY:  # a tie goes to the earlier class, as argmax has it
-            beaten = (z > zy) | ((z == zy) & (j < y))
-            tl.store(out + 3 * plane, tl.max((others & beaten).to(tl.float32), 0))
+        if ACCURACY:
+            tl.store(out + 3 * plane, tl.max((others & (z > zy)).to(tl.float32), 0))
     if STORE:
         if HAS_CAP:
             p *= softcap_slope(z, cap)

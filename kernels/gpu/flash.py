@@ -89,8 +89,7 @@ def others_average_kernel(
             classes += tl.sum(tl.where(others, u[None, :] * (zy[:, None] - z), 0.0), 1)
         if ACCURACY:
             others = (j < V)[None, :] & (j[None, :] != y[:, None])
-            wins = (z > zy[:, None]) | ((z == zy[:, None]) & (j[None, :] < y[:, None]))
-            beaten = tl.maximum(beaten, tl.max((others & wins).to(tl.int32), 1))
+            beaten = tl.maximum(beaten, tl.max((others & (z > zy[:, None])).to(tl.int32), 1))
         total = total * shrink + tl.sum(p, 1)
         m = highest
         if average is not None:

@@ -62,8 +62,8 @@ def _sums(
         if class_term is not None:
             u = tl.load(class_term + columns, mask=inside, other=0.0).to(tl.float32)
             classes += tl.where(others, u * (target_logit - z), 0.0)
-        if ACCURACY:  # a tie goes to the earlier class, as argmax has it
-            beaten |= (others & ((z > target_logit) | ((z == target_logit) & (columns < y)))).to(tl.int32)
+        if ACCURACY:
+            beaten |= (others & (z > target_logit)).to(tl.int32)
     return tl.sum(total, 0), tl.sum(weighted, 0), tl.sum(classes, 0), tl.max(beaten, 0)
 
 
@@ -84,7 +84,7 @@ def row_cross_entropy_kernel(
     logits, row_stride, V, padded, first, cap, z_loss,
     target, target_logit, lse_coefficient, target_coefficient, row_weight, bias, class_term,
     state, state_stride,
-    loss, lse, relative, entropy, correct,
+    loss, lse, entropy, correct,
     gradient_weight, grad_lse, grad_entropy,
     BLOCK: tl.constexpr, HAS_CAP: tl.constexpr, ENTROPY: tl.constexpr, ACCURACY: tl.constexpr,
     SUMS: tl.constexpr, RESULTS: tl.constexpr, GRADIENT: tl.constexpr, SKIP: tl.constexpr,
@@ -136,18 +136,17 @@ def row_cross_entropy_kernel(
             at_target = exp_nats(zy - m)
             S = total + at_target
             nll = tl.where(m == zy, log1p(total), m - zy + tl.log(S))
-            row_lse = zy + nll
-            H = tl.where(m == zy, nll, nll + zy - m) - (weighted + at_target * (zy - m)) / S
+            row_lse = tl.where(m == zy, zy + nll, m + tl.log(S))  # of a target at -inf too
+            own = tl.where(at_target > 0.0, at_target * (zy - m), 0.0)
+            H = tl.where(m == zy, nll, tl.log(S)) - (weighted + own) / S
             if RESULTS:
                 row_loss = a * nll + classes + z_loss * row_lse * row_lse
                 tl.store(loss + i, tl.where(t == 0.0, 0.0, t * row_loss))
                 tl.store(lse + i, row_lse)
-                if relative is not None:
-                    tl.store(relative + i, nll)
                 if entropy is not None:
                     tl.store(entropy + i, H)
                 if correct is not None:
-                    tl.store(correct + i, (beaten == 0) & (t != 0.0))
+                    tl.store(correct + i, beaten == 0)
             if GRADIENT:
                 g = 0.0
                 if gradient_weight is not None:
@@ -161,7 +160,8 @@ def row_cross_entropy_kernel(
                 inverse = 1.0 / S
                 scale = g * a + outside
                 p_target = at_target * inverse
-                dy = -g * a * (total * inverse) + g * (a - b) + p_target * (outside - h * (zy - row_lse + H))
+                dy = -g * a * (total * inverse) + g * (a - b)
+                dy += tl.where(p_target > 0.0, p_target * (outside - h * (zy - row_lse + H)), 0.0)
                 if class_term is not None:
                     dy -= g * tl.load(class_term + y, mask=(y >= 0) & (y < V), other=0.0).to(tl.float32)
                 lanes = tl.arange(0, BLOCK)
@@ -183,8 +183,6 @@ def row_cross_entropy_kernel(
         if RESULTS:
             tl.store(loss + i, 0.0)
             tl.store(lse + i, 0.0)
-            if relative is not None:
-                tl.store(relative + i, 0.0)
             if correct is not None:
                 tl.store(correct + i, False)
         if GRADIENT:
@@ -218,7 +216,6 @@ def row_cross_entropy(
     sums: bool = True,
     loss: Tensor | None = None,
     lse: Tensor | None = None,
-    relative: Tensor | None = None,
     entropy: Tensor | None = None,
     correct: Tensor | None = None,
     gradient: bool = False,
@@ -236,7 +233,7 @@ def row_cross_entropy(
     All vectors are (N,) and fp32 except ``target`` (int64) and ``correct`` (bool), contiguous; ``bias`` and
     ``class_term`` (C,) are those of these classes. ``state`` (5, N) as ``row_state`` makes it: pass it when the rows
     come in several pieces, with ``sums`` for a sweep that adds a piece. ``loss`` and ``lse`` (both or none) ask for
-    results, ``relative`` for lse - z_y besides, ``gradient`` overwrites the logits with dz; entropy results or
+    results, ``gradient`` overwrites the logits with dz; entropy results or
     gradients need ``track_entropy`` in every sweep. ``skip_weightless`` leaves rows of weight 0 unread: loss, lse and
     gradient 0, their entropy unset.
     """
@@ -253,7 +250,7 @@ def row_cross_entropy(
             "target": target, "target_logit": target_logit, "lse_coefficient": lse_coefficient,
             "target_coefficient": target_coefficient, "row_weight": row_weight, "bias": bias, "class_term": class_term,
             "state": state, "state_stride": rows if state is None else state.stride(0),
-            "loss": loss, "lse": lse, "relative": relative, "entropy": entropy, "correct": correct,
+            "loss": loss, "lse": lse, "entropy": entropy, "correct": correct,
             "gradient_weight": gradient_weight, "grad_lse": grad_lse, "grad_entropy": grad_entropy,
             "BLOCK": block, "HAS_CAP": cap is not None, "ENTROPY": track_entropy, "ACCURACY": track_accuracy,
             "SUMS": sums, "RESULTS": loss is not None, "GRADIENT": gradient, "SKIP": skip_weightless,

@@ -105,7 +105,7 @@ def run_backward(
     call: Call,
     tensors: tuple[Tensor, Tensor, Tensor | None],
     terms: RowTerms,
-    relative: Tensor | None,
+    row_sums: Tensor | None,
     upstream: tuple[Tensor | None, Tensor | None, Tensor | None],
 ) -> Gradients:
     """Gradients by computing the logits anew; ``upstream`` of loss, lse and entropy as they were returned."""
@@ -119,7 +119,7 @@ def run_backward(
         bias,
         terms,
         call.options,
-        relative,
+        row_sums,
         grad_loss,
         grad_lse,
         grad_entropy,
@@ -154,7 +154,7 @@ class LinearCrossEntropyFunction(torch.autograd.Function):
         ctx.call, ctx.terms = call, terms
         # Held here rather than saved, so that backward can give the gradients away without a copy.
         ctx.gradients = None if call.defer else (result.grad_input, result.grad_weight, result.grad_bias)
-        ctx.save_for_backward(input, weight, bias, result.relative)
+        ctx.save_for_backward(input, weight, bias, result.row_sums)
         if outputs[3] is not None:
             ctx.mark_non_differentiable(outputs[3])
         return outputs
@@ -173,8 +173,8 @@ class LinearCrossEntropyFunction(torch.autograd.Function):
                 gradients = tuple(None if g is None else scale_in_place(g, grad_loss) for g in gradients)
             else:
                 gradients = None  # those of forward, if any, go before new ones are made
-                input, weight, bias, relative = ctx.saved_tensors
-                gradients = run_backward(ctx.call, (input, weight, bias), ctx.terms, relative, upstream)
+                input, weight, bias, row_sums = ctx.saved_tensors
+                gradients = run_backward(ctx.call, (input, weight, bias), ctx.terms, row_sums, upstream)
         if torch.is_grad_enabled():  # create_graph=True: else the saved tensors are not asked for
             gradients = differentiable_once(gradients, (*ctx.saved_tensors, *upstream))
         return None, None, None, None, *gradients
@@ -219,8 +219,8 @@ def arguments_of(call: Call) -> Arguments:
     )  # fmt: skip
 
 
-def _keeps_relative(call: Call | Arguments, input: Tensor) -> bool:
-    """Whether the operator hands lse - z_y on: of a path that is chosen later the compiler could not know its shape."""
+def _keeps_sums(call: Call | Arguments, input: Tensor) -> bool:
+    """Whether the operator hands ``row_sums`` on: of a path that is chosen later the compiler cannot know the shape."""
     return call.path == "recompute" and input.device.type == "cuda"
 
 
@@ -248,7 +248,7 @@ def linear_cross_entropy_op(
         result.lse.contiguous(),
         _or_empty(entropy, loss),
         _or_empty(accuracy, loss),
-        _or_empty(result.relative if _keeps_relative(call, input) else None, loss),
+        _or_empty(result.row_sums if _keeps_sums(call, input) else None, loss),
         _or_empty(result.grad_input, input),
         _or_empty(result.grad_weight, weight),
         _or_empty(result.grad_bias, input),
@@ -272,7 +272,7 @@ def _(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> tuple[T
         input.new_empty(rows, dtype=wide),
         input.new_empty(rows if arguments.return_entropy else (0,), dtype=wide),
         input.new_empty((), dtype=torch.float32) if arguments.return_accuracy else input.new_empty(0, dtype=wide),
-        input.new_empty(rows if _keeps_relative(arguments, input) else (0,), dtype=wide),
+        input.new_empty((*rows, 2) if _keeps_sums(arguments, input) else (0,), dtype=wide),
         gradient(input, need[0]),
         gradient(weight, need[1]),
         gradient(bias, need[2]),
@@ -282,18 +282,18 @@ def _(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> tuple[T
 @torch.library.custom_op(
     "fiedler::linear_cross_entropy_backward",
     mutates_args=(),
-    schema=f"({_TENSORS}, Tensor relative, Tensor? grad_loss, Tensor? grad_lse, Tensor? grad_entropy, {_ARGUMENTS}) -> "
+    schema=f"({_TENSORS}, Tensor row_sums, Tensor? grad_loss, Tensor? grad_lse, Tensor? grad_entropy, {_ARGUMENTS}) -> "
     "(Tensor, Tensor, Tensor)",
 )
 def linear_cross_entropy_backward_op(
     input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, class_weight: Tensor | None,
-    token_weight: Tensor | None, relative: Tensor, grad_loss: Tensor | None, grad_lse: Tensor | None,
+    token_weight: Tensor | None, row_sums: Tensor, grad_loss: Tensor | None, grad_lse: Tensor | None,
     grad_entropy: Tensor | None, *arguments: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Gradients of input, weight and bias, the logits computed anew; empty where none is needed."""
     call = Arguments(*arguments).call()
     terms = make_terms(call, target, input, weight, class_weight, token_weight)
-    known = relative if _keeps_relative(call, input) else None
+    known = row_sums if _keeps_sums(call, input) else None
     gradients = run_backward(call, (input, weight, bias), terms, known, (grad_loss, grad_lse, grad_entropy))
     return _or_empty(gradients[0], input), _or_empty(gradients[1], weight), _or_empty(gradients[2], input)
 
@@ -311,12 +311,13 @@ def _(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> tuple[T
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.arguments = Arguments(*inputs[6:])
     ctx.set_materialize_grads(False)
-    ctx.mark_non_differentiable(*output[3:])
+    asked = (True, ctx.arguments.return_lse, ctx.arguments.return_entropy)  # an empty output has no gradient
+    ctx.mark_non_differentiable(*(out for out, on in zip(output, asked, strict=False) if not on), *output[3:])
     ctx.save_for_backward(*inputs[:6], *output[4:])
 
 
 def _backward(ctx: Any, grad_loss: Tensor | None, grad_lse: Tensor | None, grad_entropy: Tensor | None, *_: Any) -> Any:
-    *inputs, relative, grad_input, grad_weight, grad_bias = ctx.saved_tensors
+    *inputs, row_sums, grad_input, grad_weight, grad_bias = ctx.saved_tensors
     need, defer = ctx.arguments.need, ctx.arguments.defer
     gradients: Any
     if grad_loss is None and grad_lse is None and grad_entropy is None:
@@ -326,7 +327,7 @@ def _backward(ctx: Any, grad_loss: Tensor | None, grad_lse: Tensor | None, grad_
         gradients = (scaled(g, grad_loss) if n else None for g, n in zip(stored, need, strict=True))
     else:
         computed = linear_cross_entropy_backward_op(
-            *inputs, relative, grad_loss, grad_lse, grad_entropy, *ctx.arguments
+            *inputs, row_sums, grad_loss, grad_lse, grad_entropy, *ctx.arguments
         )
         gradients = (g if n else None for g, n in zip(computed, need, strict=True))
     return (*gradients, *(None,) * (len(inputs) - 3 + len(ctx.arguments)))

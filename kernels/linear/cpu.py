@@ -19,7 +19,7 @@ from .cpu_quick_rows import QuickRows
 from .cpu_rows import GeneralRows, RowGradient
 from .kept_rows import kept_rows, spread_result, terms_of
 from .options import Options
-from .row_terms import ForwardResult, RowTerms, accumulation_dtype
+from .row_terms import ForwardResult, RowTerms, accumulation_dtype, asks_for_all_rows
 
 # A chunk of logits takes no more memory than the gradients, which a call needs anyway. Each chunk reads and writes the
 # weight's gradient once: chunks of fewer than LEAST_ROWS make the products slow, of more than MOST_ROWS bring nothing.
@@ -78,7 +78,7 @@ def backward(
     bias: Tensor | None,
     terms: RowTerms,
     options: Options,
-    relative: Tensor | None,
+    row_sums: Tensor | None,
     grad_loss_rows: Tensor | None,
     grad_lse: Tensor | None,
     grad_entropy: Tensor | None,
@@ -90,8 +90,8 @@ def backward(
     path: str = "recompute",
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Gradients of input, weight and bias for upstream gradients (N,) of l_i, lse_i and entropy_i; the logits are
-    computed anew (``relative`` is not needed for that here)."""
-    del relative, path
+    computed anew (``row_sums`` is not needed for that here)."""
+    del row_sums, path
     options = replace(options, return_entropy=grad_entropy is not None, return_accuracy=False, return_lse=False)
     upstream = RowGradient(grad_loss_rows, grad_lse, grad_entropy)
     need = (need_input, need_weight, need_bias)
@@ -110,8 +110,7 @@ def _all_chunks(
     need: tuple[bool, bool, bool],
     chunk_rows: int | None,
 ) -> ForwardResult:
-    # Of rows of weight 0 nothing but log-sum-exp and entropy, or gradients into them, can be asked.
-    every = options.return_lse or options.return_entropy or upstream.lse is not None or upstream.entropy is not None
+    every = asks_for_all_rows(terms, options) or upstream.lse is not None or upstream.entropy is not None
     kept = None if every else kept_rows(terms)
     if kept is not None:
         some = replace(upstream, loss=None if upstream.loss is None else upstream.loss[kept])

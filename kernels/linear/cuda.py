@@ -28,7 +28,7 @@ from .cuda_plan import chunk_classes, plan
 from .cuda_task import Task, backward_gradient, forward_gradient
 from .kept_rows import kept_rows, spread_result, terms_of
 from .options import Options, Plan
-from .row_terms import ForwardResult, RowTerms
+from .row_terms import ForwardResult, RowTerms, asks_for_all_rows
 
 # N V D from which waiting for the number of rows that count, about 0.05 ms, is below a hundredth of the products. Then
 # the rows are gathered if at least one in sixteen does not count.
@@ -55,7 +55,7 @@ def forward(
     """
     need = (need_input, need_weight, need_bias)
     kept = None
-    if not (options.return_lse or options.return_entropy) and may_compact(input, weight):
+    if not asks_for_all_rows(terms, options) and may_compact(input, weight):
         kept = kept_rows(terms, most=MOST_KEPT)
     if kept is not None:
         input, terms, all_rows = input[kept], terms_of(terms, kept), len(input)
@@ -73,7 +73,7 @@ def backward(
     bias: Tensor | None,
     terms: RowTerms,
     options: Options,
-    relative: Tensor | None,
+    row_sums: Tensor | None,
     grad_loss_rows: Tensor | None,
     grad_lse: Tensor | None,
     grad_entropy: Tensor | None,
@@ -86,7 +86,7 @@ def backward(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Gradients of input, weight and bias for upstream gradients (N,) of l_i, lse_i and entropy_i, logits made anew.
 
-    ``terms.scale`` is not applied: ``grad_loss_rows`` is the gradient of each l_i itself. ``relative`` is that of
+    ``terms.scale`` is not applied: ``grad_loss_rows`` is the gradient of each l_i itself. ``row_sums`` is that of
     ``forward``'s result, or None.
     """
     entropy_gradient = grad_entropy is not None
@@ -97,13 +97,13 @@ def backward(
         kept = kept_rows(terms, most=MOST_KEPT)
     if kept is not None:
         input, terms, all_rows = input[kept], terms_of(terms, kept), len(input)
-        relative, grad_loss_rows = (None if t is None else t[kept] for t in (relative, grad_loss_rows))
+        row_sums, grad_loss_rows = (None if t is None else t[kept] for t in (row_sums, grad_loss_rows))
     chosen = plan(input, weight, quiet, path=path, chunk_rows=chunk_rows, entropy_gradient=entropy_gradient)
     with plain_arithmetic():
         gradient = backward_gradient(terms, grad_loss_rows, grad_lse, grad_entropy, input.dtype)
         need = (need_input, need_weight, need_bias)
         task = Task(_rows(input), _rows(weight), _vector(bias), terms, quiet, gradient, *need)
-        result = _run_whole(task, chosen, relative)
+        result = _run_whole(task, chosen, row_sums)
     if kept is not None:
         result = spread_result(result, kept, all_rows)
     return result.grad_input, result.grad_weight, result.grad_bias
@@ -116,13 +116,13 @@ def may_compact(input: Tensor, weight: Tensor) -> bool:
     return not (input.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
-def _run_whole(task: Task, chosen: Plan, relative: Tensor | None) -> ForwardResult:
+def _run_whole(task: Task, chosen: Plan, row_sums: Tensor | None) -> ForwardResult:
     """``_run`` with D padded to whole vectors: to 16 for Triton's products; cuBLAS's are fast from multiples of 8."""
     width = task.input.shape[1]
     if width % 16 == 0 or (width % 8 == 0 and chosen.path in ("chunked", "sweep", "recompute")):
-        return _run(task, chosen, relative)
+        return _run(task, chosen, row_sums)
     padded = replace(task, input=whole_width(task.input), weight=whole_width(task.weight))
-    found = _run(padded, chosen, relative)
+    found = _run(padded, chosen, row_sums)
     return replace(
         found,
         grad_input=first_columns(found.grad_input, width),
@@ -130,13 +130,13 @@ def _run_whole(task: Task, chosen: Plan, relative: Tensor | None) -> ForwardResu
     )
 
 
-def _run(task: Task, chosen: Plan, relative: Tensor | None) -> ForwardResult:
+def _run(task: Task, chosen: Plan, row_sums: Tensor | None) -> ForwardResult:
     if chosen.path == "flash":
         return flash_path(task)
     if chosen.path in ("sweep", "exponential"):
         return exponential_path(task, chosen.chunk_rows, sweep=chosen.path == "sweep")
     if chosen.path == "recompute":
-        return recompute(task, chunk_classes(task.rows, task.classes, chosen.chunk_rows), relative)
+        return recompute(task, chunk_classes(task.rows, task.classes, chosen.chunk_rows), row_sums)
     return chunked(task, chosen.chunk_rows)
 
 

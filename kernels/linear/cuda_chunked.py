@@ -20,8 +20,6 @@ from ..gpu.row_sum import row_sum
 from .cuda_task import RowResults, Task, finished, row_results, row_slice, skips_weightless, target_logits
 from .row_terms import ForwardResult
 
-NEAR = 30.0  # nats that the log-sum-exp may lie above the target's logit for sums relative to that
-
 
 def chunked(task: Task, chunk_rows: int) -> ForwardResult:
     """All results from blocks of ``chunk_rows`` rows of logits, (chunk_rows, V) in the input's dtype."""
@@ -65,22 +63,21 @@ def chunked(task: Task, chunk_rows: int) -> ForwardResult:
     return _finish(task, results, grad_input, grad_weight, grad_bias)
 
 
-def recompute(task: Task, chunk_classes: int, relative: Tensor | None = None) -> ForwardResult:
+def recompute(task: Task, chunk_classes: int, row_sums: Tensor | None = None) -> ForwardResult:
     """All results from blocks of ``chunk_classes`` classes of logits, (N, chunk_classes) in the input's dtype.
 
-    The ``relative`` lse_i - z_iy (N,) that a call without gradients found spares one that wants only gradients the
-    first sweep, unless an entropy is among what they come from. From it 1 - p at the target keeps its digits, as it
-    would not from the log-sum-exp itself, whose rounding is as large as 1 - p where that is 1e-6.
+    The ``row_sums`` that a call without gradients found, (N, 2) offset m_i and sum of e^(z_ij - m_i) over j != y_i,
+    spare one that wants only gradients the first sweep, unless an entropy is among what they come from. From them
+    1 - p at the target keeps its digits, as it would not from the log-sum-exp, whose rounding is as large as a 1 - p
+    of 1e-6.
     """
     results, exact = row_results(task), target_logits(task)
-    results = replace(results, relative=torch.empty_like(results.lse))
     blocks = _ClassBlocks(task, chunk_classes, exact)
-    if relative is None or task.gradient.entropy is not None:
+    if row_sums is None or task.gradient.entropy is not None:
         _sweep(task, blocks, results)
-    else:  # the sum of the others, relative to the target or, where that is far above, to the log-sum-exp
-        near = relative < NEAR
-        blocks.state[0] = torch.where(near, exact, exact + relative)
-        blocks.state[1] = torch.where(near, torch.expm1(relative), -torch.expm1(-relative))
+        results = replace(results, row_sums=blocks.state[:2].T.contiguous())
+    else:
+        blocks.state[:2] = row_sums.T
     if not task.need_gradient:
         return results.result()
     return results.result(*_block_gradients(task, blocks))
@@ -124,7 +121,6 @@ def _sweep(task: Task, blocks: _ClassBlocks, results: RowResults) -> None:
         last = start == blocks.starts[-1]
         blocks.run(
             logits, start, loss=results.loss if last else None, lse=results.lse if last else None,
-            relative=results.relative if last else None,
             entropy=results.entropy if last else None, correct=results.correct if last else None,
             track_entropy=_tracks_entropy(task), track_accuracy=task.options.return_accuracy,
         )  # fmt: skip

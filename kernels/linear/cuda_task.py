@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..gpu.target import target_logit
 from .options import Options
-from .row_terms import ForwardResult, RowTerms
+from .row_terms import ForwardResult, RowTerms, asks_for_all_rows
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,18 @@ class RowResults:
     lse: Tensor
     entropy: Tensor | None
     correct: Tensor | None
-    relative: Tensor | None = None
+    row_sums: Tensor | None = None
 
     def result(
         self, grad_input: Tensor | None = None, grad_weight: Tensor | None = None, grad_bias: Tensor | None = None
     ) -> ForwardResult:
         """These with the gradients of input, weight and bias."""
         gradients = grad_input, grad_weight, grad_bias
-        return ForwardResult(self.loss, self.lse, self.entropy, self.correct, *gradients, self.relative)
+        return ForwardResult(self.loss, self.lse, self.entropy, self.correct, *gradients, self.row_sums)
 
 
 def row_results(task: Task) -> RowResults:
-    """Outputs for every row; entropies of rows of weight 0 are 0 unless computed."""
+    """Outputs for every row, to be written; the entropy of a row that is skipped stays unset."""
     new = task.input.new_empty
     n, options = task.rows, task.options
     return RowResults(
@@ -103,11 +103,9 @@ def target_logits(task: Task) -> Tensor:
 
 
 def skips_weightless(task: Task) -> bool:
-    """Rows of weight 0 need not be read unless their log-sum-exp or entropy is used."""
-    options, gradient = task.options, task.gradient
-    return not (
-        options.return_lse or options.return_entropy or gradient.lse is not None or gradient.entropy is not None
-    )
+    """Whether rows of weight 0 need not be read: nothing is asked of them, and no gradient comes from them."""
+    gradient = task.gradient
+    return not (asks_for_all_rows(task.terms, task.options) or gradient.lse is not None or gradient.entropy is not None)
 
 
 def forward_gradient(terms: RowTerms, dtype: torch.dtype) -> RowGradient:

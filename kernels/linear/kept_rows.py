@@ -45,7 +45,7 @@ def spread_result(found: ForwardResult, kept: Tensor, rows: int) -> ForwardResul
         found,
         loss_rows=spread(found.loss_rows, kept, rows),
         lse=spread(found.lse, kept, rows),
-        relative=None if found.relative is None else spread(found.relative, kept, rows),
+        row_sums=None if found.row_sums is None else spread(found.row_sums, kept, rows),
         correct=None if found.correct is None else spread(found.correct, kept, rows),
         grad_input=None if found.grad_input is None else spread(found.grad_input, kept, rows),
     )

@@ -29,7 +29,7 @@ class RowTerms:
     (1 / divisor for the mean, 1 otherwise; 0 where the divisor is 0: no row counts); ``class_term`` u (V,) or None
     without smoothing; ``divisor`` a 0-dim tensor for the mean, None otherwise; ``uniform`` is True only if all of a, b
     and t are known to be 1, so that a path may leave them out; ``gradient`` (N,) t_i scale, 0 where t_i is, if it was
-    made with the rest.
+    made with the rest; ``weighted``: there are token weights, so that a row of weight 0 need not be an ignored one.
     """
 
     target: Tensor
@@ -41,13 +41,14 @@ class RowTerms:
     divisor: Tensor | None = None
     uniform: bool = False
     gradient: Tensor | None = None
+    weighted: bool = False
 
 
 @dataclass(frozen=True)
 class ForwardResult:
     """What a path computes: ``loss_rows`` l_i and ``lse`` (N,) in the dtype of accumulation, ``entropy`` (N,) and
     ``correct`` (N,) bool where asked, the gradients of ``scale * sum_i l_i``, each in the dtype of its tensor, and
-    ``relative`` lse_i - z_iy (N,) from a path whose backward can use it."""
+    ``row_sums`` (N, 2) from a path whose backward can use them."""
 
     loss_rows: Tensor
     lse: Tensor
@@ -56,7 +57,13 @@ class ForwardResult:
     grad_input: Tensor | None
     grad_weight: Tensor | None
     grad_bias: Tensor | None
-    relative: Tensor | None = None
+    row_sums: Tensor | None = None
+
+
+def asks_for_all_rows(terms: RowTerms, options: Options) -> bool:
+    """Whether something is wanted of rows of weight 0: log-sum-exp or entropy, or, where they need not be ignored ones,
+    whether their target is the largest logit."""
+    return options.return_lse or options.return_entropy or (options.return_accuracy and terms.weighted)
 
 
 def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -109,7 +116,10 @@ def row_terms(
         scale = weight.new_ones(())
     target_coefficient = own if smoothing == 0 else own * (1.0 - smoothing)
     lse_coefficient = target_coefficient if class_term is None else target_coefficient + class_term.sum()
-    return RowTerms(safe, lse_coefficient, target_coefficient, weight, scale, class_term, divisor)
+    return RowTerms(
+        safe, lse_coefficient, target_coefficient, weight, scale, class_term, divisor,
+        weighted=token_weight is not None,
+    )  # fmt: skip
 
 
 def fused_row_terms(
@@ -139,7 +149,9 @@ def fused_row_terms(
     )  # fmt: skip
     first.run()
     second.run()
-    return RowTerms(safe, new[1], new[2], new[0], scale, class_term, divisor, gradient=new[3])
+    return RowTerms(
+        safe, new[1], new[2], new[0], scale, class_term, divisor, gradient=new[3], weighted=token_weight is not None
+    )
 
 
 def check_targets(target: Tensor, options: Options, classes: int) -> bool:

@@ -89,7 +89,8 @@ def _linear(call: Call) -> None:
     if "upstream" in on or "entropy upstream" in on:
         vector = _new(call.rows)
         linear.backward(
-            x, w, bias, terms, options, vector, vector, vector, vector if "entropy upstream" in on else None,
+            x, w, bias, terms, options, _new(call.rows, 2), vector, vector,
+            vector if "entropy upstream" in on else None,
             need_input=True, need_weight=True, need_bias=bias is not None, chunk_rows=call.chunk_rows, path=call.path,
         )  # fmt: skip
         return

@@ -13,12 +13,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ...base_two import LOG2_E
 from ..cpu_products import ChunkProducts
+from ..cpu_rows import weighted
 from ..options import Options
 from ..row_terms import RowTerms
 from .layout import VocabLayout, sum_shards
-
-LOG2_E = math.log2(math.e)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ShardedRows:
         loss = b * relative + options.z_loss * lse.square()
         if terms.class_term is not None:
             loss += (a - b) * lse - smoothing
-        return ShardedRows(loss * terms.row_weight[chunk], largest, own, others, 2 * options.z_loss * lse)
+        return ShardedRows(weighted(terms.row_weight[chunk], loss), largest, own, others, 2 * options.z_loss * lse)
 
 
 class Shard(Protocol):
@@ -116,7 +116,8 @@ class PlainShard:
             torch.mv(z, self.term, out=numbers[3])
         torch.amax(z, dim=1, out=numbers[0])
         # exp2: on the CPU three times as fast as exp, and no slower where it underflows.
-        z.sub_(numbers[0, :, None]).mul_(LOG2_E).exp2_()
+        offset = numbers[0].masked_fill(numbers[0] == -math.inf, 0.0)  # of a shard whose classes are all taken out
+        z.sub_(offset[:, None]).mul_(LOG2_E).exp2_()
         flat.index_fill_(0, places, 0.0)
         torch.sum(z, dim=1, out=numbers[1])
         self.largest = numbers[0]
@@ -127,11 +128,14 @@ class PlainShard:
             part.zero_()
             return
         terms, slope = self.terms, self.buffer[: len(x)]
-        scale = upstream * terms.row_weight[chunk]
+        scale = weighted(terms.row_weight[chunk], upstream)
         a, b = terms.lse_coefficient[chunk] + row.z_slope, terms.target_coefficient[chunk]
         total = row.own + row.others
-        slope.mul_((scale * a * torch.exp(self.largest - row.largest) / total)[:, None])
-        at_target = scale * ((a - b) * row.own - b * row.others) / total
+        factor = weighted(terms.row_weight[chunk], upstream * a * torch.exp(self.largest - row.largest) / total)
+        at_target = weighted(terms.row_weight[chunk], upstream * ((a - b) * row.own - b * row.others) / total)
+        if not terms.uniform:  # a row that does not count may hold anything
+            slope.masked_fill_((terms.row_weight[chunk] == 0)[:, None], 0.0)
+        slope.mul_(factor[:, None])
         rows, places = self._targets(chunk)
         slope.view(-1).index_copy_(0, places, at_target[rows])
         if self.term is not None:

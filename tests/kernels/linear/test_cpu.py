@@ -278,3 +278,27 @@ def test_masked_classes() -> None:
     found = evaluate(case, torch.float64)
     assert_same(found, evaluate(case, torch.float64, path="reference"), SAME)
     assert torch.equal(found["grad_weight"][20:], torch.zeros(10, 5, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("lse", [False, True])
+def test_accuracy_counts_rows_of_weight_zero(lse: bool) -> None:
+    x, w = torch.randn(8, 5, generator=torch.Generator().manual_seed(0)), torch.eye(5)
+    weight = torch.tensor([1.0, 0, 0, 0, 1, 1, 1, 1])
+    out = linear_cross_entropy(x, w, x.argmax(dim=1), token_weight=weight, return_accuracy=True, return_lse=lse)
+    assert out.accuracy == 1.0
+
+
+def test_small_gradients_where_the_first_tile_lies_far_below() -> None:
+    """Sums relative to an offset far below the row's maximum must not make the rest subnormal."""
+    generator = torch.Generator().manual_seed(0)
+    x, w = torch.randn(6, 8, generator=generator) * 1e-3, torch.randn(3000, 8, generator=generator)
+    bias, y = torch.zeros(3000), torch.randint(1500, 3000, (6,), generator=generator)
+    bias[:1500] = -58.0
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        leaf = w.clone().to(dtype).requires_grad_()
+        path = "auto" if dtype == torch.float32 else "reference"
+        rows = linear_cross_entropy(x.to(dtype), leaf, y, bias=bias.to(dtype), reduction="none", path=path)
+        rows.backward(torch.full_like(rows, 1e-12))
+        found.append(leaf.grad.double())
+    assert float((found[0] - found[1]).norm() / found[1].norm()) < 1e-5

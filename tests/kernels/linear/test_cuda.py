@@ -75,7 +75,7 @@ else:
             [o for o, _ in outputs], [t for t in (x, w, b) if t is not None], [u.double() for _, u in outputs]
         )
         given = linear_triton.backward(
-            case.input, case.weight, case.bias, terms, options, got.relative, *upstream, path=path,
+            case.input, case.weight, case.bias, terms, options, got.row_sums, *upstream, path=path,
             chunk_rows=chunk_rows, **need,
         )  # fmt: skip
         for one, other in zip(given, wanted, strict=False):

@@ -85,7 +85,7 @@ else:
 
     @pytest.mark.parametrize("path", PATHS)
     def test_confident_rows(path: str) -> None:
-        """Losses down to 1e-25, far below what 1 - p can show in fp32 or float64, to fp32's relative accuracy."""
+        """Losses down to 1e-25, far below what 1 - p can show in fp32 or float64, to fp32's row_sums accuracy."""
         for gap in (12, 30, 60):
             x, w = torch.zeros(4, 16), torch.zeros(12, 16)
             x[:, 0], x[:, 1:5], w[0, 0] = 1.0, torch.eye(4), gap
@@ -108,7 +108,7 @@ else:
         assert relative_error(got.loss_rows, rows) < EXACT
         assert float(got.grad_input.abs().max()) < EXACT  # every row of the gradient sums to zero
         assert relative_error(got.grad_weight, grad_w) < EXACT
-        assert got.correct.tolist() == [True, False, False]  # the first of equals, as argmax has it
+        assert got.correct.tolist() == [True, True, True]  # no other logit exceeds the target's
 
     @pytest.mark.parametrize("path", PATHS)
     def test_one_class_costs_nothing(path: str) -> None:
@@ -189,12 +189,12 @@ else:
         rows = reference_rows(case, x, w, None)[0]
         upstream = torch.full((6,), 2.0**-14)
         want_x, want_w = torch.autograd.grad(rows, (x, w), upstream.double())
-        relative = linear_triton.forward(
+        row_sums = linear_triton.forward(
             case.input, case.weight, None, terms, options, need_input=False, need_weight=False, need_bias=False,
             path=path,
-        ).relative  # fmt: skip
+        ).row_sums  # fmt: skip
         got = linear_triton.backward(
-            case.input, case.weight, None, terms, options, relative, upstream, None, None, need_input=True,
+            case.input, case.weight, None, terms, options, row_sums, upstream, None, None, need_input=True,
             need_weight=True, need_bias=False, path=path,
         )  # fmt: skip
         # Results near 1e-5 are themselves subnormal in fp16, spaced 6e-8: the bound allows for their rounding.
@@ -268,3 +268,28 @@ else:
         for near, apart in zip(*found, strict=True):
             assert torch.equal(near, apart)
         assert torch.allclose(found[1][1], torch.logsumexp(x @ w.T, 1))
+
+    @pytest.mark.parametrize("path", PATHS)
+    @pytest.mark.parametrize("returned", [False, True])
+    def test_a_class_taken_out_that_ignored_rows_stand_at(path: str, returned: bool) -> None:
+        """Class 0, whose place an ignored row takes, has the logit -inf: nothing of it reaches a gradient."""
+        case = make_case(frozenset(["bias", "lse"] if returned else ["bias"]), rows=6, classes=20, width=16,
+                         dtype=torch.float32)  # fmt: skip
+        case.bias[0] = -torch.inf
+        case.target[:] = torch.tensor([3, 4, IGNORE, 5, 6, 7])
+        low = Case(case.input, case.weight, case.bias.clamp_min(-1e30), case.target, None, None, case.options)
+        rows, lse, grad_x, grad_w = wanted(low)
+        got = run(case, path)
+        if returned:
+            assert relative_error(got.lse, lse) < ROUNDED
+        for one, other in zip((got.loss_rows, got.grad_input, got.grad_weight), (rows, grad_x, grad_w), strict=True):
+            assert relative_error(one, other) < ROUNDED
+
+    @pytest.mark.parametrize("path", PATHS)
+    def test_accuracy_counts_rows_of_weight_zero_and_ties(path: str) -> None:
+        x, w = torch.ones(3, 16), torch.ones(10, 16)
+        weight = torch.tensor([0.0, 1.0, 0.0])
+        case = Case(x, w, None, torch.tensor([0, 4, 9]), None, weight, {"reduction": "sum", "return_accuracy": True})
+        assert run(case, path, gradients=False).correct.tolist() == [True, True, True]
+        w[4, 0] = 2.0
+        assert run(case, path, gradients=False).correct.tolist() == [False, True, False]

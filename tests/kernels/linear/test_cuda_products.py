@@ -62,7 +62,7 @@ else:
                 given, into = (got.grad_input, got.grad_weight), torch.ones(7)
             else:
                 given = cuda.backward(
-                    case.input, case.weight, None, terms, options, got.relative, upstream, None, None, path=path, **need
+                    case.input, case.weight, None, terms, options, got.row_sums, upstream, None, None, path=path, **need
                 )
                 into = upstream
             wanted = torch.autograd.grad(rows, (x, w), into.double(), retain_graph=True)

@@ -290,3 +290,26 @@ def test_calls_that_do_not_fit(change: dict[str, Any], error: type[Exception], m
     given = {"x": x, "w": w, "y": y, **change}
     with pytest.raises(error, match=message):
         loss(**given)
+
+
+@pytest.mark.parametrize("what", ["ignored row", "shard", "target's class"])
+def test_what_is_not_finite_stays_where_it_does_not_count(what: str) -> None:
+    x, w, y = inputs()
+    x, w, y, bias = x.detach(), w.detach().requires_grad_(), y.clamp_min(0), torch.zeros(len(w), dtype=x.dtype)
+    layout = even_layout(len(w), shards=2)
+    if what == "shard":  # of a padded vocabulary
+        bias[: layout.sizes[0]] = -torch.inf
+        y = y.clamp_min(layout.sizes[0])
+    elif what == "target's class":  # that ignored rows stand for
+        bias[0] = -torch.inf
+        y = torch.where(y == 0, -100, y)
+    else:
+        y[::3] = -100
+        bias += 700.0  # whose exponential is no number of float32, and near the largest of float64
+    found = vocab_parallel_linear_cross_entropy(x, w, y, layout=layout, bias=bias)
+    found.backward()
+    wide = w.detach().requires_grad_()
+    wanted = torch.nn.functional.cross_entropy(x @ wide.T + bias, y)
+    wanted.backward()
+    assert float(abs(found.detach() - wanted.detach())) < 1e-12 * float(wanted.detach())
+    assert float((w.grad - wide.grad).norm() / wide.grad.norm()) < 1e-12

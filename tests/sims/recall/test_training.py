@@ -93,7 +93,7 @@ def test_questions_of_other_lengths_change_no_answer() -> None:
 
 @pytest.mark.parametrize("settings", [TINY, replace(TINY, hops=2, chain_of_thought=True)], ids=["one hop", "written"])
 def test_training_memorises(settings: RecallSettings) -> None:
-    settings = replace(settings, steps=250, width=32, neurons=64, batch=0, learning_rate=1e-2)
+    settings = replace(settings, steps=400, width=32, neurons=64, batch=0, learning_rate=1e-2)
     with one_thread():
         training = RecallTraining(settings, 0)
         before = training.measure()
