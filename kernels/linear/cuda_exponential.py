@@ -104,7 +104,7 @@ def exponential_path(task: Task, chunk_rows: int, *, sweep: bool) -> ForwardResu
     n, classes, terms = task.rows, task.classes, task.terms
     new = task.input.new_empty
     rows = max(1, min(chunk_rows, n))
-    partial = _partial_sums(task, rows, sweep=sweep)
+    partial = _partial_sums(task, rows)
     flag = new(-(-rows // BLOCK_ROWS), dtype=torch.int32)
     e = padded_logits(rows, classes, task.input) if task.need_gradient or sweep else None
     alpha, beta = (new(n, dtype=torch.float32) if task.need_gradient else None for _ in range(2))
@@ -134,16 +134,14 @@ def exponential_path(task: Task, chunk_rows: int, *, sweep: bool) -> ForwardResu
     return results.result(grad_input, *sums.finished())
 
 
-def _partial_sums(task: Task, rows: int, *, sweep: bool) -> Tensor:
-    """(planes, partial sums of a row, ``rows``) fp32: as many as the product's tiles write, or the sweep's blocks."""
+def _partial_sums(task: Task, rows: int) -> Tensor:
+    """(planes, partial sums of a row, ``rows``) fp32: as many as the product's tiles write; the sweep writes fewer."""
     options, classes = task.options, task.classes
     wide = needs_options_tile(
         task.input.shape[1], cap=options.logit_softcap, entropy=options.return_entropy,
         accuracy=options.return_accuracy, class_term=task.terms.class_term is not None,
     )  # fmt: skip
     blocks = -(-classes // exponential_tile(task.input.dtype, architecture(task.input), options=wide).classes)
-    if sweep:
-        blocks = max(blocks, pass_blocks(classes))
     return task.input.new_empty((SUMS if wide else 1, blocks, rows), dtype=torch.float32)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..gpu.exponential import needs_options_tile
+from ..gpu.exponential import SUMS, exponential_tile, needs_options_tile
 from ..gpu.flash_tiles import LARGEST_WIDTH
 from ..gpu.launch import ALIGNMENT, multiprocessors
 from .options import Options, Plan
@@ -61,8 +61,8 @@ def plan(
         _check(path, input.dtype, width, smooth_cap)
         if entropy_gradient and path in ("sweep", "exponential", "flash"):
             path, reason = "chunked", f"a gradient into the entropy needs the logits, which {path} does not keep"
-    chunk = max(1, min(chunk_rows or _chunk_rows(path, rows, classes, input.dtype.itemsize), rows))
-    return Plan(path, chunk, _workspace(path, rows, width, classes, input.dtype, chunk), reason)
+    chunk = max(1, min(chunk_rows or block_rows(path, rows, classes, input.dtype.itemsize), rows))
+    return Plan(path, chunk, _workspace(path, rows, width, classes, input.dtype, chunk, options), reason)
 
 
 def _check(path: str, dtype: torch.dtype, width: int, smooth_cap: bool) -> None:
@@ -100,7 +100,7 @@ def _choose(
     return "sweep", "three cuBLAS products and one pass over the logits in place"
 
 
-def _chunk_rows(path: str, rows: int, classes: int, itemsize: int) -> int:
+def block_rows(path: str, rows: int, classes: int, itemsize: int) -> int:
     """Rows of whole tiles in blocks of about one size: at least LEAST_CHUNK_ROWS, more while a block stays within
     WORKSPACE_BYTES. For "recompute", which blocks classes, as many as have the numbers of one of its blocks."""
     each = max(1, classes * itemsize)
@@ -119,15 +119,26 @@ def chunk_classes(rows: int, classes: int, chunk_rows: int) -> int:
     return min(classes, wanted)
 
 
-def _workspace(path: str, rows: int, width: int, classes: int, dtype: torch.dtype, chunk: int) -> int:
+def _partial_bytes(options: Options, width: int, classes: int, dtype: torch.dtype) -> int:
+    """Of the partial sums of a row: one of every tile of classes, or with options four, on a card like an H200."""
+    smoothing, entropy, accuracy = options.label_smoothing > 0, options.return_entropy, options.return_accuracy
+    small = needs_options_tile(
+        -(-width // ALIGNMENT) * ALIGNMENT, cap=options.logit_softcap, entropy=entropy, accuracy=accuracy,
+        class_term=smoothing,
+    )  # fmt: skip
+    tile = exponential_tile(dtype, 90, options=small)
+    return 4 * (SUMS if small else 1) * -(-classes // tile.classes)
+
+
+def _workspace(path: str, rows: int, width: int, classes: int, dtype: torch.dtype, chunk: int, options: Options) -> int:
     """Bytes beyond inputs, outputs and gradients: the block, fp32 accumulators where the gradients are 16-bit."""
     small = dtype != torch.float32
     weight = 4 * classes * width if small else 0
     if path == "chunked":
         return chunk * classes * dtype.itemsize + (weight if chunk < rows or dtype == torch.float16 else 0)
     if path in ("sweep", "exponential"):
-        block = chunk * classes * dtype.itemsize + chunk * (classes // 16 + 4 * width + dtype.itemsize * width)
-        return block + (weight if chunk < rows else 0)
+        block = chunk * classes * dtype.itemsize + chunk * (4 + dtype.itemsize) * width
+        return block + chunk * _partial_bytes(options, width, classes, dtype) + (weight if chunk < rows else 0)
     if path == "recompute":
         return rows * chunk_classes(rows, classes, chunk) * dtype.itemsize + 4 * rows * width * small
     return 4 * rows * (width + 8) + weight

@@ -54,11 +54,6 @@ class Task:
         """Whether any gradient is wanted."""
         return self.need_input or self.need_weight or self.need_bias
 
-    @property
-    def low_precision(self) -> bool:
-        """Whether the operands of the products have 16 bits."""
-        return self.input.dtype != torch.float32
-
 
 @dataclass(frozen=True)
 class RowResults:

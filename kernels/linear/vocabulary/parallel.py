@@ -2,8 +2,8 @@
 
 The loss of ``linear_cross_entropy`` (same formula, same options) where each process holds some rows of the weight and
 all hold the same inputs and targets. Of each chunk of rows a process computes the logits of its own classes; what it
-tells the others of them is four numbers a row and shard: the largest logit, the sum of exponentials, the target's logit
-and the smoothing sum. The gradient of the input is summed over the shards, that of the weight stays where it is.
+tells the others of them is four numbers a row and shard: an offset (the largest logit, or on a card the target's, which
+all have told each other before), the sum of exponentials, the target's logit and the smoothing sum. The gradient of the input is summed over the shards, that of the weight stays where it is.
 
     group = torch.distributed.group.WORLD
     loss = vocab_parallel_linear_cross_entropy(hidden, my_rows_of_the_weight, target, process_group=group)
@@ -56,7 +56,8 @@ def vocab_parallel_linear_cross_entropy(
     one-dimensional mesh, which bring their group along; ``class_weight`` (V,) and ``token_weight`` (...) whole on every
     process. ``process_group``: the default group when None, this process alone if there is none. ``layout`` says how
     the classes are cut into shards, one for each process when None; without it sizes are exchanged at every call.
-    ``chunk_rows``: rows of logits at a time, N x (classes here) in float32, chosen from the layout when None.
+    ``chunk_rows``: rows of logits at a time, N x (classes here), on the CPU in float32; chosen from the layout when
+    None.
 
     float32, float64, bfloat16, float16; sums in float32 (float64 for float64). Under autocast input, weight and bias
     are cast as for a linear layer, float64 ones not at all. Differentiable once in input, weight and bias; the same of
@@ -123,7 +124,7 @@ def vocab_parallel_loss(
             token_weight=None if token_weight is None else token_weight.reshape(-1),
         )
     # The same on every process, and for every number of processes that share the layout.
-    chunk = chunk_rows or max(MIN_ROWS, CHUNK_BYTES // (max(layout.sizes) * torch.finfo(dtype).bits // 8))
+    chunk = chunk_rows or _chunk_rows(rows, layout, dtype)
     grad = torch.is_grad_enabled()
     need = tuple(grad and tensor is not None and tensor.requires_grad for tensor in (rows, weight, bias))
     call = ShardCall(options, layout, process_group, min(chunk, max(1, len(rows))), need)
@@ -266,6 +267,15 @@ def _run(
             joined = gradients[0] if len(gradients) == 1 else torch.cat([like[:0].to(dtype), *gradients])
             made.append((joined if factor is None else joined.mul_(factor)).to(like.dtype))
         return losses, grad_input, made[0], made[1]
+
+
+def _chunk_rows(input: Tensor, layout: VocabLayout, dtype: torch.dtype) -> int:
+    largest = max(layout.sizes)
+    if on_card(input):
+        from ..cuda_plan import block_rows
+
+        return block_rows("chunked", len(input), largest, input.element_size())
+    return max(MIN_ROWS, CHUNK_BYTES // (largest * torch.finfo(dtype).bits // 8))
 
 
 def on_card(input: Tensor) -> bool:

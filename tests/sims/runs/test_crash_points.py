@@ -32,6 +32,7 @@ def training(out: Path, **options: Any) -> Callable[[], object]:
     return lambda: run_and_score(TASK, MODEL, settings, [0], folder=lambda _: out, restart=restart)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_every_operation_of_a_run(tmp_path: Path, after: bool) -> None:
     training(tmp_path / "reference")()  # here, so that children need not import what a run imports
@@ -85,6 +86,7 @@ def test_overwriting_that_dies_leaves_a_folder_that_can_be_overwritten_again(tmp
             break
 
 
+@pytest.mark.long
 def test_every_operation_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweep's own files: points run in this process, so that it is their parent that dies. The figure is blank:
     drawing the real one takes as long as all the rest."""

@@ -148,6 +148,7 @@ def test_any_file_of_a_stopped_run(
             assert "is damaged" in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["finished", "stopped"])
 def test_two_files_at_once(
     kind: str, request: pytest.FixtureRequest, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

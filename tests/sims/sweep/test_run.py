@@ -219,6 +219,7 @@ def test_bad_back_ends(tmp_path: Path, options: dict[str, Any], message: str) ->
 # Ends of every kind.
 
 
+@pytest.mark.long
 def test_workers_that_die_are_replaced(tmp_path: Path) -> None:
     plan = plan_sweep({"base": {**BASE, "steps": 40_000}, "axes": {"weight_decay": [0.01, 0.02, 0.03, 0.04]}}, "killed")
     killed = []
@@ -292,6 +293,7 @@ def wait_for_a_run(folder: Path) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.long
 def test_ctrl_c_on_the_command(tmp_path: Path) -> None:
     process = command(tmp_path)
     wait_for_a_run(tmp_path)
@@ -306,6 +308,7 @@ def test_ctrl_c_on_the_command(tmp_path: Path) -> None:
     assert json.loads(output)["done"] == 4
 
 
+@pytest.mark.long
 def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     process = command(tmp_path)
     wait_for_a_run(tmp_path)
