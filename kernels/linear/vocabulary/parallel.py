@@ -3,7 +3,8 @@
 The loss of ``linear_cross_entropy`` (same formula, same options) where each process holds some rows of the weight and
 all hold the same inputs and targets. Of each chunk of rows a process computes the logits of its own classes; what it
 tells the others of them is four numbers a row and shard: an offset (the largest logit, or on a card the target's, which
-all have told each other before), the sum of exponentials, the target's logit and the smoothing sum. The gradient of the input is summed over the shards, that of the weight stays where it is.
+all have told each other before), the sum of exponentials, the target's logit and the smoothing sum. The gradient of the
+input is summed over the shards, that of the weight stays where it is.
 
     group = torch.distributed.group.WORLD
     loss = vocab_parallel_linear_cross_entropy(hidden, my_rows_of_the_weight, target, process_group=group)
