@@ -56,7 +56,7 @@ TILES: dict[tuple[str, int, int], dict[int, tuple[Tile, Tile]]] = {
     ("sums", 32, 100): {64: (_FLAT, _FLAT), 128: (_SPLIT, _THIN)},
     ("average", 32, 100): {64: (_FLAT, _FLAT), 128: (_SPLIT, _THIN)},
     ("gradient", 32, 80): {64: (_SPLIT, _THIN), 128: (_SPLIT, _THIN)},
-    ("gradient", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _THIN)},
+    ("gradient", 32, 90): {64: (_FLAT, _FLAT), 128: (_THIN, _THIN)},
     ("gradient", 32, 100): {64: (_FLAT, _FLAT), 128: (_SPLIT, _THIN)},
     ("tied", 32, 80): {64: (_SPLIT, _THIN), 128: (_THIN, _THIN)},
     ("tied apart", 32, 80): {64: (_SPLIT, _THIN), 128: (_THIN, _THIN)},

@@ -119,7 +119,7 @@ def may_compact(input: Tensor, weight: Tensor) -> bool:
 def _run_whole(task: Task, chosen: Plan, row_sums: Tensor | None) -> ForwardResult:
     """``_run`` with D padded to whole vectors: to 16 for Triton's products; cuBLAS's are fast from multiples of 8."""
     width = task.input.shape[1]
-    if width % 16 == 0 or (width % 8 == 0 and chosen.path in ("chunked", "sweep", "recompute")):
+    if width % 16 == 0 or (width % 8 == 0 and chosen.path in ("chunked", "recompute")):
         return _run(task, chosen, row_sums)
     padded = replace(task, input=whole_width(task.input), weight=whole_width(task.weight))
     found = _run(padded, chosen, row_sums)

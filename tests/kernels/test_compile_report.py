@@ -24,7 +24,7 @@ from fiedler.kernels.profiling.compile_cases import CompileCase, compile_cases
 
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(900)]
 
-SMALL = ("target logit: flash bf16 128x32000 plain", "combine rows: flash bf16 128x32000 plain")
+SMALL = ("target logit: chunked bf16 1024x32000 plain", "combine rows: sweep bf16 1024x32000 plain")
 
 
 def first(kernel: str, word: str = "") -> CompileCase:

@@ -100,7 +100,7 @@ def test_every_switch_is_compiled_alone_and_with_the_others() -> None:
         together = [chosen for chosen in sets.values() if len(chosen) > 1]
         assert frozenset(SWITCHES) <= frozenset().union(*together)
     for word in ("bf16", "fp16", "fp32"):
-        assert any(f"flash {word} 100x32000 all" in name for name in names)
+        assert any(f"flash {word} 96x32000 all" in name for name in names)
 
 
 def test_no_loop_is_worse_than_it_was(reports: dict[int, list[KernelReport]], record: dict) -> None:
@@ -125,7 +125,8 @@ def test_matrix_loops_of_whole_vectors_copy_asynchronously(reports: dict[int, li
         if report.loops is not None and launch.matrix and launch.arguments["D"] % 16 == 0 and "fp32" not in report.case:
             for loop in report.loops.loops:
                 assert loop.asynchronous > 0, report.case
-                assert launch.arguments.get("bias") is not None or loop.short_loads == 0, report.case
+                marks = 4 if "marks" in launch.arguments else 0  # of a byte for each block of 64 x 64 of a tile
+                assert launch.arguments.get("bias") is not None or loop.short_loads <= marks, report.case
 
 
 def test_one_exponential_more_is_found(record: dict, tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ else:
                      need_input=True, need_weight=True, need_bias=False)  # fmt: skip
 
     @pytest.mark.parametrize("path", PATHS)
-    @pytest.mark.parametrize(("width", "taken"), [(24, {"exponential": 32, "flash": 32}), (13, None)])
+    @pytest.mark.parametrize(("width", "taken"), [(24, {"sweep": 32, "exponential": 32, "flash": 32}), (13, None)])
     def test_ragged_widths_are_padded(
         path: str, width: int, taken: dict[str, int] | None, seen: list[tuple[int, int]]
     ) -> None:
