@@ -83,12 +83,12 @@ def others_average_kernel(
         if ENTROPY:
             moved = tl.where(total > 0.0, weighted + (m - safe) * total, 0.0)
             weighted = moved * shrink + tl.sum(tl.where(p > 0.0, p * (z - safe[:, None]), 0.0), 1)
+        if class_term is not None or ACCURACY:
+            others = (j < V)[None, :] & (j[None, :] != y[:, None])
         if class_term is not None:
             u = tl.load(class_term + j, mask=j < V, other=0.0).to(tl.float32)
-            others = (j < V)[None, :] & (j[None, :] != y[:, None])
             classes += tl.sum(tl.where(others, u[None, :] * (zy[:, None] - z), 0.0), 1)
         if ACCURACY:
-            others = (j < V)[None, :] & (j[None, :] != y[:, None])
             beaten = tl.maximum(beaten, tl.max((others & (z > zy[:, None])).to(tl.int32), 1))
         total = total * shrink + tl.sum(p, 1)
         m = highest

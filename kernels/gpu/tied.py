@@ -11,6 +11,8 @@ no part of which over- or underflows. Elsewhere each has its own. Both kernels a
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
@@ -88,22 +90,8 @@ def tied_average(
     ``target`` y (N,) int64, ``marks`` of both orientations of its pairs; ``common``, ``spread`` and ``scaled`` a (N,)
     of ``common_offset``. fp16 operands want |f_i e_ij| <= 1.
     """
-    rows, width = x.shape
-    tile = flash_tile("tied", x.dtype, width, architecture, options=width & (width - 1) != 0)
-    block = power_of_two(width, least=16)
-    return Launch(
-        tied_average_kernel,
-        (triton.cdiv(rows, tile.held),),
-        {
-            "x": x, "x_stride": x.stride(0), "target": target, "scaled": scaled, "common": common, "spread": spread,
-            **marks.arguments(), "average": average, "average_stride": average.stride(0), "N": rows, "D": width,
-            "HELD": tile.held, "STREAMED": tile.streamed, "BLOCK_D": block, "EVEN_D": width == block,
-            "PRECISION": dot_precision(x), "SHIFT": FP16_SHIFT if x.dtype == torch.float16 else 0,
-        },
-        num_warps=tile.warps,
-        num_stages=tile.stages,
-        matrix=True,
-    )  # fmt: skip
+    given = {"scaled": scaled, "common": common, **marks.arguments()}
+    return _launch(tied_average_kernel, "tied", x, target, spread, average, architecture, given)
 
 
 @triton.jit
@@ -146,15 +134,24 @@ def tied_average_apart(
 ) -> Launch:
     """The launch that fills ``average`` as ``tied_average`` does, if ``spread`` is set: for offsets m (N,) that lie far
     apart, from them and the factors f (N,), fp32."""
+    given = {"offset": offset, "factor": factor}
+    return _launch(tied_average_apart_kernel, "tied apart", x, target, spread, average, architecture, given)
+
+
+def _launch(
+    kernel: Any, kind: str, x: Tensor, target: Tensor, spread: Tensor, average: Tensor, architecture: int,
+    given: dict[str, Any],
+) -> Launch:  # fmt: skip
+    """Of one of the two kernels, with what both take besides what is ``given``."""
     rows, width = x.shape
-    tile = flash_tile("tied apart", x.dtype, width, architecture, options=width & (width - 1) != 0)
+    tile = flash_tile(kind, x.dtype, width, architecture, options=width & (width - 1) != 0)
     block = power_of_two(width, least=16)
     return Launch(
-        tied_average_apart_kernel,
+        kernel,
         (triton.cdiv(rows, tile.held),),
         {
-            "x": x, "x_stride": x.stride(0), "target": target, "offset": offset, "factor": factor, "spread": spread,
-            "average": average, "average_stride": average.stride(0), "N": rows, "D": width, "HELD": tile.held,
+            "x": x, "x_stride": x.stride(0), "target": target, "spread": spread, **given, "average": average,
+            "average_stride": average.stride(0), "N": rows, "D": width, "HELD": tile.held,
             "STREAMED": tile.streamed, "BLOCK_D": block, "EVEN_D": width == block, "PRECISION": dot_precision(x),
             "SHIFT": FP16_SHIFT if x.dtype == torch.float16 else 0,
         },

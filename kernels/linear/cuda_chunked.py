@@ -17,7 +17,17 @@ from ..gpu.launch import padded_logits
 from ..gpu.products import add_product, product
 from ..gpu.row_cross_entropy import row_cross_entropy, row_state
 from ..gpu.row_sum import row_sum
-from .cuda_task import RowResults, Task, finished, row_results, row_slice, skips_weightless, target_logits
+from .cuda_task import (
+    RowResults,
+    Task,
+    bias_dtype,
+    finished,
+    returned,
+    row_results,
+    row_slice,
+    skips_weightless,
+    target_logits,
+)
 from .row_terms import ForwardResult
 
 
@@ -60,7 +70,7 @@ def chunked(task: Task, chunk_rows: int) -> ForwardResult:
         if task.need_bias:
             part = row_sum(logits)
             grad_bias = part if grad_bias is None else grad_bias.add_(part)
-    return _finish(task, results, grad_input, grad_weight, grad_bias)
+    return results.result(grad_input, *returned(task, grad_weight, grad_bias))
 
 
 def recompute(task: Task, chunk_classes: int, row_sums: Tensor | None = None) -> ForwardResult:
@@ -127,7 +137,7 @@ def _sweep(task: Task, blocks: _ClassBlocks, results: RowResults) -> None:
 
 
 def _block_gradients(task: Task, blocks: _ClassBlocks) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """The gradients of input, weight and bias from the state that a sweep left, or that a given lse makes."""
+    """The gradients of input, weight and bias from the state that a sweep left, or that was given."""
     gradient = task.gradient
     grad_input = torch.empty((task.rows, task.input.shape[1]), dtype=torch.float32, device=task.input.device)
     grad_weight = torch.empty_like(task.weight) if task.need_weight else None
@@ -152,29 +162,8 @@ def _block_gradients(task: Task, blocks: _ClassBlocks) -> tuple[Tensor | None, T
         if grad_bias is not None:
             grad_bias[start : start + blocks.step] = row_sum(logits)
     input_result = finished(grad_input, task.input.dtype, gradient.factor) if task.need_input else None
-    return input_result, grad_weight, finished(grad_bias, _bias_dtype(task), gradient.factor)
+    return input_result, grad_weight, finished(grad_bias, bias_dtype(task), gradient.factor)
 
 
 def _tracks_entropy(task: Task) -> bool:
     return task.options.return_entropy or task.gradient.entropy is not None
-
-
-def _bias_dtype(task: Task) -> torch.dtype:
-    return task.weight.dtype if task.bias is None else task.bias.dtype
-
-
-def _finish(
-    task: Task,
-    results: RowResults,
-    grad_input: Tensor | None,
-    grad_weight: Tensor | None,
-    grad_bias: Tensor | None,
-) -> ForwardResult:
-    if task.need_weight and grad_weight is None:
-        grad_weight = torch.zeros_like(task.weight)
-    if task.need_bias and grad_bias is None:
-        grad_bias = task.weight.new_zeros(task.classes, dtype=torch.float32)
-    factor = task.gradient.factor
-    return results.result(
-        grad_input, finished(grad_weight, task.weight.dtype, factor), finished(grad_bias, _bias_dtype(task), factor)
-    )

@@ -25,7 +25,7 @@ from ..gpu.products import add_product, product
 from ..gpu.row_sum import row_sum
 from ..gpu.target import combine_rows
 from ..gpu.weight_operands import weight_operands
-from .cuda_task import RowResults, Task, finished, row_results, row_slice, skips_weightless, target_logits
+from .cuda_task import RowResults, Task, returned, row_results, row_slice, skips_weightless, target_logits
 from .row_terms import ForwardResult
 
 
@@ -169,16 +169,8 @@ class _WeightSums:
 
     def finished(self) -> tuple[Tensor | None, Tensor | None]:
         """Both as they are returned."""
-        task, term, g = self.task, self.task.terms.class_term, self.task.gradient.weight
-        if task.need_weight and self.weight is None:  # no rows at all
-            self.weight = torch.zeros_like(task.weight)
-        if task.need_bias and self.bias is None:
-            self.bias = task.weight.new_zeros(task.classes, dtype=torch.float32)
-        if self.bias is not None and term is not None and g is not None:
-            self.bias = self.bias.addcmul_(term, g.sum(), value=-1.0)
-        bias_dtype = task.weight.dtype if task.bias is None else task.bias.dtype
-        factor = task.gradient.factor
-        return finished(self.weight, task.weight.dtype, factor), finished(self.bias, bias_dtype, factor)
+        subtract_smoothing(self.task, self.bias)
+        return returned(self.task, self.weight, self.bias)
 
 
 def smoothing_vector(task: Task) -> Tensor | None:
@@ -194,3 +186,10 @@ def smoothing_outer(task: Task) -> Tensor | None:
     if term is None or g is None or not task.need_weight:
         return None
     return torch.outer(term, row_sum(task.input, g).neg_())
+
+
+def subtract_smoothing(task: Task, grad_bias: Tensor | None) -> None:
+    """``grad_bias`` (V,) fp32 -= u sum_i g_i, the part of label smoothing in it, if both are there."""
+    term, g = task.terms.class_term, task.gradient.weight
+    if grad_bias is not None and term is not None and g is not None:
+        grad_bias.addcmul_(term, g.sum(), value=-1.0)

@@ -8,15 +8,14 @@ take the chunked path: a soft cap with label smoothing, and gradients into the e
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from ..gpu.exponential import BLOCK_ROWS, SUMS, exponential_rows
 from ..gpu.flash import others_average, transpose_average
 from ..gpu.launch import architecture
 from ..gpu.pivot_tiles import pivot_marks
 from ..gpu.target import combine_rows, scatter_rows, sort_targets
-from .cuda_exponential import smoothing_outer, smoothing_vector
-from .cuda_task import Task, finished, row_results, target_logits
+from .cuda_exponential import smoothing_outer, smoothing_vector, subtract_smoothing
+from .cuda_task import Task, returned, row_results, target_logits
 from .row_terms import ForwardResult
 
 
@@ -71,24 +70,7 @@ def flash_path(task: Task) -> ForwardResult:
         outer = smoothing_outer(task)
         if grad_weight is not None and outer is not None:
             grad_weight.add_(outer)
-        grad_weight, grad_bias = _add_targets(task, beta, grad_weight, grad_bias)
-    return results.result(grad_input, grad_weight, grad_bias)
-
-
-def _add_targets(
-    task: Task, beta: Tensor, grad_weight: Tensor | None, grad_bias: Tensor | None
-) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients of weight and bias with the targets' terms, and the bias's label smoothing, added, as returned."""
-    if not (task.need_weight or task.need_bias):
-        return None, None
-    term, g, factor = task.terms.class_term, task.gradient.weight, task.gradient.factor
-    if task.need_weight and grad_weight is None:  # no rows at all
-        grad_weight = torch.zeros_like(task.weight, dtype=torch.float32)
-    if task.need_bias and grad_bias is None:
-        grad_bias = task.weight.new_zeros(task.classes, dtype=torch.float32)
-    if grad_bias is not None and term is not None and g is not None:
-        grad_bias = grad_bias.addcmul_(term, g.sum(), value=-1.0)
-    sorted_target, order = sort_targets(task.terms.target, beta, task.classes)
-    scatter_rows(grad_weight, grad_bias, task.input, beta, sorted_target, order, task.classes).run()
-    bias_dtype = task.weight.dtype if task.bias is None else task.bias.dtype
-    return finished(grad_weight, task.weight.dtype, factor), finished(grad_bias, bias_dtype, factor)
+        subtract_smoothing(task, grad_bias)
+        sorted_target, order = sort_targets(terms.target, beta, task.classes)
+        scatter_rows(grad_weight, grad_bias, task.input, beta, sorted_target, order, task.classes).run()
+    return results.result(grad_input, *returned(task, grad_weight, grad_bias))

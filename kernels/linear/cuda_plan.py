@@ -90,14 +90,17 @@ def _choose(
         return "chunked", "three cuBLAS products and two passes over the logits in place"
     if rows * width * classes < SMALL:
         return "chunked", "the fewest launches, which take longer here than the products"
-    whole = -(-width // ALIGNMENT) * ALIGNMENT  # the columns that the product is given
-    smoothing, entropy, accuracy = options.label_smoothing > 0, options.return_entropy, options.return_accuracy
-    small = needs_options_tile(
-        whole, cap=options.logit_softcap, entropy=entropy, accuracy=accuracy, class_term=smoothing
-    )
-    if dtype == torch.bfloat16 and width <= EXPONENTIAL_WIDTH and not small:
+    if dtype == torch.bfloat16 and width <= EXPONENTIAL_WIDTH and not _small_tile(width, options):
         return "exponential", f"D = {width}: a pass over the logits costs {367 / width:.0%} of a product"
     return "sweep", "three cuBLAS products and one pass over the logits in place"
+
+
+def _small_tile(width: int, options: Options) -> bool:
+    """Whether the product with the exponential epilogue takes its smaller tile, D padded to whole vectors."""
+    return needs_options_tile(
+        -(-width // ALIGNMENT) * ALIGNMENT, cap=options.logit_softcap, entropy=options.return_entropy,
+        accuracy=options.return_accuracy, class_term=options.label_smoothing > 0,
+    )  # fmt: skip
 
 
 def block_rows(path: str, rows: int, classes: int, itemsize: int) -> int:
@@ -121,11 +124,7 @@ def chunk_classes(rows: int, classes: int, chunk_rows: int) -> int:
 
 def _partial_bytes(options: Options, width: int, classes: int, dtype: torch.dtype) -> int:
     """Of the partial sums of a row: one of every tile of classes, or with options four, on a card like an H200."""
-    smoothing, entropy, accuracy = options.label_smoothing > 0, options.return_entropy, options.return_accuracy
-    small = needs_options_tile(
-        -(-width // ALIGNMENT) * ALIGNMENT, cap=options.logit_softcap, entropy=entropy, accuracy=accuracy,
-        class_term=smoothing,
-    )  # fmt: skip
+    small = _small_tile(width, options)
     tile = exponential_tile(dtype, 90, options=small)
     return 4 * (SUMS if small else 1) * -(-classes // tile.classes)
 

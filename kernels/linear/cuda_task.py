@@ -141,3 +141,18 @@ def finished(gradient: Tensor | None, dtype: torch.dtype, factor: Tensor | None)
     if factor is None:
         return gradient.to(dtype)
     return torch.mul(gradient, factor, out=torch.empty_like(gradient, dtype=dtype))
+
+
+def bias_dtype(task: Task) -> torch.dtype:
+    """Of the bias's gradient; the weight's if there is no bias, which nothing is made for then."""
+    return task.weight.dtype if task.bias is None else task.bias.dtype
+
+
+def returned(task: Task, grad_weight: Tensor | None, grad_bias: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients of weight and bias as they are returned: zero where no rows made one that is needed."""
+    factor = task.gradient.factor
+    if task.need_weight and grad_weight is None:
+        grad_weight = torch.zeros_like(task.weight)
+    if task.need_bias and grad_bias is None:
+        grad_bias = task.weight.new_zeros(task.classes, dtype=torch.float32)
+    return finished(grad_weight, task.weight.dtype, factor), finished(grad_bias, bias_dtype(task), factor)

@@ -22,6 +22,8 @@ from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = ("chunked", "sweep", "recompute", "exponential", "flash")
+# What has a smoke test. A path that fails its own leaves the ladder; without "tied" no tied graph is timed.
+SMOKE = (*PATHS, "graph", "tied", "tied apart", "row terms", "vocabulary parallel")
 # Norm of the error over the norm, against float64 of the same inputs: gradients of operands of 8 bits; of 24.
 CLOSE = {torch.bfloat16: 1.5e-2, torch.float32: 2e-5}
 LINEAR_LADDER = ("8192x4096x128256", "8192x2048x128256", "16384x2304x256000", "8192x1024x128256", "8192x128x128256",

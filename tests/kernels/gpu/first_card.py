@@ -28,9 +28,6 @@ from typing import Any
 HERE = Path(__file__).resolve()
 ROOT = HERE.parents[3]
 RESULT = "result: "
-# What a smoke test stands for. A struck path leaves the ladder; without "tied" no tied graph is timed.
-LINEAR = ("chunked", "sweep", "recompute", "exponential", "flash")
-KERNELS = (*LINEAR, "graph", "tied", "tied apart", "row terms", "vocabulary parallel")
 FAIL = "FIRST_CARD_FAIL"  # of rehearsals: "STEP=crash,STEP=hang,STEP=wrong"
 
 
@@ -41,7 +38,6 @@ class Step:
     name: str
     limit: float
     needs: tuple[str, ...] = ()
-    alone: bool = True  # with nothing else on the card
 
 
 @dataclass
@@ -58,10 +54,10 @@ class Outcome:
 
 def plan(rehearse: bool) -> tuple[list[Step], list[Step]]:
     """The smoke tests, which run side by side, and the steps after them, one after the other."""
-    from card_steps import ladder_names
+    from card_steps import SMOKE, ladder_names
 
     slow = 6.0 if rehearse else 1.0  # the interpreter takes its time
-    smoke = [Step(f"smoke {kernel}", 60 * slow, alone=False) for kernel in KERNELS]
+    smoke = [Step(f"smoke {kernel}", 60 * slow) for kernel in SMOKE]
     after = [Step("suite", 180), *(Step(f"ladder {name}", 40 * slow, needs) for name, needs in ladder_names(rehearse))]
     after += [
         Step(f"tiles {nodes}", 40 * slow, ("tied", "graph")) for nodes in ((256,) if rehearse else (10**4, 10**5))
@@ -208,6 +204,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_step(chosen.step, json.loads(chosen.struck), chosen.rehearse)
     if chosen.out is None:
         parser.error("--out FOLDER is needed")
+    from card_steps import PATHS
+
     card = Card(chosen.out, chosen.minutes, chosen.rehearse, chosen.limit)
     card.run(Step("environment", 60))
     smoke, after = plan(chosen.rehearse)
@@ -218,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for step in after:
         outcome = card.run(step)
         if step.name.startswith("ladder ") and outcome.status in ("crashed", "timeout"):
-            for way in (path for path in LINEAR if path not in card.struck):  # one of them did it: each by itself
+            for way in (path for path in PATHS if path not in card.struck):  # one of them did it: each by itself
                 card.run(Step(f"{step.name} only {way}", step.limit))
     print(summary(card.outcomes))
     return 1 if any(outcome.status not in ("done", "skipped") for outcome in card.outcomes) else 0
