@@ -20,7 +20,8 @@ class TilePlaces:
         row = torch.arange(len(column), device=column.device)
         self.rows, self.tiles = rows, math.ceil(classes / columns)
         if self.tiles == 1:  # whole blocks: nothing to sort or to count
-            self.order, self.place = row, row % rows * classes + column
+            self.order = row
+            self.place = torch.add(column, row if rows >= len(column) else row % rows, alpha=classes)
             self.ends = [min(k * rows, len(column)) for k in range(math.ceil(len(column) / rows) + 1)]
             return
         key = row // rows * self.tiles + column // columns

@@ -24,7 +24,7 @@ from .row_terms import ForwardResult, RowTerms, accumulation_dtype, asks_for_all
 # A chunk of logits takes no more memory than the gradients, which a call needs anyway. Each chunk reads and writes the
 # weight's gradient once: chunks of fewer than LEAST_ROWS make the products slow, of more than MOST_ROWS bring nothing.
 # Buffers of LEAST_ELEMENTS, 8 MiB of float32, are always allowed.
-LEAST_ROWS, MOST_ROWS, LEAST_ELEMENTS = 64, 512, 2 << 20
+LEAST_ROWS, MOST_ROWS, LEAST_ELEMENTS = 64, 1024, 2 << 20
 
 
 def default_chunk_rows(rows: int, width: int, classes: int) -> int:
@@ -64,7 +64,9 @@ def forward(
     """
     if terms.divisor is None:
         scale = terms.scale.double()
-    else:  # float64, as all that costs N numbers: its rounding would be common to every gradient
+    elif terms.uniform and len(input):  # float64, as all that costs N numbers: all gradients would share its rounding
+        scale = torch.full((), 1.0 / len(input), dtype=torch.float64)
+    else:
         scale = torch.where(terms.divisor == 0, 0.0, terms.divisor.double().reciprocal())
     scale = scale.expand(input.shape[0])
     need = (need_input, need_weight, need_bias)

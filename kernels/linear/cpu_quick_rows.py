@@ -26,6 +26,9 @@ from .row_terms import RowTerms
 # makes the exponential faster.
 TILE_ELEMENTS, LEAST_COLUMNS = 3 << 16, 1024
 
+# log2(e) as the multiply-add rounds it, for the offset to be the same number in the sums and in the rest.
+FACTOR = {dtype: float(torch.tensor(LOG2_E, dtype=dtype)) for dtype in (torch.float32, torch.float64)}
+
 
 def tile_columns(rows: int, classes: int, most: int) -> int:
     """Columns, at most ``most``, of a tile of ``rows`` rows: tiles of about one size."""
@@ -44,12 +47,13 @@ class QuickRows:
         self.terms, self.products = terms, products
         rows, classes = len(terms.target), len(products.weight)
         self.columns = tile_columns(min(step, rows), classes, products.most_columns)
-        self.target_logit, self.others, self.shift = terms.row_weight.new_empty((3, rows))
+        self.numbers = terms.row_weight.new_empty((3, rows))
+        self.shift, self.target_logit, self.others = self.numbers
         self.correct = torch.empty_like(terms.target, dtype=torch.bool) if options.return_accuracy else None
         self.limit = 2.0 ** LARGEST_SUM_LOG2[products.dtype]
-        # As the multiply-add rounds it, for the offset to be the same number in the sums and in the rest.
-        self.factor = float(torch.tensor(LOG2_E, dtype=products.dtype))
+        self.factor = FACTOR[products.dtype]
         self.wide = False  # a first tile was found too far below its row's maximum: expect more of them
+        self._known: tuple[slice, RowSums] | None = None
         self.gradient = gradient
         if gradient is not None and not terms.uniform:
             self.gradient = weighted(terms.row_weight, gradient * terms.target_coefficient)
@@ -72,15 +76,17 @@ class QuickRows:
             self._exponentials(chunk, torch.stack(tops).amax(dim=0), logits.split(self.columns, dim=1), logits)
         if self.gradient is None:
             return None
-        logits.view(-1).index_copy_(0, self.places.place[chunk], self.others[self.places.order[chunk]].neg_())
+        others = self.others[chunk] if self.places.tiles == 1 else self.others[self.places.order[chunk]]
+        logits.view(-1).index_copy_(0, self.places.place[chunk], -others)
         return (self.gradient[chunk] / self._sums(chunk).total).to(logits.dtype).unsqueeze(1)
 
     def _exponentials(self, chunk: slice, offset: Tensor | None, tiles: Iterable[Tensor], logits: Tensor) -> None:
         """Each of the ``tiles`` of ``logits`` becomes exp(z - m), zero at the targets, with the ``offset`` m (n,), by
         default the maxima of the first. Keeps m, the targets' logits, the sums and whether no other is larger."""
         flat, shift = logits.view(-1), self.shift[chunk].unsqueeze(1)
-        own = logits.new_empty(len(logits))
-        sums = logits.new_empty((self.places.tiles, len(logits)))
+        one = self.places.tiles == 1  # rows in their own order
+        own = self.target_logit[chunk] if one else logits.new_empty(len(logits))
+        sums = self.others[chunk].unsqueeze(0) if one else logits.new_empty((self.places.tiles, len(logits)))
         tops = None if self.correct is None else torch.empty_like(sums)
         for k, z in enumerate(tiles):
             if k == 0:
@@ -93,18 +99,22 @@ class QuickRows:
             if tops is not None:
                 torch.amax(z, dim=1, out=tops[k])
             torch.sum(torch.add(shift, z, alpha=LOG2_E, out=z).exp2_(), dim=1, out=sums[k])
-        torch.sum(sums, dim=0, out=self.others[chunk])
-        self.target_logit.index_copy_(0, self.places.order[chunk], own)
+        if not one:
+            torch.sum(sums, dim=0, out=self.others[chunk])
+            self.target_logit.index_copy_(0, self.places.order[chunk], own)
         if tops is not None and self.correct is not None:
             torch.ge(self.target_logit[chunk], tops.amax(dim=0), out=self.correct[chunk])
 
     def _sums(self, rows: slice) -> RowSums:
-        offset = self.shift[rows].double() / -self.factor
-        return RowSums(offset, self.target_logit[rows], self.others[rows])
+        if self._known is not None and self._known[0] == rows:  # of a call of one chunk, asked for twice
+            return self._known[1]
+        shift, target_logit, others = self.numbers[:, rows].double()
+        self._known = rows, RowSums(shift / -self.factor, target_logit, others)
+        return self._known[1]
 
     def statistics(self) -> RowStatistics:
         """The rows as far as they were seen, in the dtype of accumulation."""
-        _, loss, lse = self._sums(slice(None)).losses()
+        _, loss, lse = self._sums(slice(0, len(self.others))).losses()
         if not self.terms.uniform:
             loss = weighted(self.terms.row_weight, self.terms.target_coefficient * loss)
         return RowStatistics(loss.to(self.others.dtype), lse.to(self.others.dtype), None, self.correct)

@@ -60,17 +60,17 @@ class RowSums:
     classes are left to round."""
 
     def __init__(self, offset: Tensor, target_logit: Tensor, others: Tensor) -> None:
-        self.offset = offset.double()
-        self.shifted = target_logit.double() - self.offset
-        self.others, self.own = others.double(), self.shifted.exp()
-        self.total = self.others + self.own
+        """All of the rows' shape and in float64."""
+        self.shifted, self.others = target_logit - offset, others
+        self.offset, self.own = offset, self.shifted.exp()
+        self.total = others + self.own
 
     def losses(self) -> tuple[Tensor, Tensor, Tensor]:
-        """log s, lse - z_y and lse."""
-        ratio = torch.log1p(self.others / self.own)
-        confident = self.others < self.own
-        log_total = torch.where(confident, self.shifted + ratio, self.total.log())
-        nll = torch.where(confident, ratio, log_total - self.shifted)
+        """log s, lse - z_y and lse. The second is log(1 + s' / e_y), which keeps its digits where s' is nothing against
+        e_y; the first is not it plus z_y, which may be -infinity."""
+        log_others = self.others.log()
+        nll = torch.logaddexp(log_others - self.shifted, log_others.new_zeros(()))
+        log_total = torch.logaddexp(log_others, self.shifted)
         return log_total, nll, self.offset + log_total
 
 
@@ -132,7 +132,7 @@ class GeneralRows:
         # sum() adds pairwise; a matrix-vector product would add thousands of terms one by one.
         smooth = None if self.class_term is None else (z * self.class_term).sum(dim=1, keepdim=True)
         z.scatter_(1, target, -math.inf).mul_(LOG2_E).exp2_()
-        sums = RowSums(offset, target_logit, z.sum(dim=1, keepdim=True))
+        sums = RowSums(offset.double(), target_logit.double(), z.sum(dim=1, keepdim=True).double())
         log_total, nll, lse = sums.losses()
         ce = self.target_coefficient[rows] * nll
         if smooth is not None:
