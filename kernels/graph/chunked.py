@@ -27,7 +27,7 @@ from .csr import CsrTarget
 BLOCK_BYTES = 16 << 20
 MIN_ROWS, MAX_ROWS = 64, 512
 # Columns of a block that are exponentiated at a time, while a core's own cache has them.
-TILE_COLUMNS = 1024
+TILE_COLUMNS = 2048
 
 
 @dataclass(frozen=True)

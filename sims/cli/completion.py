@@ -18,7 +18,8 @@ GRAPH_WORDS = (
     "irregular", "petersen", "karate", "les-miserables", "florentine", "davis",
 )  # fmt: skip
 MODEL_WORDS = (
-    "node2vec", "node2vec-untied", "one-layer", "mlp", "transformer", "mamba", "associative", "associative-fast",
+    "node2vec", "node2vec-untied", "one-layer", "linear", "mlp", "transformer", "mamba", "associative",
+    "associative-fast",
 )  # fmt: skip
 HF_WORDS = ("hf:gpt2", "hf:gpt-neox", "hf:llama", "hf:mamba")
 BREAKS = ":="  # characters at which bash, unlike other shells, splits a word before it asks

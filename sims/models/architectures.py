@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..suggest import did_you_mean
+from ..suggest import choose, did_you_mean
 from .switches import Switches, apply_switches
 
 # Spellings people use beside the names of transformers.
@@ -26,6 +26,8 @@ SIZES = {
 }
 MAMBAS = ("mamba", "mamba2")
 ACTIVATIONS = ("activation_function", "hidden_act")
+# Units of a perceptron by the field's names, and what transformers calls them.
+UNITS = {"identity": "linear", "relu": "relu", "gelu": "gelu", "silu": "silu"}
 DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop", "attention_dropout", "hidden_dropout", "dropout")
 
 
@@ -77,13 +79,15 @@ def build_causal_lm(
     heads: int | None = None,
     init_std: float | None = None,
     dropout: float | None = None,
+    activation: str = "",
     switches: Switches | None = None,
     **options: Any,
 ) -> Any:
     """A ``transformers`` causal LM with random weights from torch's current random state.
 
     ``arch``: a word for ``read_config`` or what it returned. Sizes that are None are the config's own; given ones must
-    be given together for a bare name. ``options``: further entries of the config (``state_size``, ``expand``, ...).
+    be given together for a bare name. ``activation``: of UNITS, "" for the config's own. ``options``: further entries
+    of the config (``state_size``, ``expand``, ...).
     Raises ValueError for sizes the architecture refuses and switches it does not have.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -114,6 +118,8 @@ def build_causal_lm(
         wanted |= {name: dropout for name in DROPOUTS if hasattr(plain, name)}
         if dropout > 0 and not any(hasattr(plain, name) for name in DROPOUTS):
             raise ValueError(f"{kind} has no dropout; set dropout to 0")
+    if activation:
+        wanted |= _units(plain, activation)
     for name, value in options.items():
         if not hasattr(plain, name):
             raise ValueError(f"{kind} has no setting {name!r}; leave it out")
@@ -136,3 +142,12 @@ def build_causal_lm(
         raise ValueError(f"transformers builds no {kind} of these sizes ({shown}): {why}") from error
     apply_switches(model, chosen)
     return model
+
+
+def _units(config: Any, activation: str) -> dict[str, str]:
+    if activation not in UNITS:
+        raise ValueError(f"unknown activation {activation!r}; {choose(activation, UNITS)}")
+    names = [name for name in ACTIVATIONS if hasattr(config, name)]
+    if not names:
+        raise ValueError(f"{config.model_type} has no activation to choose; leave it out")
+    return dict.fromkeys(names, UNITS[activation])

@@ -1,7 +1,8 @@
-"""Networks that read a node and give logits over the vocabulary: two nets, and a causal language model in a frame.
+"""Networks that read a node and give logits over the vocabulary: three nets, and a causal language model in a frame.
 
-All share one interface: ``forward(input_ids (b, 2)) -> logits (b, vocabulary)`` of the token after [EDGE] u, ``hidden``
-(b, width), whose product with the output embedding they are where nothing else is done to them, and the two embeddings.
+All share one interface: ``forward(input_ids (b, 1 or 2)) -> logits (b, vocabulary)`` of the token after [EDGE] u or u
+alone, ``hidden`` (b, width), whose product with the output embedding they are where nothing else is done to them, and
+the two embeddings.
 Rows 0 .. n-1 of the embeddings are the nodes, row n is [EDGE].
 """
 
@@ -84,6 +85,25 @@ class OneLayer(NodeNet):
         return self.dropout(read if self.bias is None else read + self.bias)
 
 
+class Linear(NodeNet):
+    """Z = E B_1 ... B_L E' with B_l = I + W_l, or W_l without residuals: ``theory.ladder``'s nets."""
+
+    matrices: nn.Parameter
+    residual: bool
+
+    def _take_matrix(self, matrix: Tensor, settings: NeuralSettings) -> None:
+        others = [settings.init_std * torch.randn_like(matrix) for _ in range(settings.layers - 1)]
+        self.matrices = nn.Parameter(torch.stack([matrix, *others]))
+        self.residual = settings.residual
+
+    def hidden(self, input_ids: Tensor) -> Tensor:
+        """(b, width): what is read out."""
+        read = self._read(input_ids)
+        for matrix in self.matrices:
+            read = read + read @ matrix if self.residual else read @ matrix
+        return self.dropout(read)
+
+
 class Perceptron(NodeNet):
     """``layers`` blocks e <- gelu(e W1 + b1) W2 + b2, four times as wide inside; no residuals."""
 
@@ -124,6 +144,7 @@ class LanguageModel(nn.Module):
             init_std=settings.init_std,
             dropout=settings.dropout,
             switches=settings.switches,
+            activation=settings.activation,
             **mamba_sizes(settings.arch, settings.state_size, settings.expand),
         )
         if settings.embedding_std:
@@ -167,13 +188,15 @@ Network = NodeNet | LanguageModel
 def build_network(n: int, settings: NeuralSettings) -> Network:
     """The untrained network for n nodes, weights from torch's current random state."""
     vocabulary = n + settings.other_tokens
-    if settings.arch == "one-layer":
-        return OneLayer(vocabulary, settings)
-    return Perceptron(vocabulary, settings) if settings.arch == "mlp" else LanguageModel(vocabulary, settings)
+    nets: dict[str, type[Network]] = {"one-layer": OneLayer, "linear": Linear, "mlp": Perceptron}
+    return nets.get(settings.arch, LanguageModel)(vocabulary, settings)
 
 
 def edge_inputs(n: int, settings: NeuralSettings) -> Tensor:
-    """Token ids (n, 2) of [EDGE] u for every node u; nets read only the last, so theirs may lack [EDGE]."""
+    """Token ids (n, 2) of [EDGE] u for every node u, or (n, 1) of u alone; nets read only the last, so theirs may lack
+    [EDGE]."""
     nodes = torch.arange(n)
+    if not settings.edge_token:
+        return nodes[:, None]
     first = torch.full_like(nodes, n) if settings.other_tokens else torch.zeros_like(nodes)
     return torch.stack([first, nodes], dim=1)

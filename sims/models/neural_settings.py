@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -18,8 +18,8 @@ LARGEST_COUNT = 10**6
 
 @dataclass(frozen=True)
 class NeuralSettings:
-    """``arch``: "one-layer", "mlp", or a word for ``models.architectures.read_config``; ``config``: the JSON of a
-    config file, which then replaces the word.
+    """``arch``: "one-layer", "linear", "mlp", or a word for ``models.architectures.read_config``; ``config``: the JSON
+    of a config file, which then replaces the word.
 
     ``init_std``: of every weight; ``embedding_std``: of the embeddings, 0 for the same. ``position_std``: of learned
     positions, 0 for the same; a net has one vector of it, which is added to what it reads, or none. ``optimiser``:
@@ -28,10 +28,12 @@ class NeuralSettings:
     AdamW's, decoupled; for "sgd" the l of L + (l/2) ||weights||^2. ``dropout``: in training only; recorded losses are
     without it.
     ``other_tokens``: entries of the vocabulary beside the nodes ([EDGE] is the first of them), which the softmax runs
-    over too. ``bias``: of the layers of "one-layer" and "mlp". ``layer_norm``, ``positions``, ``attention``,
-    ``residual``, ``tied``, ``frozen``: see ``Switches``; nets have only the last two. ``state_size``, ``expand``: of
-    Mamba. ``geometry``, ``geometry_strength``: how tied embeddings are moved toward the predicted ones, see
-    ``models.guidance``; "none" for all models that the theory is tested on.
+    over too. ``edge_token``: False lets a language model read u alone, so that its attention sees one token. ``bias``:
+    of the layers of "one-layer" and "mlp"; ``biases``: of a language model. ``activation``: of its perceptrons,
+    "" for its own. ``layer_norm``, ``positions``, ``attention``, ``perceptron``, ``residual``, ``biases``, ``tied``,
+    ``frozen``: see ``Switches``; nets have only the last two, and "linear" the residuals. ``state_size``,
+    ``expand``: of Mamba. ``geometry``, ``geometry_strength``: how tied embeddings are moved toward the predicted ones,
+    see ``models.guidance``; "none" for all models that the theory is tested on.
     """
 
     steps: int = 1000
@@ -47,10 +49,14 @@ class NeuralSettings:
     optimiser: str = "adamw"
     schedule: str = "constant"
     other_tokens: int = 1
+    edge_token: bool = True
     bias: bool = False
+    biases: bool = True
     layer_norm: bool = True
     positions: bool = True
     attention: bool = True
+    perceptron: bool = True
+    activation: str = ""
     residual: bool = True
     tied: bool = True
     frozen: bool = False
@@ -84,16 +90,22 @@ class NeuralSettings:
             raise ValueError(f"unknown schedule {self.schedule!r}; {choose(self.schedule, SCHEDULES)}")
         if min(self.state_size, self.expand) < 1:
             raise ValueError("state_size and expand must be at least 1")
-        if self.other_tokens < (0 if self.is_net else 1):
-            raise ValueError(f"other_tokens must be at least {0 if self.is_net else 1}; got {self.other_tokens}")
-        if self.is_net and not (self.layer_norm and self.positions and self.attention and self.residual):
-            raise ValueError(
-                f"the {self.arch} model has no layer norm, positions, attention or residuals to switch off"
-            )
-        if self.arch == "one-layer" and self.layers != 1:
-            raise ValueError(f"the one-layer model has one layer; use mlp for {self.layers}")
+        self._check_parts()
         self._check_geometry()
-        if not self.is_net and self.bias:
+
+    def _check_parts(self) -> None:
+        fewest = 0 if self.is_net or not self.edge_token else 1
+        if self.other_tokens < fewest:
+            raise ValueError(f"other_tokens must be at least {fewest}; got {self.other_tokens}")
+        parts = ("layer_norm", "positions", "attention", "perceptron", "biases", "edge_token")
+        missing = [name for name in parts if not getattr(self, name)]
+        if not self.residual and self.arch != "linear":
+            missing.append("residual")
+        if self.is_net and (missing or self.activation):
+            raise ValueError(f"the {self.arch} model has no {(missing or ['activation'])[0]} to change; leave it out")
+        if self.arch == "one-layer" and self.layers != 1:
+            raise ValueError(f"the one-layer model has one layer; use linear or mlp for {self.layers}")
+        if self.bias and self.arch not in ("one-layer", "mlp"):
             raise ValueError(f"bias is a setting of the one-layer and mlp models, not of {self.arch}")
 
     def _check_geometry(self) -> None:
@@ -104,12 +116,13 @@ class NeuralSettings:
     @property
     def is_net(self) -> bool:
         """Whether it is a net of our own rather than a causal language model."""
-        return self.arch in ("one-layer", "mlp")
+        return self.arch in ("one-layer", "linear", "mlp")
 
     @property
     def switches(self) -> Switches:
         """The parts a causal language model has."""
-        return Switches(self.layer_norm, self.positions, self.attention, self.residual, self.tied, self.frozen)
+        names = [part.name for part in fields(Switches)]
+        return Switches(**{name: getattr(self, name) for name in names})
 
     @property
     def first_embedding_std(self) -> float:

@@ -122,6 +122,7 @@ MODELS = {
         _node2vec("node2vec", "Node2Vec", tied=True),
         _node2vec("node2vec-untied", "Node2Vec, untied", tied=False),
         _neural("one-layer", "One-layer net", {**_NET, "arch": "one-layer"}),
+        _neural("linear", "Linear net", {**_NET, "arch": "linear"}),
         _neural("mlp", "MLP", {**_NET, "arch": "mlp", "bias": True}),
         _neural("transformer", "Transformer", {"arch": "gpt2"}),
         _neural("mamba", "Mamba", _MAMBA),

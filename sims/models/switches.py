@@ -26,14 +26,17 @@ OUTPUT_NORMS = ("pre_feedforward_layernorm", "post_feedforward_layernorm")
 @dataclass(frozen=True)
 class Switches:
     """Which parts a model has. ``layer_norm``: False puts the identity for every norm. ``positions``: False leaves no
-    trace of where a token stands. ``attention``: False leaves each token alone with itself. ``residual``: False passes
-    on a sublayer's output without its input. ``tied``: one matrix embeds and unembeds. ``frozen``: neither is
-    trained, which is the associative control."""
+    trace of where a token stands. ``attention``: False leaves each token alone with itself. ``perceptron``: False lets
+    perceptrons add nothing. ``residual``: False passes on a sublayer's output without its input. ``biases``: False
+    fixes every bias at zero, of norms too. ``tied``: one matrix embeds and unembeds. ``frozen``: neither is trained,
+    which is the associative control."""
 
     layer_norm: bool = True
     positions: bool = True
     attention: bool = True
+    perceptron: bool = True
     residual: bool = True
+    biases: bool = True
     tied: bool = True
     frozen: bool = False
 
@@ -46,11 +49,15 @@ def apply_switches(model: nn.Module, switches: Switches) -> None:
     if not switches.residual:
         _drop_residuals(model)
     if not switches.attention:
-        _drop_attention(model)
+        _drop(model, ATTENTION_NAMES, _Zero, "attention")
+    if not switches.perceptron:
+        _drop(model, PERCEPTRON_NAMES, _ZeroPerceptron, "perceptron")
     if not switches.positions:
         _drop_positions(model)
     if not switches.layer_norm:
         _drop_norms(model)
+    if not switches.biases:
+        _fix_biases(model)
     if switches.frozen:
         for weight in embedding_weights(model):
             weight.requires_grad_(False)
@@ -72,6 +79,13 @@ class _Zero(nn.Module):
 
     def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, None]:
         return torch.zeros_like(hidden_states), None
+
+
+class _ZeroPerceptron(nn.Module):
+    """A perceptron that adds nothing."""
+
+    def forward(self, hidden_states: Tensor, *_: Any, **__: Any) -> Tensor:
+        return torch.zeros_like(hidden_states)
 
 
 class _NoRotation(nn.Module):
@@ -140,12 +154,22 @@ class _Identity(nn.Module):
         return hidden_states
 
 
-def _drop_attention(model: nn.Module) -> None:
-    found = [(parent, name) for parent, name, _ in _children(model) if name in ATTENTION_NAMES]
+def _drop(model: nn.Module, names: tuple[str, ...], nothing: type[nn.Module], part: str) -> None:
+    found = [(parent, name) for parent, name, _ in _children(model) if name in names]
     if not found:
-        raise _missing(model, "attention", "attention")
+        raise _missing(model, part, part)
     for parent, name in found:
-        setattr(parent, name, _Zero())
+        setattr(parent, name, nothing())
+
+
+def _fix_biases(model: nn.Module) -> None:
+    found = [value for name, value in model.named_parameters() if name.rpartition(".")[2] == "bias"]
+    if not found:
+        raise _missing(model, "bias", "biases")
+    with torch.no_grad():
+        for bias in found:
+            bias.zero_()
+            bias.requires_grad_(False)
 
 
 def _drop_positions(model: nn.Module) -> None:

@@ -26,7 +26,7 @@ SAME = 1e-10  # products of the same float64 numbers in another order
 TASK = Task(parse("path-star:3x2"))
 N = TASK.graph.n
 STEPS = np.array([0, 1, 4])
-NEURAL = ("one-layer", "mlp", "transformer", "mamba", "associative", "associative-fast")
+NEURAL = ("one-layer", "linear", "mlp", "transformer", "mamba", "associative", "associative-fast")
 NAMES = ("node2vec", "node2vec-untied", *NEURAL)
 SMALL: dict[str, dict[str, Any]] = {
     "node2vec": {"width": 20, "steps": 4},
@@ -54,7 +54,7 @@ def test_the_models_are_found_by_name() -> None:
     for name in NAMES:
         assert isinstance(get_model(name), Model)
         assert get_model(name).name == name
-    titles = ["Node2Vec", "Node2Vec, untied", "One-layer net", "MLP", "Transformer", "Mamba", "Associative"]
+    titles = ["Node2Vec", "Node2Vec, untied", "One-layer net", "Linear net", "MLP", "Transformer", "Mamba", "Associative"]
     assert [get_model(name).title for name in NAMES[:-1]] == titles
     assert [name for name in NAMES if not get_model(name).tied] == ["node2vec-untied"]
     assert [name for name in NAMES if get_model(name).exact_together] == ["node2vec", "node2vec-untied"]
