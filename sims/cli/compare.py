@@ -46,14 +46,17 @@ from .progress import Stages
 def compare(
     graph: Annotated[
         str | None,
-        typer.Argument(metavar="[GRAPH]", help=f"{GRAPH_HELP} None with --preset.", autocompletion=complete_graph),
+        typer.Argument(
+            metavar="[GRAPH]", help=f"{GRAPH_HELP} None with a --preset but ladder.", autocompletion=complete_graph
+        ),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             "--preset",
             help="A figure or table of arXiv 2510.26745 on its four tiny graphs, with its hyper-parameters: fig1, "
-            "fig7, fig12 to fig15, fig21, self-edges, lookup, parts, knobs.",
+            "fig7, fig12 to fig15, fig21, self-edges, lookup, parts, knobs. Or ladder, on those or on GRAPH: from "
+            "Node2Vec to GPT-2 and Mamba part by part, each against the flow of its own linear net.",
             autocompletion=complete_compare_preset,
         ),
     ] = None,
@@ -105,7 +108,7 @@ def compare(
     if preset is not None:
         task_options = (self_edges, label_smoothing, window, p, q, edges, weights, symmetrize)
         fixed = task_options != (False, 0.0, 1, 1.0, 1.0, "both", "node", False)
-        if graph is not None or model or fixed or any(value is not None for value in overrides.values()):
+        if model or fixed or any(value is not None for value in overrides.values()):
             raise ValueError(
                 f"--preset {preset} fixes graphs, models and settings: give only --seeds and folder options"
             )
@@ -113,7 +116,7 @@ def compare(
             raise ValueError(
                 f"--preset {preset} shows the optimum: leave out --no-optimum, --tolerance and --time-limit"
             )
-        _compare_preset(preset, range(seeds), out, restart, dry_run, json)
+        _compare_preset(preset, graph, range(seeds), out, restart, dry_run, json)
         return
     if graph is None:
         raise ValueError("give a GRAPH, such as cycle:15, or a --preset, such as fig1")
@@ -138,18 +141,19 @@ def compare(
     print(f"figure: {figure}\nreport: {report}\nscores: {scores}")
 
 
-def _compare_preset(name: str, seeds: range, out: Path | None, restart: Restart, dry_run: bool, json: bool) -> None:
-    """Run the preset into ``out`` (runs/NAME) and write its report, figures and scores."""
+def _compare_preset(
+    name: str, graph: str | None, seeds: range, out: Path | None, restart: Restart, dry_run: bool, json: bool
+) -> None:
+    """Run the preset into ``out`` (runs/NAME, or runs/NAME-GRAPH) and write its report, figures and scores."""
     from ..compare.presets.definitions import get_preset
     from ..compare.presets.output import write_preset
-    from ..compare.presets.report import preset_rendering
     from ..compare.presets.run import run_preset
     from ..disk.jsonio import to_json
     from ..runs.estimate import estimate_runs
     from ..runs.stopping import heeding, stop_on_signals
 
-    preset = get_preset(name)
-    folder = out or Path("runs") / name
+    preset = get_preset(name, graph)
+    folder = out or Path("runs") / folder_name(name if graph is None else f"{name}-{preset.cells[0].name}")
     if dry_run:
         runs = [(task, one.model()) for cell in preset.cells for task, models in cell.tasks() for one in models]
         estimates = [estimate_runs(task, model, model.make_settings(), seeds) for task, model in runs]
@@ -158,10 +162,11 @@ def _compare_preset(name: str, seeds: range, out: Path | None, restart: Restart,
     with Stages() as stages, stop_on_signals() as stop:
         result = run_preset(preset, seeds, folder, restart=restart, watch=stages.watch(stop))
         stages.update("figures", 0.0)
-        answer = heeding(stop, lambda: write_preset(result))
+        watch = stages.watch(stop)
+        answer, shown = heeding(stop, lambda: write_preset(result, watch))
         stages.update("figures", 1.0)
     if json:
         print(to_json(answer))
         return
-    Console().print(preset_rendering(result.cells))
+    Console().print(shown)
     print(f"report: {folder / 'report.md'}\nfigures: {folder / 'figures'}\nscores: {folder / 'scores.json'}")

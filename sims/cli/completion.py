@@ -15,7 +15,7 @@ import typer
 
 GRAPH_WORDS = (
     "cycle:15", "path-star:4x5", "tree-star:4x5", "grid:4x4", "torus:6x6", "hypercube:6", "hamming:3,3", "tree:3,4",
-    "irregular", "petersen", "karate", "les-miserables", "florentine", "davis",
+    "random:50,75,0", "irregular", "petersen", "karate", "les-miserables", "florentine", "davis",
 )  # fmt: skip
 MODEL_WORDS = (
     "node2vec", "node2vec-untied", "one-layer", "linear", "mlp", "transformer", "mamba", "associative",

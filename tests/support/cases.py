@@ -28,6 +28,7 @@ GRAPHS: dict[str, str] = {
     "hamming": "hamming:2,3",
     "complete": "hamming:1,5",
     "tree": "tree:3,2",
+    "random": "random:9,13,0",
     "irregular": "irregular",
     "petersen": "petersen",
     "karate": "karate",

@@ -104,6 +104,24 @@ def tree(branching: int, height: int) -> Graph:
     return _from_edges((child - 1) // branching, child, n, "tree", (branching, height))
 
 
+def random(nodes: int, edges: int, seed: int) -> Graph:
+    """A connected graph: a uniformly random labelled tree on ``nodes`` >= 2, and pairs of nodes drawn uniformly on top
+    until it has ``edges``, nodes - 1 to nodes (nodes - 1) / 2. The same ``seed`` >= 0 gives the same graph."""
+    n = _at_least(nodes, 2, "random", "nodes")
+    m, seed = _at_least(edges, n - 1, "random", "edges"), _at_least(seed, 0, "random", "seed")
+    if 2 * m > n * (n - 1):
+        raise ValueError(f"random edges must be at most {n * (n - 1) // 2} for {n} nodes; got {m}")
+    _check_size(2 * m, "random")
+    rng = np.random.default_rng(seed)
+    tree = np.array(nx.random_labeled_tree(n, seed=seed).edges, dtype=np.int64)
+    codes = tree.min(axis=1) * n + tree.max(axis=1)
+    while len(codes) < m:
+        pairs = np.sort(rng.integers(n, size=(m - len(codes), 2)), axis=1)
+        drawn = np.unique(pairs[pairs[:, 0] < pairs[:, 1]] @ np.array([n, 1]))
+        codes = np.concatenate([codes, np.setdiff1d(drawn, codes)])
+    return _from_edges(codes // n, codes % n, n, "random", (n, m, seed))
+
+
 def irregular() -> Graph:
     """The fixed tiny graph of arXiv 2510.26745: 16 nodes, 20 edges, components 0-11 and K_4 on 12-15."""
     edges = np.array(_IRREGULAR_EDGES)
@@ -178,7 +196,7 @@ def _from_edges(u: Integers, v: Integers, n: int, family: str, parameters: tuple
 
 
 def _word(family: str, parameters: tuple[int, ...]) -> str:
-    separator = "," if family in ("hamming", "tree") else "x"
+    separator = "," if family in ("hamming", "tree", "random") else "x"
     return family + (":" + separator.join(map(str, parameters)) if parameters else "")
 
 

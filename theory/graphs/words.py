@@ -34,6 +34,7 @@ FAMILIES: dict[str, Family] = {
     "hypercube": Family(families.hypercube, 1, "hypercube:D", "hypercube:6"),
     "hamming": Family(families.hamming, 2, "hamming:D,Q", "hamming:3,3"),
     "tree": Family(families.tree, 2, "tree:BRANCHING,HEIGHT", "tree:3,4"),
+    "random": Family(families.random, 3, "random:NODES,EDGES,SEED", "random:50,75,0"),
     "irregular": Family(families.irregular, 0, "irregular", "irregular"),
     "petersen": Family(families.petersen, 0, "petersen", "petersen"),
     "karate": Family(families.karate, 0, "karate", "karate"),

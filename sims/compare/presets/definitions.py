@@ -15,6 +15,7 @@ from ...models.registry import Model, get_model
 from ...suggest import choose
 from ...tasks.task import Task
 from .published import GRAPHS
+from .rungs import RUNGS
 
 STAR, GRID, CYCLE, IRREGULAR = GRAPHS
 
@@ -50,26 +51,37 @@ class Cell:
         extra = ("" if self.edges == "both" else f" {self.edges}") + (" self-edges" if self.self_edges else "")
         return self.graph + extra
 
+    def parts(self) -> list[tuple[str, list[PresetModel]]]:
+        """Each way of weighing, Node2Vec's first, with its models."""
+        each = [(weights, [one for one in self.models if one.weights == weights]) for weights in ("node", "line")]
+        return [(weights, models) for weights, models in each if models]
+
     def tasks(self) -> list[tuple[Task, list[PresetModel]]]:
-        """The task of each way of weighing, Node2Vec's first, with its models."""
+        """The task of each part, with its models."""
         graph = parse(self.graph)
-        found = []
-        for weights in ("node", "line"):
-            models = [one for one in self.models if one.weights == weights]
-            if models:
-                found.append((Task(graph, self.self_edges, edges=self.edges, weights=weights), models))
-        return found
+        return [
+            (Task(graph, self.self_edges, edges=self.edges, weights=weights), models)
+            for weights, models in self.parts()
+        ]
 
 
 @dataclass(frozen=True)
 class Preset:
-    """``source``: the figure or table; ``vector_bars``: whether the paper's own bars ||V'e_i|| are drawn, too."""
+    """``source``: the figure or table; ``vector_bars``: whether the paper's own bars ||V'e_i|| are drawn, too;
+    ``ladder``: whether it is shown as one, each model against the flow of its own linear net, on any graph."""
 
     name: str
     title: str
     source: str
     cells: tuple[Cell, ...]
     vector_bars: bool = False
+    ladder: bool = False
+
+    def on(self, graph: str) -> Preset:
+        """The preset on that one graph. Raises ValueError for one whose settings are made for its own graphs."""
+        if not self.ladder:
+            raise ValueError(f"--preset {self.name} has graphs of its own: leave out {graph}, or take --preset ladder")
+        return dataclasses.replace(self, cells=(dataclasses.replace(self.cells[0], graph=graph),))
 
 
 def _net(settings: str) -> str:
@@ -198,6 +210,8 @@ _PARTS = (
     ),
 )
 
+_LADDER = tuple(PresetModel(rung.word, rung.name, rung.title, weights="node") for rung in RUNGS)
+
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -248,6 +262,13 @@ PRESETS = {
             tuple(Cell(graph, _PARTS) for graph in (CYCLE, STAR)),
         ),
         Preset(
+            "ladder",
+            "From Node2Vec to a Transformer, part by part",
+            "section 4's question what carries over from Node2Vec",
+            tuple(Cell(graph, _LADDER) for graph in GRAPHS),
+            ladder=True,
+        ),
+        Preset(
             "knobs",
             "One-layer net of width 512 on the 15-cycle: what makes its memory geometric",
             "the ablation of initialisation, rate, decay and dropout",
@@ -260,8 +281,9 @@ PRESETS = {
 }
 
 
-def get_preset(name: str) -> Preset:
-    """The preset called ``name``. Raises ValueError, suggesting the nearest, for any other name."""
+def get_preset(name: str, graph: str | None = None) -> Preset:
+    """The preset called ``name``, on its own graphs or, see ``Preset.on``, one. Raises ValueError, suggesting the
+    nearest, for any other name."""
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; {choose(name, PRESETS)}")
-    return PRESETS[name]
+    return PRESETS[name] if graph is None else PRESETS[name].on(graph)

@@ -23,11 +23,11 @@ def read_preset(path: Path) -> tuple[Preset, list[tuple[Cell, Comparison]], Sour
 def read_preset_parts(path: Path) -> tuple[Preset, list[tuple[Cell, list[Comparison]]], Source]:
     """The same with the comparisons of a cell apart, one for each weighting of its lines, as their folders are."""
     folder, config = open_run(path, ("preset",), PRESET)
-    preset, results = get_preset(config["preset"]), []
+    preset, results = get_preset(config["preset"], config.get("graph")), []
     for cell in preset.cells:
         parts = []
-        for task, models in cell.tasks():
-            part, of_part = open_run(path / folder_name(f"{cell.name} {task.weights}"), ("models", "seeds"), COMPARISON)
+        for weights, models in cell.parts():
+            part, of_part = open_run(path / folder_name(f"{cell.name} {weights}"), ("models", "seeds"), COMPARISON)
             parts.append(comparison_from(part, of_part, [one.model() for one in models]))
         results.append((cell, parts))
     return preset, results, source_of_run(folder)

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.console import RenderableType
+
 from ...disk.files import write_text
 from ...disk.lock import locked
-from .report import draw_preset, preset_markdown
+from ...runs.control import UNWATCHED, Watch
+from ..ladder.output import write_ladder
+from .report import draw_preset, preset_markdown, preset_rendering
 from .run import PresetResult, describe_preset
 
 
-def write_preset(result: PresetResult) -> Mapping[str, Any]:
-    """Draw, sum up and write under the folder's lock; the JSON of the command."""
+def write_preset(result: PresetResult, watch: Watch = UNWATCHED) -> tuple[Mapping[str, Any], RenderableType]:
+    """Draw, sum up and write under the folder's lock: the JSON of the command, and what a terminal shows."""
+    if result.preset.ladder:
+        return write_ladder(result, watch)
     preset, seeds, cells, folder = result.preset, result.seeds, result.cells, result.folder
     with locked(folder.path):
         folder.figures.mkdir(exist_ok=True)
@@ -25,4 +31,4 @@ def write_preset(result: PresetResult) -> Mapping[str, Any]:
         folder.seal()
         report = preset_markdown(preset, seeds, cells, figures, folder.read_environment())
         write_text(folder.path / "report.md", report)
-    return answer
+    return answer, preset_rendering(cells)

@@ -54,7 +54,16 @@ def test_the_models_are_found_by_name() -> None:
     for name in NAMES:
         assert isinstance(get_model(name), Model)
         assert get_model(name).name == name
-    titles = ["Node2Vec", "Node2Vec, untied", "One-layer net", "Linear net", "MLP", "Transformer", "Mamba", "Associative"]
+    titles = [
+        "Node2Vec",
+        "Node2Vec, untied",
+        "One-layer net",
+        "Linear net",
+        "MLP",
+        "Transformer",
+        "Mamba",
+        "Associative",
+    ]
     assert [get_model(name).title for name in NAMES[:-1]] == titles
     assert [name for name in NAMES if not get_model(name).tied] == ["node2vec-untied"]
     assert [name for name in NAMES if get_model(name).exact_together] == ["node2vec", "node2vec-untied"]

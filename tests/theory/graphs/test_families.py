@@ -134,6 +134,9 @@ def test_name_is_the_word_and_traits_match_the_zoo(word):
         (lambda: families.hypercube(0), "hypercube d must be at least 1; got 0"),
         (lambda: families.hamming(0, 3), "hamming d must be at least 1; got 0"),
         (lambda: families.hamming(3, 1), "hamming q must be at least 2; got 1"),
+        (lambda: families.random(5, 3, 0), "random edges must be at least 4; got 3"),
+        (lambda: families.random(5, 11, 0), "random edges must be at most 10 for 5 nodes; got 11"),
+        (lambda: families.random(5, 6, -1), "random seed must be at least 0; got -1"),
         (lambda: families.tree(0, 3), "tree branching must be at least 1; got 0"),
         (lambda: families.tree(2, -1), "tree height must be at least 0; got -1"),
         (lambda: families.hypercube(60), "above the limit"),
@@ -174,3 +177,18 @@ def test_large_graphs_build_quickly(word, n, edges):
     graph = parse(word)
     assert time.perf_counter() - start < 20  # seconds; well under one on an idle machine
     assert (graph.n, graph.edge_count) == (n, edges)
+
+
+@pytest.mark.parametrize(("nodes", "edges"), [(2, 1), (6, 15), (50, 49), (50, 75), (300, 4000)])
+def test_random_graphs_are_connected_and_the_same_for_a_seed(nodes: int, edges: int) -> None:
+    graph = families.random(nodes, edges, 7)
+    assert (graph.n, graph.edge_count, graph.component_count) == (nodes, edges, 1)
+    again, other = families.random(nodes, edges, 7), families.random(nodes, edges, 8)
+    assert (graph.adjacency != again.adjacency).nnz == 0
+    assert edges < 49 or (graph.adjacency != other.adjacency).nnz > 0
+
+
+def test_random_trees_are_uniform_over_labelled_trees() -> None:
+    """Of the 16 labelled trees on four nodes 4 are stars: seen as often as that, to four standard deviations."""
+    stars = sum(int(families.random(4, 3, seed).degrees.max() == 3) for seed in range(600))
+    assert abs(stars - 150) < 4 * np.sqrt(600 * 0.25 * 0.75)

@@ -14,6 +14,7 @@ from fiedler.theory.graphs.words import FAMILIES, parse
         ("torus:6x6", 36, 72),
         ("hypercube:6", 64, 192),
         ("hamming:3,3", 27, 81),
+        ("random:50,75,0", 50, 75),
         ("tree:3,4", 121, 120),
         ("irregular", 16, 20),
         ("petersen", 10, 15),

@@ -1,0 +1,14 @@
+"""From Node2Vec to a Transformer: each rung's runs against the flow of its own linear net, with nothing fitted."""
+
+from typing import TYPE_CHECKING
+
+from ...lazy import attach
+
+if TYPE_CHECKING:
+    from .agreement import Agreement as Agreement
+    from .prediction import RungPrediction as RungPrediction
+    from .prediction import predict_rung as predict_rung
+    from .rows import LadderRow as LadderRow
+    from .rows import ladder_rows as ladder_rows
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -1,0 +1,65 @@
+"""What the theory of linear nets says of a rung: its mode energies over time from the run's own start, and where the
+closed forms know it, the limit. It never sees a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fiedler.theory import ladder_flow, mode_energy
+
+from ...models.node2vec import Node2VecSettings
+from ...models.registry import Model
+from ...predict.trajectory import centred_spectrum
+from ...tasks.task import Task
+from .agreement import Predicted
+from .start import StartingNet, starting_net
+
+Floats = NDArray[np.float64]
+
+TOLERANCE = 1e-8  # of the flow's steps: energies are compared to three digits
+POINTS = 160  # times of a prediction, evenly in their logarithm
+EARLIEST, LATEST = 1e-2, 10.0  # of the run's own times, as multiples of its first and last: room for a clock
+NO_CLOCK = (1e-2, 1e3)  # times of a prediction for a model that has none of its own
+
+
+@dataclass(frozen=True, eq=False)
+class RungPrediction:
+    """``predicted`` mode energies; ``spectrum`` (n,) of the centred Gram matrix at the run's last time, of the last
+    predicted one for a model without flow time; ``exact``: whether it is the flow of the very model; ``parts``: what
+    the model has that the prediction leaves out; ``depth``: linear layers of the net that is followed."""
+
+    predicted: Predicted
+    spectrum: Floats
+    exact: bool
+    parts: tuple[str, ...]
+    depth: int
+
+
+def predict_rung(task: Task, model: Model, settings: Any, seed: int) -> RungPrediction:
+    """The flow of the linear net that the run of ``seed`` starts as."""
+    start = starting_net(task, model, settings, seed)
+    per_step = model.time_per_step(settings)
+    end = NO_CLOCK[1] if per_step is None else per_step * settings.steps
+    first, last = NO_CLOCK if per_step is None else (EARLIEST * per_step, LATEST * end)
+    times = np.union1d(np.geomspace(first, last, POINTS), [end])
+    embeddings = _embeddings(task, start, times, _decay(settings) if per_step is not None else 0.0)
+    energy = np.array([mode_energy(e, task.spaces, centred=True) for e in embeddings])
+    at_end = embeddings[int(np.searchsorted(times, end))]
+    spectrum = centred_spectrum(at_end, task.graph.component_labels)
+    return RungPrediction(Predicted(times, energy), spectrum, start.exact, start.parts, start.net.depth)
+
+
+def _decay(settings: Any) -> float:
+    """l of L + (l/2) (sum of squares): of tied Node2Vec, whose objective has l ||V||^2, twice its own."""
+    doubled = isinstance(settings, Node2VecSettings) and settings.tied
+    return float(settings.weight_decay) * (2.0 if doubled else 1.0)
+
+
+def _embeddings(task: Task, start: StartingNet, times: Floats, decay: float) -> Floats:
+    options: dict[str, Any] = {"weight_decay": decay, "row_weight": task.row_weight, "rtol": TOLERANCE}
+    return ladder_flow(task.target, start.net, times, **options).net.embedding

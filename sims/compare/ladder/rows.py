@@ -1,0 +1,128 @@
+"""The ladder's table: for every rung of a comparison, predicted beside measured, over the seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...predict.trajectory import centred_spectrum
+from ...runs.control import UNWATCHED, Watch
+from ...runs.stopping import heeding
+from ...scores.statistics import finite_values, mean
+from ..comparison import Comparison
+from ..model_comparison import ModelComparison
+from .agreement import Agreement, agreement
+from .prediction import RungPrediction, predict_rung
+
+Floats = NDArray[np.float64]
+
+HOLDS = 0.99  # R^2 over time, nothing fitted, from which a prediction is said to hold
+LEADING = 3  # eigenvalues of a spectrum that tables show
+SPECTRUM = 60  # and that scores.json keeps
+
+
+@dataclass(frozen=True, eq=False)
+class LadderRow:
+    """One rung on one graph. ``predictions`` and ``agreements``: one a seed; ``measured`` and ``predicted`` (n,): the
+    eigenvalues of the centred Gram matrix at the end, mean over seeds."""
+
+    compared: ModelComparison
+    predictions: tuple[RungPrediction, ...]
+    agreements: tuple[Agreement, ...]
+    measured: Floats
+    predicted: Floats
+
+    @property
+    def exact(self) -> bool:
+        """Whether the prediction is the flow of the very model."""
+        return self.predictions[0].exact
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the model has that the prediction leaves out."""
+        return self.predictions[0].parts
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether its steps are flow time, so that nothing has to be fitted."""
+        return bool(np.isfinite(self.agreements[0].over_time))
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether R^2 over time is at least HOLDS for every seed with nothing fitted; None without flow time."""
+        return all(one.over_time >= HOLDS for one in self.agreements) if self.has_clock else None
+
+    @property
+    def spectrum_error(self) -> float:
+        """||measured - predicted|| / ||predicted|| of the eigenvalues."""
+        return float(np.linalg.norm(self.measured - self.predicted) / np.linalg.norm(self.predicted))
+
+    def over_seeds(self, name: str) -> float:
+        """Mean over the seeds of a field of ``Agreement``; NaN where no seed has it."""
+        values = [getattr(one, name) for one in self.agreements]
+        return mean(finite_values([float("nan") if value is None else value for value in values]))
+
+    def worst(self, name: str) -> float:
+        """The smallest over the seeds."""
+        return min(getattr(one, name) for one in self.agreements)
+
+    @property
+    def parted(self) -> tuple[float, int]:
+        """The median time at which a seed parts from its prediction, infinity for one that never does, and how many
+        do."""
+        times = [np.inf if one.parted_at is None else one.parted_at for one in self.agreements]
+        return float(np.median(times)), int(np.isfinite(times).sum())
+
+    def describe(self) -> dict[str, Any]:
+        """As scores.json has it."""
+        return {
+            "model": self.compared.model.name,
+            "title": self.compared.model.title,
+            "exact": self.exact,
+            "left_out": list(self.parts),
+            "holds": self.holds,
+            "spectrum_predicted": self.predicted[:SPECTRUM].tolist(),
+            "spectrum_measured": self.measured[:SPECTRUM].tolist(),
+            "spectrum_error": self.spectrum_error,
+            "seeds": [
+                {"seed": run.seed, **dataclasses.asdict(one)}
+                for run, one in zip(self.compared.runs, self.agreements, strict=True)
+            ],
+        }
+
+
+def ladder_rows(comparison: Comparison, watch: Watch = UNWATCHED) -> list[LadderRow]:
+    """One row a model, in their order. Raises Interrupted where ``watch`` asks to stop."""
+    rows = []
+    for one in comparison.models:
+        stage = f"{one.model.title} prediction from V(0)"
+        predictions = []
+        for number, run in enumerate(one.runs):
+            watch.report(stage, number / len(one.runs))
+            predictions.append(heeding(watch.stop, lambda run=run, one=one: _predict(comparison, one, run.seed)))
+        watch.report(stage, 1.0)
+        rows.append(_row(comparison, one, predictions))
+    return rows
+
+
+def _predict(comparison: Comparison, one: ModelComparison, seed: int) -> RungPrediction:
+    return predict_rung(comparison.task, one.model, one.settings, seed)
+
+
+def _row(comparison: Comparison, one: ModelComparison, predictions: Sequence[RungPrediction]) -> LadderRow:
+    clock = one.model.time_per_step(one.settings)
+    agreements = []
+    for run, prediction in zip(one.runs, predictions, strict=True):
+        used = run.modes.steps > 0
+        steps = run.modes.steps[used].astype(np.float64)
+        agreements.append(agreement(prediction.predicted, steps, run.modes.centred_energy[used], clock))
+    components = comparison.task.graph.component_labels
+    finals = [np.asarray(run.final.embedding, dtype=np.float64) for run in one.runs]
+    measured = np.mean([centred_spectrum(v, components) for v in finals], axis=0)
+    predicted = np.mean([prediction.spectrum for prediction in predictions], axis=0)
+    return LadderRow(one, tuple(predictions), tuple(agreements), measured, predicted)

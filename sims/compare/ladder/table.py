@@ -1,0 +1,102 @@
+"""The ladder's rows as tables: for the terminal, report.md and the docs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ..comparison import scores_of_runs
+from .agreement import PARTED
+from .rows import HOLDS, LEADING, LadderRow
+
+HEADER = (
+    "",
+    "predicted by",
+    "loss",
+    "eigenvalues predicted",
+    "measured",
+    "R² over time",
+    "R² at the end",
+    "clock",
+    "R² with it",
+    f"{100 * PARTED:.0f} % apart at t",
+)
+NARROW = ("", "eigenvalues predicted", "measured", "R² over time", "clock", "R² with it")
+NOTES = (
+    "Predicted: the gradient flow of the rung's own linear net from its own initial weights, nothing fitted; for a "
+    "model with further parts, which are named, the flow of what is left without them. Eigenvalues: the leading ones "
+    "of the centred Gram matrix at the end of the runs, means over seeds. R²: share of the centred mode energies' "
+    "variance that is explained, smallest and largest over seeds, over all recorded times and at the last; Adam has no "
+    "flow time, so that nothing can be said without a fit. Clock: the one factor on time that explains most. "
+    f"{100 * PARTED:.0f} % apart: median over seeds of the first time at which measured and predicted energies differ "
+    f"by that share of the largest predicted. A prediction holds where R² over time is at least {HOLDS} for every seed."
+)
+
+
+def ladder_lines(rows: Sequence[LadderRow]) -> list[list[str]]:
+    """One line a rung, in the columns of HEADER."""
+    return [
+        [
+            row.compared.model.title,
+            "its own flow" if row.exact else f"the flow without {', '.join(row.parts)}",
+            f"{np.mean([scores['loss_per_node'] for scores in scores_of_runs(row.compared)]):.4f}",
+            _eigenvalues(row.predicted),
+            _eigenvalues(row.measured),
+            _range(row, "over_time"),
+            _range(row, "at_end"),
+            f"{row.over_seeds('clock'):.3g}" if row.has_clock else f"{row.over_seeds('clock'):.3g} a step",
+            _range(row, "with_clock"),
+            _parted(row),
+        ]
+        for row in rows
+    ]
+
+
+def _eigenvalues(values: np.ndarray) -> str:
+    return ", ".join(f"{value:.3g}" for value in values[:LEADING])
+
+
+def _range(row: LadderRow, name: str) -> str:
+    values = np.array([getattr(one, name) for one in row.agreements])
+    if not np.isfinite(values).all():
+        return "-"
+    low, high = f"{values.min():.3f}", f"{values.max():.3f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _parted(row: LadderRow) -> str:
+    if not row.has_clock:
+        return "-"
+    time, count = row.parted
+    return "never" if not count else f"{time:.3g}" if np.isfinite(time) else f"{count} of {len(row.agreements)} seeds"
+
+
+def verdict(rows: Sequence[LadderRow]) -> str:
+    """One sentence: the first rung whose prediction fails, and when."""
+    for row in rows:
+        if row.holds is False:
+            time, count = row.parted
+            when = f", {100 * PARTED:.0f} % apart from t = {time:.3g} on" if count and np.isfinite(time) else ""
+            return (
+                f"The prediction first fails at {row.compared.model.title!r} "
+                f"(R² over time {row.worst('over_time'):.3f} in the worst seed{when})."
+            )
+    return "The prediction holds on every rung that has a flow time."
+
+
+def ladder_rendering(graphs: Sequence[tuple[str, Sequence[LadderRow]]]) -> RenderableType:
+    """The main columns for a terminal of 80; report.md has them all."""
+    shown = [HEADER.index(name) for name in NARROW]
+    parts: list[RenderableType] = []
+    for graph, rows in graphs:
+        table = Table()
+        for i in shown:
+            table.add_column(HEADER[i], justify="right" if i else "left", overflow="fold")
+        for line in ladder_lines(rows):
+            table.add_row(*(line[i].replace(" to ", "\nto ") for i in shown))
+        parts += [Text(graph, style="bold"), table, Text(verdict(rows)), Text("")]
+    return Group(*parts)
