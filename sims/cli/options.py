@@ -15,7 +15,8 @@ from .completion import choices, complete_graph
 
 GRAPH_HELP = (
     "A graph word (cycle:15, path-star:4x5, tree-star:4x5, grid:4x4, torus:6x6, hypercube:6, hamming:3,3, tree:3,4, "
-    "random:50,75,0, irregular, petersen, karate, les-miserables, florentine, davis) or a file: edge list, .graphml, .gml, .mtx, .npz."
+    "random:50,75,0, irregular, petersen, karate, les-miserables, florentine, davis) or a file: edge list, .graphml, "
+    ".gml, .mtx, .npz."
 )
 GraphWord = Annotated[str, typer.Argument(metavar="GRAPH", help=GRAPH_HELP, autocompletion=complete_graph)]
 Symmetrize = Annotated[bool, typer.Option("--symmetrize", help="Read a directed file as undirected: A + A'.")]

@@ -21,9 +21,10 @@ from .start import StartingNet, starting_net
 
 Floats = NDArray[np.float64]
 
-TOLERANCE = 1e-8  # of the flow's steps: energies are compared to three digits
+TOLERANCE = 1e-6  # of the flow's steps: energies are compared to three digits
 POINTS = 160  # times of a prediction, evenly in their logarithm
-EARLIEST, LATEST = 1e-2, 10.0  # of the run's own times, as multiples of its first and last: room for a clock
+EARLIEST, LATEST = 1e-2, 10.0  # of the run's own times, as multiples of its first and last: room for a clock,
+LATEST_EXACT = 2.0  # of which an exact prediction needs little
 NO_CLOCK = (1e-2, 1e3)  # times of a prediction for a model that has none of its own
 
 
@@ -45,7 +46,8 @@ def predict_rung(task: Task, model: Model, settings: Any, seed: int) -> RungPred
     start = starting_net(task, model, settings, seed)
     per_step = model.time_per_step(settings)
     end = NO_CLOCK[1] if per_step is None else per_step * settings.steps
-    first, last = NO_CLOCK if per_step is None else (EARLIEST * per_step, LATEST * end)
+    room = LATEST_EXACT if start.exact else LATEST
+    first, last = NO_CLOCK if per_step is None else (EARLIEST * per_step, room * end)
     times = np.union1d(np.geomspace(first, last, POINTS), [end])
     embeddings = _embeddings(task, start, times, _decay(settings) if per_step is not None else 0.0)
     energy = np.array([mode_energy(e, task.spaces, centred=True) for e in embeddings])

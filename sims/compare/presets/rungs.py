@@ -14,21 +14,29 @@ class Rung:
     word: str
 
 
-# Plain descent on the sum over nodes: a step of 0.01 is 0.01 of flow time.
-_DESCENT = "optimiser=sgd,learning_rate=0.01,width=32"
+# Plain descent on the sum over nodes, whose step is its flow time: small enough for the logits of deep nets, which on
+# irregular graphs grow without end, and for layer norm, which multiplies the first steps by the inverse of the
+# embeddings' size.
+_DESCENT = "optimiser=sgd,learning_rate=0.0025,width=32"
+_LINEAR = f"linear:{_DESCENT},steps=8000"
+_NORMED = "optimiser=sgd,learning_rate=0.004,width=32,steps=5000"
 # A GPT-2 block that reads u alone, whose attention over one token is the linear map of two factors.
-_BLOCK = f"transformer:{_DESCENT},steps=3000,edge_token=false,other_tokens=0,positions=false,biases=false"
+_BLOCK = "edge_token=false,other_tokens=0,positions=false,biases=false"
 
 RUNGS = (
     Rung("node2vec", "Node2Vec", "node2vec:width=32,init_std=0.02,learning_rate=0.01,steps=4000"),
     # Without residuals a small start is a saddle of order three, which takes hundreds of units of time to leave.
-    Rung("one-layer", "one layer", f"linear:{_DESCENT},residual=false,init_std=0.1,steps=3000"),
-    Rung("residual", "residual layer", f"linear:{_DESCENT},steps=3000"),
-    *(Rung(f"depth-{d}", f"{d} residual layers", f"linear:{_DESCENT},layers={d},steps=3000") for d in (2, 3, 4)),
-    Rung("attention", "attention only", f"{_BLOCK},perceptron=false,layer_norm=false"),
-    Rung("norm", "+ layer norm", f"{_BLOCK},perceptron=false"),
-    Rung("perceptron", "+ perceptron", _BLOCK),
-    Rung("gpt2-descent", "GPT-2, descent", f"transformer:{_DESCENT},steps=3000"),
+    Rung("one-layer", "one layer", f"{_LINEAR},residual=false,init_std=0.1"),
+    Rung("residual", "residual layer", _LINEAR),
+    *(Rung(f"depth-{d}", f"{d} residual layers", f"{_LINEAR},layers={d}") for d in (2, 3, 4)),
+    Rung(
+        "attention",
+        "attention only",
+        f"transformer:optimiser=sgd,learning_rate=0.01,width=32,steps=2000,{_BLOCK},perceptron=false,layer_norm=false",
+    ),
+    Rung("norm", "+ layer norm", f"transformer:{_NORMED},{_BLOCK},perceptron=false"),
+    Rung("perceptron", "+ perceptron", f"transformer:{_NORMED},{_BLOCK}"),
+    Rung("gpt2-descent", "GPT-2, descent", f"transformer:{_NORMED}"),
     Rung("gpt2", "GPT-2, Adam", "transformer:steps=1000"),
     Rung("mamba", "Mamba, Adam", "mamba:width=32,steps=1000"),
 )

@@ -1,0 +1,44 @@
+"""Whether the geometry a run comes to is kept: the share of its energy in the first eigenspaces, over time.
+
+Share f(t): the centred energy in the first non-trivial eigenspace of the graph's Laplacian (the Fiedler vectors, of a
+path-star all of its arms) over that in all. A small start first grows along the fastest modes, so that f rises; the
+slower ones follow, and where the limit holds energy in them f falls again: a peak is no fixed point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+FIRST = 1  # the eigenspace after that of the eigenvalue zero
+
+
+@dataclass(frozen=True)
+class Retention:
+    """``peak``: the largest share, at ``peak_time``; ``end``: the share at the last time."""
+
+    peak: float
+    peak_time: float
+    end: float
+
+    @property
+    def kept(self) -> float:
+        """end / peak."""
+        return self.end / self.peak if self.peak > 0 else float("nan")
+
+
+def first_share(energy: Floats) -> Floats:
+    """f of centred energies (..., modes); 0 where there is none."""
+    total = energy.sum(axis=-1)
+    return np.asarray(np.divide(energy[..., FIRST], total, out=np.zeros_like(total), where=total > 0))
+
+
+def retention(times: Floats, energy: Floats) -> Retention:
+    """Of energies (k, modes) at ``times`` (k,)."""
+    share = first_share(energy)
+    best = int(share.argmax())
+    return Retention(float(share[best]), float(times[best]), float(share[-1]))
