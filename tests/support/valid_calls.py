@@ -41,7 +41,8 @@ from valid_recall_calls import RECALL_CALLS
 RESULTS = frozenset({
     "BlockAlgebra", "CayleyTrajectory", "Certificate", "ClosedForm", "Colouring", "DecayThresholds",
     "EarlyModes", "Eigenpairs", "Eigenspaces", "FactStorage", "Factors", "FlowPath", "GraphFlow", "MultiHopPlan",
-    "GraphOptimum", "Integration", "LaplacianCoordinates", "MaxMargin", "MaxMarginLogits", "ModeTimes",
+    "GraphOptimum", "Integration", "LadderBalance", "LadderTrajectory", "LaplacianCoordinates", "MaxMargin",
+    "MaxMarginLogits", "ModeTimes",
     "OneLayerTrajectory", "RankRange", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum",
     "SecondOrderChain", "DriftLaw", "RowPass", "RowSums", "SolverState",
     "StorageCost", "Symmetry", "Tangent", "TiedGramTrajectory", "TiedOptimum", "TiedTrajectory",

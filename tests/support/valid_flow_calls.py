@@ -14,6 +14,7 @@ from valid_inputs import (
     GRAM,
     INNER,
     LOGITS,
+    NET,
     NUMBER_TIMES,
     ONE_HOP,
     PAW,
@@ -174,6 +175,32 @@ CALLS: dict[str, Call] = {
         "one_layer_descent",
         {"target": TARGET, "embedding0": EMBEDDING, "inner0": INNER, "step_size": 0.1, "steps": np.array([0, 3])}
         | {"train_embedding": True, "train_inner": True, **PROBLEM},
+        loose={"steps": TIMES},
+        kinds=NUMBER_TIMES,
+        failures=DIVERGED,
+    ),
+    "LinearNet": call(
+        "LinearNet",
+        {"embedding": EMBEDDING, "layers": NET.layers, "context": CONTEXT, "residual": True},
+        loose={"layers": "empty list"},
+    ),
+    "ladder_logits": call("ladder_logits", {"net": NET}),
+    "ladder_balance": call("ladder_balance", {"net": NET}),
+    "ladder_equation": call(
+        "ladder_equation", {"target": TARGET, "net": NET, "train_embedding": True, "train_layers": True, **PROBLEM}
+    ),
+    "ladder_flow": call(
+        "ladder_flow",
+        {"target": TARGET, "net": NET, "times": [0.0, 0.5], "train_embedding": True, "train_layers": True}
+        | {"rtol": 1e-6, "implicit_limit": 10, **PROBLEM},
+        loose=TIMED,
+        kinds=NUMBER_TIMES,
+        failures=FAILED,
+    ),
+    "ladder_descent": call(
+        "ladder_descent",
+        {"target": TARGET, "net": NET, "step_size": 0.1, "steps": np.array([0, 3])}
+        | {"train_embedding": True, "train_layers": True, **PROBLEM},
         loose={"steps": TIMES},
         kinds=NUMBER_TIMES,
         failures=DIVERGED,

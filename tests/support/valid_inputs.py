@@ -18,6 +18,7 @@ TARGET = theory.one_hop_target(PAW)
 RNG = np.random.default_rng(0)
 EMBEDDING, CONTEXT, INNER = (RNG.standard_normal(shape) for shape in ((4, 2), (4, 2), (2, 2)))
 GRAM, LOGITS = EMBEDDING @ EMBEDDING.T, EMBEDDING @ CONTEXT.T
+NET = theory.LinearNet(EMBEDDING, ((INNER,), (INNER[:, :1], INNER[:1])), context=CONTEXT, residual=True)
 WEIGHT = np.array([1.0, 2.0, 0.5, 1.5])
 WIDTH = "shape: one column less; shape: first column; shape: no columns"  # an embedding may have any width
 SPACES = theory.laplacian_eigenspaces(PAW)

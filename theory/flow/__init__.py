@@ -1,4 +1,4 @@
-"""How training gets there: the exact gradient flow, its early phase, plain gradient descent, one-layer nets."""
+"""How training gets there: the exact gradient flow, its early phase, and plain gradient descent."""
 
 from .at_times import tied_flow, tied_gram_flow, untied_flow, untied_gram_flow
 from .cayley import CayleyTrajectory, cayley_flow
@@ -8,7 +8,6 @@ from .early import EarlyModes, early_gram, early_modes
 from .equations import FlowEquation, tied_equation, tied_gram_equation, untied_equation, untied_gram_equation
 from .integrator import Event, Integration, integrate
 from .mode_times import ModeTimes, early_spaces, measured_mode_times, reach_times
-from .one_layer import OneLayerTrajectory, one_layer_descent, one_layer_equation, one_layer_flow, one_layer_logits
 from .path import FlowPath, energy_reaches, follow, loss_falls_below, space_energies, stationary
 from .starts import compact_start, gaussian_starts, untied_gaussian_starts, wide_tied_start, wide_untied_start
 from .trajectory import TiedGramTrajectory, TiedTrajectory, UntiedGramTrajectory, UntiedTrajectory
@@ -21,7 +20,6 @@ __all__ = [
     "FlowPath",
     "Integration",
     "ModeTimes",
-    "OneLayerTrajectory",
     "TiedGramTrajectory",
     "TiedTrajectory",
     "UntiedGramTrajectory",
@@ -37,10 +35,6 @@ __all__ = [
     "integrate",
     "loss_falls_below",
     "measured_mode_times",
-    "one_layer_descent",
-    "one_layer_equation",
-    "one_layer_flow",
-    "one_layer_logits",
     "reach_times",
     "sharpness",
     "space_energies",

@@ -17,7 +17,7 @@ from typing import TypeVar
 from numpy.typing import ArrayLike
 
 from .equations import FlowEquation, tied_equation, tied_gram_equation, untied_equation, untied_gram_equation
-from .integrator import RELATIVE_TOLERANCE, check_times, integrate
+from .integrator import IMPLICIT_LIMIT, RELATIVE_TOLERANCE, check_times, integrate
 from .trajectory import TiedGramTrajectory, TiedTrajectory, UntiedGramTrajectory, UntiedTrajectory
 
 T = TypeVar("T")
@@ -91,8 +91,14 @@ def untied_gram_flow(
     return at_times(untied_gram_equation(target, *grams, weight_decay=weight_decay, row_weight=row_weight), times, rtol)
 
 
-def at_times(equation: FlowEquation[T], times: ArrayLike, rtol: float = RELATIVE_TOLERANCE) -> T:
+def at_times(
+    equation: FlowEquation[T],
+    times: ArrayLike,
+    rtol: float = RELATIVE_TOLERANCE,
+    implicit_limit: int = IMPLICIT_LIMIT,
+) -> T:
     """The trajectory of any flow equation at the ascending ``times`` (k,) >= 0; only those states are kept."""
     t = check_times(times)
-    states = integrate(equation.velocity, equation.start, float(t[-1]), times=t, rtol=rtol).states
-    return equation.trajectory(t, states)
+    end = float(t[-1])
+    found = integrate(equation.velocity, equation.start, end, times=t, rtol=rtol, implicit_limit=implicit_limit)
+    return equation.trajectory(t, found.states)

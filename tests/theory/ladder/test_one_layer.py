@@ -4,8 +4,8 @@ from scipy.integrate import solve_ivp
 from scipy.special import log_softmax, softmax
 
 from fiedler.theory import one_hop_target, parse, tied_descent, tied_flow
-from fiedler.theory.flow.one_layer import one_layer_descent, one_layer_equation, one_layer_flow
 from fiedler.theory.flow.path import follow, stationary
+from fiedler.theory.ladder.one_layer import one_layer_descent, one_layer_equation, one_layer_flow
 
 AGREEMENT = 1e-8  # two integrations at a relative tolerance of 1e-10, errors amplified by the growing modes
 SAME = 1e-12  # 50 steps of the same arithmetic in another order

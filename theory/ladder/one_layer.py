@@ -28,12 +28,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checks import Array, check_array, check_flag, check_matrix
-from ..softmax import check_row_weight, check_target, check_weight_decay, cross_entropy, residual
-from .at_times import at_times
-from .descent import check_step_size, check_steps, finite_loss, iterate
-from .equations import FlowEquation, check_logits
-from .integrator import RELATIVE_TOLERANCE
-from .trajectory import compress_columns
+from ..flow.at_times import at_times
+from ..flow.descent import check_steps
+from ..flow.equations import FlowEquation, check_logits
+from ..flow.integrator import RELATIVE_TOLERANCE
+from ..flow.trajectory import compress_columns
+from ..softmax import check_target
+from .descent import descend
+from .flow import ladder_problem
+from .net import LinearNet
+from .velocity import Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +84,12 @@ def one_layer_equation(
     train_inner: bool = True,
 ) -> FlowEquation[OneLayerTrajectory]:
     """The gradient flow from ``embedding0`` (n, m) and ``inner0`` (m, m), for ``flow.path.follow``."""
-    net = _net(target, embedding0, inner0, weight_decay, row_weight, train_embedding, train_inner)
+    problem, record = _problem(target, embedding0, inner0, weight_decay, row_weight, train_embedding, train_inner)
 
     def trajectory(times: Array, states: Array) -> OneLayerTrajectory:
-        return net.trajectory(times, states, np.exp(-net.decay * times))
+        return record(times, states, np.exp(-problem.decay * times))
 
-    return FlowEquation(net.start, net.velocity, net.gram, net.loss, trajectory)
+    return FlowEquation(problem.start, problem.velocity, problem.gram, problem.loss, trajectory)
 
 
 def one_layer_flow(
@@ -127,39 +131,14 @@ def one_layer_descent(
 ) -> OneLayerTrajectory:
     """Full-batch gradient descent (both updates from the old values) after each number of ``steps``; FloatingPointError
     when it diverges. ``times`` = step_size * steps."""
-    net = _net(target, embedding0, inner0, weight_decay, row_weight, train_embedding, train_inner)
-    eta, counts = check_step_size(step_size), check_steps(steps)
-    states = iterate(lambda state: state + eta * net.velocity(state), net.start, counts)
+    problem, record = _problem(target, embedding0, inner0, weight_decay, row_weight, train_embedding, train_inner)
+    times, states = descend(problem, step_size, steps)
     with np.errstate(over="ignore"):  # the part that is not trained: beyond float64, it grew with the rest
-        left = np.power(1 - eta * net.decay, counts, dtype=np.float64)
-    finite_loss(lambda: net.loss(states))
-    return net.trajectory(eta * counts.astype(np.float64), states, left)
+        left = np.power(1 - float(step_size) * problem.decay, check_steps(steps), dtype=np.float64)
+    return record(times, states, left)
 
 
-@dataclass(frozen=True, eq=False)
-class _Net:
-    """The trained part as one state; ``factors(states)``: E and W (compressed), ``full``: with what was left out."""
-
-    start: Array
-    decay: float
-    velocity: Callable[[Array], Array]
-    factors: Callable[[Array], tuple[Array, Array]]
-    full: Callable[[Array, Array], tuple[Array, Array]]
-    target: Array
-    row_weight: Array
-
-    def gram(self, states: Array) -> Array:
-        e = self.factors(states)[0]
-        return np.asarray(e @ e.swapaxes(-1, -2))
-
-    def loss(self, states: Array) -> Array:
-        return cross_entropy(_logits(*self.factors(states)), self.target, self.row_weight)
-
-    def trajectory(self, times: Array, states: Array, decayed: Array) -> OneLayerTrajectory:
-        return OneLayerTrajectory(times, *self.full(states, decayed), self.loss(states))
-
-
-def _net(
+def _problem(
     target: ArrayLike,
     embedding0: ArrayLike,
     inner0: ArrayLike,
@@ -167,59 +146,24 @@ def _net(
     row_weight: ArrayLike | None,
     train_embedding: bool,
     train_inner: bool,
-) -> _Net:
-    t, decay = check_target(target), check_weight_decay(weight_decay)
-    n = len(t)
-    weight = check_row_weight(row_weight, n)
-    e0 = check_matrix(embedding0, (n, None), "embedding0")
-    m = e0.shape[1]
+) -> tuple[Problem, Callable[[Array, Array, Array], OneLayerTrajectory]]:
+    """The net of one layer in training, and how its times, states and what decay has ``left`` of the part that is not
+    trained make a trajectory."""
+    e0 = check_matrix(embedding0, (len(check_target(target)), None), "embedding0")
+    n, m = e0.shape
     w0 = check_matrix(inner0, (m, m), "inner0")
     check_logits(_logits(e0, w0), "embedding0 with inner0")
-    check_flag(train_embedding, "train_embedding"), check_flag(train_inner, "train_inner")
+    frozen = not check_flag(train_embedding, "train_embedding") and check_flag(train_inner, "train_inner")
+    (e,), q = compress_columns(e0) if frozen else ((e0,), None)
+    inside = w0 if q is None else q.T @ w0 @ q
+    outside = 0.0 if q is None else w0 - q @ inside @ q.T
+    problem = ladder_problem(target, LinearNet(e, ((inside,),)), weight_decay, row_weight, train_embedding, train_inner)
 
-    def force(e: Array, w: Array) -> Array:
-        return residual(_logits(e, w), t, weight)
+    def record(times: Array, states: Array, left: Array) -> OneLayerTrajectory:
+        embedding, ((inner,),), _ = problem.full(states)
+        if q is not None:
+            embedding = np.broadcast_to(e0, (len(times), n, m))
+            inner = q @ inner @ q.T + left[:, None, None] * outside
+        return OneLayerTrajectory(times, embedding, inner, problem.loss(states))
 
-    def embedding_velocity(e: Array, w: Array, r: Array) -> Array:
-        return np.asarray(r @ e @ w.T + r.T @ e @ w - decay * e)
-
-    if train_embedding and train_inner:
-
-        def both(state: Array) -> Array:
-            e, w = state[:n], state[n:]
-            r = force(e, w)
-            return np.concatenate([embedding_velocity(e, w, r), e.T @ r @ e - decay * w])
-
-        def split(states: Array) -> tuple[Array, Array]:
-            return states[..., :n, :], states[..., n:, :]
-
-        return _Net(np.concatenate([e0, w0]), decay, both, split, lambda s, _: split(s), t, weight)
-
-    if train_embedding:
-
-        def only_embedding(e: Array) -> Array:
-            return embedding_velocity(e, w0, force(e, w0))
-
-        def with_frozen_inner(states: Array) -> tuple[Array, Array]:
-            return states, np.broadcast_to(w0, (*states.shape[:-2], m, m))
-
-        return _Net(e0, decay, only_embedding, with_frozen_inner, lambda s, _: with_frozen_inner(s), t, weight)
-
-    if train_inner:
-        (e,), q = compress_columns(e0)
-        inside = w0 if q is None else q.T @ w0 @ q
-        outside = np.zeros((m, m)) if q is None else w0 - q @ inside @ q.T
-
-        def only_inner(w: Array) -> Array:
-            return np.asarray(e.T @ force(e, w) @ e - decay * w)
-
-        def with_frozen_embedding(states: Array) -> tuple[Array, Array]:
-            return np.broadcast_to(e, (*states.shape[:-2], *e.shape)), states
-
-        def full(states: Array, decayed: Array) -> tuple[Array, Array]:
-            trained = states if q is None else q @ states @ q.T
-            return np.broadcast_to(e0, (len(states), n, m)), trained + decayed[:, None, None] * outside
-
-        return _Net(inside, decay, only_inner, with_frozen_embedding, full, t, weight)
-
-    raise ValueError("nothing is trained: leave train_embedding or train_inner true")
+    return problem, record
