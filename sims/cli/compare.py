@@ -47,7 +47,7 @@ def compare(
     graph: Annotated[
         str | None,
         typer.Argument(
-            metavar="[GRAPH]", help=f"{GRAPH_HELP} None with a --preset but ladder.", autocompletion=complete_graph
+            metavar="[GRAPH]", help=f"{GRAPH_HELP} None with a preset of figures.", autocompletion=complete_graph
         ),
     ] = None,
     preset: Annotated[
@@ -55,8 +55,9 @@ def compare(
         typer.Option(
             "--preset",
             help="A figure or table of arXiv 2510.26745 on its four tiny graphs, with its hyper-parameters: fig1, "
-            "fig7, fig12 to fig15, fig21, self-edges, lookup, parts, knobs. Or ladder, on those or on GRAPH: from "
-            "Node2Vec to GPT-2 and Mamba part by part, each against the flow of its own linear net.",
+            "fig7, fig12 to fig15, fig21, self-edges, lookup, parts, knobs. Or, on those or on GRAPH, each run against "
+            "the flow of its own linear net: ladder (from Node2Vec to GPT-2 and Mamba, part by part), depth, "
+            "four-cells, retention.",
             autocompletion=complete_compare_preset,
         ),
     ] = None,

@@ -26,7 +26,7 @@ def write_ladder(result: PresetResult, watch: Watch) -> tuple[Mapping[str, Any],
     shows. Raises Interrupted where ``watch`` asks to stop."""
     preset, folder = result.preset, result.folder
     graphs = [
-        (one.comparison.task.graph.name, ladder_rows(one.comparison, watch.within(one.cell.name)))
+        (one.comparison.task.graph.name + one.cell.extra, ladder_rows(one.comparison, watch.within(one.cell.name)))
         for one in result.cells
     ]
     with locked(folder.path):

@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 TOLERANCE = 1e-6  # of the flow's steps: energies are compared to three digits
 POINTS = 160  # times of a prediction, evenly in their logarithm
 EARLIEST, LATEST = 1e-2, 10.0  # of the run's own times, as multiples of its first and last: room for a clock,
-LATEST_EXACT = 2.0  # of which an exact prediction needs little
+LATEST_EXACT = 1.1  # of which an exact prediction needs little
 NO_CLOCK = (1e-2, 1e3)  # times of a prediction for a model that has none of its own
 
 

@@ -18,6 +18,7 @@ from ...models.nets import LanguageModel, Linear, NodeNet, OneLayer
 from ...models.neural import NeuralTraining
 from ...models.neural_settings import NeuralSettings
 from ...models.node2vec import Node2VecSettings
+from ...models.protocol import Training
 from ...models.registry import Model
 from ...tasks.task import Task
 
@@ -39,7 +40,7 @@ def starting_net(task: Task, model: Model, settings: Any, seed: int) -> Starting
     alone, as Node2Vec has them, or with its attention where that sees one token."""
     training = model.start(task, settings, [seed])
     if isinstance(settings, Node2VecSettings):
-        return _node2vec(training, settings)
+        return _node2vec(training)
     assert isinstance(training, NeuralTraining)
     network, n = training.network, task.graph.n
     embedding = _array(network.input_embedding)[:n]
@@ -56,9 +57,10 @@ def starting_net(task: Task, model: Model, settings: Any, seed: int) -> Starting
     return StartingNet(LinearNet(embedding, (), context), False, parts)
 
 
-def _node2vec(training: Any, settings: Node2VecSettings) -> StartingNet:
-    embedding = np.asarray(training.snapshots()[0].embedding, dtype=np.float64)
-    context = None if settings.tied else np.asarray(training.finals()[0].context, dtype=np.float64)
+def _node2vec(training: Training) -> StartingNet:
+    final = training.finals()[0]
+    embedding = np.asarray(final.embedding, dtype=np.float64)
+    context = None if final.context is None else np.asarray(final.context, dtype=np.float64)
     return StartingNet(LinearNet(embedding, (), context), True)
 
 

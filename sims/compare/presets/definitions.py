@@ -7,6 +7,7 @@ state (Mamba and the MLP on tiny graphs, which its release has no notebooks of) 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fiedler.theory import parse
@@ -15,9 +16,10 @@ from ...models.registry import Model, get_model
 from ...suggest import choose
 from ...tasks.task import Task
 from .published import GRAPHS
-from .rungs import RUNGS
+from .rungs import DEPTHS, FOUR_CELLS, RETENTION, RUNGS, Rung
 
 STAR, GRID, CYCLE, IRREGULAR = GRAPHS
+RANDOM = "random:20,30,0"
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,24 @@ class PresetModel:
 
 @dataclass(frozen=True)
 class Cell:
-    """Models on one graph; ``edges`` and ``self_edges``: see ``Task``."""
+    """Models on one graph; ``edges``, ``self_edges`` and ``label_smoothing``: see ``Task``."""
 
     graph: str
     models: tuple[PresetModel, ...]
     edges: str = "both"
     self_edges: bool = False
+    label_smoothing: float = 0.0
 
     @property
     def name(self) -> str:
         """Unique inside a preset."""
+        return self.graph + self.extra
+
+    @property
+    def extra(self) -> str:
+        """What the task has beside the graph, "" for the plain one."""
         extra = ("" if self.edges == "both" else f" {self.edges}") + (" self-edges" if self.self_edges else "")
-        return self.graph + extra
+        return extra + (f" smoothed {self.label_smoothing:g}" if self.label_smoothing else "")
 
     def parts(self) -> list[tuple[str, list[PresetModel]]]:
         """Each way of weighing, Node2Vec's first, with its models."""
@@ -60,7 +68,7 @@ class Cell:
         """The task of each part, with its models."""
         graph = parse(self.graph)
         return [
-            (Task(graph, self.self_edges, edges=self.edges, weights=weights), models)
+            (Task(graph, self.self_edges, self.label_smoothing, edges=self.edges, weights=weights), models)
             for weights, models in self.parts()
         ]
 
@@ -81,7 +89,8 @@ class Preset:
         """The preset on that one graph. Raises ValueError for one whose settings are made for its own graphs."""
         if not self.ladder:
             raise ValueError(f"--preset {self.name} has graphs of its own: leave out {graph}, or take --preset ladder")
-        return dataclasses.replace(self, cells=(dataclasses.replace(self.cells[0], graph=graph),))
+        cells = dict.fromkeys(dataclasses.replace(cell, graph=graph) for cell in self.cells)
+        return dataclasses.replace(self, cells=tuple(cells))
 
 
 def _net(settings: str) -> str:
@@ -210,7 +219,20 @@ _PARTS = (
     ),
 )
 
-_LADDER = tuple(PresetModel(rung.word, rung.name, rung.title, weights="node") for rung in RUNGS)
+
+def _ladder(name: str, title: str, rungs: tuple[Rung, ...], graphs: Iterable[str], *smoothings: float) -> Preset:
+    models = tuple(PresetModel(rung.word, rung.name, rung.title, weights="node") for rung in rungs)
+    source = "section 4's question what carries over from Node2Vec"
+    cells = tuple(Cell(graph, models, label_smoothing=e) for graph in graphs for e in smoothings or (0.0,))
+    return Preset(name, title, source, cells, ladder=True)
+
+
+_LADDERS = (
+    _ladder("ladder", "From Node2Vec to a Transformer, part by part", RUNGS, GRAPHS),
+    _ladder("depth", "Linear nets by depth and width", DEPTHS, (*GRAPHS, RANDOM)),
+    _ladder("four-cells", "Tied and untied, on sparse and smoothed targets", FOUR_CELLS, ("cycle:7", CYCLE), 0.0, 0.15),
+    _ladder("retention", "Crossing is not retention: one layer long after its peak", RETENTION, GRAPHS),
+)
 
 PRESETS = {
     preset.name: preset
@@ -261,13 +283,7 @@ PRESETS = {
             "section 4's question what carries over from Node2Vec",
             tuple(Cell(graph, _PARTS) for graph in (CYCLE, STAR)),
         ),
-        Preset(
-            "ladder",
-            "From Node2Vec to a Transformer, part by part",
-            "section 4's question what carries over from Node2Vec",
-            tuple(Cell(graph, _LADDER) for graph in GRAPHS),
-            ladder=True,
-        ),
+        *_LADDERS,
         Preset(
             "knobs",
             "One-layer net of width 512 on the 15-cycle: what makes its memory geometric",

@@ -1,4 +1,5 @@
-"""The rungs between Node2Vec and a language model, in order: each adds one part to the one before."""
+"""Models whose runs are held against the flow of their own linear net: the rungs between Node2Vec and a language model,
+depth and width, tied and untied, two starts."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ class Rung:
 # embeddings' size.
 _DESCENT = "optimiser=sgd,learning_rate=0.0025,width=32"
 _LINEAR = f"linear:{_DESCENT},steps=8000"
+_DEEP = f"linear:{_DESCENT},steps=4000"  # the flow of a deep net is stiff, and is near its plateau early
 _NORMED = "optimiser=sgd,learning_rate=0.004,width=32,steps=5000"
 # A GPT-2 block that reads u alone, whose attention over one token is the linear map of two factors.
 _BLOCK = "edge_token=false,other_tokens=0,positions=false,biases=false"
@@ -28,7 +30,7 @@ RUNGS = (
     # Without residuals a small start is a saddle of order three, which takes hundreds of units of time to leave.
     Rung("one-layer", "one layer", f"{_LINEAR},residual=false,init_std=0.1"),
     Rung("residual", "residual layer", _LINEAR),
-    *(Rung(f"depth-{d}", f"{d} residual layers", f"{_LINEAR},layers={d}") for d in (2, 3, 4)),
+    *(Rung(f"depth-{d}", f"{d} residual layers", f"{_DEEP},layers={d}") for d in (2, 3, 4)),
     Rung(
         "attention",
         "attention only",
@@ -40,3 +42,30 @@ RUNGS = (
     Rung("gpt2", "GPT-2, Adam", "transformer:steps=1000"),
     Rung("mamba", "Mamba, Adam", "mamba:width=32,steps=1000"),
 )
+
+# A layer without residuals starts at about its own inverse, so that a small net escapes from zero in tens of units.
+_STARTS = {8: "init_std=0.3", 32: "init_std=0.15"}
+DEPTHS = tuple(
+    Rung(
+        f"{kind}-{depth}-width-{width}",
+        f"{depth} {kind} layer{'s' if depth > 1 else ''}, width {width}",
+        f"linear:optimiser=sgd,learning_rate=0.0025,steps=8000,width={width},layers={depth}{start}",
+    )
+    for kind, starts in (("residual", dict.fromkeys((8, 32), "")), ("plain", _STARTS))
+    for width in (8, 32)
+    for depth in (1, 2, 3)
+    for start in (f",residual=false,{starts[width]}" if starts[width] else "",)
+)
+
+FOUR_CELLS = (
+    Rung("tied", "tied", "node2vec:width=50,init_std=0.02,steps=10000"),
+    Rung("untied", "untied", "node2vec-untied:width=50,init_std=0.02,steps=10000"),
+)
+
+# Z = E B E' from B(0) = I and from a Gaussian one, far beyond the peak of the alignment.
+RETENTION = (
+    Rung("identity", "B(0) = I", "linear:optimiser=sgd,learning_rate=0.005,width=32,init_std=1e-6,embedding_std=0.02,"
+         "steps=20000"),
+    Rung("gaussian", "Gaussian B(0)", "linear:optimiser=sgd,learning_rate=0.005,width=32,residual=false,init_std=0.15,"
+         "embedding_std=0.02,steps=20000"),
+)  # fmt: skip

@@ -49,7 +49,7 @@ def test_every_model_of_every_preset_can_be_built(preset: Preset) -> None:
     names = [cell.name for cell in preset.cells]
     assert len(set(names)) == len(names)
     for cell in preset.cells:
-        assert cell.graph in GRAPHS
+        assert preset.ladder or cell.graph in GRAPHS
         models = [one.name for one in cell.models]
         assert len(set(models)) == len(models)
         assert sum(len(part) for _, part in cell.tasks()) == len(models)
