@@ -38,7 +38,7 @@ def plot_ladder(graphs: Graphs) -> Figure:
         left.axvline(1 - HOLDS, color=REST_COLOUR, linewidth=0.8, linestyle=":")
         left.set(xscale="log", xlim=(LEAST / 2, 2 * MOST), xlabel="share of the mode energies left unexplained, 1 - R²")
         left.set_yticks(np.arange(len(titles)), titles)
-        right.set(xscale="log", xlabel=f"time at which they are {100 * PARTED:.0f} % apart")
+        right.set(xscale="log", xlim=_decades(graphs), xlabel=f"time at which they are {100 * PARTED:.0f} % apart")
         for ax in (left, right):
             ax.grid(axis="y", linewidth=0.4, color="0.88")
             ax.set_ylim(-0.6, len(titles) - 0.4)
@@ -70,6 +70,14 @@ def _draw_times(ax: plt.Axes, rows: Sequence[LadderRow], height: np.ndarray, loo
         if row.has_clock and len(times):
             ax.plot([times.min(), times.max()], [y, y], color=str(look["color"]), linewidth=0.9)
             ax.plot([float(np.median(times))], [y], **look)  # type: ignore[arg-type]
+
+
+def _decades(graphs: Graphs) -> tuple[float, float]:
+    """Whole powers of ten around every time drawn."""
+    every = [one.parted_at for _, rows in graphs for row in rows for one in row.agreements]
+    times = np.log10([time for time in every if time is not None] or [1.0])
+    low, high = np.floor(times.min()), np.ceil(times.max())
+    return 10.0**low, 10.0 ** max(high, low + 1)
 
 
 def ladder_caption(graphs: Graphs) -> str:
