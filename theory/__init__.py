@@ -92,6 +92,23 @@ from .graph_storage import (
     storage_cost,
 )
 from .graphs import Graph, as_graph, from_networkx, from_sparse, parse, read_graph
+from .ladder import (
+    EndToEndTrajectory,
+    LadderGramTrajectory,
+    LadderLimit,
+    LadderModesTrajectory,
+    ReducedLadderTrajectory,
+    SpectralMap,
+    cayley_ladder_flow,
+    end_to_end_equation,
+    end_to_end_flow,
+    escape_time,
+    ladder_gram_equation,
+    ladder_gram_flow,
+    ladder_limit,
+    reduced_ladder_flow,
+    spectral_map,
+)
 from .optimum import (
     Certificate,
     DriftLaw,
@@ -274,6 +291,10 @@ __all__ = [  # noqa: RUF022 - by room, as they stand in the tree
     "coefficient_norms", "edge_margin", "effective_rank", "fiedler_score", "geometric_level",
     "geometric_margin", "gram_distance", "gram_error", "gram_scale", "mode_energy", "principal_angles",
     "vector_energy",
+    # ladder
+    "EndToEndTrajectory", "LadderGramTrajectory", "LadderLimit", "LadderModesTrajectory", "ReducedLadderTrajectory",
+    "SpectralMap", "cayley_ladder_flow", "end_to_end_equation", "end_to_end_flow", "escape_time",
+    "ladder_gram_equation", "ladder_gram_flow", "ladder_limit", "reduced_ladder_flow", "spectral_map",
     # rivals
     "Factors", "LaplacianCoordinates", "centred_support", "laplacian_coordinates", "netmf_logits",
     "positive_factors", "qwem_matrix", "qwem_mode_energy", "qwem_times", "shifted_pmi", "singular_factors",
