@@ -88,19 +88,34 @@ from .graph_storage import (
 )
 from .graphs import Graph, as_graph, from_networkx, from_sparse, parse, read_graph
 from .ladder import (
+    EndToEndTrajectory,
     LadderBalance,
+    LadderGramTrajectory,
+    LadderLimit,
+    LadderModesTrajectory,
     LadderTrajectory,
     LinearNet,
     OneLayerTrajectory,
+    ReducedLadderTrajectory,
+    SpectralMap,
+    cayley_ladder_flow,
+    end_to_end_equation,
+    end_to_end_flow,
+    escape_time,
     ladder_balance,
     ladder_descent,
     ladder_equation,
     ladder_flow,
+    ladder_gram_equation,
+    ladder_gram_flow,
+    ladder_limit,
     ladder_logits,
     one_layer_descent,
     one_layer_equation,
     one_layer_flow,
     one_layer_logits,
+    reduced_ladder_flow,
+    spectral_map,
 )
 from .optimum import (
     Certificate,
@@ -287,6 +302,10 @@ __all__ = [  # noqa: RUF022 - by room, as they stand in the tree
     "coefficient_norms", "edge_margin", "effective_rank", "fiedler_score", "geometric_level",
     "geometric_margin", "gram_distance", "gram_error", "gram_scale", "mode_energy", "principal_angles",
     "vector_energy",
+    # ladder
+    "EndToEndTrajectory", "LadderGramTrajectory", "LadderLimit", "LadderModesTrajectory", "ReducedLadderTrajectory",
+    "SpectralMap", "cayley_ladder_flow", "end_to_end_equation", "end_to_end_flow", "escape_time",
+    "ladder_gram_equation", "ladder_gram_flow", "ladder_limit", "reduced_ladder_flow", "spectral_map",
     # rivals
     "Factors", "LaplacianCoordinates", "centred_support", "laplacian_coordinates", "netmf_logits",
     "positive_factors", "qwem_matrix", "qwem_mode_energy", "qwem_times", "shifted_pmi", "singular_factors",

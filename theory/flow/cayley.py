@@ -66,7 +66,7 @@ def cayley_flow(
         raise ValueError(f"{brief(graph.name)} is no cycle or torus; use reduced_flow or tied_flow")
     t, decay, s = check_times(times, LAST_TIME), check_weight_decay(weight_decay), check_scale(init_scale, "init_scale")
     check_flag(tied, "tied"), check_tolerance(tolerance, "tolerance")
-    modes = _Modes(graph.parameters, check_flag(self_edges, "self_edges"), check_smoothing(label_smoothing))
+    modes = FourierModes(graph.parameters, check_flag(self_edges, "self_edges"), check_smoothing(label_smoothing))
     rate = 4.0 if tied else 2.0
     energy = np.log(s**2)
 
@@ -79,14 +79,14 @@ def cayley_flow(
         return np.asarray(change - 4 * decay if tied else change)
 
     start = np.full(len(modes.target), energy if tied else 0.0)
-    states = _integrate(derivative, start, t, tolerance)
+    states = integrate_modes(derivative, start, t, tolerance)
     logits = np.array([spectrum(state, time) for state, time in zip(states, t, strict=True)])
     gram = logits if tied else np.exp(energy - 2 * decay * t)[:, None] * np.cosh(states)
     loss = np.array([modes.loss(z) for z in logits])
     return CayleyTrajectory(t, gram, logits, modes.multiplicity, modes.frequencies, loss)
 
 
-class _Modes:
+class FourierModes:
     """Real Fourier modes of functions on the torus that are even, on half of the grid of frequencies."""
 
     def __init__(self, sides: tuple[int, ...], self_edges: bool, label_smoothing: float) -> None:
@@ -135,7 +135,7 @@ class _Modes:
         return float(self.n * (top + np.log(mass) - expected))
 
 
-def _integrate(derivative: Callable[[float, Array], Array], start: Array, times: Array, tolerance: float) -> Array:
+def integrate_modes(derivative: Callable[[float, Array], Array], start: Array, times: Array, tolerance: float) -> Array:
     if times[-1] == 0:
         return np.repeat(start[None], len(times), axis=0)
     t0 = min(0.25, float(times[-1]))  # the fastest mode changes by one in a quarter of a unit of time at the most

@@ -12,7 +12,7 @@ from fiedler.theory import (
     tied_flow,
     untied_flow,
 )
-from fiedler.theory.symmetry.flow import _System
+from fiedler.theory.symmetry.block_flow import BlockFlow
 
 AGREEMENT = 1e-7  # two integrators at relative tolerances of 1e-10 a step, over some hundred steps
 MONOTONE = 1e-8  # relative: integration error of a loss that has stopped falling
@@ -92,10 +92,11 @@ def test_row_weights():
     assert found.loss == pytest.approx(whole.loss, rel=AGREEMENT)
 
 
+@pytest.mark.parametrize(("depth", "skip"), [(0, False), (2, False), (2, True)])
 @pytest.mark.parametrize("tied", [True, False])
-def test_the_jacobian_is_the_derivative_of_the_derivative(tied):
+def test_the_jacobian_is_the_derivative_of_the_derivative(tied, depth, skip):
     symmetry = path_star_symmetry(3, 4)
-    system = _System(symmetry.algebra, symmetry.target(), np.ones(4), 0.1, tied)
+    system = BlockFlow(symmetry.algebra, symmetry.target(), np.ones(4), 0.1, tied, depth=depth, skip=skip)
     state = np.random.default_rng(0).standard_normal(int(system.ends[-1]))
     jacobian, h = system.jacobian(state), 1e-6
     for k in (0, 7, len(state) - 1):
