@@ -4,7 +4,7 @@ limits, and what they conserve."""
 from .balance import LadderBalance, ladder_balance
 from .descent import ladder_descent
 from .end_to_end import EndToEndTrajectory, end_to_end_equation, end_to_end_flow
-from .escape import escape_time
+from .saddle_escape import escape_time
 from .flow import LadderTrajectory, ladder_equation, ladder_flow
 from .fourier import LadderModesTrajectory, cayley_ladder_flow
 from .gram_flow import LadderGramTrajectory, ladder_gram_equation, ladder_gram_flow
