@@ -79,7 +79,7 @@ def effective_rank(embedding: ArrayLike, *, components: ArrayLike | None = None)
     1.0571
     """
     raw = _embedding(embedding, None)
-    energy = np.linalg.svd(centre_rows(raw, components), compute_uv=False) ** 2
+    energy = np.asarray(np.linalg.svd(centre_rows(raw, components), compute_uv=False) ** 2)
     if energy.sum() <= ZERO_ENERGY * (raw**2).sum():
         return 0.0
     return rank_of_energies(energy, np.ones(len(energy)))

@@ -64,7 +64,7 @@ def read_config(word: str) -> dict[str, Any]:
     return found
 
 
-def mamba_sizes(arch: str, state_size: int, expand: int) -> dict[str, int]:
+def mamba_sizes(arch: str, state_size: int, expand: int) -> dict[str, Any]:
     """The options of ``build_causal_lm`` that only Mamba has, none for other architectures."""
     return {"state_size": state_size, "expand": expand} if arch.lower() in MAMBAS else {}
 

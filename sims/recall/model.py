@@ -132,6 +132,7 @@ def _build(settings: RecallSettings, vocabulary: int, longest: int) -> Any:
              next((n for n in ACTIVATIONS if hasattr(plain, n)), None)]  # fmt: skip
     if None in names or "mamba" in settings.arch:
         raise ValueError(f"{settings.arch} has no perceptron of its own; use gpt2, gpt-neox, llama, ...")
+    neurons: dict[str, Any] = {str(names[0]): settings.neurons, str(names[1]): "relu"}
     return build_causal_lm(
         settings.arch,
         vocabulary=vocabulary,
@@ -142,5 +143,5 @@ def _build(settings: RecallSettings, vocabulary: int, longest: int) -> Any:
         init_std=settings.init_std,
         dropout=0.0,
         switches=Switches(layer_norm=settings.layer_norm, attention=settings.attention, tied=False),
-        **{str(names[0]): settings.neurons, str(names[1]): "relu"},
+        **neurons,
     )

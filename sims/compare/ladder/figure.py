@@ -61,7 +61,7 @@ def _draw_shares(ax: plt.Axes, rows: Sequence[LadderRow], height: np.ndarray, lo
             if np.isfinite(values).all():
                 values = np.clip(values, LEAST, MOST)
                 ax.plot([values.min(), values.max()], [y, y], color=str(look["color"]), linewidth=0.9)
-                ax.plot([float(np.median(values))], [y], **{**look, **style})  # type: ignore[arg-type]
+                ax.plot([float(np.median(values))], [y], **{**look, **style})
 
 
 def _draw_times(ax: plt.Axes, rows: Sequence[LadderRow], height: np.ndarray, look: dict[str, object]) -> None:
@@ -69,7 +69,7 @@ def _draw_times(ax: plt.Axes, rows: Sequence[LadderRow], height: np.ndarray, loo
         times = np.array([one.parted_at for one in row.agreements if one.parted_at is not None], dtype=np.float64)
         if row.has_clock and len(times):
             ax.plot([times.min(), times.max()], [y, y], color=str(look["color"]), linewidth=0.9)
-            ax.plot([float(np.median(times))], [y], **look)  # type: ignore[arg-type]
+            ax.plot([float(np.median(times))], [y], **look)
 
 
 def _decades(graphs: Graphs) -> tuple[float, float]:

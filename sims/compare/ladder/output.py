@@ -16,7 +16,7 @@ from ...runs.control import Watch
 from ..presets.run import PresetResult, describe_preset
 from .figure import ladder_caption, plot_ladder
 from .rows import LadderRow, ladder_rows
-from .table import HEADER, NOTES, ladder_lines, ladder_rendering, verdict
+from .table import HEADER, NOTES, SECOND, SECOND_NOTES, ladder_lines, ladder_rendering, second_lines, verdict
 
 Graphs = Sequence[tuple[str, Sequence[LadderRow]]]
 
@@ -50,7 +50,8 @@ def _markdown(result: PresetResult, graphs: Graphs, figure: tuple[Path, str], en
     lines += [f"![The ladder]({path.as_posix()})", "", caption, ""]
     for name, rows in graphs:
         lines += [f"## {name}", "", verdict(rows), "", *markdown_table(HEADER, ladder_lines(rows)), ""]
-    lines += [NOTES, "", "## Settings", ""]
+        lines += [*markdown_table(SECOND, second_lines(rows)), ""]
+    lines += [NOTES, "", SECOND_NOTES, "", "## Settings", ""]
     for one in result.cells[0].comparison.models:
         given = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items() if value != "")
         lines.append(f"- **{one.model.title}**: {given}")

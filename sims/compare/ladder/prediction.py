@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import ladder_flow, mode_energy
+from fiedler.theory import LadderTrajectory, LinearNet, ladder_flow, mode_energy
 
 from ...models.node2vec import Node2VecSettings
 from ...models.registry import Model
 from ...predict.trajectory import centred_spectrum
 from ...tasks.task import Task
 from .agreement import Predicted
+from .ranks import Ranks
 from .start import StartingNet, starting_net
 
 Floats = NDArray[np.float64]
@@ -30,15 +31,16 @@ NO_CLOCK = (1e-2, 1e3)  # times of a prediction for a model that has none of its
 
 @dataclass(frozen=True, eq=False)
 class RungPrediction:
-    """``predicted`` mode energies; ``spectrum`` (n,) of the centred Gram matrix at the run's last time, of the last
-    predicted one for a model without flow time; ``exact``: whether it is the flow of the very model; ``parts``: what
-    the model has that the prediction leaves out; ``depth``: linear layers of the net that is followed."""
+    """``predicted`` mode energies; ``spectrum`` (n,) of the centred Gram matrix and ``ranks`` at the run's last time,
+    of the last predicted one for a model without flow time; ``exact``: whether it is the flow of the very model;
+    ``parts``: what the model has that the prediction leaves out; ``start``: the net that is followed."""
 
     predicted: Predicted
     spectrum: Floats
+    ranks: Ranks
     exact: bool
     parts: tuple[str, ...]
-    depth: int
+    start: LinearNet
 
 
 def predict_rung(task: Task, model: Model, settings: Any, seed: int) -> RungPrediction:
@@ -49,11 +51,12 @@ def predict_rung(task: Task, model: Model, settings: Any, seed: int) -> RungPred
     room = LATEST_EXACT if start.exact else LATEST
     first, last = NO_CLOCK if per_step is None else (EARLIEST * per_step, room * end)
     times = np.union1d(np.geomspace(first, last, POINTS), [end])
-    embeddings = _embeddings(task, start, times, _decay(settings) if per_step is not None else 0.0)
+    flow = _flow(task, start, times, _decay(settings) if per_step is not None else 0.0)
+    embeddings, last = flow.net.embedding, int(np.searchsorted(times, end))
     energy = np.array([mode_energy(e, task.spaces, centred=True) for e in embeddings])
-    at_end = embeddings[int(np.searchsorted(times, end))]
-    spectrum = centred_spectrum(at_end, task.graph.component_labels)
-    return RungPrediction(Predicted(times, energy), spectrum, start.exact, start.parts, start.net.depth)
+    spectrum = centred_spectrum(embeddings[last], task.graph.component_labels)
+    ranks = Ranks.of(task, embeddings[last], flow.logits[last])
+    return RungPrediction(Predicted(times, energy), spectrum, ranks, start.exact, start.parts, start.net)
 
 
 def _decay(settings: Any) -> float:
@@ -62,6 +65,6 @@ def _decay(settings: Any) -> float:
     return float(settings.weight_decay) * (2.0 if doubled else 1.0)
 
 
-def _embeddings(task: Task, start: StartingNet, times: Floats, decay: float) -> Floats:
+def _flow(task: Task, start: StartingNet, times: Floats, decay: float) -> LadderTrajectory:
     options: dict[str, Any] = {"weight_decay": decay, "row_weight": task.row_weight, "rtol": TOLERANCE}
-    return ladder_flow(task.target, start.net, times, **options).net.embedding
+    return ladder_flow(task.target, start.net, times, **options)

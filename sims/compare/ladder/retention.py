@@ -37,8 +37,7 @@ def first_share(energy: Floats) -> Floats:
     return np.asarray(np.divide(energy[..., FIRST], total, out=np.zeros_like(total), where=total > 0))
 
 
-def retention(times: Floats, energy: Floats) -> Retention:
-    """Of energies (k, modes) at ``times`` (k,)."""
-    share = first_share(energy)
+def retention(times: Floats, share: Floats) -> Retention:
+    """Of shares (k,) at ``times`` (k,)."""
     best = int(share.argmax())
     return Retention(float(share[best]), float(times[best]), float(share[-1]))

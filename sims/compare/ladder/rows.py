@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from ...scores.statistics import finite_values, mean
 from ..comparison import Comparison
 from ..model_comparison import ModelComparison
 from .agreement import Agreement, agreement
+from .limit import RungLimit, limit_of
 from .prediction import RungPrediction, predict_rung
+from .ranks import Ranks
+from .retention import first_share, retention
 
 Floats = NDArray[np.float64]
 
@@ -28,14 +32,21 @@ SPECTRUM = 60  # and that scores.json keeps
 
 @dataclass(frozen=True, eq=False)
 class LadderRow:
-    """One rung on one graph. ``predictions`` and ``agreements``: one a seed; ``measured`` and ``predicted`` (n,): the
-    eigenvalues of the centred Gram matrix at the end, mean over seeds."""
+    """One rung on one graph. ``predictions``, ``agreements`` and measured ``ranks``: one a seed; ``measured`` and
+    ``predicted`` (n,): the eigenvalues of the centred Gram matrix at the end, mean over seeds; ``limit``: where that
+    goes. ``times`` (k,) > 0 of the records, in steps without flow time, and at them the share of energy in the first
+    eigenspaces, ``share`` and ``predicted_share`` (seeds, k), see ``retention``."""
 
     compared: ModelComparison
     predictions: tuple[RungPrediction, ...]
     agreements: tuple[Agreement, ...]
+    ranks: tuple[Ranks, ...]
     measured: Floats
     predicted: Floats
+    limit: RungLimit
+    times: Floats
+    share: Floats
+    predicted_share: Floats
 
     @property
     def exact(self) -> bool:
@@ -89,10 +100,19 @@ class LadderRow:
             "spectrum_predicted": self.predicted[:SPECTRUM].tolist(),
             "spectrum_measured": self.measured[:SPECTRUM].tolist(),
             "spectrum_error": self.spectrum_error,
-            "seeds": [
-                {"seed": run.seed, **dataclasses.asdict(one)}
-                for run, one in zip(self.compared.runs, self.agreements, strict=True)
-            ],
+            "spectrum_limit": None if self.limit.spectrum is None else self.limit.spectrum[:SPECTRUM].tolist(),
+            "no_limit": self.limit.reason if self.limit.spectrum is None else "",
+            "seeds": [self._describe_seed(i) for i in range(len(self.agreements))],
+        }
+
+    def _describe_seed(self, i: int) -> dict[str, Any]:
+        return {
+            "seed": self.compared.runs[i].seed,
+            **dataclasses.asdict(self.agreements[i]),
+            "ranks": dataclasses.asdict(self.ranks[i]),
+            "ranks_predicted": dataclasses.asdict(self.predictions[i].ranks),
+            "retention": dataclasses.asdict(retention(self.times, self.share[i])),
+            "retention_predicted": dataclasses.asdict(retention(self.times, self.predicted_share[i])),
         }
 
 
@@ -104,7 +124,7 @@ def ladder_rows(comparison: Comparison, watch: Watch = UNWATCHED) -> list[Ladder
         predictions = []
         for number, run in enumerate(one.runs):
             watch.report(stage, number / len(one.runs))
-            predictions.append(heeding(watch.stop, lambda run=run, one=one: _predict(comparison, one, run.seed)))
+            predictions.append(heeding(watch.stop, partial(_predict, comparison, one, run.seed)))
         watch.report(stage, 1.0)
         rows.append(_row(comparison, one, predictions))
     return rows
@@ -115,14 +135,29 @@ def _predict(comparison: Comparison, one: ModelComparison, seed: int) -> RungPre
 
 
 def _row(comparison: Comparison, one: ModelComparison, predictions: Sequence[RungPrediction]) -> LadderRow:
-    clock = one.model.time_per_step(one.settings)
-    agreements = []
-    for run, prediction in zip(one.runs, predictions, strict=True):
-        used = run.modes.steps > 0
-        steps = run.modes.steps[used].astype(np.float64)
-        agreements.append(agreement(prediction.predicted, steps, run.modes.centred_energy[used], clock))
-    components = comparison.task.graph.component_labels
+    task, clock = comparison.task, one.model.time_per_step(one.settings)
+    used = one.runs[0].modes.steps > 0
+    steps = one.runs[0].modes.steps[used].astype(np.float64)
+    energies = [run.modes.centred_energy[used] for run in one.runs]
+    predicted_energies = [prediction.predicted for prediction in predictions]
+    agreements = [agreement(p, steps, e, clock) for p, e in zip(predicted_energies, energies, strict=True)]
+    times = steps * (1.0 if clock is None else clock)
+    scale = [found.clock if clock is None else 1.0 for found in agreements]
+    expected = [p.at(factor * times) for p, factor in zip(predicted_energies, scale, strict=True)]
+    components = task.graph.component_labels
     finals = [np.asarray(run.final.embedding, dtype=np.float64) for run in one.runs]
     measured = np.mean([centred_spectrum(v, components) for v in finals], axis=0)
     predicted = np.mean([prediction.spectrum for prediction in predictions], axis=0)
-    return LadderRow(one, tuple(predictions), tuple(agreements), measured, predicted)
+    first = predictions[0]
+    return LadderRow(
+        one,
+        tuple(predictions),
+        tuple(agreements),
+        tuple(Ranks.of(task, run.final.embedding, run.final.logits) for run in one.runs),
+        measured,
+        predicted,
+        limit_of(task, first.start, one.optimum, exact=first.exact),
+        times,
+        first_share(np.array(energies)),
+        first_share(np.array(expected)),
+    )

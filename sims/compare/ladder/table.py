@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..comparison import scores_of_runs
 from .agreement import PARTED
+from .retention import retention
 from .rows import HOLDS, LEADING, LadderRow
 
 HEADER = (
@@ -19,6 +20,7 @@ HEADER = (
     "loss",
     "eigenvalues predicted",
     "measured",
+    "in the limit",
     "R² over time",
     "R² at the end",
     "clock",
@@ -29,11 +31,12 @@ NARROW = ("", "eigenvalues predicted", "measured", "R² over time", "clock", "R�
 NOTES = (
     "Predicted: the gradient flow of the rung's own linear net from its own initial weights, nothing fitted; for a "
     "model with further parts, which are named, the flow of what is left without them. Eigenvalues: the leading ones "
-    "of the centred Gram matrix at the end of the runs, means over seeds. R²: share of the centred mode energies' "
-    "variance that is explained, smallest and largest over seeds, over all recorded times and at the last; Adam has no "
-    "flow time, so that nothing can be said without a fit. Clock: the one factor on time that explains most. "
-    f"{100 * PARTED:.0f} % apart: median over seeds of the first time at which measured and predicted energies differ "
-    f"by that share of the largest predicted. A prediction holds where R² over time is at least {HOLDS} for every seed."
+    "of the centred Gram matrix at the end of the runs, means over seeds, and in the limit of a small start where a "
+    "closed form knows it. R²: share of the centred mode energies' variance that is explained, smallest and largest "
+    "over seeds, over all recorded times and at the last; Adam has no flow time, so that nothing can be said without a "
+    f"fit. Clock: the one factor on time that explains most. {100 * PARTED:.0f} % apart: median over seeds of the first"
+    " time at which measured and predicted energies differ by that share of the largest predicted. A prediction holds "
+    f"where R² over time is at least {HOLDS} for every seed."
 )
 
 
@@ -46,6 +49,7 @@ def ladder_lines(rows: Sequence[LadderRow]) -> list[list[str]]:
             f"{np.mean([scores['loss_per_node'] for scores in scores_of_runs(row.compared)]):.4f}",
             _eigenvalues(row.predicted),
             _eigenvalues(row.measured),
+            "not known" if row.limit.spectrum is None else _eigenvalues(row.limit.spectrum),
             _range(row, "over_time"),
             _range(row, "at_end"),
             f"{row.over_seeds('clock'):.3g}" if row.has_clock else f"{row.over_seeds('clock'):.3g} a step",
@@ -54,6 +58,45 @@ def ladder_lines(rows: Sequence[LadderRow]) -> list[list[str]]:
         ]
         for row in rows
     ]
+
+
+SECOND = (
+    "",
+    "rank of the embedding predicted",
+    "measured",
+    "of the logits predicted",
+    "measured",
+    "largest share predicted",
+    "measured",
+    "at the end predicted",
+    "measured",
+)
+SECOND_NOTES = (
+    "Rank: exp of the entropy of the shares of the centred Gram matrix's eigenvalues, and of the singular values of "
+    "the logits less their rows' means. Share: of the centred energy that lies in the first non-trivial eigenspace of "
+    "the graph's Laplacian, the largest over time (at that time) and at the end: what falls from one to the other is "
+    "geometry that was there and is not kept. Means over seeds; for a model without flow time, shares after the fit of "
+    "its clock."
+)
+
+
+def second_lines(rows: Sequence[LadderRow]) -> list[list[str]]:
+    """One line a rung, in the columns of SECOND."""
+    lines = []
+    for row in rows:
+        ranks = [(p.ranks, m) for p, m in zip(row.predictions, row.ranks, strict=True)]
+        shares = [
+            (retention(row.times, p), retention(row.times, m))
+            for p, m in zip(row.predicted_share, row.share, strict=True)
+        ]
+        cells = [f"{np.mean([getattr(pair[i], name) for pair in ranks]):.2f}"
+                 for name in ("embedding", "logits") for i in (0, 1)]  # fmt: skip
+        for i in (0, 1):
+            peak, when = (np.mean([getattr(pair[i], name) for pair in shares]) for name in ("peak", "peak_time"))
+            cells.append(f"{peak:.3f} (t = {when:.3g})" if row.has_clock else f"{peak:.3f}")
+        cells += [f"{np.mean([pair[i].end for pair in shares]):.3f}" for i in (0, 1)]
+        lines.append([row.compared.model.title, *cells])
+    return lines
 
 
 def _eigenvalues(values: np.ndarray) -> str:

@@ -76,7 +76,8 @@ class Cell:
 @dataclass(frozen=True)
 class Preset:
     """``source``: the figure or table; ``vector_bars``: whether the paper's own bars ||V'e_i|| are drawn, too;
-    ``ladder``: whether it is shown as one, each model against the flow of its own linear net, on any graph."""
+    ``ladder``: whether it is shown as one, each model against the flow of its own linear net, on any graph; ``graph``:
+    the one it is made for there."""
 
     name: str
     title: str
@@ -84,13 +85,14 @@ class Preset:
     cells: tuple[Cell, ...]
     vector_bars: bool = False
     ladder: bool = False
+    graph: str | None = None
 
     def on(self, graph: str) -> Preset:
         """The preset on that one graph. Raises ValueError for one whose settings are made for its own graphs."""
         if not self.ladder:
             raise ValueError(f"--preset {self.name} has graphs of its own: leave out {graph}, or take --preset ladder")
         cells = dict.fromkeys(dataclasses.replace(cell, graph=graph) for cell in self.cells)
-        return dataclasses.replace(self, cells=tuple(cells))
+        return dataclasses.replace(self, cells=tuple(cells), graph=graph)
 
 
 def _net(settings: str) -> str:

@@ -18,7 +18,7 @@ from ...scores.statistics import finite_values, mean, standard_deviation
 from ..comparison import Comparison, recall_step, scores_of_runs
 from ..model_comparison import ModelComparison
 from ..run import compare, describe_comparison
-from .definitions import Cell, Preset, PresetModel, get_preset
+from .definitions import Cell, Preset, PresetModel
 from .published import published_numbers
 
 # What a preset's table has of every run: its name here, and where the number is.
@@ -94,8 +94,8 @@ def run_preset(
 ) -> PresetResult:
     """Compare every cell under ``out``, a folder each, in order; arguments and errors are those of ``compare``."""
     config = {"preset": preset.name, "seeds": list(seeds), "settings": preset_settings(preset)}
-    if preset != get_preset(preset.name):
-        config["graph"] = preset.cells[0].graph
+    if preset.graph is not None:
+        config["graph"] = preset.graph
     with opened(out, config, restart) as folder:
         cells = tuple(_run_cell(cell, seeds, out, restart, watch) for cell in preset.cells)
     return PresetResult(preset, tuple(seeds), cells, folder)
