@@ -40,10 +40,13 @@ from valid_recall_calls import RECALL_CALLS
 # fmt: off
 RESULTS = frozenset({
     "BlockAlgebra", "CayleyTrajectory", "Certificate", "ClosedForm", "Colouring", "DecayThresholds",
-    "EarlyModes", "Eigenpairs", "Eigenspaces", "FactStorage", "Factors", "FlowPath", "GraphFlow", "MultiHopPlan",
-    "GraphOptimum", "Integration", "LaplacianCoordinates", "MaxMargin", "MaxMarginLogits", "ModeTimes",
-    "OneLayerTrajectory", "RankRange", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum",
-    "SecondOrderChain", "DriftLaw", "RowPass", "RowSums", "SolverState",
+    "EarlyModes", "Eigenpairs", "Eigenspaces", "EndToEndTrajectory", "FactStorage", "Factors",
+    "FlowPath", "GraphFlow", "MultiHopPlan",
+    "GraphOptimum", "Integration", "LadderGramTrajectory", "LadderLimit",
+    "LadderModesTrajectory", "LaplacianCoordinates", "MaxMargin", "MaxMarginLogits", "ModeTimes",
+    "OneLayerTrajectory", "RankRange", "ReducedLadderTrajectory",
+    "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum",
+    "SecondOrderChain", "DriftLaw", "RowPass", "RowSums", "SolverState", "SpectralMap",
     "StorageCost", "Symmetry", "Tangent", "TiedGramTrajectory", "TiedOptimum", "TiedTrajectory",
     "UntiedGramTrajectory", "UntiedOptimum", "UntiedTrajectory", "WidthBands", "WidthPrediction",
 })
