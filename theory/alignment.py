@@ -82,7 +82,7 @@ def effective_rank(embedding: ArrayLike, *, components: ArrayLike | None = None)
     energy = np.asarray(np.linalg.svd(centre_rows(raw, components), compute_uv=False) ** 2)
     if energy.sum() <= ZERO_ENERGY * (raw**2).sum():
         return 0.0
-    return rank_of_energies(energy, np.ones(len(energy)))
+    return rank_of_energies(np.asarray(energy, dtype=np.float64), np.ones(len(energy)))
 
 
 def rank_of_energies(energy: Array, counts: Array) -> float:

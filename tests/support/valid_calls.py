@@ -40,11 +40,12 @@ from valid_recall_calls import RECALL_CALLS
 # fmt: off
 RESULTS = frozenset({
     "BlockAlgebra", "CayleyTrajectory", "Certificate", "ClosedForm", "Colouring", "DecayThresholds",
-    "EarlyModes", "Eigenpairs", "Eigenspaces", "FactStorage", "Factors", "FlowPath", "GraphFlow", "MultiHopPlan",
-    "GraphOptimum", "Integration", "LadderBalance", "LadderTrajectory", "LaplacianCoordinates", "MaxMargin",
-    "MaxMarginLogits", "ModeTimes",
-    "OneLayerTrajectory", "RankRange", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum",
-    "SecondOrderChain", "DriftLaw", "RowPass", "RowSums", "SolverState",
+    "DriftLaw", "EarlyModes", "Eigenpairs", "Eigenspaces", "EndToEndTrajectory", "FactStorage", "Factors",
+    "FlowPath", "GraphFlow", "GraphOptimum", "Integration", "LadderBalance", "LadderGramTrajectory",
+    "LadderLimit", "LadderModesTrajectory", "LadderTrajectory", "LaplacianCoordinates", "MaxMargin",
+    "MaxMarginLogits", "ModeTimes", "MultiHopPlan", "OneLayerTrajectory", "RankRange",
+    "ReducedLadderTrajectory", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum", "RowPass",
+    "RowSums", "SecondOrderChain", "SolverState", "SpectralMap",
     "StorageCost", "Symmetry", "Tangent", "TiedGramTrajectory", "TiedOptimum", "TiedTrajectory",
     "UntiedGramTrajectory", "UntiedOptimum", "UntiedTrajectory", "WidthBands", "WidthPrediction",
 })

@@ -26,10 +26,14 @@ from valid_inputs import (
     TARGET,
     TIMED,
     TIMES,
+    WEIGHT,
     call,
     made,
     shrink,
 )
+
+PHI = theory.spectral_map(3)
+ONE = dict.fromkeys(("gram", "logits", "rate", "start", "level"), "int float")  # arrays of any shape, a number too
 
 CALLS: dict[str, Call] = {
     # Starts, flows and descents.
@@ -289,6 +293,74 @@ CALLS: dict[str, Call] = {
         | {"seed": 1, "rtol": 1e-4, **PROBLEM},
         loose=TIMED,
         kinds=NUMBER_TIMES,
+        failures=FAILED,
+    ),
+    # Linear nets in closed form.
+    "spectral_map": call(
+        "spectral_map", {"depth": 2, "residual": False, "tied": True, "init_scale": 0.5, "inner_scale": 0.5}
+    ),
+    "SpectralMap.logits": call(
+        "SpectralMap", {"gram": [0.0, 0.5]}, function=PHI.logits, loose={"gram": "*"}, kinds=ONE
+    ),
+    "SpectralMap.gram": call(
+        "SpectralMap", {"logits": [0.0, 0.5]}, function=PHI.gram, loose={"logits": "*"}, kinds=ONE
+    ),
+    "SpectralMap.effective_ranks": call(
+        "SpectralMap", {"logits": [2.0, 0.5], "multiplicities": [1.0, 3.0]}, function=PHI.effective_ranks
+    ),
+    "escape_time": call(
+        "escape_time",
+        {"phi": PHI, "rate": [1.0, 0.5], "start": 0.1, "level": [0.5, np.inf]},
+        loose={"rate": "*", "level": "*"},
+        kinds=ONE,
+        nan_in=frozenset({"level"}),
+    ),
+    "ladder_gram_equation": call(
+        "ladder_gram_equation",
+        {"target": TARGET, "init_scale": 0.5, "depth": 2, "residual": False, "inner_scale": 0.5, "row_weight": WEIGHT},
+    ),
+    "ladder_gram_flow": call(
+        "ladder_gram_flow",
+        {"target": theory.one_hop_target(theory.parse("cycle:5")), "init_scale": 0.5, "depth": 2, "times": [0.0, 0.5]}
+        | {"residual": False, "inner_scale": 0.5, "row_weight": 2 * np.ones(5), "rtol": 1e-6},
+        loose=TIMED,
+        kinds=NUMBER_TIMES,
+        failures=FAILED,
+    ),
+    "end_to_end_equation": call(
+        "end_to_end_equation",
+        {"target": TARGET, "embedding0": EMBEDDING, "product0": INNER, "depth": 2, "context0": CONTEXT}
+        | {"row_weight": WEIGHT},
+    ),
+    "end_to_end_flow": call(
+        "end_to_end_flow",
+        {"target": TARGET, "embedding0": EMBEDDING, "product0": INNER, "depth": 2, "context0": CONTEXT}
+        | {"times": [0.0, 0.5], "row_weight": WEIGHT, "rtol": 1e-6},
+        loose=TIMED,
+        kinds=NUMBER_TIMES,
+        failures=FAILED,
+    ),
+    "reduced_ladder_flow": call(
+        "reduced_ladder_flow",
+        {"algebra": made("symmetry").algebra, "target": made("symmetry").target(), "depth": 1, "times": [0.0, 0.5]}
+        | {"init_scale": 0.5, "residual": False, "inner_scale": 0.5, "tied": True, "weight_decay": 0.1}
+        | {"row_weight": np.array([1.0, 2.0, 0.5]), "rtol": 1e-6},
+        loose=TIMED,
+        kinds=NUMBER_TIMES,
+        failures=FAILED,
+    ),
+    "cayley_ladder_flow": call(
+        "cayley_ladder_flow",
+        {"graph": theory.parse("torus:3x4"), "depth": 1, "times": [0.0, 0.5], "init_scale": 0.5, "residual": False}
+        | {"inner_scale": 0.5, "weight_decay": 0.1, "tolerance": 1e-6, **ONE_HOP},
+        loose=TIMED,
+        kinds=NUMBER_TIMES,
+        failures=FAILED,
+    ),
+    "ladder_limit": call(
+        "ladder_limit",
+        {"algebra": made("symmetry").algebra, "target": made("symmetry").target(), "depth": 2, "residual": False}
+        | {"init_scale": 0.5, "inner_scale": 0.5, "row_weight": np.array([1.0, 2.0, 0.5])},
         failures=FAILED,
     ),
 }

@@ -4,7 +4,6 @@ limits, and what they conserve."""
 from .balance import LadderBalance, ladder_balance
 from .descent import ladder_descent
 from .end_to_end import EndToEndTrajectory, end_to_end_equation, end_to_end_flow
-from .saddle_escape import escape_time
 from .flow import LadderTrajectory, ladder_equation, ladder_flow
 from .fourier import LadderModesTrajectory, cayley_ladder_flow
 from .gram_flow import LadderGramTrajectory, ladder_gram_equation, ladder_gram_flow
@@ -12,6 +11,7 @@ from .limit import LadderLimit, ladder_limit
 from .net import LinearNet, ladder_logits
 from .one_layer import OneLayerTrajectory, one_layer_descent, one_layer_equation, one_layer_flow, one_layer_logits
 from .reduced import ReducedLadderTrajectory, reduced_ladder_flow
+from .saddle_escape import escape_time
 from .spectral import SpectralMap, spectral_map
 
 __all__ = [

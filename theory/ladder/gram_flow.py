@@ -1,6 +1,6 @@
 """The closed flow of a tied net's embedding where R stays symmetric: its layers are a function of its Gram matrix.
 
-With P = psi(E'E), psi(k) = (a + b k)^{L/2} of ``ladder.spectral``, the flow dE/dt = R E P' + R' E P becomes, for R = R',
+With P = psi(E'E), psi(k) = (a + b k)^{L/2} of ``ladder.spectral``, the flow dE/dt = R E P' + R' E P is, for R = R',
 
     dE/dt = C psi(K) E,      dK/dt = C phi(K) + phi(K) C,      C = R + R' = 2 R,  K = EE',  Z = phi(K) = K psi(K)
 

@@ -8,18 +8,19 @@ symmetric target, equal weights; ``ladder.gram_flow``), the tied optimum K* atta
 Proof: L falls and has bounded sublevel sets on centred K >= 0 where K* is attained, phi is increasing, and 11' does not
 move, so E and the layers stay bounded; the flow of an analytic loss then converges (Lojasiewicz). At the limit
 C phi(K) + phi(K) C = 0, so C K = 0. If C had an eigenvalue c > 0 there, its vector would lie in the kernel of K. But
-dE/dt = X(t) E with X = C psi(K) -> psi(0) C, psi(0) > 0, and E(0) = s I: the columns of E span all solutions of a linear
-equation whose coefficients tend to a matrix with the eigenvalue psi(0) c > 0, one of which then grows exponentially
-(Perron), against boundedness. So C <= 0, and with C K = 0 these are the conditions of ``optimum.tied``.
+dE/dt = X(t) E with X = C psi(K) -> psi(0) C, psi(0) > 0, and E(0) = s I: the columns of E span all solutions of a
+linear equation whose coefficients tend to a matrix with the eigenvalue psi(0) c > 0, one of which then grows
+exponentially (Perron), against boundedness. So C <= 0, and with C K = 0 these are the conditions of ``optimum.tied``.
 
 No residual connections, W(0) = c I: the same wherever psi(0) = (c^2 - s^2/2)^{L/2} > 0; from the balanced start, where
-psi(0) = 0, if the algebra commutes: a mode with c > 0 at the limit then has dk/dt = 2 c k (k/2)^{L/2} and leaves zero in
-finite time. From starts with both signs of P, as random layers have them: not known. Without an optimum the direction at infinity is a KKT point of the least sum of squares of all factors under the margins, that is
-of the Schatten-2/(L+2) quasi-norm of Z where they are balanced, for homogeneous nets and one-hot rows (Lyu and Li,
+psi(0) = 0, if the algebra commutes: a mode with c > 0 at the limit then has dk/dt = 2 c k (k/2)^{L/2} and leaves zero
+in finite time. From starts with both signs of P, as random layers have them: not known. Without an optimum the
+direction at infinity is a KKT point of the least sum of squares of all factors under the margins, that is of the
+Schatten-2/(L+2) quasi-norm of Z where they are balanced, for homogeneous nets and one-hot rows (Lyu and Li,
 arXiv 1906.05890); rows of several neighbours are no such targets, so that nothing is claimed.
 
-R not symmetric: a stationary point at which E has rank below its width, the layers are invertible and (R - R')K* or
-R K* is not zero is a strict saddle. (With E q = 0, move E by e x q' and B_L by t (B_1..B_{L-1})^{-1} a q': L changes by
+R not symmetric: a stationary point at which E has rank below its width, the layers are invertible, and E'R or R E is
+not zero, is a strict saddle. (With E q = 0, move E by e x q' and B_L by t (B_1..B_{L-1})^{-1} a q': L changes by
 -e t (a'E'Rx) + O(e^2), without a t^2 term, so its Hessian is indefinite unless E'R = 0; likewise R E = 0.) The tied
 optimum only has (R + R')K* = 0. So where it is attained, ``defect`` = ||R K*|| / (||R|| ||K*||) > 0 proves that almost
 no net stays there. Observed on path-stars and on karate: the loss slows down above the tied infimum, passes it, and

@@ -1,7 +1,7 @@
 """The flow of a net of any depth on the blocks of a graph's symmetry: exact on graphs of any size, for any R.
 
 From E(0) = s I and W_l(0) = 0 with residual connections, W_l(0) = c I without, nothing leaves the coherent algebra of
-the graph (``symmetry.block_flow``), so a path-star costs the same for any number of arms, a hypercube of 2^d nodes d + 1
+the graph (``symmetry.block_flow``): a path-star costs the same for any number of arms, a hypercube of 2^d nodes d + 1
 numbers a matrix. Objective L + (l/2) (||E||^2 + sum_l ||W_l||^2), ||U||^2 added where untied: Node2Vec, L = 0 tied, has
 the decay l/2 in the convention of ``reduced_flow``. Untied, E = [s I, 0] and U = [0, s I] (logits zero at the start).
 Time is step size times steps, float64. Row weights may differ between node types only. Source: ours.

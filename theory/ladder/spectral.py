@@ -1,7 +1,7 @@
 """The spectral map of a linear net: the logits' eigenvalues from those of the embedding's Gram matrix, and back.
 
-Z = E P U', P = B_1 ... B_L, B_l = W_l or I + W_l. Gradient flow without decay conserves E'E - B_1 B_1' - B_L' B_L (tied)
-or E'E - B_1 B_1' and U'U - B_L' B_L (untied), and every B_l' B_l - B_{l+1} B_{l+1}'. From E(0)E(0)' = s^2 I and layers
+Z = E P U', P = B_1 ... B_L, B_l = W_l or I + W_l. The flow without decay conserves E'E - B_1 B_1' - B_L' B_L (tied) or
+E'E - B_1 B_1' and U'U - B_L' B_L (untied), and every B_l' B_l - B_{l+1} B_{l+1}'. From E(0)E(0)' = s^2 I and layers
 that start equal, B_l(0) = c I (c = 1 with residual connections and W = 0):
 
     tied, R = R':   B_{L+1-l} = B_l',  P = H^{L/2},  H = B_1 B_1' = a I + b E'E,   b = 1/2,  a = c^2 - b s^2
@@ -19,7 +19,8 @@ is at least one, so the logits' normalised spectrum majorises the embedding's, w
 fixed logits it rises with every layer. (For then the elasticity of k_{L+1} in k_L is at most one: with v = b k_L / a,
 L (L+1)^{(L+1)/2} (1 + v)^{1/2} <= (L + 1 + v)^{(L+3)/2}, true at v = 0 and of smaller logarithmic slope after it.)
 Stops holding with weight decay, with R not symmetric (tied; ``ladder.end_to_end`` is exact there), for other starts.
-Source: ours. Related: arXiv 1810.02281 (P P' = (B_1 B_1')^L); arXiv 2605.23087 (depth lowers the logits' effective rank).
+Source: ours. Related: arXiv 1810.02281 (P P' = (B_1 B_1')^L), arXiv 2605.23087 (depth lowers the effective rank of
+logits).
 """
 
 from __future__ import annotations

@@ -25,10 +25,10 @@ class Ranks:
 
     @staticmethod
     def of(task: Task, embedding: NDArray[np.floating], logits: NDArray[np.floating]) -> Ranks:
-        """Of an embedding (n, m) and its logits (n, n) on the graph of ``task``."""
-        z = np.asarray(logits, dtype=np.float64)
-        values = np.linalg.svd(z - z.mean(axis=1, keepdims=True), compute_uv=False)
-        v = np.asarray(embedding, dtype=np.float64)
-        return Ranks(
-            effective_rank(v, components=task.graph.component_labels), rank_of_energies(values, np.ones(len(values)))
-        )
+        """Of an embedding (n, m) and its logits (n, n) on the graph of ``task``; NaN for logits that no folder kept."""
+        z, v = np.asarray(logits, dtype=np.float64), np.asarray(embedding, dtype=np.float64)
+        of_logits = float("nan")
+        if np.isfinite(z).all():
+            values = np.linalg.svd(z - z.mean(axis=1, keepdims=True), compute_uv=False)
+            of_logits = rank_of_energies(np.asarray(values), np.ones(len(values)))
+        return Ranks(effective_rank(v, components=task.graph.component_labels), of_logits)
