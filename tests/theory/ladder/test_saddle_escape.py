@@ -3,7 +3,7 @@ import pytest
 from scipy.integrate import quad, solve_ivp
 
 from fiedler.theory import early_modes, ladder_gram_flow, one_hop_target, parse
-from fiedler.theory.ladder.escape import escape_time
+from fiedler.theory.ladder.saddle_escape import escape_time
 from fiedler.theory.ladder.spectral import spectral_map
 
 QUADRATURE = 1e-9  # two ways to one integral
