@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ORDER = {
     "theory": (
         "checks", "softmax", "checked_loss", "graphs", "recall", "targets", "spectra", "optimum", "closed_forms",
-        "flow", "width", "symmetry", "alignment", "rivals", "graph_storage", "routes",
+        "flow", "ladder", "width", "symmetry", "alignment", "rivals", "graph_storage", "routes",
     ),
     "kernels": (
         "plain_arithmetic", "base_two", "tile_places", "once", "checks", "gpu", "upstream", "linear", "adoption",

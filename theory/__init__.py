@@ -92,6 +92,28 @@ from .graph_storage import (
     storage_cost,
 )
 from .graphs import Graph, as_graph, from_networkx, from_sparse, parse, read_graph
+from .ladder import (
+    JacobianModes,
+    PreNormNet,
+    PreNormTrajectory,
+    Sublayer,
+    UnitModes,
+    escape_time,
+    gain_at_plateau,
+    jacobian_modes,
+    layer_norm,
+    norm_clock,
+    normed_gram_equation,
+    normed_gram_flow,
+    normed_plateau,
+    pre_norm_descent,
+    pre_norm_equation,
+    pre_norm_features,
+    pre_norm_flow,
+    pre_norm_logits,
+    sign_flip_energy,
+    unit_growth,
+)
 from .optimum import (
     Certificate,
     DriftLaw,
@@ -260,6 +282,11 @@ __all__ = [  # noqa: RUF022 - by room, as they stand in the tree
     "stationary", "tied_descent", "tied_equation", "tied_flow", "tied_gram_descent", "tied_gram_equation",
     "tied_gram_flow", "untied_descent", "untied_equation", "untied_flow", "untied_gaussian_starts",
     "untied_gram_equation", "untied_gram_flow", "wide_tied_start", "wide_untied_start",
+    # ladder
+    "JacobianModes", "PreNormNet", "PreNormTrajectory", "Sublayer", "UnitModes", "escape_time", "gain_at_plateau",
+    "jacobian_modes", "layer_norm", "norm_clock", "normed_gram_equation", "normed_gram_flow", "normed_plateau",
+    "pre_norm_descent", "pre_norm_equation", "pre_norm_features", "pre_norm_flow", "pre_norm_logits",
+    "sign_flip_energy", "unit_growth",
     # width
     "Tangent", "WidthBands", "WidthPrediction", "initial_energy_moments", "predict_from_tangent",
     "predict_width", "symmetric_basis", "tied_tangent", "width_bands",
