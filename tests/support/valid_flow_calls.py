@@ -308,8 +308,8 @@ CALLS: dict[str, Call] = {
     "SpectralMap.effective_ranks": call(
         "SpectralMap", {"logits": [2.0, 0.5], "multiplicities": [1.0, 3.0]}, function=PHI.effective_ranks
     ),
-    "escape_time": call(
-        "escape_time",
+    "saddle_escape_time": call(
+        "saddle_escape_time",
         {"phi": PHI, "rate": [1.0, 0.5], "start": 0.1, "level": [0.5, np.inf]},
         loose={"rate": "*", "level": "*"},
         kinds=ONE,

@@ -31,17 +31,17 @@ from .spectral import SpectralMap
 SERIES_BELOW, TERMS = 0.1, 30  # of p q: the terms then fall like 0.2^j
 
 
-def escape_time(phi: SpectralMap, rate: ArrayLike, start: ArrayLike, level: ArrayLike = np.inf) -> Array:
+def saddle_escape_time(phi: SpectralMap, rate: ArrayLike, start: ArrayLike, level: ArrayLike = np.inf) -> Array:
     """Time from k = ``start`` > 0 to ``level`` >= start at growth ``rate`` s; arrays broadcast. Infinity where s <= 0,
     and for an infinite ``level`` of a net without layers.
 
     Raises ValueError for a start that is not positive, a level below it or a time beyond float64.
 
-    >>> from fiedler.theory import early_modes, escape_time, one_hop_target, parse, spectral_map
+    >>> from fiedler.theory import early_modes, saddle_escape_time, one_hop_target, parse, spectral_map
     >>> rate = early_modes(one_hop_target(parse("cycle:15"))).rates[0]
-    >>> [escape_time(spectral_map(depth), rate, 1e-4, 1.0).round(3).item() for depth in (0, 1, 2)]
+    >>> [saddle_escape_time(spectral_map(depth), rate, 1e-4, 1.0).round(3).item() for depth in (0, 1, 2)]
     [2.521, 2.386, 2.282]
-    >>> escape_time(spectral_map(2, residual=False), rate, 1e-4).round(1).item()
+    >>> saddle_escape_time(spectral_map(2, residual=False), rate, 1e-4).round(1).item()
     5473.5
     """
     check_type(phi, SpectralMap, "phi", "make one with spectral_map")

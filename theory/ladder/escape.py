@@ -1,0 +1,138 @@
+"""When a block leaves the tied optimum: the flow of what is new, with the residual held.
+
+While the plateau lasts the logits are those of the tied optimum, and so is the residual R*, with R* E = 0. What is new,
+E - E* outside the row space of E*, moves down the linear loss -<R*, Z> (source: ours), to leading order in what is new
+but with no expansion in the weights of the sublayers: with hidden states V along directions x outside the row space,
+
+    -<R*, Z> = const - <R*, V U'> / r,     U = E x,   V = U + H C x + ...
+
+``escape_time`` integrates that, and stops when it has fallen by ``drop``. It holds V's logits small against the
+curvature of the loss: a perceptron's slow mode saturates, and a large drop comes later than predicted.
+
+One identity sublayer (an attention on one token) read through its own norm, r the norm of N: along one x, with
+a = A'x, c = C x, p = a . c, q = |a|^2 + |c|^2, B = 1 + p/r and sigma = -u'Su/|u|^2 > 0,
+
+    r du/dt = 2 B S u,   dp/dt = -sigma |u|^2 q / r^2,   dq/dt = -4 sigma |u|^2 p / r^2
+    conserved:  d^2 = q^2 - 4 p^2   and   |u|^2 - q - 2 r asinh(2p / d)
+
+u dies while B > 0 and pushes B down as it does; once B < 0 (p < -r) it grows without end, in whatever direction: then
+logits -u u' are learned, which no positive semidefinite Z has. That happens exactly when
+
+    |u|^2 > q - (d^2 + 4 r^2)^{1/2} + 2 r [asinh(2p/d) + asinh(2r/d)]
+
+(``sign_flip_energy``), in which r is that of the norm the sublayer reads through, 1 without one: small norms, 0.02 at
+the start and 0.2 on the plateau, make it possible, and a linear net from small weights never gets there. The rates are
+-2 B sigma / r: nothing grows exponentially before B has changed sign, so no logarithm gives the time. Holds at fixed r,
+one direction at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..checks import Array, check_number, check_positive, check_type
+from ..flow.integrator import LAST_FLOW_TIME, Event, integrate
+from ..optimum.tied import TiedOptimum
+from ..softmax import residual
+from .pre_norm import PreNormNet
+from .pre_norm_flow import Problem, make_problem
+
+SYMMETRIC = 1e-6  # |R E*| against |E*|: optima carry a solver's 1e-9 in their gradient
+RANGE = 1e-6  # singular values of a row space below this part of the largest are none
+RTOL = 1e-6  # of the flow: the theory is good to per cents
+LARGEST_PART = 1e6  # of a sublayer's parts
+
+
+def sign_flip_energy(scale: float, alignment: float, size: float) -> float:
+    """The least |u|^2 from which B = 1 + p/r turns negative; zero where it is. ``scale`` r, ``alignment`` p = a . c,
+    ``size`` q = |a|^2 + |c|^2 > 2 |p|.
+
+    Small weights, d << r: 2 r [log(2 r / |p0|) - 1] or so: the norm's r sets it. Raises ValueError for q <= 2 |p|.
+
+    >>> from fiedler.theory import sign_flip_energy
+    >>> round(sign_flip_energy(0.2, 0.0, 0.02), 3), round(sign_flip_energy(1.0, 0.0, 0.02), 3)
+    (1.095, 8.617)
+    """
+    r, p, q = check_positive(scale, "scale"), check_number(alignment, "alignment"), check_positive(size, "size")
+    if not (q <= LARGEST_PART and 1 / LARGEST_PART <= r <= LARGEST_PART and q * (1 - 1e-9) > 2 * abs(p)):
+        raise ValueError(
+            f"size must lie above 2 |alignment| and with scale below {LARGEST_PART:.0e}; got {q:g}, {p:g}, {r:g}"
+        )
+    if p <= -r:
+        return 0.0
+    d = np.sqrt((q - 2 * p) * (q + 2 * p))
+    return float(q - np.hypot(d, 2 * r) + 2 * r * (np.arcsinh(2 * p / d) + np.arcsinh(2 * r / d)))
+
+
+def escape_time(target: ArrayLike, net: PreNormNet, optimum: TiedOptimum, drop: float, *, end: float = 1000.0) -> float:
+    """When the loss, summed over nodes, will lie ``drop`` below the tied optimum's, from ``net`` on its plateau.
+
+    Nothing fitted: ``net``'s own weights, gains held. ``optimum``: ``tied_optimum(target)``, without weight decay.
+    Infinity where that does not come before ``end``. Raises ValueError where R E* is not zero (a residual that is not
+    symmetric: no vertex-transitive graph, no symmetrised target).
+
+    >>> import numpy as np
+    >>> from fiedler.theory import PreNormNet, Sublayer, escape_time, one_hop_target, parse, pre_norm_descent
+    >>> from fiedler.theory import tied_optimum
+    >>> target, rng = one_hop_target(parse("cycle:7")), np.random.default_rng(2)
+    >>> e, a, c = (s * rng.standard_normal((k, 16)) for s, k in ((0.02, 7), (0.1, 16), (0.1, 16)))
+    >>> run = pre_norm_descent(target, PreNormNet(e, (Sublayer(a, c),)), 0.01, [300], train_gain=False)
+    >>> round(escape_time(target, run.nets[0], tied_optimum(target), 0.07), 1) > 0
+    True
+    """
+    problem = make_problem(target, net, False, None)
+    check_type(optimum, TiedOptimum, "optimum", "make one with tied_optimum(target)")
+    wanted, last = check_positive(drop, "drop"), check_positive(end, "end")
+    if last > LAST_FLOW_TIME:
+        raise ValueError(f"end must be a time <= {LAST_FLOW_TIME:.0e}; got {last:g}")
+    if optimum.n != len(problem.target):
+        raise ValueError(f"optimum must have {len(problem.target)} nodes like the target; got {optimum.n}")
+    logits = optimum.gram + optimum.bias
+    held = residual(logits, problem.target, problem.row_weight)
+    basis = _range(optimum.factor)
+    if not np.linalg.norm(held @ basis) + np.linalg.norm(held.T @ basis) <= SYMMETRIC:
+        raise ValueError("optimum has R E* != 0: its residual is not symmetric, and the plateau is none of a block's")
+    start, known = _on_plateau(problem, basis)
+    velocity = _held_velocity(problem, held, known)
+    first = float((held * problem.logits(start)).sum())
+    event = Event("left", lambda state: float((held * problem.logits(state)).sum()) - first - wanted, terminal=True)
+    return integrate(velocity, start, last, events=[event], rtol=RTOL, implicit_limit=0).event_times["left"]
+
+
+def _held_velocity(problem: Problem, held: Array, known: Array) -> Callable[[Array], Array]:
+    """Steepest descent of -<R*, Z>, E moving only outside the span of ``known`` (m, k)."""
+    count = problem.net.embedding.size
+
+    def velocity(state: Array) -> Array:
+        moved = problem.velocity(state, lambda _: held)
+        e = moved[:count].reshape(problem.net.embedding.shape)
+        moved[:count] = (e - (e @ known) @ known.T).ravel()
+        return moved
+
+    return velocity
+
+
+def _on_plateau(problem: Problem, basis: Array) -> tuple[Array, Array]:
+    """The state with E's part in the row space of E* put where R* E = 0, and that row space (m, k).
+
+    A gain g on what is read makes Z first order in x unless g o x is orthogonal to the rows as well."""
+    net = problem.net
+    e = net.embedding
+    centred = e - e.mean(axis=1, keepdims=True) if net.norm == "layer" else e
+    inside = basis @ (basis.T @ centred)
+    rows = _range(inside.T)
+    spans = [rows] if net.norm == "none" else [rows, net.gains[-1][:, None] * rows]
+    known = _range(np.hstack(spans))
+    moved = e - (centred @ rows) @ rows.T + (inside @ rows) @ rows.T
+    start = problem.start.copy()
+    start[: e.size] = moved.ravel()
+    return start, known
+
+
+def _range(matrix: Array) -> Array:
+    """An orthonormal basis of the column space."""
+    u, s, _ = np.linalg.svd(matrix, full_matrices=False)
+    return np.asarray(u[:, s > RANGE * max(float(s.max(initial=0.0)), 1e-300)])
