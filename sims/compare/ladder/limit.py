@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import LinearNet, TiedOptimum, graph_symmetry, ladder_limit
+from fiedler.theory import LinearNet, PreNormNet, TiedOptimum, graph_symmetry, ladder_limit
 from fiedler.theory.symmetry.of_graph import Symmetry
 
 from ...tasks.task import Task
@@ -24,11 +24,13 @@ class RungLimit:
     reason: str = ""
 
 
-def limit_of(task: Task, net: LinearNet, optimum: TiedOptimum | None, *, exact: bool) -> RungLimit:
+def limit_of(task: Task, net: LinearNet | PreNormNet, optimum: TiedOptimum | None, *, exact: bool) -> RungLimit:
     """Of a net trained without weight decay from a small start: the tied ``optimum`` without layers, its eigenvalues
     through phi(k) = mu* with residual layers of one matrix where R stays symmetric."""
     if not exact:
         return RungLimit(None, "the model has further parts")
+    if isinstance(net, PreNormNet):
+        return RungLimit(None, "norms and units: the plateau is left again")
     if net.context is not None:
         return RungLimit(None, "untied: the logits diverge, or weight decay decides")
     if net.depth == 0:

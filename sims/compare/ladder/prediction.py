@@ -1,5 +1,5 @@
-"""What the theory of linear nets says of a rung: its mode energies over time from the run's own start, and where the
-closed forms know it, the limit. It never sees a run.
+"""What the theory says of a rung: its mode energies over time, by the flow of a linear net or of one with norms and
+units from the run's own start. It never sees a run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import LadderTrajectory, LinearNet, ladder_flow, mode_energy
+from fiedler.theory import LinearNet, PreNormNet, ladder_flow, mode_energy, pre_norm_flow
 
 from ...models.node2vec import Node2VecSettings
 from ...models.registry import Model
@@ -18,7 +18,7 @@ from ...predict.trajectory import centred_spectrum
 from ...tasks.task import Task
 from .agreement import Predicted
 from .ranks import Ranks
-from .start import StartingNet, starting_net
+from .start import starting_net
 
 Floats = NDArray[np.float64]
 
@@ -40,22 +40,22 @@ class RungPrediction:
     ranks: Ranks
     exact: bool
     parts: tuple[str, ...]
-    start: LinearNet
+    start: LinearNet | PreNormNet
 
 
 def predict_rung(task: Task, model: Model, settings: Any, seed: int) -> RungPrediction:
-    """The flow of the linear net that the run of ``seed`` starts as."""
+    """The flow of the net that the run of ``seed`` starts as."""
     start = starting_net(task, model, settings, seed)
     per_step = model.time_per_step(settings)
     end = NO_CLOCK[1] if per_step is None else per_step * settings.steps
     room = LATEST_EXACT if start.exact else LATEST
     first, last = NO_CLOCK if per_step is None else (EARLIEST * per_step, room * end)
     times = np.union1d(np.geomspace(first, last, POINTS), [end])
-    flow = _flow(task, start, times, _decay(settings) if per_step is not None else 0.0)
-    embeddings, last = flow.net.embedding, int(np.searchsorted(times, end))
+    embeddings, logits = _flow(task, start.net, times, _decay(settings) if per_step is not None else 0.0)
+    last = int(np.searchsorted(times, end))
     energy = np.array([mode_energy(e, task.spaces, centred=True) for e in embeddings])
     spectrum = centred_spectrum(embeddings[last], task.graph.component_labels)
-    ranks = Ranks.of(task, embeddings[last], flow.logits[last])
+    ranks = Ranks.of(task, embeddings[last], logits[last])
     return RungPrediction(Predicted(times, energy), spectrum, ranks, start.exact, start.parts, start.net)
 
 
@@ -65,6 +65,11 @@ def _decay(settings: Any) -> float:
     return float(settings.weight_decay) * (2.0 if doubled else 1.0)
 
 
-def _flow(task: Task, start: StartingNet, times: Floats, decay: float) -> LadderTrajectory:
-    options: dict[str, Any] = {"weight_decay": decay, "row_weight": task.row_weight, "rtol": TOLERANCE}
-    return ladder_flow(task.target, start.net, times, **options)
+def _flow(task: Task, net: LinearNet | PreNormNet, times: Floats, decay: float) -> tuple[Floats, Floats]:
+    """E and Z at ``times``."""
+    options: dict[str, Any] = {"row_weight": task.row_weight, "rtol": TOLERANCE}
+    if isinstance(net, LinearNet):
+        linear = ladder_flow(task.target, net, times, weight_decay=decay, **options)
+        return linear.net.embedding, linear.logits
+    normed = pre_norm_flow(task.target, net, times, **options)
+    return normed.embedding, normed.logits

@@ -1,4 +1,4 @@
-"""The linear net that a model is before anything is trained, read from its own initial weights.
+"""The net that a model is before anything is trained, as the theory knows it, read from its own initial weights.
 
 Nothing of a run is seen: the model is built again from its settings and seed.
 """
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from fiedler.theory import LinearNet
+from fiedler.theory import LinearNet, PreNormNet, Sublayer
+from fiedler.theory.ladder.pre_norm import ACTIVATIONS
 
 from ...models.nets import LanguageModel, Linear, NodeNet, OneLayer
 from ...models.neural import NeuralTraining
@@ -24,20 +25,22 @@ from ...tasks.task import Task
 
 Floats = NDArray[np.float64]
 
+OTHER_BLOCKS = "blocks that are not GPT-2's"
+
 
 @dataclass(frozen=True, eq=False)
 class StartingNet:
-    """``net``: the model's embedding and linear layers at step 0, in float64. ``exact``: whether the model is that net
-    and nothing more, so that the net's flow is the model's own; ``parts``: what it has beyond, else."""
+    """``net``: what of the model the theory has a flow for, at step 0 and in float64; ``exact``: whether that is the
+    model, so that the flow is its own; ``parts``: what the model has beyond, else."""
 
-    net: LinearNet
+    net: LinearNet | PreNormNet
     exact: bool
     parts: tuple[str, ...] = ()
 
 
 def starting_net(task: Task, model: Model, settings: Any, seed: int) -> StartingNet:
-    """Of the run of ``settings`` with ``seed``. A language model with parts that are not linear is left its embeddings
-    alone, as Node2Vec has them, or with its attention where that sees one token."""
+    """Of the run of ``settings`` with ``seed``: a linear net, or GPT-2's sublayers on one token with their norms and
+    units. Of an architecture with other blocks the embeddings alone are left, as Node2Vec has them."""
     training = model.start(task, settings, [seed])
     if isinstance(settings, Node2VecSettings):
         return _node2vec(training)
@@ -51,9 +54,9 @@ def starting_net(task: Task, model: Model, settings: Any, seed: int) -> Starting
         residual = isinstance(network, Linear) and network.residual
         parts = _beyond_linear_net(network, settings)
         return StartingNet(LinearNet(embedding, layers, context, residual), not parts, parts)
-    parts = _beyond_attention(settings) if isinstance(network, LanguageModel) else ("units",)
-    if not parts and isinstance(network, LanguageModel):
-        return StartingNet(LinearNet(embedding, _attentions(network.lm), context, True), True)
+    if isinstance(network, LanguageModel) and settings.arch == "gpt2" and settings.residual:
+        return _gpt2(network.lm, settings, embedding, context)
+    parts = (*_beyond_one_token(settings), OTHER_BLOCKS) if isinstance(network, LanguageModel) else ("layers of units",)
     return StartingNet(LinearNet(embedding, (), context), False, parts)
 
 
@@ -62,6 +65,35 @@ def _node2vec(training: Training) -> StartingNet:
     embedding = np.asarray(final.embedding, dtype=np.float64)
     context = None if final.context is None else np.asarray(final.context, dtype=np.float64)
     return StartingNet(LinearNet(embedding, (), context), True)
+
+
+def _gpt2(lm: nn.Module, settings: NeuralSettings, embedding: Floats, context: Floats | None) -> StartingNet:
+    parts = _beyond_one_token(settings)
+    sublayers = _sublayers(lm, settings)
+    if not settings.layer_norm and all(one.activation == "identity" for one in sublayers):
+        layers = tuple((one.read, one.write) for one in sublayers)
+        return StartingNet(LinearNet(embedding, layers, context, True), not parts, parts)
+    if context is not None:
+        parts = (*parts, "an output embedding of its own")
+    norm = "layer" if settings.layer_norm else "none"
+    return StartingNet(PreNormNet(embedding, sublayers, norm=norm, epsilon=_epsilon(lm)), not parts, parts)
+
+
+def _sublayers(lm: nn.Module, settings: NeuralSettings) -> tuple[Sublayer, ...]:
+    """Attention over one token, (values, output projection), and perceptron of each block; weights act on rows."""
+    found = []
+    for block in lm.base_model.h:  # type: ignore[union-attr]
+        if settings.attention:
+            width = block.attn.c_proj.weight.shape[0]
+            found.append(Sublayer(_array(block.attn.c_attn.weight)[:, 2 * width :], _array(block.attn.c_proj.weight)))
+        if settings.perceptron:
+            units = settings.activation if settings.activation in ACTIVATIONS else "gelu"
+            found.append(Sublayer(_array(block.mlp.c_fc.weight), _array(block.mlp.c_proj.weight), units))
+    return tuple(found)
+
+
+def _epsilon(lm: Any) -> float:
+    return float(lm.config.layer_norm_epsilon)
 
 
 def _beyond_linear_net(network: NodeNet, settings: NeuralSettings) -> tuple[str, ...]:
@@ -76,31 +108,20 @@ def _beyond_linear_net(network: NodeNet, settings: NeuralSettings) -> tuple[str,
     return tuple(name for name, has in found.items() if has)
 
 
-def _beyond_attention(settings: NeuralSettings) -> tuple[str, ...]:
-    """What a language model has beyond linear attention over one token on embeddings."""
+def _beyond_one_token(settings: NeuralSettings) -> tuple[str, ...]:
+    """What a language model has beyond sublayers, norms and units on one token."""
     found = {
-        "layer norm": settings.layer_norm,
-        "a perceptron": settings.perceptron,
         "the [EDGE] token": settings.edge_token or settings.other_tokens > 0,
         "positions": settings.positions,
         "biases": settings.biases,
-        "no residuals": not settings.residual,
+        "GELU by tanh": settings.perceptron and settings.activation == "",
+        f"units {settings.activation}": settings.perceptron and settings.activation not in ("", *ACTIVATIONS),
         "frozen embeddings": settings.frozen,
         "dropout": settings.dropout > 0,
+        "weight decay": settings.weight_decay > 0,
         "Adam": settings.time_per_step is None,
-        f"the blocks of {settings.arch}": settings.arch != "gpt2",
     }
     return tuple(name for name, has in found.items() if has)
-
-
-def _attentions(lm: nn.Module) -> tuple[tuple[Floats, Floats], ...]:
-    """(values, output projection) of each block of GPT-2, whose maps act on rows: x + x A C."""
-    blocks: Any = lm.base_model.h  # type: ignore[union-attr]
-    found = []
-    for block in blocks:
-        width = block.attn.c_proj.weight.shape[0]
-        found.append((_array(block.attn.c_attn.weight)[:, 2 * width :], _array(block.attn.c_proj.weight)))
-    return tuple(found)
 
 
 def _array(weight: Tensor) -> Floats:

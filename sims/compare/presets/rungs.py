@@ -23,7 +23,7 @@ _LINEAR = f"linear:{_DESCENT},steps=8000"
 _DEEP = f"linear:{_DESCENT},steps=4000"  # the flow of a deep net is stiff, and is near its plateau early
 _NORMED = "optimiser=sgd,learning_rate=0.004,width=32,steps=5000"
 # A GPT-2 block that reads u alone, whose attention over one token is the linear map of two factors.
-_BLOCK = "edge_token=false,other_tokens=0,positions=false,biases=false"
+_BLOCK = "edge_token=false,other_tokens=0,positions=false,biases=false,activation=gelu"
 
 RUNGS = (
     Rung("node2vec", "Node2Vec", "node2vec:width=32,init_std=0.02,learning_rate=0.01,steps=4000"),

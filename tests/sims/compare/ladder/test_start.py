@@ -8,7 +8,7 @@ import pytest
 from fiedler.sims.compare.ladder.start import starting_net
 from fiedler.sims.models.registry import get_model
 from fiedler.sims.tasks.task import Task
-from fiedler.theory import ladder_logits, parse
+from fiedler.theory import LinearNet, ladder_logits, parse, pre_norm_logits
 
 TASK = Task(parse("random:9,13,0"))
 SINGLE = 2e-6  # the models' float32, relative to the largest logit
@@ -22,6 +22,9 @@ EXACT = (
     "linear:optimiser=sgd,width=6,init_std=0.5,layers=2,residual=false,tied=false",
     f"{BLOCK},perceptron=false,layer_norm=false,init_std=0.4,layers=2",
     f"{BLOCK},perceptron=false,layer_norm=false,init_std=0.4,tied=false",
+    f"{BLOCK},perceptron=false,init_std=0.4,layers=2",
+    *(f"{BLOCK},activation={units},init_std=0.4" for units in ("identity", "relu", "gelu")),
+    f"{BLOCK},activation=gelu,layer_norm=false,init_std=0.4,attention=false,layers=2",
 )
 
 
@@ -33,22 +36,23 @@ def test_the_logits_of_the_net_are_the_models(word: str) -> None:
     assert found.exact
     assert not found.parts
     logits = model.start(TASK, settings, [3]).finals()[0].logits
-    assert np.abs(ladder_logits(found.net) - logits).max() <= SINGLE * np.abs(logits).max()
+    expected = ladder_logits(found.net) if isinstance(found.net, LinearNet) else pre_norm_logits(found.net)
+    assert np.abs(expected - logits).max() <= SINGLE * np.abs(logits).max()
 
 
 @pytest.mark.parametrize(
     ("word", "parts"),
     [
-        (f"{BLOCK},perceptron=false", {"layer norm"}),
-        (f"{BLOCK},layer_norm=false", {"a perceptron"}),
-        (BLOCK, {"layer norm", "a perceptron"}),
+        (BLOCK, {"GELU by tanh"}),
+        (f"{BLOCK},activation=silu", {"units silu"}),
+        (f"{BLOCK},activation=relu,tied=false", {"an output embedding of its own"}),
         (f"{BLOCK},perceptron=false,layer_norm=false".replace("optimiser=sgd,", ""), {"Adam"}),
-        ("transformer:width=8", {"layer norm", "a perceptron", "the [EDGE] token", "positions", "biases", "Adam"}),
+        ("transformer:width=8", {"GELU by tanh", "the [EDGE] token", "positions", "biases", "Adam"}),
         ("linear:width=8", {"Adam"}),
         ("linear:width=8,optimiser=sgd,position_std=1,dropout=0.1", {"a position", "dropout"}),
         ("one-layer:width=8,optimiser=sgd,bias=true,other_tokens=2", {"a bias", "other tokens"}),
         ("associative:width=8,optimiser=sgd", {"frozen embeddings"}),
-        ("mlp:width=8,optimiser=sgd", {"units"}),
+        ("mlp:width=8,optimiser=sgd", {"layers of units"}),
     ],
 )
 def test_what_the_net_leaves_out_is_named(word: str, parts: set[str]) -> None:
@@ -63,4 +67,5 @@ def test_what_the_net_leaves_out_is_named(word: str, parts: set[str]) -> None:
 def test_mamba_is_named_by_its_blocks() -> None:
     model = get_model("mamba:width=8,optimiser=sgd,positions=true")
     found = starting_net(TASK, model, model.make_settings(), 0)
-    assert "the blocks of mamba" in found.parts
+    assert "blocks that are not GPT-2's" in found.parts
+    assert found.net.depth == 0
