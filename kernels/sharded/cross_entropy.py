@@ -10,8 +10,12 @@ computed with: first for every row's lse, one product of n_r x m x D on every pr
     tied:   a block of rows brings its lse, and as z_ij = z_ji a tile of logits serves both roles; no gradient travels,
             and (A + A') X is one product: 3 in all
 
-No process holds more than its own rows, two blocks on their way (tied; five untied) and tiles of logits. Plain matrix
-products and elementwise passes on every device: the fused CUDA kernels of ``graph_cross_entropy`` take whole targets.
+On CUDA cards float32, bfloat16 and float16 rows of up to ``gpu.flash_tiles.LARGEST_WIDTH`` columns go through the fused
+kernels of ``graph_cross_entropy``, a block of contexts at a time (fused.py): no logits are stored, the embedding's
+untied gradient needs no second round, and p is rounded to the rows' dtype before its products. Wider rows, float64 and
+other devices take plain products and elementwise passes over tiles of logits, in the dtype of the target (plain.py).
+``runs_fused`` chooses, the same on every process. None holds more than its own rows, two blocks on their way (tied;
+five untied) and those tiles, or with the kernels up to three matrices as large as its rows.
 
     target = sharded_target(rows_of_T, tied=True)                      # every process its own rows
     loss = tied_sharded_graph_cross_entropy(rows_of_X, target)         # the same number everywhere
@@ -50,9 +54,9 @@ def sharded_graph_cross_entropy(
     ``embedding`` (n_r, D) and ``context`` (m_r, D), the rows here, float32, float64, bfloat16 or float16; blocks travel
     in that dtype. ``target`` from ``sharded_target(tied=False)``, float32 (float64 for float64 embeddings), which is
     also the dtype of the loss and of every sum; ``row_weight`` w (n_r,) in it, constant, ones when None. ``tile``: rows
-    and columns of the logits at hand, by device when None. Shards may differ in size and be empty. Rows of an empty
-    target have loss and gradients of zero. Under autocast embedding and context are cast as for a linear layer, float64
-    ones not at all.
+    and columns of the logits at hand, by device when None; the fused kernels have none. Shards may differ in size and
+    be empty. Rows of an empty target have loss and gradients of zero. Under autocast embedding and context are cast as
+    for a linear layer, float64 ones not at all.
 
     Differentiable in the rows here, once; call backward on every process, with the same upstream gradient. The same
     world gives the same bits every time. Every process must call; gradients are computed with the loss, where the

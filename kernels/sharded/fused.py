@@ -38,11 +38,12 @@ def fused_loss(
     tied, x = context is None, embedding.contiguous()
     own, wide = (x if context is None else context), x.to(target.dtype)
     grad = torch.zeros_like(wide) if need[0] else None
-    sums, mean, at_pivot, others = _first_round(x, wide, own, target, row_weight, grad, averages=need[0] and not tied)
+    sums, averages, others = _first_round(x, wide, own, target, row_weight, grad, averages=need[0] and not tied)
     loss = flash_rows(target, sums) - others
     mass, slope = weight * target.row_sum, pivot_slope(target, sums, weight)
-    if grad is not None and mean is not None and at_pivot is not None:
-        grad.addcmul_(mean, mass[:, None]).addcmul_(at_pivot.to(grad.dtype), slope[:, None])
+    if grad is not None and averages is not None:
+        grad.addcmul_(averages[0], mass[:, None]).addcmul_(averages[1].to(grad.dtype), slope[:, None])
+    del averages  # room for the second round
     grad_context = None
     if grad is not None and tied:
         _tied_round(x, sums, mass, slope, target, row_weight, grad)
@@ -66,7 +67,7 @@ def _first_round(
     grad: Tensor | None,
     *,
     averages: bool,
-) -> tuple[PivotSums, Tensor | None, Tensor | None, Tensor]:
+) -> tuple[PivotSums, tuple[Tensor, Tensor] | None, Tensor]:
     """The sums over all contexts, with ``averages`` sum_{j != k} p_ij c_j and c_k, and x_i . (U C)_i for U the target
     without its pivots; grad -= diag(w) U C."""
     others = torch.zeros_like(target.row_sum)
@@ -77,10 +78,11 @@ def _first_round(
         if not len(block):
             continue
         pivot = pivot_within(target.pivot, target.column_starts[owner], len(block))
-        found, average = pivot_sums(x, block, None, pivot, average=averages)
         if averages:
             named = block[pivot.clamp_min(0)]
-            at_pivot = named if at_pivot is None else torch.where(pivot[:, None] >= 0, named, at_pivot)
+            at_pivot = named if at_pivot is None else torch.where(pivot[:, None] >= 0, named, at_pivot, out=at_pivot)
+            del named
+        found, average = pivot_sums(x, block, None, pivot, average=averages)
         if sums is None:
             sums, mean = found, average
             continue
@@ -88,7 +90,7 @@ def _first_round(
         if mean is not None and average is not None:
             mean.mul_(share[:, None]).addcmul_(average, share_found[:, None])
     assert sums is not None  # some process has a context
-    return sums, mean, at_pivot, others
+    return sums, None if mean is None or at_pivot is None else (mean, at_pivot), others
 
 
 def _tied_round(
