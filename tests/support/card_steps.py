@@ -12,13 +12,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import torch
 from torch import Tensor
+
+from card_sharded_pairs import sharded_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = ("chunked", "sweep", "recompute", "exponential", "flash")
@@ -116,8 +118,10 @@ def _errors(pairs: Sequence[tuple[str, Tensor, Tensor]], place: Place, spoil: fl
 def _smoke(kernel: str, place: Place, spoil: float) -> Iterator[dict[str, Any]]:
     if kernel in PATHS:
         return _errors(_linear_pairs(kernel, place), place, spoil)
+    if kernel == "sharded graph":
+        return _errors(sharded_pairs(*_graph_inputs(place)), place, spoil)
     made = {"graph": _graph_pairs, "tied": _tied_pairs, "tied apart": _tied_apart_pairs, "row terms": _term_pairs,
-            "vocabulary parallel": _vocabulary_pairs, "sharded graph": _sharded_pairs}  # fmt: skip
+            "vocabulary parallel": _vocabulary_pairs}  # fmt: skip
     return _errors(made[kernel](place), place, spoil)
 
 
@@ -224,41 +228,6 @@ def _vocabulary_pairs(place: Place) -> list[tuple[str, Tensor, Tensor]]:
     )
     got = [loss.detach(), *torch.autograd.grad(loss, leaves)]
     return list(zip(("loss", "input", "weight"), got, _dense(x, w, target), strict=True))
-
-
-def _sharded_pairs(place: Place) -> list[tuple[str, Tensor, Tensor]]:
-    """Loss and gradients of both sharded graph losses on one process, whose block is whole, and a block by itself."""
-    import scipy.sparse as sp
-
-    from fiedler.kernels import sharded_graph_cross_entropy, sharded_target, tied_sharded_graph_cross_entropy
-    from fiedler.kernels.gpu.tied import TiedRows
-    from fiedler.kernels.graph.cuda import pivot_sums, tied_block_average
-
-    x, c, pivot, weight = _graph_inputs(place)
-    n = len(x)
-    rows = sp.csr_array(([1.0] * n, (range(n), pivot.tolist())), shape=(n, n))
-    pairs = []
-    for tied in (False, True):
-        target = replace(sharded_target(rows, tied=tied, device=place.device), fused=True)
-        leaves = [t.clone().requires_grad_() for t in ((x,) if tied else (x, c))]
-        wide = [t.detach().double().requires_grad_() for t in leaves]
-        call = tied_sharded_graph_cross_entropy if tied else sharded_graph_cross_entropy
-        loss = call(*leaves, target, row_weight=weight)
-        z = wide[0] @ wide[-1].T
-        exact = (torch.nn.functional.cross_entropy(z, pivot, reduction="none") * weight.double()).sum()
-        got, want = ((each.detach(), *torch.autograd.grad(each, of)) for each, of in ((loss, leaves), (exact, wide)))
-        names = ("loss", "tied") if tied else ("loss", "embedding", "context")
-        pairs += list(zip(names, got, want, strict=True))
-    sums, _ = pivot_sums(x, x, None, pivot, average=False)
-    half, factor = n // 3, weight / (sums.own + sums.others)
-    p = _others(x, x, pivot) * weight.double()[:, None]
-    sides = []
-    for rows_here, start, size in ((slice(0, half), half, n - half), (slice(half, n), 0, half)):
-        own = pivot[rows_here] - start
-        own = torch.where((own >= 0) & (own < size), own, -1)
-        sides.append(TiedRows(x[rows_here], own, sums.offset[rows_here].clone(), factor[rows_here]))
-    exact_block = (p + p.T)[:half, half:] @ x[half:].double()
-    return [*pairs, ("block of rows", tied_block_average(*sides), exact_block)]
 
 
 # --- the suite
