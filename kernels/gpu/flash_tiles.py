@@ -46,7 +46,7 @@ TILES: dict[tuple[str, int, int], dict[int, tuple[Tile, Tile]]] = {
     ("tied", 16, 80): {64: (_PAIR, _PAIR), 128: (_PAIR, _PAIR), 256: (_SMALL, _SMALL)},
     ("tied apart", 16, 80): {64: (Tile(128, 64, 8, 3), _SMALL), 128: (_TALL, _SMALL), 256: (_SMALL, _SMALL)},
     ("tied", 16, 90): {64: (_PAIR, _PAIR), 128: (_PAIR, _PAIR), 256: (Tile(64, 32, 4, 2), Tile(64, 32, 4, 2))},
-    ("tied apart", 16, 90): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_TALL, _SMALL)},
+    ("tied apart", 16, 90): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_SMALL, _SMALL)},
     ("tied", 16, 100): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_SMALL, _SMALL)},
     ("tied apart", 16, 100): {64: (_TALL, _TALL), 128: (_TALL, _TALL), 256: (_SMALL, _SMALL)},
     ("sums", 32, 80): {64: (_SPLIT, _THIN), 128: (_THIN, _THIN)},

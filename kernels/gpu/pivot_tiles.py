@@ -55,8 +55,8 @@ def pivot_tiles_kernel(
 ):
     """Marks the blocks of some of the pairs (i, y_i); two programs that meet write the same 1."""
     i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    here = i < N
-    y = tl.load(target + i, mask=here, other=0).to(tl.int32)
+    y = tl.load(target + i, mask=i < N, other=-1).to(tl.int32)
+    here = y >= 0
     one = tl.full([BLOCK], 1, tl.uint8)
     if ROWS_HELD:
         tl.store(marks + (i // 64).to(tl.int64) * marks_stride + y // columns, one, mask=here)
@@ -65,7 +65,8 @@ def pivot_tiles_kernel(
 
 
 def pivot_marks(target: Tensor, classes: int, *, rows_held: bool, classes_held: bool) -> tuple[Marks, Launch]:
-    """The marks of the pairs (i, y_i), zero until the launch has run; ``target`` y (N,) int64 in [0, ``classes``).
+    """The marks of the pairs (i, y_i), zero until the launch has run; ``target`` y (N,) int64 in [0, ``classes``), -1
+    for a row without one.
 
     ``rows_held`` marks the block of held rows i and streamed classes y_i, ``classes_held`` that of held classes y_i
     and streamed rows i; both only for a square matrix.
@@ -78,14 +79,24 @@ def pivot_marks(target: Tensor, classes: int, *, rows_held: bool, classes_held: 
         share *= 2
     # Whole vectors, so that the stride divides by 16 for every shape: one compiled kernel serves them all.
     columns = triton.cdiv(triton.cdiv(steps, share), ALIGNMENT) * ALIGNMENT
-    table = torch.zeros((blocks, columns), dtype=torch.uint8, device=target.device)
-    launch = Launch(
+    marks = Marks(torch.zeros((blocks, columns), dtype=torch.uint8, device=target.device), share)
+    return marks, _marking(marks, target, rows_held=rows_held, classes_held=classes_held)
+
+
+def more_marks(marks: Marks, target: Tensor) -> Launch:
+    """The launch that marks the pairs (y_j, j) as well: streamed rows j whose ``target`` y (m,) int64 is a held row; -1
+    for those without one."""
+    return _marking(marks, target, rows_held=False, classes_held=True)
+
+
+def _marking(marks: Marks, target: Tensor, *, rows_held: bool, classes_held: bool) -> Launch:
+    rows, table = target.shape[0], marks.table
+    return Launch(
         pivot_tiles_kernel,
         (triton.cdiv(rows, BLOCK),),
         {
-            "target": target, "marks": table, "marks_stride": table.stride(0), "N": rows, "columns": SIDE * share,
-            "ROWS_HELD": rows_held, "CLASSES_HELD": classes_held, "BLOCK": BLOCK,
+            "target": target, "marks": table, "marks_stride": table.stride(0), "N": rows,
+            "columns": SIDE * marks.share, "ROWS_HELD": rows_held, "CLASSES_HELD": classes_held, "BLOCK": BLOCK,
         },
         num_warps=4,
     )  # fmt: skip
-    return Marks(table, share), launch

@@ -1,6 +1,6 @@
 """The target's part of softmax cross-entropy, in fp32 beside the matrix products: its logit and its gradient.
 
-    target_logit:    z_i = cap( x_i . w_{y_i} + bias_{y_i} )                                 one dot product per row
+    target_logit:    z_i = cap( x_i . w_{y_i} + bias_{y_i} ), -inf for y_i = -1              one dot product per row
     combine_rows:    out_i = alpha_i acc_i + beta_i w_{y_i} - g_i v                          the input's gradient
     scatter_rows:    out_j += sum_{i: y_i = j} beta_i x_i, and the same of beta_i alone      the weight's and bias's
 
@@ -29,7 +29,8 @@ def target_logit_kernel(
 ):
     """One row's dot product with the weight of its target."""
     i = tl.program_id(0).to(tl.int64)
-    y = tl.load(target + i)
+    given = tl.load(target + i)
+    y = tl.maximum(given, 0)
     lanes = tl.arange(0, BLOCK_D)
     products = tl.zeros([BLOCK_D], tl.float32)
     for start in range(0, D, BLOCK_D):
@@ -42,13 +43,14 @@ def target_logit_kernel(
         z += tl.load(bias + y).to(tl.float32)
     if HAS_CAP:
         z = softcap(z, cap)
-    tl.store(out + i, z)
+    tl.store(out + i, tl.where(given < 0, float("-inf"), z))
 
 
 def target_logit(
     x: Tensor, w: Tensor, bias: Tensor | None, target: Tensor, out: Tensor, *, cap: float | None
 ) -> Launch:
-    """The launch that fills ``out`` (N,) fp32 with z_i; ``x`` (N, D), ``w`` (V, D) with column stride 1."""
+    """The launch that fills ``out`` (N,) fp32 with z_i; ``x`` (N, D), ``w`` (V, D) with column stride 1; ``target`` y
+    (N,) int64, -1 for a row that has none."""
     rows, width = x.shape
     block = power_of_two(width, least=32, most=LARGEST_COLUMNS)
     return Launch(

@@ -23,7 +23,7 @@ from ..checks import as_autocast, check_choice, check_chunk_rows, check_optional
 from ..once import differentiable_once
 from ..upstream import scaled
 from .chunked import GraphLoss, graph_loss
-from .csr import CsrTarget
+from .csr import CsrTarget, PivotShares
 
 REDUCTIONS = ("sum", "mean", "none")
 PATHS = ("auto", "chunked", "flash", "reference")
@@ -254,14 +254,14 @@ def _flash(
     return GraphLoss(loss, grad_embedding, grad_context, grad_bias)
 
 
-def flash_rows(target: CsrTarget, sums: Any) -> Tensor:
+def flash_rows(target: PivotShares, sums: Any) -> Tensor:
     """r_i (lse_i - z_ik + (1 - t_i) z_ik), the loss but for the rest's logits, from the ``PivotSums`` of every row."""
     others, own, at_pivot, offset = sums
     relative = torch.where(others < own, torch.log1p(others / own), (own + others).log() + (offset - at_pivot))
     return target.row_sum * (relative + target.rest_share * at_pivot)
 
 
-def pivot_slope(target: CsrTarget, sums: Any, weight: Tensor) -> Tensor:
+def pivot_slope(target: PivotShares, sums: Any, weight: Tensor) -> Tensor:
     """w_i (r_i p_ik - T_ik), the slope of the weighted loss at each row's pivot, of terms that do not cancel."""
     others, own, *_ = sums
     share = (own * target.rest_share - target.pivot_share * others) / (own + others)

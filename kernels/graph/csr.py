@@ -9,7 +9,7 @@ its part r_i (lse_i - z_ik), and the slope of that, without subtracting numbers 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -20,6 +20,22 @@ from ..checks import LARGEST_CLASSES, check_device, check_integer, check_tensor,
 
 TARGET_DTYPES = (torch.float32, torch.float64)
 INDICES = ("row_pointer", "column", "transposed_row_pointer", "transposed_column", "pivot")
+
+
+class PivotShares(Protocol):
+    """What each row's loss and the slope at its pivot need of a target, however its entries are kept."""
+
+    @property
+    def row_sum(self) -> Tensor:
+        """r (n,)."""
+
+    @property
+    def pivot_share(self) -> Tensor:
+        """T_ik / r_i (n,), 0 for an empty row."""
+
+    @property
+    def rest_share(self) -> Tensor:
+        """What the other entries have of r_i (n,), 0 for an empty row."""
 
 
 @dataclass(frozen=True, eq=False)

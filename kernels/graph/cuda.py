@@ -5,6 +5,11 @@ With z_ij = x_i . c_j + bias_j, p_ij = e^(z_ij - lse_i), a pivot k_i for every r
     pivot_transpose_average  sum_{i: k_i != j} f_i p_ij x_i, and the same of 1
     tied_pivot_average       sum_j (f_i p_ij [j != k_i] + f_j p_ji [i != k_j]) x_j for c = x: two products, where the
                              averages of the two above take four
+and of a graph whose columns come in blocks, as kernels/sharded has them, with k_i = -1 where row i's pivot is in
+another block:
+    pivot_sums               over the block; ``joined_sums`` puts those of two blocks together
+    pivot_transpose_average  for the columns of the block, from the sums over all
+    tied_block_average       the part of the block's rows j
 The pivots are left out of everything that is rounded to 16 bits: at a row that predicts its neighbour well p - T is
 made of the small rest, and rounding p near 1 would leave noise of it. The losses add the pivots' terms, in which
 nothing cancels, in fp32, as chunked.py does.
@@ -29,12 +34,12 @@ from torch import Tensor
 from ..gpu.flash import others_average, transpose_average
 from ..gpu.flash_tiles import FP16_SHIFT, LARGEST_WIDTH
 from ..gpu.launch import architecture, padded_logits
-from ..gpu.pivot_tiles import pivot_marks
+from ..gpu.pivot_tiles import more_marks, pivot_marks
 from ..gpu.products import add_product, product
 from ..gpu.row_cross_entropy import row_cross_entropy, row_state
 from ..gpu.row_sum import row_sum
 from ..gpu.target import target_logit
-from ..gpu.tied import common_offset, tied_average, tied_average_apart
+from ..gpu.tied import TiedRows, common_offset, tied_average, tied_average_apart
 from ..gpu.widths import first_columns, whole_width
 
 BLOCK_BYTES = 1 << 30  # of logits in one block of rows of wide embeddings
@@ -42,8 +47,8 @@ DTYPES = tuple(LARGEST_WIDTH)
 
 
 class PivotSums(NamedTuple):
-    """``others`` = sum over j != k_i of e^(z_ij - m_i), ``own`` = e^(z_ik - m_i), ``at_pivot`` z_ik and ``offset`` m_i;
-    all (n,), fp32."""
+    """``others`` = sum over j != k_i of e^(z_ij - m_i), ``own`` = e^(z_ik - m_i), ``at_pivot`` z_ik and ``offset`` m_i,
+    the largest z_ij; all (n,), fp32. Of a row without a pivot here ``own`` = 0 and ``at_pivot`` = -inf."""
 
     others: Tensor
     own: Tensor
@@ -56,7 +61,7 @@ def pivot_sums(
     x: Tensor, c: Tensor, bias: Tensor | None, pivot: Tensor, *, average: bool
 ) -> tuple[PivotSums, Tensor | None]:
     """The sums of every row, and sum_{j != k_i} p_ij c_j (n, D) fp32 if asked for, of x (n, D), c (m, D), bias (m,) or
-    None and ``pivot`` k (n,) int64.
+    None and ``pivot`` k (n,) int64, up to ``LARGEST_WIDTH`` columns -1 where a row's pivot is not among these.
 
     Raises TypeError for a dtype other than float32, bfloat16 and float16, ValueError for shapes that do not fit.
     """
@@ -91,7 +96,7 @@ def pivot_transpose_average(
     x: Tensor, c: Tensor, bias: Tensor | None, pivot: Tensor, sums: PivotSums, weight: Tensor
 ) -> tuple[Tensor, Tensor]:
     """sum_{i: k_i != j} f_i p_ij x_i (m, D) and the same of 1 (m,), fp32, for ``weight`` f (n,) and the ``sums`` of
-    ``pivot_sums``. Raises as that does.
+    ``pivot_sums``, over these columns or over more; ``pivot`` as there. Raises as that does.
     """
     width = x.shape[1]
     x, c, bias = _checked(x, c, bias)
@@ -132,13 +137,52 @@ def tied_pivot_average(x: Tensor, pivot: Tensor, sums: PivotSums, weight: Tensor
         return first_columns(other, width)
     weight, peak = _scaled(x, weight)
     average = x.new_empty(x.shape, dtype=torch.float32)
-    factor = weight / (sums.own + sums.others)
-    common, spread, scaled = common_offset(sums.offset, factor, x.dtype)
+    rows = TiedRows(x, pivot, sums.offset, weight / (sums.own + sums.others))
+    common, spread, scaled = common_offset(rows.offset, rows.factor, x.dtype)
     marks, marking = pivot_marks(pivot, len(x), rows_held=True, classes_held=True)
     card = architecture(x)
     marking.run()
-    tied_average(x, pivot, scaled, common, spread, marks, average=average, architecture=card).run()
-    tied_average_apart(x, pivot, sums.offset, factor, spread, average=average, architecture=card).run()
+    tied_average(rows, rows, (scaled, scaled), common, spread, marks, average=average, architecture=card).run()
+    tied_average_apart(rows, rows, spread, average=average, architecture=card).run()
+    return first_columns(average if peak is None else average.mul_(peak), width)
+
+
+def joined_sums(left: PivotSums, right: PivotSums) -> tuple[PivotSums, Tensor, Tensor]:
+    """The sums over two blocks of columns together, and the share (n,) that each block has of e^lse_i.
+
+    With A_i = sum_{j != k_i} p_ij c_j, p of the block's own columns, that of both is share_left A_left + share_right
+    A_right."""
+    offset = torch.maximum(left.offset, right.offset)
+    down_left, down_right = torch.exp(left.offset - offset), torch.exp(right.offset - offset)
+    at_pivot = torch.maximum(left.at_pivot, right.at_pivot)  # it is in one of them
+    others = left.others * down_left + right.others * down_right
+    both = PivotSums(others, torch.exp(at_pivot - offset), at_pivot, offset)
+    total = both.own + others
+    return both, (left.own + left.others) * down_left / total, (right.own + right.others) * down_right / total
+
+
+@torch.no_grad()
+def tied_block_average(rows: TiedRows, block: TiedRows) -> Tensor:
+    """sum_j (f_i e^(z_ij - m_i) [j != k_i] + f_j e^(z_ij - m_j) [i != k_j]) x_j over the rows j of ``block``, for every
+    row i of ``rows`` (n, D), fp32: of all blocks together ``tied_pivot_average`` for factors f_i / e^(lse_i - m_i).
+
+    ``target`` is the pivot of a row among the rows of the other side, -1 if it is not there. D at most
+    ``LARGEST_WIDTH`` of the dtype. Raises as ``pivot_sums`` does.
+    """
+    width, n = rows.x.shape[1], len(rows.x)
+    x, c, _ = _checked(rows.x, block.x, None)
+    factor, peak = _scaled(x, torch.cat([rows.factor, block.factor]))
+    common, spread, scaled = common_offset(torch.cat([rows.offset, block.offset]), factor, x.dtype)
+    # Copies, whose memory begins where whole vectors do.
+    held, streamed = rows._replace(x=x, factor=factor[:n]), block._replace(x=c, factor=factor[n:].clone())
+    average = x.new_empty(x.shape, dtype=torch.float32)
+    marks, marking = pivot_marks(rows.target, len(c), rows_held=True, classes_held=False)
+    card = architecture(x)
+    marking.run()
+    more_marks(marks, block.target).run()
+    halves = scaled[:n], scaled[n:].clone()
+    tied_average(held, streamed, halves, common, spread, marks, average=average, architecture=card).run()
+    tied_average_apart(held, streamed, spread, average=average, architecture=card).run()
     return first_columns(average if peak is None else average.mul_(peak), width)
 
 

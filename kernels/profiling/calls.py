@@ -13,7 +13,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ..graph.cuda import pivot_sums, pivot_transpose_average, tied_pivot_average
+from ..gpu.tied import TiedRows
+from ..graph.cuda import pivot_sums, pivot_transpose_average, tied_block_average, tied_pivot_average
 from ..linear import cuda as linear
 from ..linear.options import Options
 from ..linear.row_terms import row_terms
@@ -22,7 +23,7 @@ from .recorded import CARD, Card, Step, recorded, replaced
 from .switches import option_values
 
 LINEAR_PATHS = ("chunked", "sweep", "recompute", "exponential", "flash", "auto")
-GRAPH_PATHS = ("graph", "tied graph")
+GRAPH_PATHS = ("graph", "tied graph", "tied block")
 # Beyond the options, what a call may be asked for: no gradient at all; gradients for upstream gradients into losses and
 # log-sum-exps, or into entropies too; fp32 products in TF32; the upstream factor's multiplication.
 WANTED = ("loss only", "upstream", "entropy upstream", "tf32", "factor")
@@ -105,9 +106,15 @@ def _linear(call: Call) -> None:
 
 
 def _graph(call: Call) -> None:
-    """The dense part of a graph loss: the products with the sparse target are the same on every path."""
+    """The dense part of a graph loss: the products with the sparse target are the same on every path. Of a sharded one
+    a block's sums are those of "graph"; "tied block" is its tied gradient, ``rows`` past ``classes`` others."""
     x, pivot = _new(call.rows, call.width, dtype=call.dtype), _new(call.rows, dtype=torch.int64)
     gradient = "loss only" not in call.switches
+    if call.path == "tied block":
+        c, other = _new(call.classes, call.width, dtype=call.dtype), _new(call.classes, dtype=torch.int64)
+        rows = TiedRows(x, pivot, _new(call.rows), _new(call.rows))
+        tied_block_average(rows, TiedRows(c, other, _new(call.classes), _new(call.classes)))
+        return
     if call.path == "tied graph":
         sums, _ = pivot_sums(x, x, None, pivot, average=False)
         if gradient:

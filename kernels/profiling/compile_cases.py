@@ -34,7 +34,7 @@ WIDE = ((1024, 32000), (1000, 32001), (100, 1000))
 NARROW = ((128, 32000), (64, 32000), (256, 32000), (96, 32000), (100, 32000), (228, 32000), (50, 32001))
 SHAPES = {
     "chunked": WIDE, "sweep": WIDE, "recompute": WIDE[:2], "exponential": WIDE[:2], "flash": NARROW,
-    "graph": (*NARROW, (1024, 32000)), "tied graph": (*NARROW, (1024, 32000)),
+    "graph": (*NARROW, (1024, 32000)), "tied graph": (*NARROW, (1024, 32000)), "tied block": NARROW,
 }  # fmt: skip
 SETS = ("extreme", "short", "whole")  # each holds those before it
 NO_PAIR = ("sweep", "exponential", "flash")  # these paths take no soft cap together with label smoothing
@@ -63,6 +63,7 @@ def switch_sets(path: str, dtype: torch.dtype) -> dict[str, frozenset[str]]:
     sets = {"plain": frozenset[str]()}
     if path in GRAPH_PATHS:
         alone: tuple[str, ...] = ("loss only", "bias") if path == "graph" else ("loss only",)
+        alone = () if path == "tied block" else alone
         everything = {"all": frozenset({"bias"})} if path == "graph" else {}
     else:
         alone = (*SWITCHES, "loss only", "upstream", "factor")
@@ -84,14 +85,14 @@ def _calls() -> Iterator[tuple[str, Call, tuple[str, str]]]:
             if path in ("sweep", "exponential") and dtype == torch.float16:
                 continue
             for place, (width, classes) in enumerate(shapes):
-                if path == "flash" and width > LARGEST_WIDTH[dtype]:
+                if path in ("flash", "tied block") and width > LARGEST_WIDTH[dtype]:
                     continue
                 for name, switches in switch_sets(path, dtype).items():
                     extreme = name.startswith(("plain", "all"))
                     if place and (not extreme or name == "all but softcap"):
                         continue
                     rows = ROWS - classes % 2
-                    columns = rows if path == "tied graph" else classes
+                    columns = {"tied graph": rows, "tied block": rows - 1}.get(path, classes)
                     call = Call(path, dtype, rows, columns, width, switches, BLOCK if path == "recompute" else None)
                     smallest = _smallest(path, name, half=dtype == torch.bfloat16, first=not place)
                     yield f"{path} {word} {width}x{columns} {name}", call, smallest
@@ -99,6 +100,8 @@ def _calls() -> Iterator[tuple[str, Call, tuple[str, str]]]:
 
 def _smallest(path: str, name: str, *, half: bool, first: bool) -> tuple[str, str]:
     """The smallest set with the kernels of a call that multiply matrices or sweep logits, and with its other ones."""
+    if path == "tied block":  # the kernels of "tied graph" for sides of unlike sizes
+        return "whole", "whole"
     extreme = name.startswith(("plain", "all")) and (half or not name.startswith("all but softcap"))
     pieces = path == "recompute"  # the same kernels in more forms
     anywhere = half and path != "graph" and not pieces

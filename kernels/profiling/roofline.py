@@ -150,7 +150,7 @@ def _tiles(rows: str, held: str, columns: str, streamed: str) -> Callable[[Mappi
 ITERATIONS: dict[str, Callable[[Mapping[str, Any]], int]] = {
     "others_average_kernel": _tiles("N", "HELD", "V", "STREAMED"),
     "transpose_average_kernel": _tiles("V", "HELD", "N", "STREAMED"),
-    "tied_average_kernel": _tiles("N", "HELD", "N", "STREAMED"),
+    "tied_average_kernel": _tiles("N", "HELD", "V", "STREAMED"),
     "exponential_kernel": lambda given: _tiles("N", "ROWS", "V", "CLASSES")(given) * ceil(given["D"] / given["INNER"]),
 }
 ROWS_KERNEL = "row_cross_entropy_kernel"

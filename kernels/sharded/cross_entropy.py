@@ -10,8 +10,12 @@ computed with: first for every row's lse, one product of n_r x m x D on every pr
     tied:   a block of rows brings its lse, and as z_ij = z_ji a tile of logits serves both roles; no gradient travels,
             and (A + A') X is one product: 3 in all
 
-No process holds more than its own rows, two blocks on their way (tied; five untied) and tiles of logits. Plain matrix
-products and elementwise passes on every device: the fused CUDA kernels of ``graph_cross_entropy`` take whole targets.
+On CUDA cards float32, bfloat16 and float16 rows of up to ``gpu.flash_tiles.LARGEST_WIDTH`` columns go through the fused
+kernels of ``graph_cross_entropy``, a block of contexts at a time (fused.py): no logits are stored, the embedding's
+untied gradient needs no second round, and p is rounded to the rows' dtype before its products. Wider rows, float64 and
+other devices take plain products and elementwise passes over tiles of logits, in the dtype of the target (plain.py).
+``runs_fused`` chooses, the same on every process. None holds more than its own rows, two blocks on their way (tied;
+five untied) and those tiles, or with the kernels up to three matrices as large as its rows.
 
     target = sharded_target(rows_of_T, tied=True)                      # every process its own rows
     loss = tied_sharded_graph_cross_entropy(rows_of_X, target)         # the same number everywhere
@@ -26,12 +30,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..base_two import LN_2
 from ..checks import as_autocast, check_choice, check_integer, check_optional_tensor, check_tensor, shown
+from ..gpu.flash_tiles import LARGEST_WIDTH
 from ..once import differentiable_once
-from .ring import RingSum
-from .target import ShardedTarget, SparseBlock
-from .tiles import RowSlopes, RowSums, Tiles, add_gradients, add_tied_gradient, tile_side
+from .plain import plain_loss
+from .target import ShardedTarget
 
 REDUCTIONS = ("sum", "mean")
 LOW_PRECISION = (torch.bfloat16, torch.float16)
@@ -51,9 +54,9 @@ def sharded_graph_cross_entropy(
     ``embedding`` (n_r, D) and ``context`` (m_r, D), the rows here, float32, float64, bfloat16 or float16; blocks travel
     in that dtype. ``target`` from ``sharded_target(tied=False)``, float32 (float64 for float64 embeddings), which is
     also the dtype of the loss and of every sum; ``row_weight`` w (n_r,) in it, constant, ones when None. ``tile``: rows
-    and columns of the logits at hand, by device when None. Shards may differ in size and be empty. Rows of an empty
-    target have loss and gradients of zero. Under autocast embedding and context are cast as for a linear layer, float64
-    ones not at all.
+    and columns of the logits at hand, by device when None; the fused kernels have none. Shards may differ in size and
+    be empty. Rows of an empty target have loss and gradients of zero. Under autocast embedding and context are cast as
+    for a linear layer, float64 ones not at all.
 
     Differentiable in the rows here, once; call backward on every process, with the same upstream gradient. The same
     world gives the same bits every time. Every process must call; gradients are computed with the loss, where the
@@ -100,87 +103,24 @@ def sharded_loss(
 ) -> ShardedLoss:
     """Loss and the gradients that ``need`` names (embedding, context) without autograd and without a check of what it
     is given; tied where ``context`` is None, whose one gradient is the embedding's."""
-    ring, dtype = target.ring, target.dtype
-    x, own = embedding.detach().to(dtype), (embedding if context is None else context).detach()
-    tiles = Tiles(x, target.pivot, tile or tile_side(x), max(target.column_sizes))
-    grad = torch.zeros_like(x) if need[0] else None
-    sums, others = _row_sums(tiles, own, target, row_weight, grad)
-    relative = sums.relative()
-    loss = target.row_sum * (relative + target.rest_share * sums.at_pivot * LN_2) - others
-    weight = torch.ones_like(loss) if row_weight is None else row_weight
+    embedding, context = embedding.detach(), None if context is None else context.detach()
+    weight = torch.ones_like(target.row_sum) if row_weight is None else row_weight
+    given = embedding, context, target, weight, row_weight
+    if runs_fused(embedding, target):
+        from .fused import fused_loss
+
+        found = fused_loss(*given, need=need)
+    else:
+        found = plain_loss(*given, need=need, tile=tile)
     # Added up in rank order, which an all-reduce would leave open.
-    total, divisor = ring.gather(torch.stack([(loss.double() * weight).sum(), weight.double().sum()])).sum(dim=0)
-    grad_context = None
-    if any(need):
-        mass = weight * target.row_sum
-        slopes = RowSlopes.of(relative, sums.at_pivot, mass, target.pivot_share, target.rest_share)
-        if context is None:
-            assert grad is not None
-            _tied_gradient(tiles, slopes, own, target, row_weight, grad)
-        else:
-            grad_context = _gradients(tiles, slopes, own, target, row_weight, grad, need_context=need[1])
-    return ShardedLoss(total, divisor, grad, grad_context)
+    sums = torch.stack([(found.rows.double() * weight).sum(), weight.double().sum()])
+    total, divisor = target.ring.gather(sums).sum(dim=0)
+    return ShardedLoss(total, divisor, found.embedding, found.context)
 
 
-# In functions of their own, whose last block and products are gone when the next pass begins.
-
-
-def _row_sums(
-    tiles: Tiles, own: Tensor, target: ShardedTarget, row_weight: Tensor | None, grad: Tensor | None
-) -> tuple[RowSums, Tensor]:
-    """The sums over all contexts, and x_i . (U C)_i, U the target without its pivots; grad -= diag(w) U C."""
-    sums, others = RowSums(tiles), tiles.x.new_zeros(len(tiles.x))
-    for owner, (block,) in target.ring.blocks([own], target.column_sizes):
-        c = block.to(tiles.x.dtype)
-        sums.add(c, target.column_starts[owner])
-        _add_others(others, tiles.x, target.forward[owner], c, row_weight, grad)
-    return sums, others
-
-
-def _add_others(
-    others: Tensor, x: Tensor, entries: SparseBlock, c: Tensor, row_weight: Tensor | None, grad: Tensor | None
-) -> None:
-    for rows, product in entries.products(c):
-        # As a batch of products: vecdot makes x * product first.
-        others[rows] += torch.bmm(x[rows, None], product[:, :, None])[:, 0, 0]
-        if grad is not None:
-            grad.index_add_(0, rows, product if row_weight is None else product * row_weight[rows, None], alpha=-1)
-
-
-def _tied_gradient(
-    tiles: Tiles, slopes: RowSlopes, own: Tensor, target: ShardedTarget, row_weight: Tensor | None, grad: Tensor
-) -> None:
-    """grad += (A + A') X - U' diag(w) X, for the rows here."""
-    starts = target.column_starts
-    numbers = [slopes.offset, slopes.slope, *([] if row_weight is None else [row_weight])]
-    brought = [own, torch.stack(numbers, dim=1), target.pivot]
-    for owner, (block, row_numbers, pivot) in target.ring.blocks(brought, target.row_sizes):
-        v = block.to(grad.dtype)
-        offset, slope, *weight = row_numbers.unbind(1)
-        first = starts[owner], starts[target.ring.rank]
-        add_tied_gradient(tiles, slopes, v, RowSlopes(offset, slope), pivot, first, grad)
-        target.backward[owner].subtract(grad, v, *weight)
-
-
-def _gradients(
-    tiles: Tiles,
-    slopes: RowSlopes,
-    own: Tensor,
-    target: ShardedTarget,
-    row_weight: Tensor | None,
-    grad: Tensor | None,
-    *,
-    need_context: bool,
-) -> Tensor | None:
-    """grad += A C for the rows here; A' X - U' diag(w) X for the contexts here, if they need it."""
-    total = RingSum(target.ring, target.column_sizes, own.shape[1], tiles.x) if need_context else None
-    for owner, (block,) in target.ring.blocks([own], target.column_sizes):
-        part = None if total is None else total.part(owner)
-        add_gradients(tiles, slopes, block.to(tiles.x.dtype), target.column_starts[owner], grad, part)
-        if total is not None and part is not None:
-            target.backward[owner].subtract(part, tiles.x, row_weight)
-            total.add(owner, part)
-    return None if total is None else total.home()
+def runs_fused(embedding: Tensor, target: ShardedTarget) -> bool:
+    """Whether the fused kernels serve these rows: the same on every process, as dtype and width are."""
+    return target.fused and 0 < embedding.shape[1] <= LARGEST_WIDTH.get(embedding.dtype, 0)
 
 
 @dataclass(frozen=True)

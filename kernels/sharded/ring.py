@@ -111,6 +111,8 @@ class Ring:
         text = json.dumps(note, ensure_ascii=False)
         data = torch.tensor(list(text.encode().ljust(NOTE_BYTES)), dtype=torch.uint8)
         assert len(data) == NOTE_BYTES, "facts are few and short"
+        if self.world == 1:  # nobody to hear from: the device need not be waited for
+            return [note]
         notes = [json.loads(bytes(row).decode()) for row in self.gather(data.to(device)).tolist()]
         found = _wrong(notes, same)
         if found is not None:

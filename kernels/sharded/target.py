@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..checks import check_device, check_flag, check_integer, shown
+from ..gpu.launch import architecture
 from ..graph.csr import CsrTarget, csr_matmul, csr_target
 from .ring import Ring
 
@@ -63,6 +65,7 @@ class ShardedTarget:
     for the pivots, by block of columns. ``backward``: the transposes of these, or for tied embeddings the same blocks
     of the rows here of (T without its pivots)'. ``row_sum``, ``pivot_share``, ``rest_share`` (n_r,) and ``pivot``
     (n_r,) int64, counted over all columns, are those of ``CsrTarget``. ``entries``: of T here, pivots included.
+    ``fused``: whether the rows of every process lie on a card that runs the fused kernels.
     """
 
     ring: Ring
@@ -76,6 +79,7 @@ class ShardedTarget:
     pivot: Tensor
     pivot_share: Tensor
     rest_share: Tensor
+    fused: bool
 
     @property
     def dtype(self) -> torch.dtype:
@@ -130,7 +134,7 @@ def sharded_target(
         local = _local_part(rows, tied, columns, dtype)
     except (TypeError, ValueError) as raised:
         error = raised
-    facts = {} if local is None else local[2]
+    facts = {} if local is None else {**local[2], "fused": _runs_kernels(device)}
     notes = ring.agree(facts, error, device, same=("columns of T", "tied", "dtype"))
     assert local is not None
     part, occupied = local[:2]
@@ -166,7 +170,19 @@ def sharded_target(
         torch.from_numpy(occupied[part.pivot.numpy()]).to(device),
         part.pivot_share.to(device),
         part.rest_share.to(device),
+        all(note["fused"] for note in notes),
     )
+
+
+def _runs_kernels(device: torch.device | str) -> bool:
+    """Whether Triton is here and its kernels with matrix products run on the device."""
+    if torch.device(device).type != "cuda" or find_spec("triton") is None:
+        return False
+    try:
+        architecture(torch.empty(0, device=device))
+    except ValueError:  # too old a card
+        return False
+    return True
 
 
 def _local_part(

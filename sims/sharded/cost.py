@@ -6,6 +6,7 @@ a row, a step of ``ShardedTraining`` takes on process r
     products      6 n_r n D FLOPs tied, 8 n_r n D untied, and 4 e_r D for the sparse target
     sends         (n - n_next) (2 D s + 2 s + 8) bytes tied, 2 (n - n_next) D s + n D s untied,
 
+with 3 s for 2 s where the fused kernels of a card run, which send a factor beside each row's offset and slope;
 n_next the rows of the process after it (docs/scaling.md says how this was checked). Exponentials are not counted as
 FLOPs: the rate that a machine reaches on such steps, ``flops_per_second``, has them in it.
 """
@@ -20,9 +21,10 @@ from .row_shards import row_sizes
 
 ITEM_BYTES = {"float64": 8, "float32": 4}
 INDEX_BYTES = 8
-# As in kernels/sharded/tiles.py and kernels/sharded/target.py, which cannot be imported without torch.
+# As in kernels/sharded/tiles.py, target.py and kernels/gpu/flash_tiles.py, which cannot be imported without torch.
 TILE_BYTES = {"cpu": 8 << 20, "cuda": 256 << 20}
 PRODUCT_ROWS = 4096
+FUSED_WIDTH = 128  # columns of float32 that the fused kernels of a card take
 ROW_NUMBERS = 16  # numbers kept or at hand for each row: sums, slopes, shares
 
 
@@ -49,6 +51,11 @@ class ShardedCost:
         for name, known in (("dtype", ITEM_BYTES), ("device", TILE_BYTES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}; {choose(getattr(self, name), known)}")
+
+    @property
+    def fused(self) -> bool:
+        """Whether the fused kernels run, which make no tiles of logits, on a card of compute capability 8.0 or more."""
+        return self.device == "cuda" and self.dtype == "float32" and self.width <= FUSED_WIDTH
 
     @property
     def item(self) -> int:
@@ -80,13 +87,19 @@ class ShardedCost:
         passing = self.n - self.rows((rank + 1) % self.processes)
         row = self.width * self.item
         if self.tied:
-            return passing * (2 * row + 2 * self.item + INDEX_BYTES)
+            return passing * (2 * row + self._passing_numbers)
         return 2 * passing * row + self.n * row
+
+    @property
+    def _passing_numbers(self) -> int:
+        """Bytes that travel with a row, tied: slope and pivot, and what its probabilities are made of."""
+        return (3 if self.fused else 2) * self.item + INDEX_BYTES
 
     @property
     def peak_bytes(self) -> int:
         """Of memory in tensors: matrices, blocks on their way, tiles, the target. Libraries and the buffers of matrix
-        products come on top."""
+        products come on top. With the fused kernels averages take the place of tiles, and the estimate was not checked
+        on a card."""
         rows, row = self.rows(), self.width * self.item
         matrix = rows * row
         arriving = min(2, self.processes - 1)  # blocks beside one's own
@@ -94,13 +107,16 @@ class ShardedCost:
         tile = min(side, rows) ** 2 * self.item
         scaled = min(side, rows) * row  # a tile's columns in units of log 2
         product = min(PRODUCT_ROWS, rows) * row  # of the sparse target; the first pass meets as many rows with it
-        first = arriving * matrix + tile + max(scaled, 2 * product)
-        if self.tied:
-            numbers = rows * (2 * self.item + INDEX_BYTES)  # lse, slope and pivot, which travel with the rows
-            second = arriving * (matrix + numbers) + numbers + 2 * tile + max(scaled, product)
+        numbers = rows * self._passing_numbers
+        sums = (1 if self.processes == 1 else 3) * matrix
+        if self.fused:  # untied: the mean so far, a block's own and the contexts of the pivots
+            averages = 0 if self.tied else min(3, self.processes + 1) * matrix
+            first = arriving * matrix + max(averages, 2 * product)
+            second = arriving * matrix + matrix + (numbers * (arriving + 1) if self.tied else sums)
         else:
-            sums = (1 if self.processes == 1 else 3) * matrix
-            second = arriving * matrix + sums + tile + max(scaled, product)
+            first = arriving * matrix + tile + max(scaled, 2 * product)
+            second = arriving * matrix + tile + max(scaled, product)
+            second += numbers * (arriving + 1) + tile if self.tied else sums
         entry = 3 * INDEX_BYTES + self.item  # column, value, at most a row number and a pointer each
         target = 2 * entry * -(-self.entries // self.processes) + ROW_NUMBERS * rows * self.item
         return (2 if self.tied else 3) * matrix + max(first, second) + target

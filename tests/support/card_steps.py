@@ -20,10 +20,12 @@ from xml.etree import ElementTree
 import torch
 from torch import Tensor
 
+from card_sharded_pairs import sharded_pairs
+
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = ("chunked", "sweep", "recompute", "exponential", "flash")
 # What has a smoke test. A path that fails its own leaves the ladder; without "tied" no tied graph is timed.
-SMOKE = (*PATHS, "graph", "tied", "tied apart", "row terms", "vocabulary parallel")
+SMOKE = (*PATHS, "graph", "tied", "tied apart", "row terms", "vocabulary parallel", "sharded graph")
 # Norm of the error over the norm, against float64 of the same inputs: gradients of operands of 8 bits; of 24.
 CLOSE = {torch.bfloat16: 1.5e-2, torch.float32: 2e-5}
 LINEAR_LADDER = ("8192x4096x128256", "8192x2048x128256", "16384x2304x256000", "8192x1024x128256", "8192x128x128256",
@@ -116,6 +118,8 @@ def _errors(pairs: Sequence[tuple[str, Tensor, Tensor]], place: Place, spoil: fl
 def _smoke(kernel: str, place: Place, spoil: float) -> Iterator[dict[str, Any]]:
     if kernel in PATHS:
         return _errors(_linear_pairs(kernel, place), place, spoil)
+    if kernel == "sharded graph":
+        return _errors(sharded_pairs(*_graph_inputs(place)), place, spoil)
     made = {"graph": _graph_pairs, "tied": _tied_pairs, "tied apart": _tied_apart_pairs, "row terms": _term_pairs,
             "vocabulary parallel": _vocabulary_pairs}  # fmt: skip
     return _errors(made[kernel](place), place, spoil)

@@ -22,6 +22,8 @@ from fiedler.kernels.gpu import (
     tied,
     weight_operands,
 )
+from fiedler.kernels.gpu.tied import TiedRows
+from fiedler.kernels.graph.cuda import pivot_sums, tied_block_average
 from interpreted_calls import Outcome, graph_target, run_graph, run_linear
 from linear_cases import SWITCHES, make_case
 
@@ -64,6 +66,20 @@ def graph(
     return run_graph(x, c, bias, graph_target(n, n if tied else m), reduction=reduction)
 
 
+def block(seed: int, *, dtype: torch.dtype) -> Outcome:
+    """Two blocks of unlike sizes of a tied graph whose pivots lie in the other one, or in none of the two."""
+    generator = torch.Generator().manual_seed(seed)
+    sides, pivots = (
+        [torch.randn(n, 20, generator=generator).to(dtype) for n in (70, 37)],
+        [torch.randint(-1, m, (n,), generator=generator) for n, m in ((70, 37), (37, 70))],
+    )
+    sums, averages = zip(
+        *(pivot_sums(sides[k], sides[1 - k], None, pivots[k], average=True) for k in (0, 1)), strict=True
+    )
+    rows = [TiedRows(sides[k], pivots[k], sums[k].offset, 1.0 / (sums[k].own + sums[k].others)) for k in (0, 1)]
+    return Outcome(tied_block_average(*rows), averages[0], averages[1], None, ())
+
+
 def scaled(seed: int, *, dtype: torch.dtype) -> None:
     """The stored gradient times an upstream factor, which public calls do on a card alone."""
     matrix = torch.randn(41, 500, generator=torch.Generator().manual_seed(seed)).to(dtype)
@@ -93,4 +109,5 @@ for _dtype, _torch in DTYPES.items():
     CALLS[f"graph, {_dtype}"] = partial(graph, dtype=_torch, tied=False)
     CALLS[f"graph, {_dtype}, wide"] = partial(graph, dtype=_torch, tied=False, shape=(7, 37, 280))
     CALLS[f"tied, {_dtype}"] = partial(graph, dtype=_torch, tied=True, shape=(70, 70, 20))
+    CALLS[f"tied block, {_dtype}"] = partial(block, dtype=_torch)
     CALLS[f"scale, {_dtype}"] = partial(scaled, dtype=_torch)

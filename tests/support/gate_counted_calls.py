@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,10 @@ from fiedler.kernels import (
     csr_target,
     graph_cross_entropy,
     linear_cross_entropy,
+    sharded_graph_cross_entropy,
+    sharded_target,
     tied_graph_cross_entropy,
+    tied_sharded_graph_cross_entropy,
     vocab_parallel_linear_cross_entropy,
 )
 
@@ -66,12 +70,38 @@ def shards(dtype: torch.dtype) -> Counted:
     return lambda: vocab_parallel_linear_cross_entropy(x, w, target, chunk_rows=2048), backward(upstream)
 
 
-def ring(n: int, m: int, dtype: torch.dtype) -> CsrTarget:
-    """Two neighbours a row, on the card."""
+def two_neighbours(n: int, m: int) -> sp.csr_array:
     rows = np.arange(n).repeat(2)
     columns = (rows + np.tile([1, 2], n)) % m
-    made = csr_target(sp.csr_array((np.full(2 * n, 0.5), (rows, columns)), shape=(n, m)), dtype=dtype)
-    return CsrTarget(*(torch.empty(one.shape, dtype=one.dtype, device="cuda") for one in made.tensors()))
+    return sp.csr_array((np.full(2 * n, 0.5), (rows, columns)), shape=(n, m))
+
+
+def moved(made: Any) -> Any:
+    """A target or a part of it whose tensors are on the card."""
+    parts = {}
+    for name, value in vars(made).items():
+        if isinstance(value, Tensor):
+            parts[name] = torch.empty(value.shape, dtype=value.dtype, device="cuda")
+        elif isinstance(value, tuple) and any(hasattr(one, "cuts") for one in value):
+            parts[name] = tuple(moved(one) for one in value)
+    return replace(made, **parts)
+
+
+def ring(n: int, m: int, dtype: torch.dtype) -> CsrTarget:
+    """Two neighbours a row, on the card."""
+    return moved(csr_target(two_neighbours(n, m), dtype=dtype))
+
+
+def sharded(dtype: torch.dtype, *, width: int, tied: bool, n: int = 4096) -> Counted:
+    """The loss over rows spread over processes, of one of them; with more every block launches the same."""
+    m = n if tied else n + 1
+    target = sharded_target(two_neighbours(n, m), tied=tied, columns=None if tied else m)
+    target = moved(replace(target, fused=True))
+    x, c = on_card(n, width, dtype=dtype, leaf=True), on_card(m, width, dtype=dtype, leaf=True)
+    upstream = (on_card(dtype=torch.float32),)
+    if tied:
+        return lambda: tied_sharded_graph_cross_entropy(x, target), backward(upstream)
+    return lambda: sharded_graph_cross_entropy(x, c, target), backward(upstream)
 
 
 def graph(path: str, dtype: torch.dtype, *, width: int, tied: bool = False, reduction: str = "sum", n: int = 4096,
@@ -107,6 +137,10 @@ COUNTED |= {
     "graph, flash, bf16, rows of their own": partial(graph, "flash", BF16, width=64, reduction="none"),
     "graph, flash, fp16": partial(graph, "flash", FP16, width=64),
     "graph, chunked, fp64, four chunks": partial(graph, "chunked", FP64, width=64, chunk_rows=1024),
+    "sharded, bf16": partial(sharded, BF16, width=64, tied=False),
+    "sharded, bf16, wide": partial(sharded, BF16, width=320, tied=False),
+    "sharded, tied, bf16": partial(sharded, BF16, width=64, tied=True),
+    "sharded, tied, fp16": partial(sharded, FP16, width=64, tied=True),
     "tied, flash, bf16": partial(graph, "flash", BF16, width=64, tied=True),
     "tied, flash, bf16, wide": partial(graph, "flash", BF16, width=320, tied=True),
     "tied, symmetric, fp64, four strips": partial(graph, "symmetric", FP64, width=64, tied=True, chunk_rows=1024),

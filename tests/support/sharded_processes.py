@@ -4,7 +4,7 @@ Each writes what it found to FOLDER/RANK.pt."""
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,15 @@ from torch import Tensor
 
 from fiedler.kernels import ShardedTarget, sharded_graph_cross_entropy, sharded_target, tied_sharded_graph_cross_entropy
 from fiedler.kernels.sharded.ring import Ring
-from graph_targets import TARGETS
+from graph_targets import TARGETS as SMALL
+from graph_targets import ragged
 from worlds import run_script
 
 PROCESSES = 3
 D = 5
 TILE = 2  # several tiles a block, the last ones narrower
+# Blocks of more rows and columns than the kernels of a card hold and stream at once.
+TARGETS = {**SMALL, "large": ragged(150, 150), "wide large": ragged(70, 150)}
 
 
 @dataclass(frozen=True)
@@ -93,15 +96,16 @@ def part(sizes: tuple[int, ...], rank: int) -> slice:
     return slice(first, first + sizes[rank])
 
 
-def target_of(case: Case, group: Any = None, rank: int = 0) -> ShardedTarget:
+def target_of(case: Case, group: Any = None, rank: int = 0, *, fused: bool = False) -> ShardedTarget:
     whole = tensors(case)
     rows = sp.csr_array(TARGETS[case.target][part(case.sizes, rank)])
     columns = None if case.columns is None else case.columns[rank]
-    return sharded_target(rows, tied=case.tied, columns=columns, process_group=group, dtype=whole.sums)
+    made = sharded_target(rows, tied=case.tied, columns=columns, process_group=group, dtype=whole.sums)
+    return replace(made, fused=fused)
 
 
-def run(case: Case, group: Any = None, rank: int = 0) -> dict[str, Tensor]:
-    """The loss, and of what learns the gradient of the rows here."""
+def run(case: Case, group: Any = None, rank: int = 0, *, fused: bool = False) -> dict[str, Tensor]:
+    """The loss, and of what learns the gradient of the rows here; ``fused``: as on a card, by Triton's interpreter."""
     whole, rows, columns = tensors(case), part(case.sizes, rank), part(case.columns or case.sizes, rank)
     x = whole.embedding[rows].clone().requires_grad_(case.learns[0])
     c = whole.context[columns].clone().requires_grad_(case.learns[1])
@@ -110,7 +114,7 @@ def run(case: Case, group: Any = None, rank: int = 0) -> dict[str, Tensor]:
         "reduction": case.reduction,
         "tile": TILE,
     }
-    target = target_of(case, group, rank)
+    target = target_of(case, group, rank, fused=fused)
     if case.tied:
         loss = tied_sharded_graph_cross_entropy(x, target, **options)
     else:
@@ -187,18 +191,23 @@ def refusals(rank: int) -> dict[str, str]:
     return said
 
 
+def found_of(cases: dict[str, Case], rank: int, *, fused: bool = False) -> dict[Any, Any]:
+    """What this process found of each of its cases, and whether a second call gave the same bits."""
+    found: dict[Any, Any] = {}
+    pair, single = dist.new_group([0, 1]), dist.new_group([2])
+    for name, case in cases.items():
+        group, place = {1: (single, rank - 2), 2: (pair, rank), 3: (None, rank)}[len(case.sizes)]
+        if 0 <= place < len(case.sizes):
+            found[name] = run(case, group, place, fused=fused)
+            again = run(case, group, place, fused=fused)
+            found["again", name] = all(torch.equal(again[key], tensor) for key, tensor in found[name].items())
+    return found
+
+
 def process(rank: int, folder: Path) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", timeout=timedelta(seconds=60))
-    pair, single = dist.new_group([0, 1]), dist.new_group([2])
-    found: dict[str, Any] = {"refusals": refusals(rank)}
-    for name, case in CASES.items():
-        group, place = {1: (single, rank - 2), 2: (pair, rank), 3: (None, rank)}[len(case.sizes)]
-        if 0 <= place < len(case.sizes):
-            found[name] = run(case, group, place)
-            again = run(case, group, place)
-            found["again", name] = all(torch.equal(again[key], tensor) for key, tensor in found[name].items())
-    found["traffic"] = traffic(rank)
+    found = {"refusals": refusals(rank), **found_of(CASES, rank), "traffic": traffic(rank)}
     torch.save(found, folder / f"{rank}.pt")
     dist.barrier()
     dist.destroy_process_group()

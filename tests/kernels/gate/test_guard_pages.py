@@ -38,7 +38,8 @@ else:
     from linear_cases import relative_error
 
     SHORT = ("chunked, bf16, all options", "recompute, fp32, plain", "exponential, bf16, all options",
-             "flash, fp32, softcap", "graph, bf16", "graph, fp32, wide", "tied, bf16")  # fmt: skip
+             "flash, fp32, softcap", "graph, bf16", "graph, fp32, wide", "tied, bf16",
+             "tied block, fp32")  # fmt: skip
 
     @pytest.fixture(autouse=True)
     def _as_on_a_card():

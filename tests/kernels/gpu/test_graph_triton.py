@@ -10,7 +10,15 @@ if not torch.cuda.is_available():
     pytest.skip("needs a CUDA card", allow_module_level=True)
 
 from fiedler.kernels import csr_target, graph_cross_entropy, tied_graph_cross_entropy
-from fiedler.kernels.graph.cuda import PivotSums, pivot_sums, pivot_transpose_average, tied_pivot_average
+from fiedler.kernels.gpu.tied import TiedRows
+from fiedler.kernels.graph.cuda import (
+    PivotSums,
+    joined_sums,
+    pivot_sums,
+    pivot_transpose_average,
+    tied_block_average,
+    tied_pivot_average,
+)
 
 # Errors in the norm against float64 formulas of the same operands: probabilities rounded to the operands' dtype before
 # the second product (2^-9 and 2^-12 each, averaged over many), fp32 sums otherwise.
@@ -77,6 +85,43 @@ def test_tied_average(width: int, dtype: torch.dtype) -> None:
     sums = pivot_sums(x, x, None, pivot, average=False)[0]
     average = tied_pivot_average(x, pivot, sums, weight)
     assert error(average, (spread + spread.T) @ x.double()) < TOLERANCE[dtype]
+
+
+def within(pivot: Tensor, block: slice) -> Tensor:
+    return torch.where((pivot >= block.start) & (pivot < block.stop), pivot - block.start, -1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [64, 100, 128])
+def test_blocks_of_columns_and_rows(width: int, dtype: torch.dtype) -> None:
+    """As a ring of cards meets them: pivots mostly elsewhere, blocks of unlike sizes."""
+    n = 777
+    x = normal(n, width, seed=0, dtype=dtype, size=2.0 / width**0.25)
+    weight, pivot = normal(n, seed=3, dtype=torch.float32).abs(), pivots(n, n)
+    blocks = slice(0, 300), slice(300, 301), slice(301, n)
+    p, lse = others(x, x, None, pivot)
+    found = [pivot_sums(x, x[block], None, within(pivot, block), average=True) for block in blocks]
+    sums, average = found[0]
+    for part, mean in found[1:]:
+        sums, left, right = joined_sums(sums, part)
+        assert average is not None
+        assert mean is not None
+        average = average * left[:, None] + mean * right[:, None]
+    assert average is not None
+    assert error(log_sum(sums), lse) < LSE_TOLERANCE
+    assert error(average, p @ x.double()) < TOLERANCE[dtype]
+    spread, factor = p * weight.double()[:, None], weight / (sums.own + sums.others)
+    tied = torch.zeros(n, width, device="cuda")
+    for here in blocks:
+        back = pivot_transpose_average(x, x[here], None, within(pivot, here), sums, weight)[0]
+        assert error(back, (spread.T @ x.double())[here]) < 2 * TOLERANCE[dtype]  # one column averages less
+        for there in blocks:
+            rows, block = (
+                TiedRows(x[a], within(pivot[a], b), sums.offset[a].clone(), factor[a])
+                for a, b in ((here, there), (there, here))
+            )
+            tied[here] += tied_block_average(rows, block)
+    assert error(tied, (spread + spread.T) @ x.double()) < TOLERANCE[dtype]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

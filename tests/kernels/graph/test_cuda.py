@@ -23,7 +23,13 @@ else:
     from fiedler.kernels.gpu.scale import scale
     from fiedler.kernels.gpu.target import combine_rows, scatter_rows, sort_targets, target_logit
     from fiedler.kernels.graph import cuda as graph_triton
-    from fiedler.kernels.graph.cuda import PivotSums, pivot_sums, pivot_transpose_average, tied_pivot_average
+    from fiedler.kernels.graph.cuda import (
+        PivotSums,
+        joined_sums,
+        pivot_sums,
+        pivot_transpose_average,
+        tied_pivot_average,
+    )
 
     TOLERANCE = {torch.float32: 5e-6, torch.float16: 3e-3}
 
@@ -61,6 +67,38 @@ else:
         spread = p * weight.double()[:, None]
         assert relative_error(back, spread.T @ x.double()) < TOLERANCE[dtype]
         assert relative_error(columns, spread.sum(0)) < TOLERANCE[dtype]
+
+    @pytest.mark.parametrize("size", [1.0, 8.0])  # logits of a thousand
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+    def test_blocks_of_columns_join(dtype: torch.dtype, size: float) -> None:
+        """Every row's pivot is in one of three blocks, and -1 in the others; one block is a single column."""
+        n, m, width = 70, 150, 16
+        x, c = (size * normal(n, width)).to(dtype), normal(m, width, seed=1).to(dtype)
+        pivot, weight = pivots(n, m), normal(n, seed=3)
+        pivot[:5] = 90
+        close = TOLERANCE[dtype] * (20 if size > 1 else 1)  # exponents are rounded as logits of a hundred are
+        p, lse = others(x, c, None, pivot)
+        exact = (x.double() * c[pivot].double()).sum(1)
+        sums = average = None
+        blocks = slice(0, 90), slice(90, 91), slice(91, m)
+        inside = [torch.where((pivot >= b.start) & (pivot < b.stop), pivot - b.start, -1) for b in blocks]
+        for block, here in zip(blocks, inside, strict=True):
+            found, mean = pivot_sums(x, c[block], None, here, average=True)
+            assert torch.equal(found.own == 0, here < 0) or size > 1  # where it may underflow
+            assert torch.equal(torch.isneginf(found.at_pivot), here < 0)
+            if sums is None:
+                sums, average = found, mean
+                continue
+            sums, left, right = joined_sums(sums, found)
+            assert float((left + right - 1).abs().max()) < 1e-6
+            average = average * left[:, None] + mean * right[:, None]
+        assert relative_error(sums.at_pivot, exact) < TOLERANCE[torch.float32]
+        assert float((log_sum(sums) - lse).abs().max()) < 1e-6 * float(lse.abs().max().clamp_min(4.0))
+        assert relative_error(average, p @ c.double()) < close
+        spread = (p * weight.double()[:, None]).T @ x.double()
+        for block, here in zip(blocks, inside, strict=True):
+            part = pivot_transpose_average(x, c[block], None, here, sums, weight)[0]
+            assert float((part - spread[block]).norm()) < close * float(spread.norm())
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
     @pytest.mark.parametrize(("n", "width"), [(150, 16), (33, 50), (1, 4)])

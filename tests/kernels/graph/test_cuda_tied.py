@@ -16,9 +16,9 @@ if not INTERPRETED:
 
 else:
     from fiedler.kernels.gpu import pivot_tiles
-    from fiedler.kernels.gpu.pivot_tiles import pivot_marks
-    from fiedler.kernels.gpu.tied import SPREAD_32, common_offset, tied_average, tied_average_apart
-    from fiedler.kernels.graph.cuda import PivotSums, pivot_sums, tied_pivot_average
+    from fiedler.kernels.gpu.pivot_tiles import more_marks, pivot_marks
+    from fiedler.kernels.gpu.tied import SPREAD_32, TiedRows, common_offset, tied_average, tied_average_apart
+    from fiedler.kernels.graph.cuda import PivotSums, pivot_sums, tied_block_average, tied_pivot_average
     from linear_cases import relative_error
 
     ROUNDED = 3e-6  # fp32 sums of a hundred terms
@@ -38,8 +38,9 @@ else:
         marks, marking = pivot_marks(pivot, len(x), rows_held=True, classes_held=True)
         marking.run()
         one, other = (torch.full_like(x, torch.nan) for _ in range(2))
-        tied_average(x, pivot, scaled, common, spread, marks, average=one, architecture=80).run()
-        tied_average_apart(x, pivot, sums.offset, factor, spread, average=other, architecture=80).run()
+        rows = TiedRows(x, pivot, sums.offset, factor)
+        tied_average(rows, rows, (scaled, scaled), common, spread, marks, average=one, architecture=80).run()
+        tied_average_apart(rows, rows, spread, average=other, architecture=80).run()
         return int(spread), one, other
 
     @pytest.mark.parametrize(("n", "width"), [(1, 16), (70, 16), (130, 48)])
@@ -89,6 +90,40 @@ else:
         torch.testing.assert_close(scaled[:2], factor[:2] * torch.exp(common - offset[:2]))
         for bad in (SPREAD_32 + 1e-3, torch.nan, torch.inf):
             assert int(common_offset(torch.tensor([0.0, bad]), torch.ones(2), torch.float32)[1]) == 1
+
+    def within(pivot: torch.Tensor, block: slice) -> torch.Tensor:
+        return torch.where((pivot >= block.start) & (pivot < block.stop), pivot - block.start, -1)
+
+    @pytest.mark.parametrize("far", [1.0, 8.0])  # with offsets far apart the other kernel
+    @pytest.mark.parametrize(("dtype", "close"), [(torch.float32, ROUNDED), (torch.float16, 2e-3)])
+    def test_blocks_of_rows_add_up(dtype: torch.dtype, close: float, far: float) -> None:
+        """Each pair of blocks by itself, of several tiles and of one row; pivots mostly in another block."""
+        n = 170
+        x, pivot, weight = nodes(n, 20), torch.arange(n).roll(30), torch.linspace(0.0, 30.0, n)
+        x[::7] *= far
+        x = x.to(dtype)
+        sums, _ = pivot_sums(x, x, None, pivot, average=False)
+        factor = weight / (sums.own + sums.others)
+        blocks = slice(0, 100), slice(100, 101), slice(101, n)
+        found = torch.zeros(n, 20)
+        for here in blocks:
+            for there in blocks:
+                rows, others = (
+                    TiedRows(x[a], within(pivot[a], b), sums.offset[a].clone(), factor[a])
+                    for a, b in ((here, there), (there, here))
+                )
+                found[here] += tied_block_average(rows, others)
+        assert relative_error(found, dense(x, pivot, weight)) < close * (10 if far > 1 else 1)  # logits of 300
+        assert relative_error(found, tied_pivot_average(x, pivot, sums, weight)) < close * (10 if far > 1 else 1)
+
+    def test_marks_of_two_sides() -> None:
+        """Held rows 0 to 129 with targets among 200 streamed ones and theirs among the held; -1 marks nothing."""
+        pivot, other = torch.full((130,), -1), torch.full((200,), -1)
+        pivot[[3, 70]], other[199] = torch.tensor([150, 0]), 129
+        marks, launch = pivot_marks(pivot, 200, rows_held=True, classes_held=False)
+        launch.run()
+        more_marks(marks, other).run()
+        assert marks.table.nonzero().tolist() == [[0, 2], [1, 0], [2, 3]]
 
     @pytest.mark.parametrize("largest", [1 << 26, 8])
     @pytest.mark.parametrize(("rows", "classes"), [(300, 300), (1, 700), (700, 5)])

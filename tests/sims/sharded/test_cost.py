@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 
+from fiedler.kernels.gpu.flash_tiles import LARGEST_WIDTH
 from fiedler.kernels.sharded.target import PRODUCT_ROWS
 from fiedler.kernels.sharded.tiles import CARD_TILE_BYTES, CPU_TILE_BYTES
 from fiedler.sims.sharded import cost as module
@@ -36,7 +39,19 @@ def test_more_processes_share_the_work_and_the_memory() -> None:
 def test_constants_are_those_of_the_kernels() -> None:
     assert module.TILE_BYTES == {"cpu": CPU_TILE_BYTES, "cuda": CARD_TILE_BYTES}
     assert module.PRODUCT_ROWS == PRODUCT_ROWS
+    assert LARGEST_WIDTH[torch.float32] == module.FUSED_WIDTH
     assert {name: getattr(torch, name).itemsize for name in module.ITEM_BYTES} == module.ITEM_BYTES
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_fused_kernels_send_a_factor_and_make_no_tiles(tied: bool) -> None:
+    """An item a row more round the ring, tied; matrices in the place of a card's tiles."""
+    make = partial(ShardedCost, 80_000, 128, 400_000, processes=4, tied=tied)
+    fused, double, plain = make(device="cuda"), make(device="cuda", dtype="float64"), make()
+    assert (fused.fused, double.fused, plain.fused) == (True, False, False)
+    assert not replace(fused, width=129).fused
+    assert fused.bytes_sent() - plain.bytes_sent() == (60_000 * 4 if tied else 0)
+    assert fused.peak_bytes < double.peak_bytes / 2
 
 
 @pytest.mark.parametrize(
