@@ -75,7 +75,8 @@ CALLS: dict[str, Call] = {
     "Event": call("Event", {"name": "half", "measure": first, "terminal": False}),
     "FlowEquation": call(
         "FlowEquation",
-        {"start": EMBEDDING, "velocity": shrink, "gram": twice, "loss": first, "trajectory": twice},
+        {"start": EMBEDDING, "velocity": shrink, "gram": twice, "loss": first, "trajectory": twice}
+        | {"vectorized": True},
         loose={"start": "*"},
     ),
     "Graph": call(

@@ -56,6 +56,7 @@ CALLS: dict[str, Call] = {
             "dense_output": True,
             "rtol": 1e-8,
             "implicit_limit": 10,
+            "vectorized": True,
         },
         failures=FAILED,
         loose={**TIMED, "start": "*", "events": "empty list"},

@@ -12,7 +12,7 @@ ValueError for bad shapes, times or weight decay, RuntimeError if the integrator
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from numpy.typing import ArrayLike
 
@@ -100,5 +100,6 @@ def at_times(
     """The trajectory of any flow equation at the ascending ``times`` (k,) >= 0; only those states are kept."""
     t = check_times(times)
     end = float(t[-1])
-    found = integrate(equation.velocity, equation.start, end, times=t, rtol=rtol, implicit_limit=implicit_limit)
+    options: dict[str, Any] = {"rtol": rtol, "implicit_limit": implicit_limit, "vectorized": equation.vectorized}
+    found = integrate(equation.velocity, equation.start, end, times=t, **options)
     return equation.trajectory(t, found.states)

@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import LARGEST_LOGIT, Array, check_array, check_callable, check_matrix, check_type
+from ..checks import LARGEST_LOGIT, Array, check_array, check_callable, check_flag, check_matrix, check_type
 from ..softmax import check_row_weight, check_target, check_weight_decay, cross_entropy, residual
 from .trajectory import TiedGramTrajectory, TiedTrajectory, UntiedGramTrajectory, UntiedTrajectory, compress_columns
 
@@ -35,7 +35,8 @@ class FlowEquation(Generic[T]):
     """d state/dt = ``velocity(state)`` from ``start``; columns are compressed, so the state may be smaller than V.
 
     ``gram(states)``: K = VV' (..., n, n) of the (input) embedding, ``loss(states)``: L without weight decay, both for
-    one state or a stack of them. ``trajectory(times, states)``: the states in the user's own terms.
+    one state or a stack of them. ``trajectory(times, states)``: the states in the user's own terms. ``vectorized``: the
+    velocity takes a stack of states, too, which makes the Jacobian of implicit steps cheaper.
     """
 
     start: Array
@@ -43,12 +44,14 @@ class FlowEquation(Generic[T]):
     gram: Callable[[Array], Array]
     loss: Callable[[Array], Array]
     trajectory: Callable[[Array, Array], T]
+    vectorized: bool = False
 
     def __post_init__(self) -> None:
         check_type(self.start, np.ndarray, "start", "give an array of float64")
         check_array(self.start, "start")
         for name in ("velocity", "gram", "loss", "trajectory"):
             check_callable(getattr(self, name), name)
+        check_flag(self.vectorized, "vectorized")
 
 
 def check_equation(equation: object) -> FlowEquation[Any]:

@@ -45,6 +45,7 @@ RELATIVE_TOLERANCE = 1e-10  # one digit below the 1e-9 the predictions are compa
 ABSOLUTE_TOLERANCE = 1e-12  # of the largest entry at t = 0, or of one when all are zero
 SMALLEST_TOLERANCE = 1e-300  # SciPy divides by it
 
+STACK = 256  # states whose velocities are taken at once, for a Jacobian by differences
 IMPLICIT_LIMIT = 4000  # entries of the state: its dense Jacobian takes 128 MB, and BDF holds three such matrices
 WATCHED = 50  # explicit steps over which the pace is measured
 # Explicit steps per unit of tau from which BDF is faster, measured on path-star:4x5 (441 entries) and karate (1156).
@@ -122,13 +123,15 @@ def integrate(
     dense_output: bool = False,
     rtol: float = RELATIVE_TOLERANCE,
     implicit_limit: int = IMPLICIT_LIMIT,
+    vectorized: bool = False,
 ) -> Integration:
     """Follow dy/dt = velocity(y) from ``start`` (any shape) at t = 0 to ``end`` >= 0, or to a terminal event.
 
     ``times``: ascending times <= ``end`` whose states are wanted. ``dense_output`` keeps every step, so that ``at``
     answers for any time: 60 bytes an entry a step. ``implicit_limit``: largest state for which implicit steps may be
-    taken; 0 forbids them. Raises ValueError for bad times, a repeated event name or an rtol outside [1e-13, 1e-2],
-    for a velocity of another shape than the start's, RuntimeError when the integrator gives up.
+    taken; 0 forbids them. ``vectorized``: the velocity takes stacks (k, *shape) as well. Raises ValueError for bad
+    times, a repeated event name or an rtol outside [1e-13, 1e-2], for a velocity of another shape than the start's,
+    RuntimeError when the integrator gives up.
     """
     wanted = np.empty(0) if times is None else check_times(times, LAST_TIME)
     if not 0 <= check_real(end, "the end") <= LAST_TIME or (wanted.size and wanted[-1] > end):
@@ -138,12 +141,13 @@ def integrate(
     check_tolerance(rtol, "rtol")
     check_flag(dense_output, "dense_output")
     check_whole_number(implicit_limit, "implicit_limit", 0)
+    check_flag(vectorized, "vectorized")
     events = _events(events)
     start, velocity0 = _start(velocity, start)
     clock = _Clock(start, velocity0, float(end))
     watch = _Watch(start, events, clock.tau(wanted), dense_output)
     if end > 0 and watch.stopped_by is None:
-        steps, switched = _run(velocity, clock, watch, rtol, implicit_limit)
+        steps, switched = _run(velocity, clock, watch, rtol, implicit_limit, vectorized)
     else:
         watch.hold(0.0)
         steps, switched = 0, None
@@ -163,7 +167,12 @@ def integrate(
 
 
 def _run(
-    velocity: Callable[[Array], Array], clock: _Clock, watch: _Watch, rtol: float, implicit_limit: int
+    velocity: Callable[[Array], Array],
+    clock: _Clock,
+    watch: _Watch,
+    rtol: float,
+    implicit_limit: int,
+    vectorized: bool,
 ) -> tuple[int, float | None]:
     """Step to the last tau, to a terminal event or to rest: the number of steps, and the tau of the switch or None."""
     start = watch.state
@@ -172,6 +181,16 @@ def _run(
 
     def rhs(tau: float, y: Array) -> Array:
         return np.asarray(clock.unit * np.exp(tau) * velocity(y.reshape(start.shape)).ravel())
+
+    def stacked(tau: float, y: Array) -> Array:  # a state a column
+        if y.shape[1] == 1:
+            return rhs(tau, y)[:, None]
+        out = np.empty_like(y)
+        for k in range(0, y.shape[1], STACK):
+            part = y[:, k : k + STACK]
+            out[:, k : k + STACK] = velocity(part.T.reshape(-1, *start.shape)).reshape(part.shape[1], -1).T
+        out *= clock.unit * np.exp(tau)
+        return out
 
     steps, switched, watched_from = 0, None, 0.0
     with np.errstate(over="ignore", invalid="ignore"):  # trial steps that are too long are refused and shortened
@@ -194,7 +213,8 @@ def _run(
                 advance, watched_from = watch.tau - watched_from, watch.tau
                 if _pays_to_switch(start.size, advance, clock.last - watch.tau):
                     switched = watch.tau
-                    solver = BDF(rhs, switched, solver.y, clock.last, **tolerances)
+                    differences = {"fun": stacked, "vectorized": True} if vectorized else {"fun": rhs}
+                    solver = BDF(t0=switched, y0=solver.y, t_bound=clock.last, **differences, **tolerances)
                     solver.newton_tol = max(solver.newton_tol, NEWTON_TOLERANCE)
     return steps, switched
 

@@ -79,6 +79,7 @@ def follow(
     if check_number(end, "the end") > LAST_FLOW_TIME:
         raise ValueError(f"the end must be a time <= {LAST_FLOW_TIME:.0e}; got {shown(end)}")
     options: dict[str, Any] = {"events": events, "rtol": rtol, "implicit_limit": implicit_limit}
+    options["vectorized"] = equation.vectorized
     return FlowPath(equation, integrate(equation.velocity, equation.start, end, dense_output=True, **options))
 
 

@@ -63,7 +63,7 @@ def ladder_equation(
     def trajectory(times: Array, states: Array) -> LadderTrajectory:
         return ladder_trajectory(problem, times, states)
 
-    return FlowEquation(problem.start, problem.velocity, problem.gram, problem.loss, trajectory)
+    return FlowEquation(problem.start, problem.velocity, problem.gram, problem.loss, trajectory, True)
 
 
 def ladder_flow(

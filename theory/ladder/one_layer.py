@@ -1,6 +1,7 @@
 """The one-layer net Z = E W E': embeddings E (n, m) read through one inner weight W (m, m), both trained or one frozen.
 
-Objective L(Z) + (l/2) (||E||^2 + ||W||^2). With R = diag(w) (T - P(Z)), by dL = -<R, dE W E' + E dW E' + E W dE'>,
+The linear ladder's net with one layer, tied and without residual connection: its objective and velocities
+(``ladder.velocity``) are L(Z) + (l/2) (||E||^2 + ||W||^2) and, with R = diag(w) (T - P(Z)),
 
     dE/dt = R E W' + R' E W - l E          dW/dt = E' R E - l W
 
@@ -14,9 +15,10 @@ Balance: B = E'E - WW' - W'W obeys dB/dt = -2 l B when both are trained, so it i
 small and balanced ties the inner weight's growth to that of the embeddings.
 
 Time: gradient descent with step size eta is the Euler scheme, t = eta * steps. float64 throughout; a velocity costs
-O(n^2 m + n m^2). The wide state with both trained is (n + m) x m and stays explicit when large (``flow.integrator``).
+O(n^2 m + n m^2). The wide state with both trained is (n + m) x m, unless W starts inside the row space of E, and stays
+explicit when large (``flow.integrator``).
 No bias and no activation. Raises ValueError for bad shapes, times, steps or weight decay, and when both are frozen.
-Source: arXiv 2510.26745 (its one-layer network and its associative control); gradients and balance are ours.
+Source: arXiv 2510.26745 (its one-layer network and its associative control); the balance is ours.
 """
 
 from __future__ import annotations
@@ -89,7 +91,7 @@ def one_layer_equation(
     def trajectory(times: Array, states: Array) -> OneLayerTrajectory:
         return record(times, states, np.exp(-problem.decay * times))
 
-    return FlowEquation(problem.start, problem.velocity, problem.gram, problem.loss, trajectory)
+    return FlowEquation(problem.start, problem.velocity, problem.gram, problem.loss, trajectory, True)
 
 
 def one_layer_flow(

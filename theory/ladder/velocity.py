@@ -34,19 +34,19 @@ INSIDE = 1e-12
 
 
 def steepest_descent(parameters: Parameters, skip: bool, target: Array, row_weight: Array) -> Parameters:
-    """Minus the gradient of L in every matrix of one net; ``skip``: with residual connections."""
+    """Minus the gradient of L in every matrix, of nets with any batch axes; ``skip``: with residual connections."""
     out, inputs = forward(parameters, skip)
     readout = parameters.readout
-    r = residual(out @ readout.T, target, row_weight)
+    r = residual(out @ readout.mT, target, row_weight)
     back, layers = r @ readout, []
     for layer, steps in zip(reversed(parameters.layers), reversed(inputs), strict=True):
         through, changes = back, []
         for factor, step in zip(reversed(layer), reversed(steps), strict=True):
-            changes.append(step.T @ through)
-            through = through @ factor.T
+            changes.append(step.mT @ through)
+            through = through @ factor.mT
         layers.append(tuple(reversed(changes)))
         back = back + through if skip else through
-    context = r.T @ out
+    context = r.mT @ out
     if parameters.context is None:
         return Parameters(back + context, tuple(reversed(layers)), None)
     return Parameters(back, tuple(reversed(layers)), context)
@@ -102,8 +102,8 @@ class Problem:
             rows += [parameters.embedding] if parameters.context is None else [parameters.embedding, parameters.context]
         if self.train_layers:
             for layer in parameters.layers:
-                rows += layer if len(layer) == 1 else [layer[0].T, layer[1]]
-        return np.concatenate(rows)
+                rows += layer if len(layer) == 1 else [layer[0].mT, layer[1]]
+        return np.concatenate(rows, axis=-2)
 
     def unpack(self, states: Array) -> Parameters:
         """The matrices, trained or not, of one state or a stack of them."""
@@ -116,7 +116,7 @@ class Problem:
             count = frozen.shape[1 if transposed else 0]
             used += count
             part = states[..., used - count : used, :]
-            return part.swapaxes(-1, -2) if transposed else part
+            return part.mT if transposed else part
 
         e = take(self.parameters.embedding, self.train_embedding)
         u = None if self.parameters.context is None else take(self.parameters.context, self.train_embedding)
@@ -126,10 +126,10 @@ class Problem:
         )
         return Parameters(e, layers, u)
 
-    def velocity(self, state: Array) -> Array:
-        """d state/dt."""
-        change = self.pack(steepest_descent(self.unpack(state), self.skip, self.target, self.row_weight))
-        return change if self.decay == 0 else change - self.decay * state
+    def velocity(self, states: Array) -> Array:
+        """d state/dt, of one state or a stack of them."""
+        change = self.pack(steepest_descent(self.unpack(states), self.skip, self.target, self.row_weight))
+        return change if self.decay == 0 else change - self.decay * states
 
     def gram(self, states: Array) -> Array:
         """EE'."""

@@ -76,6 +76,25 @@ class TestStiff:
         between = np.linspace(0.5, self.end, 333)
         assert np.allclose(quick.at(between), self.solution(between), rtol=0, atol=EXACT)
 
+    def test_a_velocity_of_stacks_is_called_less_often_for_the_same_steps(self):
+        def counted(vectorized):
+            calls = []
+
+            def velocity(y):  # of the state as a row, to have a shape of more than one axis
+                calls.append(y.ndim)
+                return np.stack([-y[..., 0] / 100, -1000 * (y[..., 1] - y[..., 0])], axis=-1)
+
+            found = integrate(velocity, np.array([[1.0, 0.0]]), self.end, vectorized=vectorized)
+            assert found.implicit_from is not None
+            return found, calls
+
+        (plain, single), (quick, stacks) = counted(False), counted(True)
+        assert set(single) == {2}
+        assert set(stacks) == {2, 3}
+        assert len(stacks) < len(single)
+        assert quick.steps == plain.steps
+        assert np.array_equal(quick.end_state, plain.end_state)
+
     def test_a_large_state_stays_explicit(self):
         found = integrate(self.velocity, np.array([1.0, 0.0]), 2.0, implicit_limit=1)
         assert found.implicit_from is None

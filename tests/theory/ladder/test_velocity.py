@@ -81,6 +81,14 @@ def test_what_is_not_trained_stays(depth, residual, tied):
         assert all(np.array_equal(a, b) for a, b in zip(kept[:count], matrices(net)[:count], strict=True))
 
 
+@pytest.mark.parametrize(("depth", "residual", "tied"), NETS)
+def test_velocities_of_a_stack_are_those_of_its_states(depth, residual, tied):
+    target, w = problem("path-star:3x2")
+    equation = ladder_equation(target, random_net(len(target), depth, residual, tied), row_weight=w, weight_decay=0.1)
+    states = equation.start * np.linspace(0.5, 1.5, 5)[:, None, None]
+    assert relative(equation.velocity(states), [equation.velocity(state) for state in states]) < SAME
+
+
 def wide_net(n, depth, residual, tied, m=40, seed=0):
     """Wide, and with layers on a space of r columns that holds the rows of E and U: with that space's net."""
     rng = np.random.default_rng(seed)
