@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from .agreement import Agreement as Agreement
     from .prediction import RungPrediction as RungPrediction
     from .prediction import predict_rung as predict_rung
+    from .rows import Ladder as Ladder
     from .rows import LadderRow as LadderRow
-    from .rows import ladder_rows as ladder_rows
+    from .rows import ladder_of as ladder_of
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)

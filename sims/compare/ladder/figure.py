@@ -16,22 +16,24 @@ from .rows import HOLDS, LadderRow
 RUNG = 0.36  # inches a rung
 SPREAD = 0.16  # of a rung, between graphs
 WIDTH = 7.6
+MOST_GRAPHS = len(COLOURS)
 LEAST, MOST = 1e-6, 10.0  # of the share unexplained that is drawn
 
 Graphs = Sequence[tuple[str, Sequence[LadderRow]]]
 
 
 def plot_ladder(graphs: Graphs) -> Figure:
-    """Rungs from Node2Vec at the bottom up; a colour a graph, at most five. Raises ValueError for more."""
-    if len(graphs) > len(COLOURS):
-        raise ValueError(f"at most {len(COLOURS)} graphs can be told apart in one figure; got {len(graphs)}")
-    titles = [row.compared.model.title for row in graphs[0][1]]
+    """Rungs from Node2Vec at the bottom up; a colour a graph. Raises ValueError for more than MOST_GRAPHS of them."""
+    if len(graphs) > MOST_GRAPHS:
+        raise ValueError(f"at most {MOST_GRAPHS} graphs can be told apart in one figure; got {len(graphs)}")
+    titles = list(dict.fromkeys(row.compared.model.title for _, rows in graphs for row in rows))
     with plt.rc_context(STYLE):
         figure, (left, right) = plt.subplots(
             1, 2, figsize=(WIDTH, RUNG * len(titles) + 1.3), sharey=True, layout="constrained", width_ratios=(1.6, 1)
         )
         for number, (_, rows) in enumerate(graphs):
-            height = np.arange(len(rows)) + SPREAD * (number - (len(graphs) - 1) / 2)
+            places = [titles.index(row.compared.model.title) for row in rows]
+            height = np.array(places) + SPREAD * (number - (len(graphs) - 1) / 2)
             look = {"color": COLOURS[number], "marker": MARKERS[number], "markersize": 5, "linestyle": "none"}
             _draw_shares(left, rows, height, look)
             _draw_times(right, rows, height, look)

@@ -14,11 +14,12 @@ from ...draw.markdown import environment_section, markdown_table
 from ...draw.style import save_figure
 from ...runs.control import Watch
 from ..presets.run import PresetResult, describe_preset
-from .figure import ladder_caption, plot_ladder
-from .rows import LadderRow, ladder_rows
+from .figure import MOST_GRAPHS, ladder_caption, plot_ladder
+from .retention_figure import MOST_SHARES, plot_shares, shares_caption
+from .rows import Ladder, LadderRow, ladder_of
 from .table import HEADER, NOTES, SECOND, SECOND_NOTES, ladder_lines, ladder_rendering, second_lines, verdict
 
-Graphs = Sequence[tuple[str, Sequence[LadderRow]]]
+Graphs = Sequence[tuple[str, Ladder]]
 
 
 def write_ladder(result: PresetResult, watch: Watch) -> tuple[Mapping[str, Any], RenderableType]:
@@ -26,31 +27,51 @@ def write_ladder(result: PresetResult, watch: Watch) -> tuple[Mapping[str, Any],
     shows. Raises Interrupted where ``watch`` asks to stop."""
     preset, folder = result.preset, result.folder
     graphs = [
-        (one.comparison.task.graph.name + one.cell.extra, ladder_rows(one.comparison, watch.within(one.cell.name)))
+        (one.comparison.task.graph.name + one.cell.extra, ladder_of(one.comparison, watch.within(one.cell.name)))
         for one in result.cells
     ]
     with locked(folder.path):
         folder.figures.mkdir(exist_ok=True)
-        path = save_figure(plot_ladder(graphs), folder.figures, "ladder")[0]
+        drawn = [(name, ladder.rows) for name, ladder in graphs if ladder.rows]
+        figures = _figures(drawn, folder.path, folder.figures)
         answer = {
             **describe_preset(preset, result.seeds, result.cells),
-            "ladder": {name: [row.describe() for row in rows] for name, rows in graphs},
+            "ladder": {name: [row.describe() for row in ladder.rows] for name, ladder in graphs},
+            "ladder_left_out": {name: dict(ladder.left_out) for name, ladder in graphs if ladder.left_out},
         }
         folder.write_scores(answer)
         folder.seal()
-        figure = (path.relative_to(folder.path), ladder_caption(graphs))
-        report = _markdown(result, graphs, figure, folder.read_environment())
+        report = _markdown(result, graphs, figures, folder.read_environment())
         write_text(folder.path / "report.md", report)
     return answer, ladder_rendering(graphs)
 
 
-def _markdown(result: PresetResult, graphs: Graphs, figure: tuple[Path, str], environment: Mapping[str, Any]) -> str:
-    path, caption = figure
-    lines = [f"# {result.preset.title}", "", f"Preset `ladder`; seeds {', '.join(map(str, result.seeds))}.", ""]
-    lines += [f"![The ladder]({path.as_posix()})", "", caption, ""]
-    for name, rows in graphs:
-        lines += [f"## {name}", "", verdict(rows), "", *markdown_table(HEADER, ladder_lines(rows)), ""]
-        lines += [*markdown_table(SECOND, second_lines(rows)), ""]
+def _figures(graphs: Sequence[tuple[str, Sequence[LadderRow]]], folder: Path, into: Path) -> list[tuple[str, str, str]]:
+    """Title, path in the folder and caption of each figure; none where no rung has a prediction."""
+    found = []
+    for start in range(0, len(graphs), MOST_GRAPHS):
+        part = graphs[start : start + MOST_GRAPHS]
+        name = "ladder" if not start else f"ladder-{start // MOST_GRAPHS + 1}"
+        path = save_figure(plot_ladder(part), into, name)[0]
+        found.append(("The ladder", path.relative_to(folder).as_posix(), ladder_caption(part)))
+    if graphs and len(graphs[0][1]) <= MOST_SHARES:
+        path = save_figure(plot_shares(graphs), into, "retention")[0]
+        found.append(("Retention", path.relative_to(folder).as_posix(), shares_caption(graphs)))
+    return found
+
+
+def _markdown(
+    result: PresetResult, graphs: Graphs, figures: Sequence[tuple[str, str, str]], environment: Mapping[str, Any]
+) -> str:
+    name, seeds = result.preset.name, ", ".join(map(str, result.seeds))
+    lines = [f"# {result.preset.title}", "", f"Preset `{name}`; seeds {seeds}.", ""]
+    for title, path, caption in figures:
+        lines += [f"![{title}]({path})", "", caption, ""]
+    for name, ladder in graphs:
+        lines += [f"## {name}", "", verdict(ladder.rows), ""]
+        lines += [*markdown_table(HEADER, ladder_lines(ladder.rows)), ""]
+        lines += [*markdown_table(SECOND, second_lines(ladder.rows)), ""]
+        lines += [line for title, why in ladder.left_out.items() for line in (f"No prediction of {title}: {why}.", "")]
     lines += [NOTES, "", SECOND_NOTES, "", "## Settings", ""]
     for one in result.cells[0].comparison.models:
         given = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items() if value != "")

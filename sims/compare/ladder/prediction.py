@@ -24,9 +24,10 @@ Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-6  # of the flow's steps: energies are compared to three digits
 POINTS = 160  # times of a prediction, evenly in their logarithm
-EARLIEST, LATEST = 1e-2, 10.0  # of the run's own times, as multiples of its first and last: room for a clock,
-LATEST_EXACT = 1.1  # of which an exact prediction needs little
-NO_CLOCK = (1e-2, 1e3)  # times of a prediction for a model that has none of its own
+# Of the run's own times, as multiples of its first and last: room for a clock, of which an exact prediction needs
+# little, and nets with norms get little, for their flow is stiff once it has left the plateau.
+EARLIEST, LATEST, LATEST_EXACT = 1e-2, 10.0, 1.1
+NO_CLOCK, NO_CLOCK_NORMED = (1e-2, 1e3), (1e-3, 30.0)  # times of a prediction for a model that has none of its own
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +48,13 @@ def predict_rung(task: Task, model: Model, settings: Any, seed: int) -> RungPred
     """The flow of the net that the run of ``seed`` starts as."""
     start = starting_net(task, model, settings, seed)
     per_step = model.time_per_step(settings)
-    end = NO_CLOCK[1] if per_step is None else per_step * settings.steps
-    room = LATEST_EXACT if start.exact else LATEST
-    first, last = NO_CLOCK if per_step is None else (EARLIEST * per_step, room * end)
+    normed = isinstance(start.net, PreNormNet)
+    if per_step is None:
+        first, last = NO_CLOCK_NORMED if normed else NO_CLOCK
+        end = last
+    else:
+        end = per_step * settings.steps
+        first, last = EARLIEST * per_step, (LATEST_EXACT if start.exact or normed else LATEST) * end
     times = np.union1d(np.geomspace(first, last, POINTS), [end])
     embeddings, logits = _flow(task, start.net, times, _decay(settings) if per_step is not None else 0.0)
     last = int(np.searchsorted(times, end))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...predict.trajectory import centred_spectrum
+from ...predict.trajectory import Late, centred_spectrum, within
 from ...runs.control import UNWATCHED, Watch
-from ...runs.stopping import heeding
 from ...scores.statistics import finite_values, mean
 from ..comparison import Comparison
 from ..model_comparison import ModelComparison
@@ -25,6 +25,7 @@ from .retention import first_share, retention
 
 Floats = NDArray[np.float64]
 
+SECONDS = 150.0  # for the predictions of all seeds of a model
 HOLDS = 0.99  # R^2 over time, nothing fitted, from which a prediction is said to hold
 LEADING = 3  # eigenvalues of a spectrum that tables show
 SPECTRUM = 60  # and that scores.json keeps
@@ -116,22 +117,31 @@ class LadderRow:
         }
 
 
-def ladder_rows(comparison: Comparison, watch: Watch = UNWATCHED) -> list[LadderRow]:
-    """One row a model, in their order. Raises Interrupted where ``watch`` asks to stop."""
-    rows = []
+@dataclass(frozen=True)
+class Ladder:
+    """The ``rows`` of one graph, in the order of its models, and why others have none, by their titles."""
+
+    rows: tuple[LadderRow, ...]
+    left_out: Mapping[str, str]
+
+
+def ladder_of(comparison: Comparison, watch: Watch = UNWATCHED, seconds: float = SECONDS) -> Ladder:
+    """One row for each model whose predictions of all seeds were done in ``seconds``. Raises Interrupted where
+    ``watch`` asks to stop."""
+    rows, left_out = [], {}
     for one in comparison.models:
-        stage = f"{one.model.title} prediction from V(0)"
-        predictions = []
-        for number, run in enumerate(one.runs):
-            watch.report(stage, number / len(one.runs))
-            predictions.append(heeding(watch.stop, partial(_predict, comparison, one, run.seed)))
-        watch.report(stage, 1.0)
+        predictions, end = [], time.monotonic() + seconds
+        try:
+            for run in one.runs:
+                stage = f"{one.model.title} flow from V(0), seed {run.seed}"
+                predict = partial(predict_rung, comparison.task, one.model, one.settings, run.seed)
+                predictions.append(within(max(end - time.monotonic(), 0.0), stage, watch, predict))
+        except Late:
+            done = f"the flows of {len(predictions)} of {len(one.runs)} seeds were done after {seconds:g} s"
+            left_out[one.model.title] = done
+            continue
         rows.append(_row(comparison, one, predictions))
-    return rows
-
-
-def _predict(comparison: Comparison, one: ModelComparison, seed: int) -> RungPrediction:
-    return predict_rung(comparison.task, one.model, one.settings, seed)
+    return Ladder(tuple(rows), left_out)
 
 
 def _row(comparison: Comparison, one: ModelComparison, predictions: Sequence[RungPrediction]) -> LadderRow:

@@ -12,7 +12,7 @@ from rich.text import Text
 from ..comparison import scores_of_runs
 from .agreement import PARTED
 from .retention import retention
-from .rows import HOLDS, LEADING, LadderRow
+from .rows import HOLDS, LEADING, Ladder, LadderRow
 
 HEADER = (
     "",
@@ -131,15 +131,16 @@ def verdict(rows: Sequence[LadderRow]) -> str:
     return "The prediction holds on every rung that has a flow time."
 
 
-def ladder_rendering(graphs: Sequence[tuple[str, Sequence[LadderRow]]]) -> RenderableType:
+def ladder_rendering(graphs: Sequence[tuple[str, Ladder]]) -> RenderableType:
     """The main columns for a terminal of 80; report.md has them all."""
     shown = [HEADER.index(name) for name in NARROW]
     parts: list[RenderableType] = []
-    for graph, rows in graphs:
+    for graph, ladder in graphs:
         table = Table()
         for i in shown:
             table.add_column(HEADER[i], justify="right" if i else "left", overflow="fold")
-        for line in ladder_lines(rows):
+        for line in ladder_lines(ladder.rows):
             table.add_row(*(line[i].replace(" to ", "\nto ") for i in shown))
-        parts += [Text(graph, style="bold"), table, Text(verdict(rows)), Text("")]
+        missing = [Text(f"No prediction of {title}: {why}.") for title, why in ladder.left_out.items()]
+        parts += [Text(graph, style="bold"), table, Text(verdict(ladder.rows)), *missing, Text("")]
     return Group(*parts)

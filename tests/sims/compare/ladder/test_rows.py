@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fiedler.sims.cli.commands import main
-from fiedler.sims.compare.ladder.rows import ladder_rows
+from fiedler.sims.compare.ladder.rows import ladder_of
 from fiedler.sims.compare.ladder.table import ladder_lines, verdict
 from fiedler.sims.compare.presets import definitions
 from fiedler.sims.compare.presets.definitions import Cell, Preset, PresetModel, get_preset
@@ -66,12 +66,22 @@ def test_the_folder_has_report_and_figure_and_can_be_read_again(folder: Path) ->
         patch.setitem(definitions.PRESETS, "ladder", SMALL)
         preset, cells, _ = read_preset(folder)
     assert preset.cells[0].graph == "random:9,13,0"
-    rows = ladder_rows(cells[0][1])
+    rows = ladder_of(cells[0][1]).rows
     assert [row.compared.model.name for row in rows] == [one.name for one in MODELS]
     assert "first fails" in verdict(rows)
     assert all(len(line) == len(ladder_lines(rows)[0]) for line in ladder_lines(rows))
     own = rows[0].predictions[0]
     assert own.spectrum == pytest.approx(rows[0].measured, rel=0.5, abs=0.5)
+
+
+def test_a_prediction_that_is_late_is_left_out_by_name(folder: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(definitions.PRESETS, "ladder", SMALL)
+        _, cells, _ = read_preset(folder)
+    found = ladder_of(cells[0][1], seconds=0.0)
+    assert not found.rows
+    assert set(found.left_out) == {one.title for one in MODELS}
+    assert "0 of 2 seeds" in found.left_out["MLP"]
 
 
 def test_a_symmetric_rung_ends_at_the_mapped_optimum(tmp_path: Path) -> None:
