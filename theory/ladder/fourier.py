@@ -59,9 +59,9 @@ def cayley_ladder_flow(
 
     Raises ValueError for another graph or bad arguments, RuntimeError if the integrator gives up.
 
-    >>> from fiedler.theory import cayley_ladder_flow, parse, spectral_map
+    >>> from fiedler.theory import cayley_ladder_flow, parse
     >>> flow = cayley_ladder_flow(parse("cycle:15"), 2, [1000], init_scale=0.01)
-    >>> flow.gram.max().round(3), flow.logits.max().round(2)  # the logits are those of Node2Vec
+    >>> flow.gram.max().round(3).item(), flow.logits.max().round(2).item()  # the logits are those of Node2Vec
     (8.6, 45.58)
     """
     if check_graph(graph).family not in ("cycle", "torus"):

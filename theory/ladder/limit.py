@@ -9,8 +9,8 @@ Proof: L falls and has bounded sublevel sets on centred K >= 0 where K* is attai
 move, so E and the layers stay bounded; the flow of an analytic loss then converges (Lojasiewicz). At the limit
 C phi(K) + phi(K) C = 0, so C K = 0. If C had an eigenvalue c > 0 there, its vector would lie in the kernel of K. But
 dE/dt = X(t) E with X = C psi(K) -> psi(0) C, psi(0) > 0, and E(0) = s I: the columns of E span all solutions of a
-linear equation whose coefficients tend to a matrix with the eigenvalue psi(0) c > 0, one of which then grows exponentially
-(Perron), against boundedness. So C <= 0, and with C K = 0 these are the conditions of ``optimum.tied``.
+linear equation whose coefficients tend to a matrix with the eigenvalue psi(0) c > 0, one of which then grows
+exponentially (Perron), against boundedness. So C <= 0, and with C K = 0 these are the conditions of ``optimum.tied``.
 
 No residual connections, W(0) = c I: the same wherever psi(0) = (c^2 - s^2/2)^{L/2} > 0; from the balanced start, where
 psi(0) = 0, if the algebra commutes: a mode with c > 0 at the limit then has dk/dt = 2 c k (k/2)^{L/2} and leaves zero
