@@ -106,7 +106,7 @@ def ladder_gram_flow(
     >>> from fiedler.theory import ladder_gram_flow, one_hop_target, parse
     >>> flow = ladder_gram_flow(one_hop_target(parse("cycle:15")), 0.01, 1, [0, 10, 1000])
     >>> (flow.loss / 15).round(3).tolist()
-    [2.708, 1.435, 1.435]
+    [2.708, 1.436, 1.435]
     """
     equation = ladder_gram_equation(
         target,

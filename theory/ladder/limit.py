@@ -23,8 +23,9 @@ R not symmetric: a stationary point at which E has rank below its width, the lay
 not zero, is a strict saddle. (With E q = 0, move E by e x q' and B_L by t (B_1..B_{L-1})^{-1} a q': L changes by
 -e t (a'E'Rx) + O(e^2), without a t^2 term, so its Hessian is indefinite unless E'R = 0; likewise R E = 0.) The tied
 optimum only has (R + R')K* = 0. So where it is attained, ``defect`` = ||R K*|| / (||R|| ||K*||) > 0 proves that almost
-no net stays there. Observed on path-stars and on karate: the loss slows down above the tied infimum, passes it, and
-falls towards its floor, the entropy of the target.
+no net stays there; where it is not (most irregular graphs: K* comes with a bias a, a'Ra < 0, on a diverging mean) no
+stationary point is near, and ``defect`` only says how far R is from symmetric on K*. Observed on path-stars and on
+karate: the loss passes the tied infimum and falls towards its floor, the entropy of the target.
 Source: ours.
 """
 
@@ -52,8 +53,8 @@ class LadderLimit:
     """``status``: "optimum", "infimum not attained" or "not known", with the ``reason``. ``logits``, ``gram`` (k,):
     non-zero eigenvalues of the limits of Z and EE', centred, descending, each ``multiplicities`` (k,) times; empty
     unless the status is "optimum". ``tied``: the tied optimum, with its certificate and rank range. ``defect``:
-    ||R K*|| / (||R|| ||K*||), zero where K* can be a limit. ``floor``: the least loss of any logits, summed over
-    nodes, which the loss of a net that is not held to symmetric logits may approach."""
+    ||R K*|| / (||R|| ||K*||), zero where an attained K* can be a limit. ``floor``: the least loss of any logits,
+    summed over nodes, which the loss of a net that is not held to symmetric logits may approach."""
 
     depth: int
     status: str

@@ -38,6 +38,15 @@ def test_no_layers_are_node2vec(word):
     assert np.allclose(found.gram, known.gram, rtol=SAME)
 
 
+def test_a_layer_that_changes_its_sign():
+    """b^2 - e^2/2 starts negative: the one layer of a mode that shrinks crosses zero."""
+    found = cayley_ladder_flow(parse("cycle:7"), 1, [3.0], init_scale=1.5, residual=False, inner_scale=0.3)
+    net = follow_net("cycle:7", 1, 3.0, 1.5, residual=False, inner=0.3)
+    assert found.layer.min() < -0.1
+    expected = np.linalg.eigvalsh(net.layers[0])
+    assert np.allclose(repeated(found.layer[-1], found.multiplicity), expected, atol=AGREEMENT)
+
+
 @pytest.mark.parametrize("options", [{}, {"residual": False}, {"residual": False, "inner_scale": 0.3}])
 def test_the_spectral_map_holds_along_the_flow(options):
     found = cayley_ladder_flow(parse("torus:12x12"), 2, np.geomspace(0.1, 100, 7), init_scale=0.3, **options)

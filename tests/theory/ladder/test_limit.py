@@ -115,3 +115,19 @@ def test_an_unsymmetric_target_and_unequal_weights():
     cycle, star = symmetry_of("cycle:5"), path_star_symmetry(3, 3)
     assert ladder_limit(cycle.algebra, cycle.target(), 1, row_weight=[2.0]).status == "optimum"
     assert ladder_limit(star.algebra, star.target(), 1, row_weight=[1.0, 2.0, 3.0]).status == "not known"
+
+
+def test_a_symmetric_target_with_two_types_of_nodes_is_not_known():
+    """A triangle with a leaf at each node: T = T' through its diagonal, but the softmax of a symmetric Z is not."""
+    net = nx.Graph([(0, 1), (1, 2), (2, 0), (0, 3), (1, 4), (2, 5)])
+    symmetry = graph_symmetry(from_networkx(net), family=False)
+    algebra = symmetry.algebra
+    target = symmetry.adjacency / 4
+    left = 1 - np.bincount(algebra.row_type, weights=algebra.valency * target)
+    target[algebra.identity] += left[algebra.row_type[algebra.identity]]
+    assert np.array_equal(target, target[algebra.transpose])
+    found = ladder_limit(algebra, target, 1)
+    assert found.status == "not known"
+    assert not found.tied.attained
+    end = reduced_ladder_flow(algebra, target, 1, [1e3], init_scale=0.1)  # and it passes the tied infimum, too
+    assert found.floor < end.loss[0] < 0.95 * found.tied.loss

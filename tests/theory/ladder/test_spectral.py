@@ -125,3 +125,15 @@ def test_layers_of_the_helper_are_those_of_the_equations():
     """The velocity of the nets followed here is minus the gradient of the loss, by central differences."""
     target = one_hop_target(parse("path-star:3x3"))
     assert layers_of(target) < 1e-6
+
+
+def test_orthogonal_untied_starts_have_them_up_to_the_square_of_the_start():
+    misses = []
+    for scale, end in ((0.1, 6.0), (0.05, 7.5)):
+        net = follow_net("path-star:3x3", 2, end, scale, tied=False, orthogonal=True)
+        mu = np.sort(spectral_map(2, tied=False).logits(np.maximum(np.linalg.eigvalsh(net.gram), 0)))[::-1]
+        singular = np.linalg.svd(net.logits, compute_uv=False)
+        assert singular[0] > 1
+        misses.append(np.abs(mu - singular).max())
+    assert misses[0] < 10 * 0.1**2
+    assert misses[1] < misses[0] / 2
