@@ -158,3 +158,36 @@ def test_names() -> None:
     assert read_config("GPT-NeoX") == {"model_type": "gpt_neox"}
     assert read_config("pythia") == {"model_type": "gpt_neox"}
     assert read_config("gpt2") == {"model_type": "gpt2"}
+
+
+@pytest.mark.parametrize("arch", ["gpt2", "gpt_neox", "llama"])
+def test_without_perceptrons_their_weights_do_not_matter(arch: str) -> None:
+    model = build(arch, switches=Switches(perceptron=False))
+    assert not any("mlp" in name for name, _ in model.named_parameters())
+    whole = build(arch)
+    with torch.no_grad():
+        for name, value in whole.named_parameters():
+            if "mlp" in name:  # a perceptron that writes nothing
+                value.zero_()
+    torch.testing.assert_close(logits(model), logits(whole))
+
+
+def test_biases_are_fixed_at_zero() -> None:
+    model = build("gpt2", switches=Switches(biases=False))
+    biases = [value for name, value in model.named_parameters() if name.endswith("bias")]
+    assert biases
+    assert all(not value.requires_grad and not value.any() for value in biases)
+    assert any(value.requires_grad for value in model.parameters())
+    with pytest.raises(ValueError, match="no bias found in LlamaForCausalLM to switch off; leave biases on"):
+        build("llama", switches=Switches(biases=False))
+
+
+def test_units_by_name() -> None:
+    """With identities a perceptron is linear; ReLU and exact GELU are torch's."""
+    model = build("gpt2", activation="identity")
+    perceptron, x = model.base_model.h[0].mlp, torch.randn(3, WIDTH)
+    torch.testing.assert_close(perceptron(2 * x) - perceptron(0 * x), 2 * (perceptron(x) - perceptron(0 * x)))
+    for name, function in (("relu", torch.relu), ("gelu", torch.nn.functional.gelu)):
+        assert torch.equal(build("gpt2", activation=name).base_model.h[0].mlp.act(x), function(x))
+    with pytest.raises(ValueError, match="unknown activation 'rleu'; did you mean 'relu'"):
+        build("gpt2", activation="rleu")

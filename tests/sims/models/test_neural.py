@@ -16,7 +16,7 @@ from fiedler.sims.models.nets import build_network, edge_inputs
 from fiedler.sims.models.neural import NeuralTraining
 from fiedler.sims.models.neural_settings import NeuralSettings
 from fiedler.sims.tasks.task import Task
-from fiedler.theory import one_layer_descent, parse
+from fiedler.theory import LinearNet, ladder_descent, one_layer_descent, parse
 from neural_runs import State, states_of, train_alone
 from plain_transformer import STEPS, plain_training
 
@@ -160,6 +160,33 @@ def test_the_architecture(width: int, heads: int, layers: int) -> None:
 
 def test_the_inputs_are_the_edge_token_and_a_node() -> None:
     assert edge_inputs(3, NeuralSettings()).tolist() == [[3, 0], [3, 1], [3, 2]]
+    assert edge_inputs(3, NeuralSettings(edge_token=False)).tolist() == [[0], [1], [2]]
+
+
+def test_a_block_that_reads_one_token_has_no_use_for_queries_and_keys() -> None:
+    settings = NeuralSettings(width=8, heads=2, edge_token=False, other_tokens=0, init_std=0.5)
+    network = build_network(N, settings)
+    before = network(edge_inputs(N, settings)).detach()
+    with torch.no_grad():
+        network.lm.base_model.h[0].attn.c_attn.weight[:, :16] += 1.0
+    torch.testing.assert_close(network(edge_inputs(N, settings)), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("residual", [True, False])
+def test_descent_on_a_linear_net_is_the_theorys(residual: bool) -> None:
+    """Plain steps of the sum over nodes, t = learning rate * steps: theory.ladder_descent in float64."""
+    settings = NeuralSettings(
+        arch="linear", width=5, layers=3, other_tokens=0, optimiser="sgd", learning_rate=0.02, init_std=0.4,
+        weight_decay=0.02, residual=residual, tied=False,
+    )  # fmt: skip
+    training = NeuralTraining(TASK.sparse_target, settings, [3])
+    weights = {name: value.detach().double().numpy() for name, value in training._weights.items()}
+    start = LinearNet(weights["embedding"], tuple((w,) for w in weights["matrices"]), weights["head"], residual)
+    end = ladder_descent(TASK.target, start, 0.02, [30], weight_decay=0.02)
+    training.advance(30)
+    final = training.finals()[0]
+    np.testing.assert_allclose(final.embedding, end.net.embedding[0], atol=20 * SAME)
+    np.testing.assert_allclose(final.logits, end.logits[0], atol=100 * SAME)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +201,13 @@ def test_the_inputs_are_the_edge_token_and_a_node() -> None:
         ({"init_std": float("nan")}, "init_std must be a positive number"),
         ({"weight_decay": -1e-3}, "weight_decay must be >= 0; got -0.001"),
         ({"weight_decay": float("nan")}, "weight_decay must be >= 0"),
+        ({"other_tokens": 0}, "other_tokens must be at least 1; got 0"),
+        ({"arch": "linear", "layer_norm": False}, "the linear model has no layer_norm to change; leave it out"),
+        ({"arch": "linear", "edge_token": False}, "the linear model has no edge_token to change; leave it out"),
+        ({"arch": "mlp", "residual": False}, "the mlp model has no residual to change; leave it out"),
+        ({"arch": "mlp", "activation": "relu"}, "the mlp model has no activation to change; leave it out"),
+        ({"arch": "linear", "bias": True}, "bias is a setting of the one-layer and mlp models, not of linear"),
+        ({"arch": "one-layer", "layers": 2}, "the one-layer model has one layer; use linear or mlp for 2"),
     ],
 )
 def test_bad_settings(change: dict[str, Any], message: str) -> None:
@@ -306,7 +340,7 @@ def test_row_weights() -> None:
 
 # Seeds together.
 
-ARCHS = ("one-layer", "mlp", "gpt2", "gpt_neox", "llama", "mamba")
+ARCHS = ("one-layer", "linear", "mlp", "gpt2", "gpt_neox", "llama", "mamba")
 STACKED = 3e-3  # of embeddings of order one after 20 steps of Adam, whose first ones turn rounding into whole steps
 
 
