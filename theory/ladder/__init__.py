@@ -15,7 +15,7 @@ from .normed_gram import normed_gram_equation, normed_gram_flow
 from .norms import gain_at_plateau, layer_norm, norm_clock, normed_plateau
 from .one_layer import OneLayerTrajectory, one_layer_descent, one_layer_equation, one_layer_flow, one_layer_logits
 from .pre_norm import PreNormNet, Sublayer, pre_norm_features, pre_norm_logits
-from .pre_norm_flow import PreNormTrajectory, pre_norm_descent, pre_norm_equation, pre_norm_flow
+from .pre_norm_training import PreNormTrajectory, pre_norm_descent, pre_norm_equation, pre_norm_flow
 from .reduced import ReducedLadderTrajectory, reduced_ladder_flow
 from .saddle_escape import saddle_escape_time
 from .spectral import SpectralMap, spectral_map

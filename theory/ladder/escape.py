@@ -38,7 +38,7 @@ from ..flow.integrator import LAST_FLOW_TIME, Event, integrate
 from ..optimum.tied import TiedOptimum
 from ..softmax import residual
 from .pre_norm import PreNormNet
-from .pre_norm_flow import Problem, make_problem
+from .pre_norm_training import Problem, make_problem
 
 SYMMETRIC = 1e-6  # |R E*| against |E*|: optima carry a solver's 1e-9 in their gradient
 RANGE = 1e-6  # singular values of a row space below this part of the largest are none

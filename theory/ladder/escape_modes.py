@@ -29,7 +29,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from ..checks import Array, check_matrix, check_number, check_positive, check_whole_number
 from .pre_norm import PreNormNet
-from .pre_norm_flow import make_problem
+from .pre_norm_training import make_problem
 
 DENSE_ENTRIES = 60  # up to here the Jacobian is made whole: ARPACK needs room for its own basis
 STEP = 1e-5  # of the central differences, relative to the state: their error is its square, rounding 1e-16 / STEP

@@ -17,7 +17,19 @@ from ..presets.run import PresetResult, describe_preset
 from .figure import MOST_GRAPHS, ladder_caption, plot_ladder
 from .retention_figure import MOST_SHARES, plot_shares, shares_caption
 from .rows import Ladder, LadderRow, ladder_of
-from .table import HEADER, NOTES, SECOND, SECOND_NOTES, ladder_lines, ladder_rendering, second_lines, verdict
+from .table import (
+    HEADER,
+    NOTES,
+    SECOND,
+    SECOND_NOTES,
+    THIRD,
+    THIRD_NOTES,
+    ladder_lines,
+    ladder_rendering,
+    second_lines,
+    third_lines,
+    verdict,
+)
 
 Graphs = Sequence[tuple[str, Ladder]]
 
@@ -71,8 +83,10 @@ def _markdown(
         lines += [f"## {name}", "", verdict(ladder.rows), ""]
         lines += [*markdown_table(HEADER, ladder_lines(ladder.rows)), ""]
         lines += [*markdown_table(SECOND, second_lines(ladder.rows)), ""]
+        if untied := third_lines(ladder.rows):
+            lines += [*markdown_table(THIRD, untied), ""]
         lines += [line for title, why in ladder.left_out.items() for line in (f"No prediction of {title}: {why}.", "")]
-    lines += [NOTES, "", SECOND_NOTES, "", "## Settings", ""]
+    lines += [NOTES, "", SECOND_NOTES, "", THIRD_NOTES, "", "## Settings", ""]
     for one in result.cells[0].comparison.models:
         given = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items() if value != "")
         lines.append(f"- **{one.model.title}**: {given}")

@@ -17,6 +17,7 @@ from ...models.registry import Model
 from ...predict.trajectory import centred_spectrum
 from ...tasks.task import Task
 from .agreement import Predicted
+from .bridge import Bridge
 from .ranks import Ranks
 from .start import starting_net
 
@@ -32,13 +33,15 @@ NO_CLOCK, NO_CLOCK_NORMED = (1e-2, 1e3), (1e-3, 30.0)  # times of a prediction f
 
 @dataclass(frozen=True, eq=False)
 class RungPrediction:
-    """``predicted`` mode energies; ``spectrum`` (n,) of the centred Gram matrix and ``ranks`` at the run's last time,
-    of the last predicted one for a model without flow time; ``exact``: whether it is the flow of the very model;
-    ``parts``: what the model has that the prediction leaves out; ``start``: the net that is followed."""
+    """``predicted`` mode energies; ``spectrum`` (n,) of the centred Gram matrix, ``ranks`` and, of an untied net,
+    ``bridge`` at the run's last time, of the last predicted one for a model without flow time; ``exact``: whether it
+    is the flow of the very model; ``parts``: what the model has that the prediction leaves out; ``start``: the net
+    that is followed."""
 
     predicted: Predicted
     spectrum: Floats
     ranks: Ranks
+    bridge: Bridge | None
     exact: bool
     parts: tuple[str, ...]
     start: LinearNet | PreNormNet
@@ -56,12 +59,13 @@ def predict_rung(task: Task, model: Model, settings: Any, seed: int) -> RungPred
         end = per_step * settings.steps
         first, last = EARLIEST * per_step, (LATEST_EXACT if start.exact or normed else LATEST) * end
     times = np.union1d(np.geomspace(first, last, POINTS), [end])
-    embeddings, logits = _flow(task, start.net, times, _decay(settings) if per_step is not None else 0.0)
+    embeddings, logits, contexts = _flow(task, start.net, times, _decay(settings) if per_step is not None else 0.0)
     last = int(np.searchsorted(times, end))
     energy = np.array([mode_energy(e, task.spaces, centred=True) for e in embeddings])
     spectrum = centred_spectrum(embeddings[last], task.graph.component_labels)
     ranks = Ranks.of(task, embeddings[last], logits[last])
-    return RungPrediction(Predicted(times, energy), spectrum, ranks, start.exact, start.parts, start.net)
+    bridge = None if contexts is None else Bridge.of(task, embeddings[last], contexts[last])
+    return RungPrediction(Predicted(times, energy), spectrum, ranks, bridge, start.exact, start.parts, start.net)
 
 
 def _decay(settings: Any) -> float:
@@ -70,11 +74,11 @@ def _decay(settings: Any) -> float:
     return float(settings.weight_decay) * (2.0 if doubled else 1.0)
 
 
-def _flow(task: Task, net: LinearNet | PreNormNet, times: Floats, decay: float) -> tuple[Floats, Floats]:
-    """E and Z at ``times``."""
+def _flow(task: Task, net: LinearNet | PreNormNet, times: Floats, decay: float) -> tuple[Floats, Floats, Floats | None]:
+    """E, Z and, of an untied net, U at ``times``."""
     options: dict[str, Any] = {"row_weight": task.row_weight, "rtol": TOLERANCE}
     if isinstance(net, LinearNet):
         linear = ladder_flow(task.target, net, times, weight_decay=decay, **options)
-        return linear.net.embedding, linear.logits
+        return linear.net.embedding, linear.logits, linear.net.context
     normed = pre_norm_flow(task.target, net, times, **options)
-    return normed.embedding, normed.logits
+    return normed.embedding, normed.logits, None

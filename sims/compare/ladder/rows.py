@@ -18,6 +18,7 @@ from ...scores.statistics import finite_values, mean
 from ..comparison import Comparison
 from ..model_comparison import ModelComparison
 from .agreement import Agreement, agreement
+from .bridge import Bridge
 from .limit import RungLimit, limit_of
 from .prediction import RungPrediction, predict_rung
 from .ranks import Ranks
@@ -33,15 +34,16 @@ SPECTRUM = 60  # and that scores.json keeps
 
 @dataclass(frozen=True, eq=False)
 class LadderRow:
-    """One rung on one graph. ``predictions``, ``agreements`` and measured ``ranks``: one a seed; ``measured`` and
-    ``predicted`` (n,): the eigenvalues of the centred Gram matrix at the end, mean over seeds; ``limit``: where that
-    goes. ``times`` (k,) > 0 of the records, in steps without flow time, and at them the share of energy in the first
-    eigenspaces, ``share`` and ``predicted_share`` (seeds, k), see ``retention``."""
+    """One rung on one graph. ``predictions``, ``agreements``, measured ``ranks`` and, of untied models, ``bridges``:
+    one a seed; ``measured`` and ``predicted`` (n,): the eigenvalues of the centred Gram matrix at the end, mean over
+    seeds; ``limit``: where that goes. ``times`` (k,) > 0 of the records, in steps without flow time, and at them the
+    share of energy in the first eigenspaces, ``share`` and ``predicted_share`` (seeds, k), see ``retention``."""
 
     compared: ModelComparison
     predictions: tuple[RungPrediction, ...]
     agreements: tuple[Agreement, ...]
     ranks: tuple[Ranks, ...]
+    bridges: tuple[Bridge, ...]
     measured: Floats
     predicted: Floats
     limit: RungLimit
@@ -107,11 +109,14 @@ class LadderRow:
         }
 
     def _describe_seed(self, i: int) -> dict[str, Any]:
+        bridges = (self.bridges[i] if self.bridges else None, self.predictions[i].bridge)
         return {
             "seed": self.compared.runs[i].seed,
             **dataclasses.asdict(self.agreements[i]),
             "ranks": dataclasses.asdict(self.ranks[i]),
             "ranks_predicted": dataclasses.asdict(self.predictions[i].ranks),
+            "bridge": None if bridges[0] is None else dataclasses.asdict(bridges[0]),
+            "bridge_predicted": None if bridges[1] is None else dataclasses.asdict(bridges[1]),
             "retention": dataclasses.asdict(retention(self.times, self.share[i])),
             "retention_predicted": dataclasses.asdict(retention(self.times, self.predicted_share[i])),
         }
@@ -164,6 +169,11 @@ def _row(comparison: Comparison, one: ModelComparison, predictions: Sequence[Run
         tuple(predictions),
         tuple(agreements),
         tuple(Ranks.of(task, run.final.embedding, run.final.logits) for run in one.runs),
+        tuple(
+            Bridge.of(task, run.final.embedding, run.final.context)
+            for run in one.runs
+            if run.final.context is not None and first.bridge is not None
+        ),
         measured,
         predicted,
         limit_of(task, first.start, one.optimum, exact=first.exact),

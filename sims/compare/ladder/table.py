@@ -99,6 +99,25 @@ def second_lines(rows: Sequence[LadderRow]) -> list[list[str]]:
     return lines
 
 
+THIRD = ("", "alignment of V and U predicted", "measured", "two hops found predicted", "measured")
+THIRD_NOTES = (
+    "Alignment: <V, U> / (‖V‖ ‖U‖) of input and output embeddings. Two hops: share of the pairs joined by a walk of "
+    "two steps that lead the rows of Z Z, the logits fed to themselves. Means over seeds."
+)
+
+
+def third_lines(rows: Sequence[LadderRow]) -> list[list[str]]:
+    """One line for each rung that is untied, in the columns of THIRD."""
+    lines = []
+    for row in rows:
+        pairs = [(p.bridge, m) for p, m in zip(row.predictions, row.bridges, strict=bool(row.bridges))]
+        if pairs:
+            cells = [f"{np.mean([getattr(pair[i], name) for pair in pairs]):.3f}"
+                     for name in ("alignment", "two_hops") for i in (0, 1)]  # fmt: skip
+            lines.append([row.compared.model.title, *cells])
+    return lines
+
+
 def _eigenvalues(values: np.ndarray) -> str:
     return ", ".join(f"{value:.3g}" for value in values[:LEADING])
 

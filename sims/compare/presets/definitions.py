@@ -16,7 +16,7 @@ from ...models.registry import Model, get_model
 from ...suggest import choose
 from ...tasks.task import Task
 from .published import GRAPHS
-from .rungs import DEPTHS, FOUR_CELLS, RETENTION, RUNGS, Rung
+from .rungs import BRIDGE, DEPTHS, FOUR_CELLS, RETENTION, RUNGS, Rung
 
 STAR, GRID, CYCLE, IRREGULAR = GRAPHS
 RANDOM = "random:20,30,0"
@@ -222,10 +222,18 @@ _PARTS = (
 )
 
 
-def _ladder(name: str, title: str, rungs: tuple[Rung, ...], graphs: Iterable[str], *smoothings: float) -> Preset:
+def _ladder(
+    name: str, title: str, rungs: tuple[Rung, ...], graphs: Iterable[str], *smoothings: float, bridge: bool = False
+) -> Preset:
+    """``bridge``: every graph without and with self-edges."""
     models = tuple(PresetModel(rung.word, rung.name, rung.title, weights="node") for rung in rungs)
     source = "section 4's question what carries over from Node2Vec"
-    cells = tuple(Cell(graph, models, label_smoothing=e) for graph in graphs for e in smoothings or (0.0,))
+    cells = tuple(
+        Cell(graph, models, self_edges=self_edges, label_smoothing=e)
+        for graph in graphs
+        for self_edges in ((False, True) if bridge else (False,))
+        for e in smoothings or (0.0,)
+    )
     return Preset(name, title, source, cells, ladder=True)
 
 
@@ -233,6 +241,7 @@ _LADDERS = (
     _ladder("ladder", "From Node2Vec to a Transformer, part by part", RUNGS, GRAPHS),
     _ladder("depth", "Linear nets by depth and width", DEPTHS, (*GRAPHS, RANDOM)),
     _ladder("four-cells", "Tied and untied, on sparse and smoothed targets", FOUR_CELLS, ("cycle:7", CYCLE), 0.0, 0.15),
+    _ladder("bridge", "Examples u -> u, untied: input and output embeddings", BRIDGE, GRAPHS, bridge=True),
     _ladder("retention", "Crossing is not retention: one layer long after its peak", RETENTION, GRAPHS),
 )
 

@@ -62,6 +62,8 @@ FOUR_CELLS = (
     Rung("untied", "untied", "node2vec-untied:width=50,init_std=0.02,steps=10000"),
 )
 
+BRIDGE = (Rung("untied", "untied", "node2vec-untied:width=50,init_std=0.02,steps=3000"),)
+
 # Z = E B E' from B(0) = I and from a Gaussian one, far beyond the peak of the alignment.
 RETENTION = (
     Rung("identity", "B(0) = I", "linear:optimiser=sgd,learning_rate=0.005,width=32,init_std=1e-6,embedding_std=0.02,"

@@ -1,0 +1,48 @@
+"""Input and output embeddings of an untied model against each other, and whether one hop after another can be read off.
+
+    alignment = <V, U> / (||V|| ||U||) = tr Z / (||V|| ||U||),   Z = VU'
+
+is 1 where a node's output embedding is its input embedding, so that what one hop gives can be fed to the next. At a
+minimum of the nuclear norm V and U are the two halves of Z's singular vectors: modes of positive eigenvalue are aligned
+and those of negative ones opposed, and examples u -> u, which raise the diagonal of Z, are the bridge between the two
+(arXiv 2509.24653; here the self-edges of a graph).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...tasks.task import Task
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """``alignment`` of V and U; ``two_hops``: of the pairs u, c with a walk of two steps from u to c, the share found
+    among the largest entries of row u of Z Z, as many as it has, Z less its rows' means."""
+
+    alignment: float
+    two_hops: float
+
+    @staticmethod
+    def of(task: Task, embedding: NDArray[np.floating], context: NDArray[np.floating]) -> Bridge:
+        """Of V and U (n, m) on the graph of ``task``."""
+        v, u = np.asarray(embedding, dtype=np.float64), np.asarray(context, dtype=np.float64)
+        sizes = float(np.linalg.norm(v) * np.linalg.norm(u))
+        z = v @ u.T
+        z -= z.mean(axis=1, keepdims=True)
+        adjacency = task.graph.adjacency.toarray() > 0
+        walks = (adjacency.astype(np.float64) @ adjacency) > 0
+        return Bridge(float((v * u).sum()) / sizes if sizes > 0 else float("nan"), _recall(z @ z, walks))
+
+
+def _recall(scores: Floats, wanted: NDArray[np.bool_]) -> float:
+    """Share of the ``wanted`` pairs among the largest ``scores`` of their rows, as many as a row wants."""
+    counts = wanted.sum(axis=1)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    found = sum(int(wanted[i, order[i, : counts[i]]].sum()) for i in range(len(scores)))
+    return found / int(counts.sum()) if counts.any() else float("nan")
