@@ -43,7 +43,7 @@ RESULTS = frozenset({
     "EarlyModes", "Eigenpairs", "Eigenspaces", "FactStorage", "Factors", "FlowPath", "GraphFlow", "MultiHopPlan",
     "GraphOptimum", "Integration", "LaplacianCoordinates", "MaxMargin", "MaxMarginLogits", "ModeTimes",
     "OneLayerTrajectory", "RankRange", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum",
-    "SecondOrderChain", "DriftLaw", "RowPass", "RowSums", "SolverState",
+    "SecondOrderChain", "DriftLaw", "JacobianModes", "PreNormTrajectory", "UnitModes", "RowPass", "RowSums", "SolverState",
     "StorageCost", "Symmetry", "Tangent", "TiedGramTrajectory", "TiedOptimum", "TiedTrajectory",
     "UntiedGramTrajectory", "UntiedOptimum", "UntiedTrajectory", "WidthBands", "WidthPrediction",
 })
