@@ -43,9 +43,9 @@ RESULTS = frozenset({
     "EarlyModes", "Eigenpairs", "Eigenspaces", "FactStorage", "Factors", "FlowPath", "GraphFlow", "MultiHopPlan",
     "GraphOptimum", "Integration", "LaplacianCoordinates", "MaxMargin", "MaxMarginLogits", "ModeTimes",
     "OneLayerTrajectory", "RankRange", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum",
-    "SecondOrderChain", "DriftLaw", "JacobianModes", "PreNormTrajectory", "UnitModes", "RowPass", "RowSums", "SolverState",
+    "SecondOrderChain", "DriftLaw", "JacobianModes", "PreNormTrajectory", "RowPass", "RowSums", "SolverState",
     "StorageCost", "Symmetry", "Tangent", "TiedGramTrajectory", "TiedOptimum", "TiedTrajectory",
-    "UntiedGramTrajectory", "UntiedOptimum", "UntiedTrajectory", "WidthBands", "WidthPrediction",
+    "UnitModes", "UntiedGramTrajectory", "UntiedOptimum", "UntiedTrajectory", "WidthBands", "WidthPrediction",
 })
 # fmt: on
 
