@@ -2,10 +2,10 @@
 
 from .escape import escape_time, sign_flip_energy
 from .escape_modes import JacobianModes, UnitModes, jacobian_modes, unit_growth
+from .normed_flow import PreNormTrajectory, pre_norm_descent, pre_norm_equation, pre_norm_flow
 from .normed_gram import normed_gram_equation, normed_gram_flow
 from .norms import gain_at_plateau, layer_norm, norm_clock, normed_plateau
 from .pre_norm import PreNormNet, Sublayer, pre_norm_features, pre_norm_logits
-from .pre_norm_flow import PreNormTrajectory, pre_norm_descent, pre_norm_equation, pre_norm_flow
 
 __all__ = [
     "JacobianModes",

@@ -35,8 +35,8 @@ from ..checks import Array, check_number, check_positive, check_type
 from ..flow.descent import STEPS_LIMIT, check_step_size
 from ..optimum.tied import TiedOptimum
 from ..softmax import residual
+from .normed_flow import Problem, make_problem
 from .pre_norm import PreNormNet
-from .pre_norm_flow import Problem, make_problem
 
 SYMMETRIC = 1e-6  # |R E*| against |E*|: optima carry a solver's 1e-9 in their gradient
 RANGE = 1e-6  # singular values of a row space below this part of the largest are none

@@ -30,8 +30,8 @@ from scipy.optimize import brentq
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from ..checks import Array, check_matrix, check_number, check_positive, check_whole_number
+from .normed_flow import make_problem
 from .pre_norm import PreNormNet
-from .pre_norm_flow import make_problem
 
 DENSE_ENTRIES = 400  # up to here the Jacobian is made whole, in a tenth of a second
 STEP = 1e-5  # of the central differences, relative to the state: their error is its square, rounding 1e-16 / STEP

@@ -144,26 +144,27 @@ def test_the_sign_flips_from_the_stated_energy_on(r, p, q):
 def test_an_attention_leaves_when_its_sign_flips():
     """One direction, little of it so that norms stay: the held flow against the three equations."""
     target, optimum, residual = problem()
-    m, drop = 12, 1e-3
+    m, drop = 12, 3e-5
     e, rest, r = on_plateau(optimum, "layer", m)
     s, f = np.linalg.eigh(residual)
-    p, q = -0.8 * r, 1.7 * r
+    p, q = -0.95 * r, 2.0 * r
     long, short = (np.sqrt(q - 2 * p) + np.sqrt(q + 2 * p)) / 2, (np.sqrt(q - 2 * p) - np.sqrt(q + 2 * p)) / 2
     a, c = np.array([long, short]) / np.sqrt(2), np.array([-short, -long]) / np.sqrt(2)
-    assert a @ c == pytest.approx(p) and a @ a + c @ c == pytest.approx(q)
+    assert a @ c == pytest.approx(p)
+    assert a @ a + c @ c == pytest.approx(q)
     least, x = sign_flip_energy(r, p, q), rest[:, 0]
     times, expected = [], []
     for share in (0.7, 1.5):
         u = np.sqrt(share * least) * f[:, 0]
         net = PreNormNet(e + np.outer(u, x), (Sublayer(np.outer(x, a), np.outer(c, x)),))
-        times.append(escape_time(target, net, optimum, drop, step_size=0.01, end=60.0))
-        path = line(share * least, p, q, r, -s[0], 60.0)
+        times.append(escape_time(target, net, optimum, drop, step_size=0.001, end=6.0))
+        path = line(share * least, p, q, r, -s[0], 6.0)
         t = np.linspace(0, path.t[-1], 20001)
         y = path.sol(t)
         gone = np.flatnonzero(s[0] * y[0] * (1 + y[1] / r) / r >= drop)
         expected.append(t[gone[0]] if gone.size else np.inf)
     assert times[0] == expected[0] == np.inf
-    assert times[1] == pytest.approx(expected[1], rel=LEADING_ORDER)
+    assert times[1] == pytest.approx(expected[1], rel=LEADING_ORDER), (times, expected)
 
 
 def test_predicted_times_are_those_of_a_run():

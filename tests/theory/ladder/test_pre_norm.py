@@ -17,7 +17,7 @@ from fiedler.theory import (
     pre_norm_logits,
     tied_flow,
 )
-from fiedler.theory.ladder.pre_norm_flow import make_problem
+from fiedler.theory.ladder.normed_flow import make_problem
 
 DIFFERENCE = 1e-6  # central differences with a step of 1e-6 across norms of .2, relative to the largest entry
 AGREEMENT = 1e-7  # two integrations at 1e-9, errors amplified by the growing modes
