@@ -217,7 +217,7 @@ CALLS: dict[str, Call] = {
     "layer_norm": call(
         "layer_norm",
         {"embedding": EMBEDDING, "gain": np.ones(2), "norm": "rms", "epsilon": 0.1},
-        loose={"embedding": ROWS},
+        loose={"embedding": ROWS + "; shape: deeper"},
     ),
     "norm_clock": call("norm_clock", {"gram": GRAM, "width": 5, "epsilon": 0.1}, loose={"gram": "*"}),
     "normed_plateau": call(
