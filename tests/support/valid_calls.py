@@ -39,15 +39,15 @@ from valid_recall_calls import RECALL_CALLS
 
 # fmt: off
 RESULTS = frozenset({
-    "BlockAlgebra", "CayleyTrajectory", "Certificate", "ClosedForm", "Colouring", "DecayThresholds",
-    "DriftLaw", "EarlyModes", "Eigenpairs", "Eigenspaces", "EndToEndTrajectory", "FactStorage", "Factors",
-    "FlowPath", "GraphFlow", "GraphOptimum", "Integration", "LadderBalance", "LadderGramTrajectory",
+    "BlockAlgebra", "CayleyTrajectory", "Certificate", "ClosedForm", "Colouring", "DecayThresholds", "DriftLaw",
+    "EarlyModes", "Eigenpairs", "Eigenspaces", "EndToEndTrajectory", "FactStorage", "Factors", "FlowPath",
+    "GraphFlow", "GraphOptimum", "Integration", "JacobianModes", "LadderBalance", "LadderGramTrajectory",
     "LadderLimit", "LadderModesTrajectory", "LadderTrajectory", "LaplacianCoordinates", "MaxMargin",
-    "MaxMarginLogits", "ModeTimes", "MultiHopPlan", "OneLayerTrajectory", "RankRange",
+    "MaxMarginLogits", "ModeTimes", "MultiHopPlan", "OneLayerTrajectory", "PreNormTrajectory", "RankRange",
     "ReducedLadderTrajectory", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum", "RowPass",
-    "RowSums", "SecondOrderChain", "SolverState", "SpectralMap",
-    "StorageCost", "Symmetry", "Tangent", "TiedGramTrajectory", "TiedOptimum", "TiedTrajectory",
-    "UntiedGramTrajectory", "UntiedOptimum", "UntiedTrajectory", "WidthBands", "WidthPrediction",
+    "RowSums", "SecondOrderChain", "SolverState", "SpectralMap", "StorageCost", "Symmetry", "Tangent",
+    "TiedGramTrajectory", "TiedOptimum", "TiedTrajectory", "UnitModes", "UntiedGramTrajectory", "UntiedOptimum",
+    "UntiedTrajectory", "WidthBands", "WidthPrediction",
 })
 # fmt: on
 

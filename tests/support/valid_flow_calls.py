@@ -27,6 +27,7 @@ from valid_inputs import (
     TIMED,
     TIMES,
     WEIGHT,
+    WIDTH,
     call,
     made,
     shrink,
@@ -34,6 +35,8 @@ from valid_inputs import (
 
 PHI = theory.spectral_map(3)
 ONE = dict.fromkeys(("gram", "logits", "rate", "start", "level"), "int float")  # arrays of any shape, a number too
+ROWS = "shape: one row less; shape: one row more; shape: first row; shape: no rows; " + WIDTH
+EQUAL = np.full((4, 4), -0.5) + 2 * np.eye(4)  # an optimum of equal norms
 
 CALLS: dict[str, Call] = {
     # Starts, flows and descents.
@@ -239,6 +242,81 @@ CALLS: dict[str, Call] = {
         loose=TIMED,
         kinds=NUMBER_TIMES,
         failures=FAILED,
+    ),
+    # Nets read through norms.
+    "layer_norm": call(
+        "layer_norm",
+        {"embedding": EMBEDDING, "gain": np.ones(2), "norm": "rms", "epsilon": 0.1},
+        loose={"embedding": ROWS + "; shape: deeper"},
+    ),
+    "norm_clock": call("norm_clock", {"gram": GRAM, "width": 5, "epsilon": 0.1}, loose={"gram": "*"}),
+    "normed_plateau": call(
+        "normed_plateau", {"optimum": EQUAL, "width": 5, "gain": 1.5, "epsilon": 0.1}, loose={"optimum": "*"}
+    ),
+    "gain_at_plateau": call("gain_at_plateau", {"optimum": EQUAL, "width": 5, "init_std": 0.1}, loose={"optimum": "*"}),
+    "normed_gram_equation": call(
+        "normed_gram_equation", {"target": TARGET, "gram0": GRAM, "width": 5, "epsilon": 0.1, "row_weight": WEIGHT}
+    ),
+    "normed_gram_flow": call(
+        "normed_gram_flow",
+        {"target": TARGET, "gram0": GRAM, "width": 5, "times": [0.0, 0.5], "epsilon": 0.1, "row_weight": WEIGHT}
+        | {"rtol": 1e-6},
+        loose=TIMED,
+        kinds=NUMBER_TIMES,
+        failures=FAILED,
+    ),
+    "Sublayer": call("Sublayer", {"read": INNER, "write": CONTEXT[:2], "activation": "relu", "gain": np.ones(2)}),
+    "PreNormNet": call(
+        "PreNormNet",
+        {"embedding": EMBEDDING, "sublayers": (), "gain": np.ones(2), "norm": "rms", "epsilon": 0.1},
+        loose={"embedding": ROWS, "sublayers": "empty list"},
+    ),
+    "pre_norm_logits": call("pre_norm_logits", {"net": made("net")}),
+    "pre_norm_features": call("pre_norm_features", {"net": made("net"), "index": 0}),
+    "pre_norm_equation": call(
+        "pre_norm_equation", {"target": TARGET, "net": made("net"), "train_gain": True, "row_weight": WEIGHT}
+    ),
+    "pre_norm_flow": call(
+        "pre_norm_flow",
+        {"target": TARGET, "net": made("net"), "times": [0.0, 0.1], "train_gain": True, "row_weight": WEIGHT}
+        | {"rtol": 1e-4},
+        loose=TIMED,
+        kinds=NUMBER_TIMES,
+        failures=FAILED,
+    ),
+    "pre_norm_descent": call(
+        "pre_norm_descent",
+        {"target": TARGET, "net": made("net"), "step_size": 0.1, "steps": np.array([0, 3]), "train_gain": True}
+        | {"row_weight": WEIGHT},
+        loose={"steps": TIMES},
+        kinds=NUMBER_TIMES,
+        failures=DIVERGED,
+    ),
+    "unit_growth": call(
+        "unit_growth", {"residual": INNER, "features": CONTEXT[:2], "scale": 0.5}, loose={"features": "*"}
+    ),
+    "UnitModes.loss_drop": call(
+        "UnitModes",
+        {"embedding": INNER, "write": CONTEXT[:2], "time": 0.5},
+        function=made("units").loss_drop,
+        loose={"time": SIGN},
+    ),
+    "UnitModes.escape_time": call(
+        "UnitModes", {"embedding": INNER, "write": CONTEXT[:2], "drop": 0.5}, function=made("units").escape_time
+    ),
+    "jacobian_modes": call(
+        "jacobian_modes",
+        {"target": TARGET, "net": made("net"), "count": 2, "train_gain": True, "row_weight": WEIGHT},
+        failures=FAILED,
+    ),
+    "sign_flip_energy": call(
+        "sign_flip_energy", {"scale": 0.2, "alignment": 0.1, "size": 0.5}, loose={"alignment": SIGN}
+    ),
+    "escape_time": call(
+        "escape_time",
+        {"target": made("circle"), "net": made("net"), "optimum": made("round"), "drop": 0.1, "step_size": 0.1}
+        | {"end": 1.0},
+        failures=DIVERGED,
     ),
     # The early phase, and finite width.
     "early_modes": call("early_modes", {"target": TARGET, "tied": True, **PROBLEM}),

@@ -44,6 +44,10 @@ def made(name: str) -> Any:
         "chain": lambda: theory.second_order_chain(PAW, 0.5, 2.0),
         "tangent": lambda: theory.tied_tangent(TARGET, 0.5, [0.0, 0.5]),
         "modes": lambda: theory.early_modes(TARGET),
+        "net": lambda: theory.PreNormNet(EMBEDDING, (theory.Sublayer(INNER, CONTEXT[:2], "gelu"),), norm="rms"),
+        "units": lambda: theory.unit_growth(INNER, CONTEXT[:2]),
+        "circle": lambda: theory.one_hop_target(theory.parse("cycle:4")),
+        "round": lambda: theory.tied_optimum(theory.one_hop_target(theory.parse("cycle:4"))),
         "file": _file,
     }[name]()
 

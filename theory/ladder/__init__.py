@@ -11,11 +11,11 @@ from .fourier import LadderModesTrajectory, cayley_ladder_flow
 from .gram_flow import LadderGramTrajectory, ladder_gram_equation, ladder_gram_flow
 from .limit import LadderLimit, ladder_limit
 from .net import LinearNet, ladder_logits
+from .normed_flow import PreNormTrajectory, pre_norm_descent, pre_norm_equation, pre_norm_flow
 from .normed_gram import normed_gram_equation, normed_gram_flow
 from .norms import gain_at_plateau, layer_norm, norm_clock, normed_plateau
 from .one_layer import OneLayerTrajectory, one_layer_descent, one_layer_equation, one_layer_flow, one_layer_logits
 from .pre_norm import PreNormNet, Sublayer, pre_norm_features, pre_norm_logits
-from .pre_norm_training import PreNormTrajectory, pre_norm_descent, pre_norm_equation, pre_norm_flow
 from .reduced import ReducedLadderTrajectory, reduced_ladder_flow
 from .saddle_escape import saddle_escape_time
 from .spectral import SpectralMap, spectral_map

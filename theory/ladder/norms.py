@@ -21,8 +21,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import Array, check_array, check_choice, check_matrix, check_positive, check_real, check_vector, shown
-from ..flow.starts import check_count
+from ..checks import Array, check_array, check_choice, check_matrix, check_real, check_vector, shown
+from ..flow.starts import check_count, check_scale
 
 NORMS = ("layer", "rms", "none")
 EPSILON = 1e-5  # GPT-2's
@@ -64,7 +64,7 @@ def normed_plateau(optimum: ArrayLike, width: int, *, gain: float = 1.0, epsilon
     Raises ValueError where the diagonal of K* is not constant: such an optimum is not of the form N(E) E'.
     """
     k, m = check_matrix(optimum, (None, None), "optimum"), check_count(width, "width")
-    g, e = check_positive(gain, "gain"), check_epsilon(epsilon)
+    g, e = check_scale(gain, "gain"), check_epsilon(epsilon)
     size = _common_diagonal(k)
     r = (size / g + np.sqrt((size / g) ** 2 + 4 * m**2 * e)) / (2 * m)
     return np.asarray(r / g * k)
@@ -82,7 +82,7 @@ def gain_at_plateau(optimum: ArrayLike, width: int, init_std: float) -> float:
     plateau's Gram eigenvalues lie 16 per cent below those that this g gives.
     """
     k, m = check_matrix(optimum, (None, None), "optimum"), check_count(width, "width")
-    s = check_positive(init_std, "init_std")
+    s = check_scale(init_std, "init_std")
     size, n = _common_diagonal(k), len(k)
     half = (n * (m - 1) * s**2 - m) / (2 * m)  # m x^2 + 2 m half x - n k^2 / m = 0 in x = g^2
     root = np.sqrt(half**2 + n * (size / m) ** 2)

@@ -15,7 +15,6 @@ that keep 1). Source: ours.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -126,11 +125,16 @@ class Problem:
         pieces = np.split(states, ends[:-1], axis=-1)
         return [piece.reshape(*states.shape[:-1], *shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
-    def velocity(self, state: Array, force: Callable[[Array], Array] | None = None) -> Array:
-        """d state/dt; ``force``: the residual of logits, that of the loss when None."""
+    def velocity(self, state: Array) -> Array:
+        """d state/dt."""
+        return self.velocity_of(state, None)[1]
+
+    def velocity_of(self, state: Array, held: Array | None) -> tuple[Array, Array]:
+        """Z and d state/dt; ``held``: a residual (n, n) in the place of that of the loss."""
         forward = Pass(self.net, self.parts(state))
-        r = residual(forward.logits, self.target, self.row_weight) if force is None else force(forward.logits)
-        return np.concatenate([part.ravel() for part in forward.descent(r, self.train_gain)])
+        r = residual(forward.logits, self.target, self.row_weight) if held is None else held
+        moved = np.concatenate([part.ravel() for part in forward.descent(r, self.train_gain)])
+        return forward.logits, moved
 
     def logits(self, states: Array) -> Array:
         """Z, (..., n, n)."""
