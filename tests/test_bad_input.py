@@ -24,10 +24,13 @@ import fiedler.theory
 import valid_calls
 import valid_flow_calls
 import valid_kernel_calls
+import valid_ladder_calls
 from bad_input_oracle import Call, verdict
 from bad_values import CONSTANTS, LABELS, SKIP, spoil
 
-CALLS: dict[str, Call] = valid_calls.CALLS | valid_flow_calls.CALLS | valid_kernel_calls.CALLS
+CALLS: dict[str, Call] = (
+    valid_calls.CALLS | valid_flow_calls.CALLS | valid_ladder_calls.CALLS | valid_kernel_calls.CALLS
+)
 DRAWN, PAIRS = 30, 60  # examples of each function: in the short form; pairs in the long one
 ROOM = 3 * 2**30  # bytes that a call may map: what is larger is refused, not allocated
 every_call = pytest.mark.parametrize("name", CALLS)
