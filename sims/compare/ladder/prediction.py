@@ -1,5 +1,5 @@
-"""What the theory says of a rung: its mode energies over time, by the flow of a linear net or of one with norms and
-units from the run's own start. It never sees a run.
+"""What the theory says of a rung: its mode energies over time, by the flow of a linear net, or the descent of one
+with norms and units, from the run's own start. It never sees a run.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import LinearNet, PreNormNet, ladder_flow, mode_energy, pre_norm_flow
+from fiedler.theory import LinearNet, PreNormNet, ladder_flow, mode_energy, pre_norm_descent
 
 from ...models.node2vec import Node2VecSettings
 from ...models.registry import Model
@@ -25,10 +25,15 @@ Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-6  # of the flow's steps: energies are compared to three digits
 POINTS = 160  # times of a prediction, evenly in their logarithm
-# Of the run's own times, as multiples of its first and last: room for a clock, of which an exact prediction needs
-# little, and nets with norms get little, for their flow is stiff once it has left the plateau.
+# Of the run's own times, as multiples of its first and last: room for a clock, of which an exact one needs little.
 EARLIEST, LATEST, LATEST_EXACT = 1e-2, 10.0, 1.1
-NO_CLOCK, NO_CLOCK_NORMED = (1e-2, 1e3), (1e-3, 30.0)  # times of a prediction for a model that has none of its own
+NO_CLOCK = (1e-2, 1e3)  # times of a prediction for a model that has none of its own
+# Nets with norms are followed by descent at this part of the run's step: their flow is stiff once the plateau is left.
+PART_OF_STEP = 0.5
+NO_CLOCK_NORMED, STEP_NORMED = (1e-2, 10.0), 2e-3  # for one without flow time
+
+
+Path = tuple[Floats, Floats, Floats | None]  # E, Z and, of an untied net, U at the times
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +56,15 @@ def predict_rung(task: Task, model: Model, settings: Any, seed: int) -> RungPred
     """The flow of the net that the run of ``seed`` starts as."""
     start = starting_net(task, model, settings, seed)
     per_step = model.time_per_step(settings)
-    normed = isinstance(start.net, PreNormNet)
-    if per_step is None:
-        first, last = NO_CLOCK_NORMED if normed else NO_CLOCK
-        end = last
+    if isinstance(start.net, PreNormNet):
+        times, last, (embeddings, logits, contexts) = _descent(task, start.net, per_step, settings.steps)
     else:
-        end = per_step * settings.steps
-        first, last = EARLIEST * per_step, (LATEST_EXACT if start.exact or normed else LATEST) * end
-    times = np.union1d(np.geomspace(first, last, POINTS), [end])
-    embeddings, logits, contexts = _flow(task, start.net, times, _decay(settings) if per_step is not None else 0.0)
-    last = int(np.searchsorted(times, end))
+        end = NO_CLOCK[1] if per_step is None else per_step * settings.steps
+        room = LATEST_EXACT if start.exact else LATEST
+        reach = NO_CLOCK if per_step is None else (EARLIEST * per_step, room * end)
+        times = np.union1d(np.geomspace(*reach, POINTS), [end])
+        last = int(np.searchsorted(times, end))
+        embeddings, logits, contexts = _flow(task, start.net, times, 0.0 if per_step is None else _decay(settings))
     energy = np.array([mode_energy(e, task.spaces, centred=True) for e in embeddings])
     spectrum = centred_spectrum(embeddings[last], task.graph.component_labels)
     ranks = Ranks.of(task, embeddings[last], logits[last])
@@ -74,11 +78,16 @@ def _decay(settings: Any) -> float:
     return float(settings.weight_decay) * (2.0 if doubled else 1.0)
 
 
-def _flow(task: Task, net: LinearNet | PreNormNet, times: Floats, decay: float) -> tuple[Floats, Floats, Floats | None]:
-    """E, Z and, of an untied net, U at ``times``."""
-    options: dict[str, Any] = {"row_weight": task.row_weight, "rtol": TOLERANCE}
-    if isinstance(net, LinearNet):
-        linear = ladder_flow(task.target, net, times, weight_decay=decay, **options)
-        return linear.net.embedding, linear.logits, linear.net.context
-    normed = pre_norm_flow(task.target, net, times, **options)
-    return normed.embedding, normed.logits, None
+def _flow(task: Task, net: LinearNet, times: Floats, decay: float) -> Path:
+    flow = ladder_flow(task.target, net, times, weight_decay=decay, row_weight=task.row_weight, rtol=TOLERANCE)
+    return flow.net.embedding, flow.logits, flow.net.context
+
+
+def _descent(task: Task, net: PreNormNet, per_step: float | None, steps: int) -> tuple[Floats, int, Path]:
+    """The times, the place of the run's last among them, and the descent."""
+    step = STEP_NORMED if per_step is None else PART_OF_STEP * per_step
+    end = round(NO_CLOCK_NORMED[1] / step) if per_step is None else round(steps / PART_OF_STEP)
+    counts = np.unique(np.round(np.geomspace(1, LATEST_EXACT * end, POINTS)).astype(np.int64))
+    counts = np.union1d(counts, [end])
+    found = pre_norm_descent(task.target, net, step, counts, row_weight=task.row_weight)
+    return step * counts.astype(np.float64), int(np.searchsorted(counts, end)), (found.embedding, found.logits, None)

@@ -29,8 +29,9 @@ HEADER = (
 )
 NARROW = ("", "eigenvalues predicted", "measured", "R² over time", "clock", "R² with it")
 NOTES = (
-    "Predicted: the gradient flow of the rung's own linear net from its own initial weights, nothing fitted; for a "
-    "model with further parts, which are named, the flow of what is left without them. Eigenvalues: the leading ones "
+    "Predicted: the gradient flow of the rung's own net from its own initial weights, nothing fitted (with layer norm, "
+    "descent in float64 at half the run's step); for a model with further parts, which are named, that of what is left "
+    "without them. Eigenvalues: the leading ones "
     "of the centred Gram matrix at the end of the runs, means over seeds, and in the limit of a small start where a "
     "closed form knows it. R²: share of the centred mode energies' variance that is explained, smallest and largest "
     "over seeds, over all recorded times and at the last; Adam has no flow time, so that nothing can be said without a "

@@ -21,7 +21,7 @@ class Rung:
 _DESCENT = "optimiser=sgd,learning_rate=0.0025,width=32"
 _LINEAR = f"linear:{_DESCENT},steps=8000"
 _DEEP = f"linear:{_DESCENT},steps=4000"  # the flow of a deep net is stiff, and is near its plateau early
-_NORMED = "optimiser=sgd,learning_rate=0.004,width=32,steps=5000"
+_NORMED = "optimiser=sgd,learning_rate=0.004,width=32,steps=4000"
 # A GPT-2 block that reads u alone, whose attention over one token is the linear map of two factors.
 _BLOCK = "edge_token=false,other_tokens=0,positions=false,biases=false,activation=gelu"
 
@@ -49,7 +49,7 @@ DEPTHS = tuple(
     Rung(
         f"{kind}-{depth}-width-{width}",
         f"{depth} {kind} layer{'s' if depth > 1 else ''}, width {width}",
-        f"linear:optimiser=sgd,learning_rate=0.0025,steps=8000,width={width},layers={depth}{start}",
+        f"linear:optimiser=sgd,learning_rate=0.0025,steps=4000,width={width},layers={depth}{start}",
     )
     for kind, starts in (("residual", dict.fromkeys((8, 32), "")), ("plain", _STARTS))
     for width in (8, 32)
