@@ -111,7 +111,8 @@ def compare(
         fixed = task_options != (False, 0.0, 1, 1.0, 1.0, "both", "node", False)
         if model or fixed or any(value is not None for value in overrides.values()):
             raise ValueError(
-                f"--preset {preset} fixes graphs, models and settings: give only --seeds and folder options"
+                f"--preset {preset} fixes models and settings, and takes a graph as its file has it: give only "
+                "--seeds, folder options and, where it takes one, GRAPH"
             )
         if search != Search():
             raise ValueError(

@@ -51,8 +51,9 @@ Width = Annotated[int | None, typer.Option("--width", help="Embedding dimension 
 InitStd = Annotated[float | None, typer.Option("--init-std", help="Standard deviation of initial weights.")]
 Decay = Annotated[float | None, typer.Option("--weight-decay", help="Weight decay of the training runs.")]
 MODEL_HELP = (
-    "node2vec, node2vec-untied, one-layer, mlp, transformer, mamba, associative, associative-fast, or hf:ARCHITECTURE "
-    "or hf:CONFIG_FILE of transformers; a colon before its own settings: transformer:layer_norm=false,heads=2."
+    "node2vec, node2vec-untied, one-layer, linear, mlp, transformer, mamba, associative, associative-fast, or "
+    "hf:ARCHITECTURE or hf:CONFIG_FILE of transformers; a colon before its own settings: "
+    "transformer:layer_norm=false,heads=2."
 )
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder, or start where none is.")

@@ -15,6 +15,7 @@ from ..runs.control import Watch
 from ..runs.stopping import StopRequest
 
 LINE_SECONDS = 10.0  # between two lines where there is no terminal, and before the first
+SAYING = 0.01  # of a stage: the time left is said from there on, before which it is a guess of hours
 
 
 class Stages:
@@ -48,7 +49,7 @@ class Stages:
         task = self._task(stage)
         if fraction > 0:
             self._progress.update(task, total=1.0, completed=fraction)
-        if 0 < fraction < 1:
+        if SAYING <= fraction < 1:
             spent = time.monotonic() - self._began[stage]
             self._line(f"{stage}: {100 * fraction:.0f} %, about {spent * (1 - fraction) / fraction:.0f} s left")
 

@@ -138,7 +138,9 @@ def _parts(settings: Any) -> list[str]:
         parts = ["inner weights"]
     else:
         parts = [f"depth {settings.layers}"]
-        if settings.is_net:
+        if settings.arch == "linear":
+            parts += ["linear"] if settings.residual else ["linear", "no residuals"]
+        elif settings.is_net:
             parts += ["nonlinear", "no residuals"]
         else:
             parts += ["layer norm"] if settings.layer_norm else []

@@ -47,7 +47,8 @@ def sign_flip_energy(scale: float, alignment: float, size: float) -> float:
     """The least |u|^2 from which B = 1 + p/r turns negative; zero where it is. ``scale`` r, ``alignment`` p = a . c,
     ``size`` q = |a|^2 + |c|^2 > 2 |p|.
 
-    Small weights, d << r: 2 r [log(2 r / |p0|) - 1] or so: the norm's r sets it. Raises ValueError for q <= 2 |p|.
+    Small weights, d << r: about q + 2 r [log(4 r / (q - 2 p)) - 1], set by the norm's r. Raises ValueError for
+    q <= 2 |p|.
 
     >>> from fiedler.theory import sign_flip_energy
     >>> round(sign_flip_energy(0.2, 0.0, 0.02), 3), round(sign_flip_energy(1.0, 0.0, 0.02), 3)

@@ -7,7 +7,7 @@ G_L = R E pulled back through diag(g) and the final norm, and l = L, ..., 1
     G_{l-1} = G_l + DN' (Q_l A_l' diag(g_l)),   dg_l/dt = diag(N' Q_l A_l'),   dE/dt = R' N(x_L) diag(g) + G_0
 
 Time t = step size x steps of full-batch descent on the sum over nodes. Without a norm and with identities it is the
-linear residual ladder; without sublayers it is tied Node2Vec. Conserved as e -> 0 without sublayers: |E C|^2 - |g|^2.
+linear residual ladder; without sublayers it is tied Node2Vec. Conserved as e -> 0 without sublayers: |E|^2 - |g|^2.
 Layer norm reads no constant, so E 1 stands still where all gains are equal. ReLU's derivative jumps: its flow is exact
 between the jumps. Without a gain that is trained the flow commutes with rotations of the m columns (layer norm: those
 that keep 1). Source: ours.

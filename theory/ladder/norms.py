@@ -73,7 +73,8 @@ def normed_plateau(optimum: ArrayLike, width: int, *, gain: float = 1.0, epsilon
 def gain_at_plateau(optimum: ArrayLike, width: int, init_std: float) -> float:
     """The root mean square g of the trained gains at the plateau of the final norm alone, all taken to be equal.
 
-    |E C|^2 - |g|^2 is conserved as e -> 0 (ours: the norm's own gradient is orthogonal to E), so that with
+    |E|^2 - |g|^2 is conserved as e -> 0 (ours: the norm's own gradient is orthogonal to E), and with equal gains E 1
+    stands still, so that with
     K*_ii = k, n nodes and entries of standard deviation s at first
 
         n k^2 / (m g^2) - m g^2 = n (m - 1) s^2 - m

@@ -86,7 +86,7 @@ def ladder_caption(graphs: Graphs) -> str:
     """What the figure shows."""
     seeds = len(graphs[0][1][0].agreements)
     return (
-        "From Node2Vec (bottom) to language models (top). Left: share of the centred mode energies' variance, over "
+        "Models from the bottom up in the order of the table. Left: share of the centred mode energies' variance, over "
         "all recorded times, that the flow of each rung's own linear net leaves unexplained, from its own initial "
         "weights, with nothing fitted (filled) and with one factor on time (open); median and range over "
         f"{seeds} seeds, clipped to [{LEAST:g}, {MOST:g}]; dotted, the line below which a prediction holds. Right: the "

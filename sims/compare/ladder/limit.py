@@ -38,6 +38,8 @@ def limit_of(task: Task, net: LinearNet | PreNormNet, optimum: TiedOptimum | Non
         return RungLimit(optimum.eigenvalues if known and optimum is not None else None, "the infimum is not attained")
     if not net.residual or any(len(layer) > 1 for layer in net.layers):
         return RungLimit(None, "no closed form for random layers of this kind")
+    if task.graph.component_count > 1:
+        return RungLimit(None, "several components: no closed form without weight decay")
     symmetry = _symmetry(task) if task.one_hop and not task.directed else None
     if symmetry is None:
         return RungLimit(None, "too little symmetry for a closed form")

@@ -32,8 +32,10 @@ class Retention:
 
 
 def first_share(energy: Floats) -> Floats:
-    """f of centred energies (..., modes); 0 where there is none."""
+    """f of centred energies (..., modes); 0 where there is none, or no other eigenspace than that of zero."""
     total = energy.sum(axis=-1)
+    if energy.shape[-1] <= FIRST:
+        return np.zeros_like(total)
     return np.asarray(np.divide(energy[..., FIRST], total, out=np.zeros_like(total), where=total > 0))
 
 

@@ -14,6 +14,7 @@ from ...draw.style import COLOURS, MARKERS, REST_COLOUR, STYLE
 from .rows import LadderRow
 
 PANEL = 1.9  # inches a side
+LEAST_WIDTH = 3.6  # inches, for the legend
 MOST_SHARES = 4  # models whose shares are told apart in one panel
 DOTS = 24  # measured times that are drawn
 
@@ -26,7 +27,7 @@ def plot_shares(graphs: Graphs) -> Figure:
     if len(titles) > MOST_SHARES:
         raise ValueError(f"at most {MOST_SHARES} models can be told apart in one panel; got {len(titles)}")
     with plt.rc_context(STYLE):
-        size = (PANEL * len(graphs) + 0.6, PANEL + 1.1)
+        size = (max(PANEL * len(graphs) + 0.6, LEAST_WIDTH), PANEL + 1.3)
         figure, axes = plt.subplots(1, len(graphs), figsize=size, squeeze=False, sharey=True, layout="constrained")
         for ax, (name, rows) in zip(axes[0], graphs, strict=True):
             for number, row in enumerate(rows):
@@ -38,7 +39,8 @@ def plot_shares(graphs: Graphs) -> Figure:
             for i, title in enumerate(titles)
         ]
         handles.append(Line2D([], [], color=REST_COLOUR, label="predicted"))
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+        columns = len(handles) if len(graphs) > 2 else 2
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
     return figure
 
 

@@ -56,7 +56,9 @@ def starting_net(task: Task, model: Model, settings: Any, seed: int) -> Starting
         return StartingNet(LinearNet(embedding, layers, context, residual), not parts, parts)
     if isinstance(network, LanguageModel) and settings.arch == "gpt2" and settings.residual:
         return _gpt2(network.lm, settings, embedding, context)
-    parts = (*_beyond_one_token(settings), OTHER_BLOCKS) if isinstance(network, LanguageModel) else ("layers of units",)
+    parts: tuple[str, ...] = ("layers of units",)
+    if isinstance(network, LanguageModel):
+        parts = (OTHER_BLOCKS, *(["Adam"] if settings.time_per_step is None else []))
     return StartingNet(LinearNet(embedding, (), context), False, parts)
 
 

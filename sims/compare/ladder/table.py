@@ -140,6 +140,8 @@ def _parted(row: LadderRow) -> str:
 
 def verdict(rows: Sequence[LadderRow]) -> str:
     """One sentence: the first rung whose prediction fails, and when."""
+    if not any(row.has_clock for row in rows):
+        return "No rung here has both a flow time and a prediction."
     for row in rows:
         if row.holds is False:
             time, count = row.parted

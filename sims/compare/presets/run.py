@@ -96,6 +96,9 @@ def run_preset(
     config = {"preset": preset.name, "seeds": list(seeds), "settings": preset_settings(preset)}
     if preset.graph is not None:
         config["graph"] = preset.graph
+    for cell in preset.cells:
+        for task, _ in cell.tasks():
+            _ = task.solver_target  # an impossible graph is refused before a folder is made
     with opened(out, config, restart) as folder:
         cells = tuple(_run_cell(cell, seeds, out, restart, watch) for cell in preset.cells)
     return PresetResult(preset, tuple(seeds), cells, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pytest
 
@@ -103,3 +104,36 @@ def test_other_presets_keep_their_graphs(capsys: pytest.CaptureFixture[str]) -> 
     assert main(["compare", "cycle:8", "--preset", "fig7"]) == 2
     assert "has graphs of its own" in capsys.readouterr().err
     assert get_preset("ladder", "karate").cells[0].graph == "karate"
+
+
+def test_a_graph_of_equal_components_has_no_limit_but_a_ladder(tmp_path: Path) -> None:
+    (tmp_path / "two.txt").write_text("a b\nb c\nc a\nd e\ne f\nf d\n")
+    models = (PresetModel(f"linear:{DESCENT},steps=50", "one", "one", weights="node"),)
+    preset = Preset("ladder", "two", "-", (Cell("cycle:8", models),), ladder=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(definitions.PRESETS, "ladder", preset)
+        words = [
+            "compare",
+            str(tmp_path / "two.txt"),
+            "--preset",
+            "ladder",
+            "--seeds",
+            "1",
+            "--out",
+            str(tmp_path / "run"),
+        ]
+        assert main(words) == 0
+    row = next(iter(json.loads((tmp_path / "run" / "scores.json").read_text())["ladder"].values()))[0]
+    assert row["spectrum_limit"] is None
+    assert "several components" in row["no_limit"]
+
+
+def test_a_graph_that_cannot_be_trained_on_makes_no_folder(tmp_path: Path) -> None:
+    graph, out = tmp_path / "isolated.gml", tmp_path / "run"
+    nx.write_gml(nx.disjoint_union(nx.path_graph(3), nx.empty_graph(1)), graph)
+    assert main(["compare", str(graph), "--preset", "bridge", "--out", str(out)]) == 2
+    assert not out.exists()
+
+
+def test_nothing_predicted_is_no_success() -> None:
+    assert verdict([]) == "No rung here has both a flow time and a prediction."

@@ -205,9 +205,9 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     ("words", "message"),
     [
         (["--preset", "fig1", "cycle:15"], "--preset fig1 has graphs of its own: leave out cycle:15"),
-        (["--preset", "fig1", "--steps", "4"], "--preset fig1 fixes graphs, models and settings"),
-        (["--preset", "fig1", "-m", "mlp"], "--preset fig1 fixes graphs, models and settings"),
-        (["--preset", "fig1", "--self-edges"], "--preset fig1 fixes graphs, models and settings"),
+        (["--preset", "fig1", "--steps", "4"], "--preset fig1 fixes models and settings"),
+        (["--preset", "fig1", "-m", "mlp"], "--preset fig1 fixes models and settings"),
+        (["--preset", "fig1", "--self-edges"], "--preset fig1 fixes models and settings"),
         (["--preset", "fgi1"], "unknown preset 'fgi1'; did you mean 'fig1'?"),
         ([], "give a GRAPH, such as cycle:15, or a --preset, such as fig1"),
     ],
