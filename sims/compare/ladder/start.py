@@ -56,9 +56,8 @@ def starting_net(task: Task, model: Model, settings: Any, seed: int) -> Starting
         return StartingNet(LinearNet(embedding, layers, context, residual), not parts, parts)
     if isinstance(network, LanguageModel) and settings.arch == "gpt2" and settings.residual:
         return _gpt2(network.lm, settings, embedding, context)
-    parts: tuple[str, ...] = ("layers of units",)
-    if isinstance(network, LanguageModel):
-        parts = (OTHER_BLOCKS, *(["Adam"] if settings.time_per_step is None else []))
+    rest = OTHER_BLOCKS if isinstance(network, LanguageModel) else "layers of units"
+    parts = (rest, "Adam") if settings.time_per_step is None else (rest,)
     return StartingNet(LinearNet(embedding, (), context), False, parts)
 
 
