@@ -1,11 +1,12 @@
-"""Input and output embeddings of an untied model against each other, and whether one hop after another can be read off.
+"""Input and output embeddings of an untied model against each other, and whether one hop can be fed to the next.
 
-    alignment = <V, U> / (||V|| ||U||) = tr Z / (||V|| ||U||),   Z = VU'
+    alignment = <V, U> / (||V|| ||U||) = tr Z / (||V|| ||U||),   Z = VU',  P = softmax Z
 
-is 1 where a node's output embedding is its input embedding, so that what one hop gives can be fed to the next. At a
-minimum of the nuclear norm V and U are the two halves of Z's singular vectors: modes of positive eigenvalue are aligned
-and those of negative ones opposed, and examples u -> u, which raise the diagonal of Z, are the bridge between the two
-(arXiv 2509.24653; here the self-edges of a graph).
+is 1 where a node's output embedding is its input embedding. Then what one hop gives, the mean PU of the output
+embeddings it predicts, is a mean of input embeddings, and PUU' are the logits of two hops; without it they are not. At
+a minimum of the nuclear norm V and U are the two halves of Z's singular vectors: modes of positive eigenvalue are
+aligned and those of negative ones opposed, and examples u -> u, which raise the diagonal of Z, are the bridge between
+the two (arXiv 2509.24653; here the self-edges of a graph).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from ...tasks.task import Task
 
@@ -22,8 +24,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Bridge:
-    """``alignment`` of V and U; ``two_hops``: of the pairs u, c with a walk of two steps from u to c, the share found
-    among the largest entries of row u of Z Z, as many as it has, Z less its rows' means."""
+    """``alignment`` of V and U; ``two_hops``: of the pairs u, c with a walk of two training edges from u to c, the
+    share found among the largest entries of row u of PUU', as many as it has."""
 
     alignment: float
     two_hops: float
@@ -33,11 +35,12 @@ class Bridge:
         """Of V and U (n, m) on the graph of ``task``."""
         v, u = np.asarray(embedding, dtype=np.float64), np.asarray(context, dtype=np.float64)
         sizes = float(np.linalg.norm(v) * np.linalg.norm(u))
-        z = v @ u.T
-        z -= z.mean(axis=1, keepdims=True)
-        adjacency = task.graph.adjacency.toarray() > 0
-        walks = (adjacency.astype(np.float64) @ adjacency) > 0
-        return Bridge(float((v * u).sum()) / sizes if sizes > 0 else float("nan"), _recall(z @ z, walks))
+        edges = task.graph.adjacency.toarray() > 0
+        if task.self_edges:
+            edges |= np.eye(len(edges), dtype=np.bool_)
+        walks = (edges.astype(np.float64) @ edges) > 0
+        hop = softmax(v @ u.T, axis=1) @ u
+        return Bridge(float((v * u).sum()) / sizes if sizes > 0 else float("nan"), _recall(hop @ u.T, walks))
 
 
 def _recall(scores: Floats, wanted: NDArray[np.bool_]) -> float:

@@ -103,7 +103,8 @@ def second_lines(rows: Sequence[LadderRow]) -> list[list[str]]:
 THIRD = ("", "alignment of V and U predicted", "measured", "two hops found predicted", "measured")
 THIRD_NOTES = (
     "Alignment: <V, U> / (‖V‖ ‖U‖) of input and output embeddings. Two hops: share of the pairs joined by a walk of "
-    "two steps that lead the rows of Z Z, the logits fed to themselves. Means over seeds."
+    "two training edges that lead the rows of softmax(Z) U U': the mean output embedding of one hop read as the input "
+    "of the next. Means over seeds."
 )
 
 

@@ -10,7 +10,6 @@ from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
 
 TASK = Task(parse("random:9,13,0"))
-A = (TASK.graph.adjacency.toarray() > 0).astype(float)
 EXACT = 1e-12
 
 
@@ -30,14 +29,22 @@ def test_alignment_is_the_trace_over_the_nuclear_norm() -> None:
     assert Bridge.of(TASK, v, -v).alignment == pytest.approx(-1)
 
 
-def test_logits_that_are_walks_compose() -> None:
-    shifted = A - A.mean(axis=1, keepdims=True)  # what the softmax sees of A
-    two = shifted @ shifted
-    wanted = (A @ A) > 0
-    hits = 0
-    for row, reached in zip(two, wanted, strict=True):
-        hits += int(reached[np.argsort(-row, kind="stable")[: reached.sum()]].sum())
-    found = hits / wanted.sum()
-    assert Bridge.of(TASK, A, np.eye(9)).two_hops == pytest.approx(found)
-    assert found > 0.9
-    assert Bridge.of(TASK, -np.eye(9), A.T @ A).two_hops < found
+def test_hops_compose_where_the_embeddings_are_aligned_and_not_where_they_are_opposed() -> None:
+    """Tied embeddings that give every node its closed neighbourhood: two hops are read off; with -V they are not."""
+    task = Task(parse("cycle:9"), self_edges=True)
+    angle = 2 * np.pi * np.arange(9) / 9
+    v = 3 * np.column_stack([np.cos(angle), np.sin(angle)])
+    assert Bridge.of(task, v, v).two_hops == 1.0
+    flipped = Bridge.of(task, v, -v)
+    assert flipped.alignment == pytest.approx(-1)
+    far = Bridge.of(task, v, v @ np.array([[0.0, 1.0], [-1.0, 0.0]]))  # a quarter turn: hops lead elsewhere
+    assert far.alignment == pytest.approx(0, abs=EXACT)
+    assert far.two_hops < 0.7  # five of nine nodes are within two hops
+
+
+def test_walks_are_those_of_the_training_edges() -> None:
+    """Self-edges are edges: on a path of three nodes the ends are two hops apart, and every node is from itself."""
+    plain, looped = Task(parse("grid:3")), Task(parse("grid:3"), self_edges=True)
+    u = np.eye(3)
+    assert Bridge.of(plain, 50 * np.array([[0.0, 1, 0], [1, 0, 1], [0, 1, 0]]), u).two_hops < 1
+    assert Bridge.of(looped, u, u).two_hops == 1.0  # every node is two hops from every node
