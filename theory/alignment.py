@@ -82,7 +82,9 @@ def effective_rank(embedding: ArrayLike, *, components: ArrayLike | None = None)
     energy = np.asarray(np.linalg.svd(centre_rows(raw, components), compute_uv=False) ** 2)
     if energy.sum() <= ZERO_ENERGY * (raw**2).sum():
         return 0.0
-    return rank_of_energies(np.asarray(energy, dtype=np.float64), np.ones(len(energy)))
+    p = energy / energy.sum()
+    p = p[p > 0]
+    return float(np.exp(-(p * np.log(p)).sum()))
 
 
 def rank_of_energies(energy: Array, counts: Array) -> float:

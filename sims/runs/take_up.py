@@ -42,11 +42,15 @@ def take_up(folder: RunDir, config: Mapping[str, Any]) -> bool:
     return True
 
 
+# Settings of neural models that earlier versions did not have, and what they did without.
+LATER_SETTINGS = {"edge_token": True, "biases": True, "perceptron": True, "activation": ""}
+
+
 def _config(folder: RunDir, wanted: Mapping[str, Any]) -> Any:
     """The settings of the run in ``folder``. A damaged config.json is ``wanted`` if that has its checksum, else that of
     a checkpoint."""
     try:
-        return {**folder.read_config(), FORMAT_KEY: FORMAT}
+        return {**_completed(folder.read_config()), FORMAT_KEY: FORMAT}
     except ValueError as error:
         damage = str(error).partition(":")[0]
     if read_sums(folder.path).get("config.json") == sha256(config_text(wanted).encode()).hexdigest():
@@ -56,8 +60,14 @@ def _config(folder: RunDir, wanted: Mapping[str, Any]) -> Any:
         checkpoint = read_checkpoint(folder.checkpoints, step)
         if checkpoint is not None and "config" in checkpoint.texts:
             warnings.warn(f"{damage}: written again from the checkpoint of step {step}", Damage, stacklevel=2)
-            return {**from_json(checkpoint.texts["config"]), FORMAT_KEY: FORMAT}
+            return {**_completed(from_json(checkpoint.texts["config"])), FORMAT_KEY: FORMAT}
     raise ValueError(f"{damage}, and no checkpoint tells the run's settings: {AGAIN}")
+
+
+def _completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """``config`` with the settings that neural models got later, where an earlier version wrote it without them."""
+    full = {name: _completed(value) if isinstance(value, Mapping) else value for name, value in config.items()}
+    return {**LATER_SETTINGS, **full} if {"layer_norm", "other_tokens"} <= full.keys() else full
 
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
