@@ -82,21 +82,17 @@ def effective_rank(embedding: ArrayLike, *, components: ArrayLike | None = None)
     energy = np.asarray(np.linalg.svd(centre_rows(raw, components), compute_uv=False) ** 2)
     if energy.sum() <= ZERO_ENERGY * (raw**2).sum():
         return 0.0
-    p = energy / energy.sum()
-    p = p[p > 0]
-    return float(np.exp(-(p * np.log(p)).sum()))
+    return rank_of_energies(energy, np.ones(len(energy)))
 
 
 def rank_of_energies(energy: Array, counts: Array) -> float:
     """exp of the entropy of the shares of ``energy`` (k,) >= 0, each occurring ``counts`` (k,) times; 0 without any."""
-    keep = (energy > 0) & (counts > 0)
-    if not keep.any():
+    if not (energy[counts > 0] > 0).any():
         return 0.0
-    share, m = energy[keep] / energy[keep].max(), counts[keep]
-    share = share / (m @ share)
-    positive = share > 0  # the smallest may have vanished beside the largest
-    share, m = share[positive], m[positive]
-    return float(np.exp(-(m * share) @ np.log(share)))
+    scaled = np.ldexp(energy, -np.frexp(energy[counts > 0].max())[1])  # by a power of two: sums stay in float64
+    p = scaled / (counts * scaled).sum()
+    m, p = counts[p > 0], p[p > 0]
+    return float(np.exp(-(m * p * np.log(p)).sum()))
 
 
 def gram_error(embedding: ArrayLike, optimum: TiedOptimum) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,24 +48,35 @@ def fit_trajectory(predicted: PredictedTrajectory | None, modes: Modes, time_per
         return _fit_at(predicted, steps, measured, time_per_step, fit_amplitude=False)
     middle = np.log(predicted.times[[0, -1]].prod() ** 0.5 / np.exp(np.log(steps).mean()))
     grid = middle + np.linspace(-8, 8, 65)
-    errors = [_fit_at(predicted, steps, measured, float(np.exp(x)), fit_amplitude=True).rms_log10 for x in grid]
-    if np.isnan(errors).all():  # no mode to compare at any time scale
-        return _fit_at(predicted, steps, measured, float(np.exp(middle)), fit_amplitude=True)
-    best = int(np.nanargmin(errors))
-    low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-    found = minimize_scalar(
-        lambda x: _fit_at(predicted, steps, measured, float(np.exp(x)), fit_amplitude=True).rms_log10,
-        bounds=(low, high),
-        method="bounded",
-    )
-    return _fit_at(predicted, steps, measured, float(np.exp(found.x)), fit_amplitude=True)
+
+    def error(x: float) -> float:
+        return _fit_at(predicted, steps, measured, float(np.exp(x)), fit_amplitude=True).rms_log10
+
+    best = minimise_on_grid(error, grid)  # None: no mode to compare at any time scale
+    return _fit_at(predicted, steps, measured, float(np.exp(middle if best is None else best)), fit_amplitude=True)
+
+
+def minimise_on_grid(function: Callable[[float], float], grid: Floats) -> float | None:
+    """Where ``function`` is least: between the neighbours of its least value on ``grid`` (k,) that is not NaN; None
+    where all are."""
+    values = [function(x) for x in grid]
+    if np.isnan(values).all():
+        return None
+    best = int(np.nanargmin(values))
+    bounds = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    return float(minimize_scalar(function, bounds=bounds, method="bounded").x)
 
 
 def interpolate_energy(predicted: PredictedTrajectory, times: Floats) -> Floats:
-    """Predicted centred energies at ``times``, linear in log-log, constant beyond either end; (len(times), modes)."""
-    tiny = np.finfo(np.float64).tiny
-    grid, logs = np.log(predicted.times), np.log(np.maximum(predicted.centred_energy, tiny))
-    return np.exp(np.stack([np.interp(np.log(times), grid, column) for column in logs.T], axis=1))
+    """Predicted centred energies at ``times``; (len(times), modes)."""
+    return interpolate_logs(predicted.times, predicted.centred_energy, times)
+
+
+def interpolate_logs(grid: Floats, energy: Floats, times: Floats) -> Floats:
+    """``energy`` (k, modes) at the ascending ``grid`` (k,) > 0 taken to ``times``, linear in log-log, constant beyond
+    either end; (len(times), modes)."""
+    logs = np.log(np.maximum(energy, np.finfo(np.float64).tiny))
+    return np.exp(np.stack([np.interp(np.log(times), np.log(grid), column) for column in logs.T], axis=1))
 
 
 def _fit_at(

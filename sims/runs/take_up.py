@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import fields
 from hashlib import sha256
 from typing import Any
 
 from ..disk.files import Damage
 from ..disk.jsonio import from_json, to_json
 from ..disk.sums import SUMS_FILE, read_sums
+from ..models.neural_settings import NeuralSettings
 from .checkpoints import read_checkpoint, usable_steps
 from .folder import FORMAT, FORMAT_KEY, RESULTS, STARTED, RunDir, config_text
 
 MOST_DIFFERENCES = 4  # named in one message
 AGAIN = "start over with --overwrite, or give another --out"
+# The settings of neural models that earlier versions did not have, at what these did without, and those they had.
+LATER = {name: getattr(NeuralSettings, name) for name in ("edge_token", "biases", "perceptron", "activation")}
+EARLIER = {one.name for one in fields(NeuralSettings)} - LATER.keys()
 
 
 def take_up(folder: RunDir, config: Mapping[str, Any]) -> bool:
@@ -42,10 +47,6 @@ def take_up(folder: RunDir, config: Mapping[str, Any]) -> bool:
     return True
 
 
-# Settings of neural models that earlier versions did not have, and what they did without.
-LATER_SETTINGS = {"edge_token": True, "biases": True, "perceptron": True, "activation": ""}
-
-
 def _config(folder: RunDir, wanted: Mapping[str, Any]) -> Any:
     """The settings of the run in ``folder``. A damaged config.json is ``wanted`` if that has its checksum, else that of
     a checkpoint."""
@@ -67,7 +68,7 @@ def _config(folder: RunDir, wanted: Mapping[str, Any]) -> Any:
 def _completed(config: Mapping[str, Any]) -> dict[str, Any]:
     """``config`` with the settings that neural models got later, where an earlier version wrote it without them."""
     full = {name: _completed(value) if isinstance(value, Mapping) else value for name, value in config.items()}
-    return {**LATER_SETTINGS, **full} if {"layer_norm", "other_tokens"} <= full.keys() else full
+    return {**LATER, **full} if full.keys() >= EARLIER else full
 
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -32,18 +32,24 @@ def line_scores(task: Task, embedding: NDArray[np.floating], logits: NDArray[np.
 def edge_recall(task: Task, logits: NDArray[np.floating]) -> float:
     """The fraction of the directed edges (u, v), u != v, of the task's direction with v among the largest logits of row
     u, as many as u has such edges, u itself left out; NaN where there is no such edge."""
-    lines = _lines(task)
-    if not lines.neighbour.nnz:
+    return leading_share(logits, _lines(task).neighbour, itself=False)
+
+
+def leading_share(scores: NDArray[np.floating], wanted: sp.csr_array, *, itself: bool = True) -> float:
+    """The share of the ``wanted`` pairs (u, v), a boolean (n, n), with v among the largest ``scores`` of row u, as many
+    as u wants; u itself is left out of the ranking without ``itself``. NaN where nothing is wanted."""
+    if not wanted.nnz:
         return float("nan")
     hits = 0
-    for start in range(0, len(logits), ROWS):
-        z = np.array(logits[start : start + ROWS], dtype=np.float64)
-        here = np.arange(len(z))
-        z[here, start + here] = -np.inf
-        neighbour = lines.neighbour[start : start + ROWS].toarray()
+    for start in range(0, len(scores), ROWS):
+        z = np.array(scores[start : start + ROWS], dtype=np.float64)
+        if not itself:
+            here = np.arange(len(z))
+            z[here, start + here] = -np.inf
+        rows = wanted[start : start + ROWS].toarray()
         ranks = np.argsort(np.argsort(-z, axis=1, kind="stable"), axis=1)
-        hits += int((neighbour & (ranks < neighbour.sum(axis=1, keepdims=True))).sum())
-    return hits / lines.neighbour.nnz
+        hits += int((rows & (ranks < rows.sum(axis=1, keepdims=True))).sum())
+    return hits / wanted.nnz
 
 
 class _Lines(NamedTuple):

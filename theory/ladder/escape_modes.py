@@ -53,10 +53,7 @@ class UnitModes:
     def loss_drop(self, embedding: ArrayLike, write: ArrayLike, time: float) -> float:
         """1/2 sum_k g_k |a_k|^2 exp(2 g_k t): what the loss, summed over nodes, lies below that of the plateau after
         ``time``, from new parts E x (n, p) and C x (h, p) in p directions x; negative while they still die."""
-        energy = self._energy(embedding, write)
-        with np.errstate(over="ignore"):
-            grown = np.exp(np.minimum(2 * self.rates * check_number(time, "time"), 600.0))
-        return float(0.5 * (self.rates * energy * grown).sum())
+        return self._drop(self._energy(embedding, write), check_number(time, "time"))
 
     def escape_time(self, embedding: ArrayLike, write: ArrayLike, drop: float) -> float:
         """The first time at which ``loss_drop`` is ``drop`` > 0; infinity where nothing grows by then (LATEST).
@@ -65,8 +62,7 @@ class UnitModes:
         wanted, energy = check_positive(drop, "drop"), self._energy(embedding, write)
 
         def missing(time: float) -> float:
-            powers = np.minimum(2 * self.rates * time, 600.0)
-            return float(0.5 * (self.rates * energy * np.exp(powers)).sum()) - wanted
+            return self._drop(energy, time) - wanted
 
         if missing(0.0) >= 0:
             return 0.0
@@ -76,6 +72,11 @@ class UnitModes:
                 return float("inf")
             end *= 2
         return float(brentq(missing, 0.0, end))
+
+    def _drop(self, energy: Array, time: float) -> float:
+        with np.errstate(over="ignore"):
+            grown = np.exp(np.minimum(2 * self.rates * time, 600.0))
+        return float(0.5 * (self.rates * energy * grown).sum())
 
     def _energy(self, embedding: ArrayLike, write: ArrayLike) -> Array:
         u = check_matrix(embedding, (self.embedding.shape[1], None), "embedding")

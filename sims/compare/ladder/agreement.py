@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+
+from ..trajectory_fit import interpolate_logs, minimise_on_grid
 
 Floats = NDArray[np.float64]
 
@@ -28,9 +29,7 @@ class Predicted:
 
     def at(self, times: Floats) -> Floats:
         """Linear in log energy against log time between two of them."""
-        tiny = np.finfo(np.float64).tiny
-        grid, logs = np.log(self.times), np.log(np.maximum(self.energy, tiny))
-        return np.exp(np.stack([np.interp(np.log(times), grid, column) for column in logs.T], axis=1))
+        return interpolate_logs(self.times, self.energy, times)
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,5 @@ def _clock(predicted: Predicted, times: Floats, energy: Floats) -> float:
         return float(((energy - predicted.at(np.exp(log_factor) * times)) ** 2).sum())
 
     grid = np.linspace(-np.log(WIDEST_CLOCK), np.log(WIDEST_CLOCK), CLOCKS)
-    best = int(np.argmin([missed(x) for x in grid]))
-    bounds = grid[max(best - 1, 0)], grid[min(best + 1, CLOCKS - 1)]
-    return float(np.exp(minimize_scalar(missed, bounds=bounds, method="bounded").x))
+    best = minimise_on_grid(missed, grid)
+    return float("nan") if best is None else float(np.exp(best))

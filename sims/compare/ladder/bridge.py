@@ -14,12 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
-from scipy.special import softmax
 
+from fiedler.theory import row_softmax
+
+from ...scores.line_scores import leading_share
 from ...tasks.task import Task
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,6 @@ class Bridge:
         edges = task.graph.adjacency.toarray() > 0
         if task.self_edges:
             edges |= np.eye(len(edges), dtype=np.bool_)
-        walks = (edges.astype(np.float64) @ edges) > 0
-        hop = softmax(v @ u.T, axis=1) @ u
-        return Bridge(float((v * u).sum()) / sizes if sizes > 0 else float("nan"), _recall(hop @ u.T, walks))
-
-
-def _recall(scores: Floats, wanted: NDArray[np.bool_]) -> float:
-    """Share of the ``wanted`` pairs among the largest ``scores`` of their rows, as many as a row wants."""
-    counts = wanted.sum(axis=1)
-    order = np.argsort(-scores, axis=1, kind="stable")
-    found = sum(int(wanted[i, order[i, : counts[i]]].sum()) for i in range(len(scores)))
-    return found / int(counts.sum()) if counts.any() else float("nan")
+        walks = sp.csr_array((edges.astype(np.float64) @ edges) > 0)
+        hop = row_softmax(v @ u.T) @ u
+        return Bridge(float((v * u).sum()) / sizes if sizes > 0 else float("nan"), leading_share(hop @ u.T, walks))

@@ -8,10 +8,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import LinearNet, PreNormNet, TiedOptimum, graph_symmetry, ladder_limit
+from fiedler.theory import PreNormNet, TiedOptimum, graph_symmetry, ladder_limit
 from fiedler.theory.symmetry.of_graph import Symmetry
 
 from ...tasks.task import Task
+from .start import StartingNet
 
 Floats = NDArray[np.float64]
 
@@ -24,11 +25,12 @@ class RungLimit:
     reason: str = ""
 
 
-def limit_of(task: Task, net: LinearNet | PreNormNet, optimum: TiedOptimum | None, *, exact: bool) -> RungLimit:
+def limit_of(task: Task, start: StartingNet, optimum: TiedOptimum | None) -> RungLimit:
     """Of a net trained without weight decay from a small start: the tied ``optimum`` without layers, its eigenvalues
     through phi(k) = mu* with residual layers of one matrix where R stays symmetric."""
-    if not exact:
+    if not start.exact:
         return RungLimit(None, "the model has further parts")
+    net = start.net
     if isinstance(net, PreNormNet):
         return RungLimit(None, "norms and units: the plateau is left again")
     if net.context is not None:

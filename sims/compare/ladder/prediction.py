@@ -19,7 +19,7 @@ from ...tasks.task import Task
 from .agreement import Predicted
 from .bridge import Bridge
 from .ranks import Ranks
-from .start import starting_net
+from .start import StartingNet, starting_net
 
 Floats = NDArray[np.float64]
 
@@ -39,17 +39,14 @@ Path = tuple[Floats, Floats, Floats | None]  # E, Z and, of an untied net, U at 
 @dataclass(frozen=True, eq=False)
 class RungPrediction:
     """``predicted`` mode energies; ``spectrum`` (n,) of the centred Gram matrix, ``ranks`` and, of an untied net,
-    ``bridge`` at the run's last time, of the last predicted one for a model without flow time; ``exact``: whether it
-    is the flow of the very model; ``parts``: what the model has that the prediction leaves out; ``start``: the net
-    that is followed."""
+    ``bridge`` at the run's last time, of the last predicted one for a model without flow time; ``start``: the net that
+    is followed, and what the model has that it leaves out."""
 
     predicted: Predicted
     spectrum: Floats
     ranks: Ranks
     bridge: Bridge | None
-    exact: bool
-    parts: tuple[str, ...]
-    start: LinearNet | PreNormNet
+    start: StartingNet
 
 
 def predict_rung(task: Task, model: Model, settings: Any, seed: int) -> RungPrediction:
@@ -69,7 +66,7 @@ def predict_rung(task: Task, model: Model, settings: Any, seed: int) -> RungPred
     spectrum = centred_spectrum(embeddings[last], task.graph.component_labels)
     ranks = Ranks.of(task, embeddings[last], logits[last])
     bridge = None if contexts is None else Bridge.of(task, embeddings[last], contexts[last])
-    return RungPrediction(Predicted(times, energy), spectrum, ranks, bridge, start.exact, start.parts, start.net)
+    return RungPrediction(Predicted(times, energy), spectrum, ranks, bridge, start)
 
 
 def _decay(settings: Any) -> float:

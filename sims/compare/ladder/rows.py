@@ -54,12 +54,12 @@ class LadderRow:
     @property
     def exact(self) -> bool:
         """Whether the prediction is the flow of the very model."""
-        return self.predictions[0].exact
+        return self.predictions[0].start.exact
 
     @property
     def parts(self) -> tuple[str, ...]:
         """What the model has that the prediction leaves out."""
-        return self.predictions[0].parts
+        return self.predictions[0].start.parts
 
     @property
     def has_clock(self) -> bool:
@@ -176,7 +176,7 @@ def _row(comparison: Comparison, one: ModelComparison, predictions: Sequence[Run
         ),
         measured,
         predicted,
-        limit_of(task, first.start, one.optimum, exact=first.exact),
+        limit_of(task, first.start, one.optimum),
         times,
         first_share(np.array(energies)),
         first_share(np.array(expected)),

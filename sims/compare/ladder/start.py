@@ -30,12 +30,16 @@ OTHER_BLOCKS = "blocks that are not GPT-2's"
 
 @dataclass(frozen=True, eq=False)
 class StartingNet:
-    """``net``: what of the model the theory has a flow for, at step 0 and in float64; ``exact``: whether that is the
-    model, so that the flow is its own; ``parts``: what the model has beyond, else."""
+    """``net``: what of the model the theory has a flow for, at step 0 and in float64; ``parts``: what the model has
+    beyond."""
 
     net: LinearNet | PreNormNet
-    exact: bool
     parts: tuple[str, ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        """Whether the net is the model, so that the flow is its own."""
+        return not self.parts
 
 
 def starting_net(task: Task, model: Model, settings: Any, seed: int) -> StartingNet:
@@ -52,20 +56,19 @@ def starting_net(task: Task, model: Model, settings: Any, seed: int) -> Starting
         matrices = network.matrices if isinstance(network, Linear) else network.inner[None]
         layers = tuple((_array(matrix),) for matrix in matrices)
         residual = isinstance(network, Linear) and network.residual
-        parts = _beyond_linear_net(network, settings)
-        return StartingNet(LinearNet(embedding, layers, context, residual), not parts, parts)
+        return StartingNet(LinearNet(embedding, layers, context, residual), _beyond_linear_net(network, settings))
     if isinstance(network, LanguageModel) and settings.arch == "gpt2" and settings.residual:
         return _gpt2(network.lm, settings, embedding, context)
     rest = OTHER_BLOCKS if isinstance(network, LanguageModel) else "layers of units"
     parts = (rest, "Adam") if settings.time_per_step is None else (rest,)
-    return StartingNet(LinearNet(embedding, (), context), False, parts)
+    return StartingNet(LinearNet(embedding, (), context), parts)
 
 
 def _node2vec(training: Training) -> StartingNet:
     final = training.finals()[0]
     embedding = np.asarray(final.embedding, dtype=np.float64)
     context = None if final.context is None else np.asarray(final.context, dtype=np.float64)
-    return StartingNet(LinearNet(embedding, (), context), True)
+    return StartingNet(LinearNet(embedding, (), context))
 
 
 def _gpt2(lm: nn.Module, settings: NeuralSettings, embedding: Floats, context: Floats | None) -> StartingNet:
@@ -73,11 +76,11 @@ def _gpt2(lm: nn.Module, settings: NeuralSettings, embedding: Floats, context: F
     sublayers = _sublayers(lm, settings)
     if not settings.layer_norm and all(one.activation == "identity" for one in sublayers):
         layers = tuple((one.read, one.write) for one in sublayers)
-        return StartingNet(LinearNet(embedding, layers, context, True), not parts, parts)
+        return StartingNet(LinearNet(embedding, layers, context, True), parts)
     if context is not None:
         parts = (*parts, "an output embedding of its own")
     norm = "layer" if settings.layer_norm else "none"
-    return StartingNet(PreNormNet(embedding, sublayers, norm=norm, epsilon=_epsilon(lm)), not parts, parts)
+    return StartingNet(PreNormNet(embedding, sublayers, norm=norm, epsilon=_epsilon(lm)), parts)
 
 
 def _sublayers(lm: nn.Module, settings: NeuralSettings) -> tuple[Sublayer, ...]:

@@ -10,7 +10,6 @@ from rich.console import RenderableType
 from ...disk.files import write_text
 from ...disk.lock import locked
 from ...runs.control import UNWATCHED, Watch
-from ..ladder.output import write_ladder
 from .report import draw_preset, preset_markdown, preset_rendering
 from .run import PresetResult, describe_preset
 
@@ -18,6 +17,8 @@ from .run import PresetResult, describe_preset
 def write_preset(result: PresetResult, watch: Watch = UNWATCHED) -> tuple[Mapping[str, Any], RenderableType]:
     """Draw, sum up and write under the folder's lock: the JSON of the command, and what a terminal shows."""
     if result.preset.ladder:
+        from ..ladder.output import write_ladder  # which needs torch, where Node2Vec alone does not
+
         return write_ladder(result, watch)
     preset, seeds, cells, folder = result.preset, result.seeds, result.cells, result.folder
     with locked(folder.path):

@@ -15,6 +15,7 @@ from ...runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ...runs.folder import RunDir
 from ...runs.opening import opened
 from ...scores.statistics import finite_values, mean, standard_deviation
+from ...tasks.task import Task
 from ..comparison import Comparison, recall_step, scores_of_runs
 from ..model_comparison import ModelComparison
 from ..run import compare, describe_comparison
@@ -96,17 +97,27 @@ def run_preset(
     config = {"preset": preset.name, "seeds": list(seeds), "settings": preset_settings(preset)}
     if preset.graph is not None:
         config["graph"] = preset.graph
-    for cell in preset.cells:
-        for task, _ in cell.tasks():
-            _ = task.solver_target  # an impossible graph is refused before a folder is made
+    tasks = [cell.tasks() for cell in preset.cells]
+    for task in (task for of_cell in tasks for task, _ in of_cell):
+        _ = task.solver_target  # an impossible graph is refused before a folder is made
     with opened(out, config, restart) as folder:
-        cells = tuple(_run_cell(cell, seeds, out, restart, watch) for cell in preset.cells)
+        cells = tuple(
+            _run_cell(cell, of_cell, seeds, out, restart, watch)
+            for cell, of_cell in zip(preset.cells, tasks, strict=True)
+        )
     return PresetResult(preset, tuple(seeds), cells, folder)
 
 
-def _run_cell(cell: Cell, seeds: Sequence[int], out: Path, restart: Restart, watch: Watch) -> CellResult:
+def _run_cell(
+    cell: Cell,
+    tasks: Sequence[tuple[Task, Sequence[PresetModel]]],
+    seeds: Sequence[int],
+    out: Path,
+    restart: Restart,
+    watch: Watch,
+) -> CellResult:
     parts: list[Comparison] = []
-    for task, specs in cell.tasks():
+    for task, specs in tasks:
         models = [(spec.model(), spec.model().make_settings()) for spec in specs]
         path = out / folder_name(f"{cell.name} {task.weights}")
         parts.append(compare(task, models, seeds, out=path, restart=restart, watch=watch.within(cell.name)))

@@ -4,6 +4,7 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
+from differences import numeric_gradient
 from fiedler.theory import (
     laplacian_eigenspaces,
     mode_energy,
@@ -39,15 +40,6 @@ def setting(word, columns=4):
 
 def spaces_of(graph):
     return laplacian_eigenspaces(graph, "symmetrized-random-walk")
-
-
-def numeric_gradient(f, x):
-    out = np.empty_like(x)
-    for i in np.ndindex(x.shape):
-        step = np.zeros_like(x)
-        step[i] = 1e-5
-        out[i] = (f(x + step) - f(x - step)) / 2e-5
-    return out
 
 
 def objective(logits, target, w):

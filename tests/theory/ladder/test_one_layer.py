@@ -3,6 +3,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.special import log_softmax, softmax
 
+from differences import numeric_gradient
 from fiedler.theory import one_hop_target, parse, tied_descent, tied_flow
 from fiedler.theory.flow.path import follow, stationary
 from fiedler.theory.ladder.one_layer import one_layer_descent, one_layer_equation, one_layer_flow
@@ -38,15 +39,6 @@ def down(e, inner, target, w, decay):
     """The two gradients, written out once more."""
     r = np.diag(w) @ (target - softmax(e @ inner @ e.T, axis=1))
     return r @ e @ inner.T + r.T @ e @ inner - decay * e, e.T @ r @ e - decay * inner
-
-
-def numeric_gradient(f, x):
-    out = np.empty_like(x)
-    for i in np.ndindex(x.shape):
-        step = np.zeros_like(x)
-        step[i] = 1e-5
-        out[i] = (f(x + step) - f(x - step)) / 2e-5
-    return out
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.3])

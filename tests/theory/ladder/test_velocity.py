@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from differences import numeric_gradient
 from fiedler.theory import LinearNet, ladder_equation, ladder_flow, tied_flow
 from fiedler.theory.ladder.flow import ladder_problem
 from fiedler.theory.ladder.velocity import compress_net, rotate, steepest_descent
@@ -20,15 +21,6 @@ from linear_nets import (
 DIFFERENCE = 1e-7  # central differences with a step of 1e-5, relative to the largest entry
 SAME = 1e-12  # the same arithmetic in another order
 AGREEMENT = 1e-8  # two integrations at a relative tolerance of 1e-10
-
-
-def numeric_gradient(f, x):
-    out = np.empty_like(x)
-    for i in np.ndindex(x.shape):
-        step = np.zeros_like(x)
-        step[i] = 1e-5
-        out[i] = (f(x + step) - f(x - step)) / 2e-5
-    return out
 
 
 def velocities(net, target, w, decay=0.0, **trained):
