@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..suggest import choose, did_you_mean
-from .switches import Switches, apply_switches
+from .ablation import apply_switches
+from .switches import Switches
 
 # Spellings people use beside the names of transformers.
 ALIASES = {"gpt-2": "gpt2", "gpt-neox": "gpt_neox", "neox": "gpt_neox", "pythia": "gpt_neox"}

@@ -14,9 +14,9 @@ import json
 import torch
 from torch import Tensor, nn
 
+from .ablation import position_tables
 from .architectures import build_causal_lm, mamba_sizes
 from .neural_settings import NeuralSettings
-from .switches import position_tables
 
 CONTEXT = 2  # tokens of [EDGE] u
 

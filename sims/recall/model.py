@@ -14,8 +14,9 @@ from transformers import AutoConfig
 
 from fiedler.kernels.linear.causal_lm import output_head, trunk, verify_head
 
+from ..models.ablation import PERCEPTRON_NAMES
 from ..models.architectures import ACTIVATIONS, build_causal_lm, read_config
-from ..models.switches import PERCEPTRON_NAMES, Switches
+from ..models.switches import Switches
 from .data import RecallVocabulary
 from .settings import RecallSettings
 

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from fiedler.sims.models.ablation import embedding_weights
 from fiedler.sims.models.architectures import build_causal_lm, read_config
-from fiedler.sims.models.switches import Switches, embedding_weights
+from fiedler.sims.models.switches import Switches
 
 SAME = 1e-6  # float32, logits of order 0.1
 V, WIDTH, LAYERS, HEADS = 11, 16, 2, 2

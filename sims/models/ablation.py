@@ -7,11 +7,12 @@ found by name in GPT-2, GPT-NeoX, Llama and the many architectures that name the
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from .switches import Switches
 
 ATTENTION_NAMES = ("attn", "self_attn", "attention")
 PERCEPTRON_NAMES = ("mlp",)
@@ -21,24 +22,6 @@ ATTENTION_NORMS = ("ln_1", "input_layernorm")
 PERCEPTRON_NORMS = ("ln_2", "post_attention_layernorm")
 # Blocks with these also normalise what a sublayer returns, which the sum with the input comes after.
 OUTPUT_NORMS = ("pre_feedforward_layernorm", "post_feedforward_layernorm")
-
-
-@dataclass(frozen=True)
-class Switches:
-    """Which parts a model has. ``layer_norm``: False puts the identity for every norm. ``positions``: False leaves no
-    trace of where a token stands. ``attention``: False leaves each token alone with itself. ``perceptron``: False lets
-    perceptrons add nothing. ``residual``: False passes on a sublayer's output without its input. ``biases``: False
-    fixes every bias at zero, of norms too. ``tied``: one matrix embeds and unembeds. ``frozen``: neither is trained,
-    which is the associative control."""
-
-    layer_norm: bool = True
-    positions: bool = True
-    attention: bool = True
-    perceptron: bool = True
-    residual: bool = True
-    biases: bool = True
-    tied: bool = True
-    frozen: bool = False
 
 
 def apply_switches(model: nn.Module, switches: Switches) -> None:
