@@ -202,6 +202,7 @@ def test_trainer(tmp_path: Path) -> None:
         assert losses == pytest.approx(logs[0], rel=1e-4)  # as in test_trainer
 
 
+@pytest.mark.long
 def test_compiled() -> None:
     own, _, model = both("llama", lora(**SAVED))
     loss, expected = step(own, **batch())

@@ -72,7 +72,7 @@ def test_a_sweep_scores_every_point_against_its_own_decay(capsys: Capture) -> No
     import pandas as pd
 
     Path("s.toml").write_text(
-        '[base]\ngraph = "irregular"\nsteps = 3000\nwidth = 8\ninit_std = 0.3\nlearning_rate = 0.1\n'
+        '[base]\ngraph = "cycle:7"\nsteps = 1000\nwidth = 8\ninit_std = 0.3\nlearning_rate = 0.2\n'
         "[axes]\nweight_decay = [0.1, 0.3]\n"
     )
     assert main(["sweep", "s.toml", "-j", "1", "--out", "s", "--no-optimum"]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,6 +52,20 @@ def _no_workers_left() -> Iterator[None]:
     get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
+@pytest.fixture(scope="module")
+def _swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``run_sweep`` leaves of ``small()``, made once."""
+    out = tmp_path_factory.mktemp("swept")
+    counts = run_sweep(small(), out, jobs=1)
+    assert (counts.total, counts.done, counts.failed, counts.left) == (8, 4, 4, 0)
+    return out
+
+
+@pytest.fixture
+def swept(_swept: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(_swept, tmp_path / "s"))
+
+
 def test_every_point_is_what_training_it_alone_gives(tmp_path: Path) -> None:
     plan = small()
     seen: list[Outcome | None] = []
@@ -70,10 +85,8 @@ def test_every_point_is_what_training_it_alone_gives(tmp_path: Path) -> None:
         assert RunDir.open(tmp_path / "s" / row["folder"]).finished
 
 
-def test_the_table_is_tidy(tmp_path: Path) -> None:
-    plan = small()
-    run_sweep(plan, tmp_path, jobs=1)
-    answer = report_sweep(plan, tmp_path)
+def test_the_table_is_tidy(swept: Path) -> None:
+    answer = report_sweep(small(), swept)
     assert (answer["runs"], answer["done"], answer["failed"], answer["pending"]) == (8, 4, 4, 0)
     (message,) = {error.partition(" (")[0] for error in answer["errors"]}
     assert message == "training diverged before step 0"
@@ -90,16 +103,15 @@ def test_the_table_is_tidy(tmp_path: Path) -> None:
     assert (csv["seconds"] > 0).all()
 
 
-def test_finished_points_never_run_again_and_failed_ones_on_request(tmp_path: Path) -> None:
+def test_finished_points_never_run_again_and_failed_ones_on_request(swept: Path) -> None:
     plan = small()
-    run_sweep(plan, tmp_path, jobs=1)
-    done = [path.parent for path in (tmp_path / "points").glob("*/*/scores.json")]
+    done = [path.parent for path in (swept / "points").glob("*/*/scores.json")]
     before = {path: path.stat().st_mtime_ns for folder in done for path in folder.rglob("*") if path.is_file()}
     seen: list[Outcome | None] = []
-    again = run_sweep(plan, tmp_path, jobs=1, on_outcome=lambda _, outcome: seen.append(outcome))
+    again = run_sweep(plan, swept, jobs=1, on_outcome=lambda _, outcome: seen.append(outcome))
     assert (again.done, again.before, again.failed) == (4, 4, 4)
     assert seen == [None]
-    retried = run_sweep(plan, tmp_path, jobs=1, retry_failed=True, on_outcome=lambda _, o: seen.append(o))
+    retried = run_sweep(plan, swept, jobs=1, retry_failed=True, on_outcome=lambda _, o: seen.append(o))
     assert (retried.done, retried.failed) == (4, 4)
     assert [one.status for one in seen[2:] if one] == ["failed"] * 4
     assert len(done) == 4
@@ -136,19 +148,18 @@ def test_a_file_that_grows_runs_only_what_is_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["embeddings.safetensors", "scores.json", "config.json", "modes.npz"])
-def test_a_finished_point_that_is_damaged_is_made_again(tmp_path: Path, name: str) -> None:
-    plan = plan_sweep({"base": BASE}, "s")
-    run_sweep(plan, tmp_path, jobs=1)
-    expected = collect(plan, tmp_path).drop(columns="seconds")
-    path = plan.points[0].folder(tmp_path, 0) / name
+def test_a_finished_point_that_is_damaged_is_made_again(swept: Path, name: str) -> None:
+    plan = small()
+    expected = collect(plan, swept).drop(columns="seconds")
+    path = plan.points[0].folder(swept, 0) / name
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
     path.write_bytes(bytes(data))
-    assert statuses(plan, tmp_path) == {"pending": 1}  # not taken for true
+    assert statuses(plan, swept) == {"done": 3, "failed": 4, "pending": 1}  # not taken for true
     with pytest.warns(UserWarning, match=name) if name == "config.json" else _nothing():
-        (outcome,) = run_point(plan.points[0], [0], str(tmp_path))
+        (outcome,) = run_point(plan.points[0], [0], str(swept))
     assert outcome.status == "done"
-    pd.testing.assert_frame_equal(collect(plan, tmp_path).drop(columns="seconds"), expected)
+    pd.testing.assert_frame_equal(collect(plan, swept).drop(columns="seconds"), expected)
 
 
 def _nothing() -> Any:
@@ -260,7 +271,7 @@ def test_a_job_that_kills_its_worker_twice_is_a_failure(tmp_path: Path, monkeypa
 
 
 def test_stopping_keeps_what_is_done_and_the_same_call_goes_on(tmp_path: Path) -> None:
-    plan = plan_sweep({"base": {**BASE, "steps": 20_000}, "axes": {"init_std": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}}, "s")
+    plan = plan_sweep({"base": {**BASE, "steps": 10_000}, "axes": {"init_std": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}}, "s")
     stop = StopRequest()
 
     def after_one(counts: Counts, outcome: Outcome | None) -> None:

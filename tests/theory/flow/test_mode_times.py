@@ -5,7 +5,7 @@ from fiedler.theory import early_modes, mode_energy, one_hop_target, parse, tied
 from fiedler.theory.flow.mode_times import early_spaces, measured_mode_times, reach_times
 
 ROOT = 1e-7  # energies at the measured time, from a second integration
-GRAPHS = ("cycle:15", "path-star:4x5", "grid:4x4", "florentine", "karate")
+GRAPHS = ("cycle:15", "path-star:4x5", "grid:4x4", "florentine", pytest.param("karate", marks=pytest.mark.long))
 SCALES = (1e-2, 1e-4, 1e-6, 1e-8)
 CONSTANT = 1e-3  # measured - predicted between s = 1e-2 and 1e-8, where corrections of order s are left
 

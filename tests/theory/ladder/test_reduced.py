@@ -81,6 +81,7 @@ def test_the_cost_does_not_grow_with_the_arms():
     assert found.loss[-1] < 0.6 * found.loss[0]
 
 
+@pytest.mark.long
 def test_the_hypercube_of_65536_nodes():
     """Ends at the tied optimum's logits, the embedding's eigenvalues at the inverse of the spectral map."""
     cube = hamming_symmetry(16, 2)

@@ -31,7 +31,10 @@ def test_cycles_have_the_value_of_their_linear_program(n):
     assert found.nuclear_norm == pytest.approx(untied_cycle_max_margin(n).nuclear_norm, rel=10 * GOAL)
 
 
-@pytest.mark.parametrize("name", ["path-star:4x5", "petersen", "random"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("path-star:4x5", marks=pytest.mark.long), "petersen", pytest.param("random", marks=pytest.mark.long)],
+)
 def test_the_decayed_optimum_comes_to_it(name):
     # ||Z|| / margin along the regularisation path falls to the least value, like 1 / log(1 / decay).
     target = one_hop_target(zoo_graph(name))

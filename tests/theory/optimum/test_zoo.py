@@ -102,8 +102,18 @@ def plain_lbfgs(target, decay, seed=0, steps=3000):
     return float(minimize(objective, x, jac=True, method="L-BFGS-B", options=options).fun)
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.01])
-@pytest.mark.parametrize("name", ZOO)
+# The general solver takes half a minute on these two.
+LONG = {("leaves", 0.0), ("long chains", 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "decay"),
+    [
+        pytest.param(name, decay, marks=[pytest.mark.long] if (name, decay) in LONG else [])
+        for name in ZOO
+        for decay in (0.0, 0.01)
+    ],
+)
 def test_an_independent_solver_agrees_to_the_gap(name, decay):
     target = target_of(name)
     found = tied_optimum(target, weight_decay=decay, tolerance=TOLERANCE, time_limit=60)
@@ -148,7 +158,7 @@ def test_hundreds_of_leaves_on_one_hub(decay):
 def test_row_weights_over_six_decades():
     target = one_hop_target(from_networkx(nx.barabasi_albert_graph(12, 2, seed=1)))
     w = 10 ** np.random.default_rng(0).uniform(-3, 3, 12)
-    found = tied_optimum(target, row_weight=w, tolerance=0, time_limit=20)
+    found = tied_optimum(target, row_weight=w, tolerance=0, time_limit=200)
     assert found.relative_gap < 1e-6
 
 

@@ -282,7 +282,7 @@ def test_the_modes_of_one_decay(word: str, tied: bool) -> None:
 
 
 @pytest.mark.parametrize("tied", [True, False])
-@pytest.mark.parametrize("word", ["path-star:8x3", "cycle:8"])
+@pytest.mark.parametrize("word", ["path-star:4x3", "cycle:8"])
 def test_the_blocks_give_what_all_nodes_give(word: str, tied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"tied": tied, "lowest": 0.05, "tolerance": 1e-3, "scan": 6}
     dense = decay_thresholds(parse(word), **options)

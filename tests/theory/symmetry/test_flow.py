@@ -17,7 +17,14 @@ from fiedler.theory.symmetry.block_flow import BlockFlow
 AGREEMENT = 1e-7  # two integrators at relative tolerances of 1e-10 a step, over some hundred steps
 MONOTONE = 1e-8  # relative: integration error of a loss that has stopped falling
 TIMES = np.array([0.0, 0.1, 1.0, 10.0, 50.0])
-WORDS = ("cycle:15", "path-star:4x5", "tree:3,2", "grid:4x4", "petersen", "irregular")
+WORDS = (
+    "cycle:15",
+    "path-star:4x5",
+    "tree:3,2",
+    "grid:4x4",
+    "petersen",
+    pytest.param("irregular", marks=pytest.mark.long),
+)
 
 
 def start(n, scale):

@@ -91,7 +91,10 @@ def test_the_gap_bounds_the_suboptimality_of_any_point(seed):
     assert found.max_violation > 0.1
 
 
-@pytest.mark.parametrize(("arms", "length", "decay"), [(5_000, 5, 0.01), (5_000, 5, 0.1), (100_000, 10, 0.1)])
+@pytest.mark.parametrize(
+    ("arms", "length", "decay"),
+    [(5_000, 5, 0.01), (5_000, 5, 0.1), pytest.param(100_000, 10, 0.1, marks=pytest.mark.long)],
+)
 def test_path_stars_of_any_size_are_certified(arms, length, decay):
     symmetry = path_star_symmetry(arms, length)
     found = reduced_untied_optimum(symmetry.algebra, symmetry.target(), weight_decay=decay)

@@ -58,7 +58,7 @@ def test_both_files_are_whole(tmp_path: Path) -> None:
 # Legibility.
 
 
-@pytest.mark.parametrize(("word", "models"), PLAIN + ODD)
+@pytest.mark.parametrize(("word", "models"), [*PLAIN, *ODD[:-1], pytest.param(*ODD[-1], marks=pytest.mark.long)])
 def test_every_figure_is_legible(word: str, models: tuple[str, ...]) -> None:
     _, figure = drawn(word, models)
     for energy, residual, spectrum, embedding in panels(figure):
