@@ -166,6 +166,14 @@ CALLS: dict[str, Call] = {
         kinds=NUMBER_TIMES,
         failures=DIVERGED,
     ),
+    "pre_norm_descents": call(
+        "pre_norm_descents",
+        {"target": TARGET, "nets": [made("net")] * 2, "step_size": 0.1, "steps": np.array([0, 3]), "train_gain": True}
+        | {"row_weight": WEIGHT},
+        loose={"steps": TIMES},
+        kinds=NUMBER_TIMES,
+        failures=DIVERGED,
+    ),
     "unit_growth": call(
         "unit_growth", {"residual": INNER, "features": CONTEXT[:2], "scale": 0.5}, loose={"features": "*"}
     ),

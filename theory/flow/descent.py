@@ -18,8 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..checks import Array, check_matrix, check_positive, check_reals, shown
 from ..softmax import check_row_weight, check_target, check_weight_decay, cross_entropy, residual
+from .progress import tell
 from .trajectory import TiedGramTrajectory, TiedTrajectory, UntiedTrajectory, compress_columns
 
+TOLD = 50  # steps between two reports of how far it has come
 STEPS_LIMIT = 10**8  # hours even for a few nodes; the flow goes further in seconds
 
 
@@ -150,10 +152,12 @@ def finite_loss(loss: Callable[[], Array]) -> Array:
 def iterate(step: Callable[[Array], Array], start: Array, counts: NDArray[np.int64]) -> Array:
     """The iterates of ``step`` from ``start`` after each of ``counts`` applications, stacked."""
     out = np.empty((len(counts), *start.shape))
-    state, done = start, 0
+    state, done, last = start, 0, int(counts[-1])
     for k, count in enumerate(counts):
         while done < count:
             state, done = step(state), done + 1
+            if done % TOLD == 0:
+                tell(done / last)
             if not np.isfinite(state).all():
                 raise FloatingPointError(f"gradient descent diverged at step {done}; use a smaller step size")
         out[k] = state

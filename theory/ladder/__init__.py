@@ -11,7 +11,13 @@ from .fourier import LadderModesTrajectory, cayley_ladder_flow
 from .gram_flow import LadderGramTrajectory, ladder_gram_equation, ladder_gram_flow
 from .limit import LadderLimit, ladder_limit
 from .net import LinearNet, ladder_logits
-from .normed_flow import PreNormTrajectory, pre_norm_descent, pre_norm_equation, pre_norm_flow
+from .normed_flow import (
+    PreNormTrajectory,
+    pre_norm_descent,
+    pre_norm_descents,
+    pre_norm_equation,
+    pre_norm_flow,
+)
 from .normed_gram import normed_gram_equation, normed_gram_flow
 from .norms import gain_at_plateau, layer_norm, norm_clock, normed_plateau
 from .one_layer import OneLayerTrajectory, one_layer_descent, one_layer_equation, one_layer_flow, one_layer_logits
@@ -60,6 +66,7 @@ __all__ = [
     "one_layer_flow",
     "one_layer_logits",
     "pre_norm_descent",
+    "pre_norm_descents",
     "pre_norm_equation",
     "pre_norm_features",
     "pre_norm_flow",

@@ -15,12 +15,15 @@ that keep 1). Source: ours.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..checks import Array, check_flag
+from ..checks import Array, check_flag, shown
 from ..flow.at_times import at_times
 from ..flow.descent import check_step_size, check_steps, finite_loss, iterate
 from ..flow.equations import FlowEquation, check_logits
@@ -97,11 +100,43 @@ def pre_norm_descent(
     row_weight: ArrayLike | None = None,
 ) -> PreNormTrajectory:
     """Full-batch gradient descent after each number of ``steps``; FloatingPointError when it diverges."""
-    problem = make_problem(target, net, train_gain, row_weight)
+    return pre_norm_descents(target, [net], step_size, steps, train_gain=train_gain, row_weight=row_weight)[0]
+
+
+def pre_norm_descents(
+    target: ArrayLike,
+    nets: Sequence[PreNormNet],
+    step_size: float,
+    steps: ArrayLike,
+    *,
+    train_gain: bool = True,
+    row_weight: ArrayLike | None = None,
+) -> tuple[PreNormTrajectory, ...]:
+    """``pre_norm_descent`` of several ``nets`` of one form (seeds of one model) in one pass, each alone: nets of a few
+    nodes cost the number of operations, not their size. Raises as it does, ValueError for nets of different forms too.
+
+    >>> import numpy as np
+    >>> from fiedler.theory import PreNormNet, one_hop_target, parse, pre_norm_descents
+    >>> nets = [PreNormNet(0.02 * np.random.default_rng(seed).standard_normal((7, 8))) for seed in (0, 1)]
+    >>> found = pre_norm_descents(one_hop_target(parse("cycle:7")), nets, 0.004, [0, 2000])
+    >>> [(one.loss / 7).round(2).tolist() for one in found]
+    [[1.96, 1.51], [1.96, 1.51]]
+    """
+    if isinstance(nets, PreNormNet) or not isinstance(nets, Sequence) or not len(nets):
+        raise TypeError(f"nets must be a list of at least one PreNormNet; got {shown(nets)}")
+    problems = [make_problem(target, net, train_gain, row_weight) for net in nets]
+    first = problems[0]
+    for index, problem in enumerate(problems):
+        if problem.form != first.form:
+            raise ValueError(
+                f"nets[{index}] differs from nets[0] in shape, units or norms; descend it alone"
+            )
     eta, counts = check_step_size(step_size), check_steps(steps)
-    states = iterate(lambda state: state + eta * problem.velocity(state), problem.start, counts)
-    finite_loss(lambda: problem.loss(states))
-    return problem.trajectory(eta * counts.astype(np.float64), states)
+    starts = np.stack([problem.start for problem in problems])
+    states = iterate(lambda state: state + eta * first.velocity(state), starts, counts)
+    finite_loss(lambda: first.loss(states))
+    times = eta * counts.astype(np.float64)
+    return tuple(problem.trajectory(times, states[:, index]) for index, problem in enumerate(problems))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,22 +153,37 @@ class Problem:
         """The vector of ``net``."""
         return np.concatenate([part.ravel() for part in arrays(self.net)])
 
+    @cached_property
+    def _shapes(self) -> tuple[list[tuple[int, ...]], list[int]]:
+        """Of the matrices, and where each ends in the vector."""
+        shapes = [part.shape for part in arrays(self.net)]
+        return shapes, np.cumsum([int(np.prod(shape)) for shape in shapes]).tolist()
+
+    @property
+    def form(self) -> tuple[Any, ...]:
+        """What nets that are trained together have in common."""
+        net = self.net
+        return self._shapes[0], [one.activation for one in net.sublayers], net.norm, net.epsilon
+
     def parts(self, states: Array) -> list[Array]:
         """The matrices of ``arrays``, with the leading axes of ``states``."""
-        shapes = [part.shape for part in arrays(self.net)]
-        ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-        pieces = np.split(states, ends[:-1], axis=-1)
-        return [piece.reshape(*states.shape[:-1], *shape) for piece, shape in zip(pieces, shapes, strict=True)]
+        shapes, ends = self._shapes
+        lead = states.shape[:-1]
+        return [
+            states[..., begin:end].reshape(*lead, *shape)
+            for begin, end, shape in zip([0, *ends], ends, shapes, strict=False)
+        ]
 
     def velocity(self, state: Array) -> Array:
-        """d state/dt."""
+        """d state/dt, of one state or a stack of them."""
         return self.velocity_of(state, None)[1]
 
     def velocity_of(self, state: Array, held: Array | None) -> tuple[Array, Array]:
         """Z and d state/dt; ``held``: a residual (n, n) in the place of that of the loss."""
         forward = Pass(self.net, self.parts(state))
         r = residual(forward.logits, self.target, self.row_weight) if held is None else held
-        moved = np.concatenate([part.ravel() for part in forward.descent(r, self.train_gain)])
+        lead = state.shape[:-1]
+        moved = np.concatenate([part.reshape(*lead, -1) for part in forward.descent(r, self.train_gain)], axis=-1)
         return forward.logits, moved
 
     def logits(self, states: Array) -> Array:

@@ -134,26 +134,26 @@ class Pass:
         return y if self._net.norm == "none" else y * gain[..., None, :]
 
     def descent(self, r: Array, train_gain: bool) -> list[Array]:
-        """Minus the gradient in every part, of a loss with the residual ``r`` = -dL/dZ (n, n)."""
+        """Minus the gradient in every part, of a loss with the residual ``r`` = -dL/dZ (..., n, n)."""
         net, parts = self._net, self._parts
         trained = train_gain and net.norm != "none"
-        moved = [np.zeros_like(part) for part in parts]
+        moved = list(parts)
         change = r @ parts[0]
         moved[-1], change = self._through_norm(change, *self._last, parts[-1], trained)
         for index in reversed(range(len(net.sublayers))):
             read, write, gain = parts[1 + 3 * index : 4 + 3 * index]
             y, scale = self._read[index]
-            inner = (change @ write.T) * self._slopes[index]
-            moved[1 + 3 * index] = self._scaled(y, gain).T @ inner
-            moved[2 + 3 * index] = self.units[index].T @ change
-            moved[3 + 3 * index], back = self._through_norm(inner @ read.T, y, scale, gain, trained)
+            inner = (change @ write.mT) * self._slopes[index]
+            moved[1 + 3 * index] = self._scaled(y, gain).mT @ inner
+            moved[2 + 3 * index] = self.units[index].mT @ change
+            moved[3 + 3 * index], back = self._through_norm(inner @ read.mT, y, scale, gain, trained)
             change = change + back
-        moved[0] = r.T @ self.hidden + change
+        moved[0] = r.mT @ self.hidden + change
         return moved
 
     def _through_norm(self, change: Array, y: Array, scale: Array, gain: Array, trained: bool) -> tuple[Array, Array]:
         """What moves the gain, and what the norm's input hears."""
-        moved = (change * y).sum(axis=0) if trained else np.zeros_like(gain)
+        moved = (change * y).sum(axis=-2) if trained else np.zeros_like(gain)
         return moved, pull_back(self._scaled(change, gain), y, scale, self._net.norm)
 
 

@@ -11,12 +11,14 @@ from fiedler.theory import (
     one_hop_target,
     parse,
     pre_norm_descent,
+    pre_norm_descents,
     pre_norm_equation,
     pre_norm_features,
     pre_norm_flow,
     pre_norm_logits,
     tied_flow,
 )
+from fiedler.theory.flow.progress import listening
 from fiedler.theory.ladder.normed_flow import make_problem
 
 DIFFERENCE = 1e-6  # central differences with a step of 1e-6 across norms of .2, relative to the largest entry
@@ -119,6 +121,36 @@ def test_descent_is_the_plain_loop():
     run = pre_norm_descent(target, net, 0.01, [0, 20])
     assert relative(run.embedding[-1].ravel(), state[: net.embedding.size]) < SAME
     assert np.allclose(run.times, [0, 0.2])
+
+
+@pytest.mark.parametrize("norm", ["layer", "none"])
+def test_nets_descended_together_are_those_descended_alone(norm):
+    """Each to the bit, for both are the same operations on the same numbers."""
+    target, net = make("path-star:3x2", norm)
+    others = [PreNormNet((1 + 0.3 * i) * net.embedding, net.sublayers, net.gain, norm) for i in range(3)]
+    together = pre_norm_descents(target, others, 0.01, [0, 7, 20])
+    for found, one in zip(together, others, strict=True):
+        alone = pre_norm_descent(target, one, 0.01, [0, 7, 20])
+        assert np.array_equal(found.embedding, alone.embedding)
+        assert np.array_equal(found.loss, alone.loss)
+        assert np.array_equal(found.nets[-1].sublayers[0].gain, alone.nets[-1].sublayers[0].gain)
+    with pytest.raises(ValueError, match=r"nets\[1\] differs"):
+        pre_norm_descents(target, [net, PreNormNet(net.embedding, norm=norm)], 0.01, [1])
+
+
+def test_a_descent_tells_how_far_it_has_come_and_can_be_ended():
+    target, net = make("path-star:3x2")
+    heard = []
+    with listening(heard.append):
+        pre_norm_descent(target, net, 0.001, [10, 200])
+    assert heard == sorted(heard)
+    assert heard[-1] == 1.0
+
+    def end(fraction):
+        raise InterruptedError
+
+    with listening(end), pytest.raises(InterruptedError):
+        pre_norm_descent(target, net, 0.001, [200])
 
 
 @pytest.mark.parametrize("norm", ["rms", "none"])
