@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -41,6 +43,8 @@ from .options import (
     setting_overrides,
 )
 from .progress import Stages
+
+GRACE = 20.0  # seconds in which predictions in processes of their own end, once somebody asks to stop
 
 
 def compare(
@@ -82,6 +86,16 @@ def compare(
     overwrite: Overwrite = False,
     resume: Resume = False,
     checkpoint_every: CheckpointEvery = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Models trained and predicted side by side, a thread each (default: all CPUs "
+            "for a preset, 1 otherwise).",
+        ),
+    ] = None,
     optimum: Optimum = None,
     tolerance: Tolerance = None,
     time_limit: TimeLimit = TIME_LIMIT,
@@ -95,6 +109,7 @@ def compare(
     optimum and every predicted flow. Runs are held against the limit (the optimum) and against the flow at their own
     time, learning rate x steps; a step above the edge of stability is warned of.
     """
+    from ..compare.ahead import Planned, train_ahead
     from ..compare.run import compare as run_comparison
     from ..compare.run import describe_comparison
     from ..compare.show.output import write_comparison
@@ -107,18 +122,16 @@ def compare(
     restart, search = Restart(overwrite, resume, checkpoint_every), Search(optimum, tolerance, time_limit)
     overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
     if preset is not None:
-        task_options = (self_edges, label_smoothing, window, p, q, edges, weights, symmetrize)
-        fixed = task_options != (False, 0.0, 1, 1.0, 1.0, "both", "node", False)
-        if model or fixed or any(value is not None for value in overrides.values()):
+        options = changed_options(
+            self_edges=self_edges, label_smoothing=label_smoothing, window=window, p=p, q=q, edges=edges,
+            weights=weights, symmetrize=symmetrize,
+        )  # fmt: skip
+        if model or any(value is not None for value in overrides.values()):
             raise ValueError(
-                f"--preset {preset} fixes models and settings, and takes a graph as its file has it: give only "
-                "--seeds, folder options and, where it takes one, GRAPH"
+                f"--preset {preset} fixes models and settings: leave out --model, --steps, --learning-rate, --width, "
+                "--init-std and --weight-decay"
             )
-        if search != Search():
-            raise ValueError(
-                f"--preset {preset} shows the optimum: leave out --no-optimum, --tolerance and --time-limit"
-            )
-        _compare_preset(preset, graph, range(seeds), out, restart, dry_run, json)
+        _compare_preset(preset, graph, options, range(seeds), out, jobs, restart, search, dry_run, json)
         return
     if graph is None:
         raise ValueError("give a GRAPH, such as cycle:15, or a --preset, such as fig1")
@@ -132,6 +145,7 @@ def compare(
     with Stages() as stages, stop_on_signals() as stop:
         say_optimum(stages, search, [task])
         watch = stages.watch(stop)
+        restart = train_ahead([Planned(task, settings, folder)], range(seeds), folder, restart, jobs or 1, watch)
         result = run_comparison(task, settings, range(seeds), out=folder, restart=restart, search=search, watch=watch)
         stages.update("figure", 0.0)
         figure, report, scores = heeding(stop, lambda: write_comparison(result))
@@ -143,32 +157,68 @@ def compare(
     print(f"figure: {figure}\nreport: {report}\nscores: {scores}")
 
 
+def changed_options(**options: Any) -> dict[str, Any]:
+    """Those of a task that are not the defaults of ``compare``."""
+    usual = {name: parameter.default for name, parameter in inspect.signature(compare).parameters.items()}
+    return {name: value for name, value in options.items() if value != usual[name]}
+
+
 def _compare_preset(
-    name: str, graph: str | None, seeds: range, out: Path | None, restart: Restart, dry_run: bool, json: bool
+    name: str,
+    graph: str | None,
+    options: Mapping[str, Any],
+    seeds: range,
+    out: Path | None,
+    jobs: int | None,
+    restart: Restart,
+    search: Search,
+    dry_run: bool,
+    json: bool,
 ) -> None:
     """Run the preset into ``out`` (runs/NAME, or runs/NAME-GRAPH) and write its report, figures and scores."""
     from ..compare.presets.definitions import get_preset
     from ..compare.presets.output import write_preset
     from ..compare.presets.run import run_preset
     from ..disk.jsonio import to_json
-    from ..runs.estimate import estimate_runs
     from ..runs.stopping import heeding, stop_on_signals
 
-    preset = get_preset(name, graph)
-    folder = out or Path("runs") / folder_name(name if graph is None else f"{name}-{preset.cells[0].name}")
+    preset = get_preset(name, graph, options)
+    if search != Search() and not preset.ladder:
+        raise ValueError(f"--preset {name} shows the optimum: leave out --no-optimum, --tolerance and --time-limit")
+    given = [*(cell.name for cell in preset.cells[: graph is not None]), *(f"{k} {v}" for k, v in options.items())]
+    folder = out or Path("runs") / folder_name("-".join([name, *given]))
+    seconds = None if search.time_limit == TIME_LIMIT else search.time_limit
     if dry_run:
-        runs = [(task, one.model()) for cell in preset.cells for task, models in cell.tasks() for one in models]
-        estimates = [estimate_runs(task, model, model.make_settings(), seeds) for task, model in runs]
-        print_estimates(estimates, folder, json)
+        _print_preset_estimates(preset, seeds, folder, jobs, search, seconds, json)
         return
     with Stages() as stages, stop_on_signals() as stop:
-        result = run_preset(preset, seeds, folder, restart=restart, watch=stages.watch(stop))
-        stages.update("figures", 0.0)
         watch = stages.watch(stop)
-        answer, shown = heeding(stop, lambda: write_preset(result, watch))
+        result = run_preset(preset, seeds, folder, jobs=jobs, restart=restart, search=search, watch=watch)
+        stages.update("figures", 0.0)
+        written = lambda: write_preset(result, watch, jobs, seconds)  # noqa: E731
+        answer, shown = heeding(stop, written, grace=GRACE)
         stages.update("figures", 1.0)
     if json:
         print(to_json(answer))
         return
     Console().print(shown)
     print(f"report: {folder / 'report.md'}\nfigures: {folder / 'figures'}\nscores: {folder / 'scores.json'}")
+
+
+def _print_preset_estimates(
+    preset: Any, seeds: range, folder: Path, jobs: int | None, search: Search, seconds: float | None, json: bool
+) -> None:
+    """Of every model on every graph; of a ladder, its predictions too."""
+    from ..runs.estimate import estimate_runs
+    from ..runs.workers import processes
+
+    runs = [(task, one.model()) for cell in preset.cells for task, models in cell.tasks() for one in models]
+    chosen = [(task, model, model.make_settings()) for task, model in runs]
+    estimates = [estimate_runs(*one, seeds, search) for one in chosen]
+    predictions = None
+    if preset.ladder:
+        from ..compare.ladder.estimate import prediction_seconds
+        from ..compare.ladder.rows import SECONDS
+
+        predictions = sum(prediction_seconds(*one, seeds, seconds or SECONDS) for one in chosen)
+    print_estimates(estimates, folder, json, predictions, min(processes(jobs), len(chosen)))

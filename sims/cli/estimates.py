@@ -13,17 +13,29 @@ from .progress import Stages
 LONG = 10.0  # seconds of the optimum above which its estimate is said before it is sought
 
 
-def print_estimates(estimates: list[Any], folder: Path, json: bool) -> None:
-    """What --dry-run says: one line or object for each model."""
+def print_estimates(
+    estimates: list[Any], folder: Path, json: bool, predictions: float | None = None, jobs: int = 1
+) -> None:
+    """What --dry-run says: one line or object for each model, and where its runs are predicted, too, how long that
+    takes (``predictions`` seconds on one CPU) and all of it with ``jobs`` processes."""
     from ..disk.jsonio import to_json
-    from ..runs.estimate import describe_estimate
+    from ..runs.estimate import describe_estimate, duration
 
     answers = [describe_estimate(estimate, folder) for estimate in estimates]
+    whole: dict[str, Any] = {"estimates": answers}
+    if predictions is not None:
+        training = sum(estimate.seconds for estimate in estimates)
+        whole |= {"prediction_seconds": predictions, "jobs": jobs, "seconds": (training + predictions) / jobs}
     if json:
-        print(to_json({"estimates": answers}))
+        print(to_json(whole))
         return
     for answer in answers:
         print(answer["text"])
+    if predictions is not None:
+        print(
+            f"in all about {duration(training)} of training and {duration(predictions)} of predictions: "
+            f"{duration(whole['seconds'])} with {jobs} process{'es' if jobs > 1 else ''}, and the optima"
+        )
 
 
 def say_optimum(stages: Stages, search: Search, tasks: Iterable[Task]) -> None:

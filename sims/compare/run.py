@@ -54,29 +54,38 @@ def compare(
     ``watch`` is told of each stage; ``restart``: see ``runs.engine.run_seeds``. Raises ValueError for repeated models
     or seeds, an output folder in use, or a task the theory refuses, before anything is trained.
     """
+    config = comparison_config(task, models, seeds)
+    heeding(watch.stop, lambda: task.spaces)
+    if out is None:
+        return _compare(task, models, seeds, None, restart, search, watch)
+    with opened(out, config, restart, runs=run_folders(out, models, seeds)) as folder:
+        comparison = _compare(task, models, seeds, folder, restart.inside, search, watch)
+        _write(comparison, folder)
+    return comparison
+
+
+def comparison_config(task: Task, models: Sequence[tuple[Model, Any]], seeds: Sequence[int]) -> dict[str, Any]:
+    """What config.json says of a comparison. Raises ValueError where it cannot be made, see ``compare``."""
     names = [model.name for model, _ in models]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"models must be a non-empty list without repeats; got {', '.join(names) or 'none'}")
     check_seeds(seeds)
-    config = {
-        **task.describe(),
-        "models": {model.name: dataclasses.asdict(settings) for model, settings in models},
-        "seeds": list(seeds),
-    }
     if task.graph.n < 2:
         raise ValueError(f"{task.graph.name} has one node, which leaves nothing to compare; use at least two")
     _ = task.solver_target  # refuse an impossible task before the output folder is touched
     check_pairs(
         task.graph.n, 3 + len(models) * len(seeds), f"comparing models on {task.graph.name}"
     )  # every run's logits
-    heeding(watch.stop, lambda: task.spaces)
-    if out is None:
-        return _compare(task, models, seeds, None, restart, search, watch)
-    runs = [run_folder(out, model)(seed) for model, _ in models for seed in seeds]
-    with opened(out, config, restart, runs=runs) as folder:
-        comparison = _compare(task, models, seeds, folder, restart.inside, search, watch)
-        _write(comparison, folder)
-    return comparison
+    return {
+        **task.describe(),
+        "models": {model.name: dataclasses.asdict(settings) for model, settings in models},
+        "seeds": list(seeds),
+    }
+
+
+def run_folders(out: Path, models: Sequence[tuple[Model, Any]], seeds: Sequence[int]) -> list[Path]:
+    """Where the runs of a comparison in ``out`` are."""
+    return [run_folder(out, model)(seed) for model, _ in models for seed in seeds]
 
 
 def _compare(

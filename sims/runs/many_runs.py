@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -18,10 +19,8 @@ from .control import AFRESH, UNWATCHED, Restart, Watch
 from .engine import check_seeds
 from .folder import RunDir
 from .opening import RUNS, opened
-from .stopping import Interrupted, announced, stop_on_signals
-from .workers import dead_workers, processes
+from .workers import STOP_FILE, processes, side_by_side
 
-STOP_FILE = ".stop"
 TRAINING = "training"  # the stage that is reported
 
 R_co = TypeVar("R_co", covariant=True)
@@ -99,7 +98,6 @@ def run_all(
     todo = [(job, out / RUNS / f"{job.condition}-seed{job.seed}") for job in jobs]
     with opened(out, config, restart, runs=[path for _, path in todo]) as folder:
         (out / RUNS).mkdir(exist_ok=True)
-        (out / RUNS / STOP_FILE).unlink(missing_ok=True)
         count = 1 if device == "cuda" else min(len(todo), processes(workers))
         if count == 1:
             return _alone(todo, restart, watch), folder
@@ -121,36 +119,10 @@ def _alone(todo: Sequence[tuple[Job[R], Path]], restart: Restart, watch: Watch) 
 def _side_by_side(
     todo: Sequence[tuple[Job[R], Path]], restart: Restart, count: int, watch: Watch
 ) -> dict[tuple[str, int], R]:
-    from joblib import Parallel, delayed, parallel_config
-
+    works = [(job.condition, partial(job.run, path, restart=restart)) for job, path in todo]
     results: dict[tuple[str, int], R] = {}
-    file = todo[0][1].parent / STOP_FILE
-    calls = [delayed(_work)(job, path, restart, str(file)) for job, path in todo]
-    with parallel_config("loky", n_jobs=count, inner_max_num_threads=1), announced(file, watch.stop):
-        try:
-            for job, outcome in Parallel(return_as="generator_unordered", batch_size=1)(calls):
-                if isinstance(outcome, str):
-                    file.touch()  # the others save and end
-                    raise FloatingPointError(f"{job.condition}: {outcome}")
-                if outcome is not None:
-                    results[job.condition, job.seed] = outcome
-                watch.report(TRAINING, len(results) / len(todo))
-        except dead_workers() as error:
-            why = " ".join(str(error).split())[:200]
-            raise RuntimeError(f"a training process died ({why}): go on with --resume, or fewer --jobs") from error
-    if len(results) < len(todo):
-        raise Interrupted(f"interrupted with {len(todo) - len(results)} of {len(todo)} runs left: go on with --resume")
+    for place, result in side_by_side(works, count, todo[0][1].parent / STOP_FILE, watch):
+        job = todo[place][0]
+        results[job.condition, job.seed] = result
+        watch.report(TRAINING, len(results) / len(todo))
     return results
-
-
-def _work(job: Job[R], path: Path, restart: Restart, stop_file: str) -> tuple[Job[R], R | str | None]:
-    """In a worker: the run, why it diverged, or None where it was stopped."""
-    with stop_on_signals(Path(stop_file)) as stop, one_thread():
-        if stop.asked:
-            return job, None
-        try:
-            return job, job.run(path, restart=restart, watch=Watch(stop=stop))
-        except Interrupted:
-            return job, None
-        except FloatingPointError as error:  # travels badly between processes
-            return job, str(error)

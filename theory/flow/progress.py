@@ -22,6 +22,17 @@ def listening(callback: Callable[[float], None]) -> Iterator[None]:
         _listener.reset(token)
 
 
+@contextmanager
+def part(index: int, count: int) -> Iterator[None]:
+    """Inside it what is told is the fraction of part ``index`` of ``count`` equal ones."""
+    outer = _listener.get()
+    if outer is None:
+        yield
+        return
+    with listening(lambda fraction: outer((index + fraction) / count)):
+        yield
+
+
 def tell(fraction: float) -> None:
     """Say how far the computation that runs now has come."""
     listener = _listener.get()

@@ -8,8 +8,10 @@ if TYPE_CHECKING:
     from .agreement import Agreement as Agreement
     from .prediction import RungPrediction as RungPrediction
     from .prediction import predict_rung as predict_rung
+    from .prediction import predict_rungs as predict_rungs
     from .rows import Ladder as Ladder
     from .rows import LadderRow as LadderRow
     from .rows import ladder_of as ladder_of
+    from .rows import ladders_of as ladders_of
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -36,8 +36,9 @@ def limit_of(task: Task, start: StartingNet, optimum: TiedOptimum | None) -> Run
     if net.context is not None:
         return RungLimit(None, "untied: the logits diverge, or weight decay decides")
     if net.depth == 0:
-        known = optimum is not None and optimum.attained
-        return RungLimit(optimum.eigenvalues if known and optimum is not None else None, "the infimum is not attained")
+        if optimum is None:
+            return RungLimit(None, "the optimum was not sought")
+        return RungLimit(optimum.eigenvalues if optimum.attained else None, "the infimum is not attained")
     if not net.residual or any(len(layer) > 1 for layer in net.layers):
         return RungLimit(None, "no closed form for random layers of this kind")
     if task.graph.component_count > 1:

@@ -16,7 +16,7 @@ from ...runs.control import Watch
 from ..presets.run import PresetResult, describe_preset
 from .figure import MOST_GRAPHS, ladder_caption, plot_ladder
 from .retention_figure import MOST_SHARES, plot_shares, shares_caption
-from .rows import Ladder, LadderRow, ladder_of
+from .rows import SECONDS, Ladder, LadderRow, ladders_of
 from .table import (
     HEADER,
     NOTES,
@@ -34,14 +34,17 @@ from .table import (
 Graphs = Sequence[tuple[str, Ladder]]
 
 
-def write_ladder(result: PresetResult, watch: Watch) -> tuple[Mapping[str, Any], RenderableType]:
-    """Predict every run, draw, sum up and write under the folder's lock: the JSON of the command, and what a terminal
-    shows. Raises Interrupted where ``watch`` asks to stop."""
+def write_ladder(
+    result: PresetResult, watch: Watch, jobs: int | None = 1, seconds: float | None = None
+) -> tuple[Mapping[str, Any], RenderableType]:
+    """Predict every run, in ``jobs`` processes, draw, sum up, write under the folder's lock: the JSON of the command,
+    and what a terminal shows. Raises Interrupted where ``watch`` asks to stop."""
     preset, folder = result.preset, result.folder
-    graphs = [
-        (one.comparison.task.graph.name + one.cell.extra, ladder_of(one.comparison, watch.within(one.cell.name)))
-        for one in result.cells
-    ]
+    names = [one.comparison.task.graph.name + one.cell.extra for one in result.cells]
+    compared = [(one.cell.name, one.comparison) for one in result.cells]
+    limit = SECONDS if seconds is None else seconds
+    ladders = ladders_of(compared, folder.path, jobs=jobs, watch=watch, seconds=limit)
+    graphs = list(zip(names, ladders, strict=True))
     with locked(folder.path):
         folder.figures.mkdir(exist_ok=True)
         drawn = [(name, ladder.rows) for name, ladder in graphs if ladder.rows]

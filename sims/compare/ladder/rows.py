@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...predict.trajectory import Late, centred_spectrum, within
+from ...predict.trajectory import centred_spectrum
 from ...runs.control import UNWATCHED, Watch
+from ...runs.workers import STOP_FILE, Work, processes, side_by_side
 from ...scores.statistics import finite_values, mean
 from ..comparison import Comparison
 from ..model_comparison import ModelComparison
 from .agreement import Agreement, agreement
 from .bridge import Bridge
 from .limit import RungLimit, limit_of
-from .prediction import RungPrediction, predict_rung
+from .prediction import RungPrediction, predict_in_time
 from .ranks import Ranks
 from .retention import first_share, retention
 
 Floats = NDArray[np.float64]
+Answer = tuple[RungPrediction, ...] | str
+Predict = Work[Answer]
 
 SECONDS = 150.0  # for the predictions of all seeds of a model
 HOLDS = 0.99  # R^2 over time, nothing fitted, from which a prediction is said to hold
@@ -133,20 +136,54 @@ class Ladder:
 def ladder_of(comparison: Comparison, watch: Watch = UNWATCHED, seconds: float = SECONDS) -> Ladder:
     """One row for each model whose predictions of all seeds were done in ``seconds``. Raises Interrupted where
     ``watch`` asks to stop."""
-    rows, left_out = [], {}
-    for one in comparison.models:
-        predictions, end = [], time.monotonic() + seconds
-        try:
-            for run in one.runs:
-                stage = f"{one.model.title} flow from V(0), seed {run.seed}"
-                predict = partial(predict_rung, comparison.task, one.model, one.settings, run.seed)
-                predictions.append(within(max(end - time.monotonic(), 0.0), stage, watch, predict))
-        except Late:
-            done = f"the flows of {len(predictions)} of {len(one.runs)} seeds were done after {seconds:g} s"
-            left_out[one.model.title] = done
-            continue
-        rows.append(_row(comparison, one, predictions))
-    return Ladder(tuple(rows), left_out)
+    return ladders_of([("", comparison)], watch=watch, seconds=seconds)[0]
+
+
+def ladders_of(
+    comparisons: Sequence[tuple[str, Comparison]],
+    folder: Path | None = None,
+    *,
+    jobs: int | None = 1,
+    watch: Watch = UNWATCHED,
+    seconds: float = SECONDS,
+) -> list[Ladder]:
+    """``ladder_of`` every named comparison, to the bit, with the predictions in ``jobs`` processes (None: one for each
+    CPU), which look into ``folder`` whether to stop."""
+    works = [
+        (
+            name,
+            partial(predict_in_time, whole.task, one.model, one.settings, [run.seed for run in one.runs], seconds),
+        )
+        for name, whole in comparisons
+        for one in whole.models
+    ]
+    count = min(processes(jobs), len(works))
+    if folder is None or count <= 1:
+        found = [work(watch=watch.within(name) if name else watch) for name, work in works]
+    else:
+        found = _side_by_side(works, count, folder / STOP_FILE, watch)
+    answers, ladders = iter(found), []
+    for _, whole in comparisons:
+        rows: list[LadderRow] = []
+        left_out: dict[str, str] = {}
+        for one in whole.models:
+            answer = next(answers)
+            if isinstance(answer, str):
+                left_out[one.model.title] = answer
+            else:
+                rows.append(_row(whole, one, answer))
+        ladders.append(Ladder(tuple(rows), left_out))
+    return ladders
+
+
+def _side_by_side(works: Sequence[tuple[str, Predict]], count: int, file: Path, watch: Watch) -> list[Answer]:
+    """The answers in the order of the works; the last, as a ladder's longest, are begun first."""
+    stage, found = "predictions", dict[int, Answer]()
+    watch.report(stage, 0.0)
+    for place, answer in side_by_side(works[::-1], count, file, watch, kind="predicting"):
+        found[len(works) - 1 - place] = answer
+        watch.report(stage, len(found) / len(works))
+    return [found[place] for place in range(len(works))]
 
 
 def _row(comparison: Comparison, one: ModelComparison, predictions: Sequence[RungPrediction]) -> LadderRow:

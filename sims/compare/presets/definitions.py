@@ -7,8 +7,9 @@ state (Mamba and the MLP on tiny graphs, which its release has no notebooks of) 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from fiedler.theory import parse
 
@@ -40,13 +41,17 @@ class PresetModel:
 
 @dataclass(frozen=True)
 class Cell:
-    """Models on one graph; ``edges``, ``self_edges`` and ``label_smoothing``: see ``Task``."""
+    """Models on one graph; ``symmetrize``: see ``theory.parse``, the others ``Task``."""
 
     graph: str
     models: tuple[PresetModel, ...]
     edges: str = "both"
     self_edges: bool = False
     label_smoothing: float = 0.0
+    window: int = 1
+    p: float = 1.0
+    q: float = 1.0
+    symmetrize: bool = False
 
     @property
     def name(self) -> str:
@@ -57,7 +62,9 @@ class Cell:
     def extra(self) -> str:
         """What the task has beside the graph, "" for the plain one."""
         extra = ("" if self.edges == "both" else f" {self.edges}") + (" self-edges" if self.self_edges else "")
-        return extra + (f" smoothed {self.label_smoothing:g}" if self.label_smoothing else "")
+        extra += f" smoothed {self.label_smoothing:g}" if self.label_smoothing else ""
+        walk = [f" {name} {getattr(self, name):g}" for name in ("window", "p", "q") if getattr(self, name) != 1]
+        return extra + "".join(walk) + (" symmetrized" if self.symmetrize else "")
 
     def parts(self) -> list[tuple[str, list[PresetModel]]]:
         """Each way of weighing, Node2Vec's first, with its models."""
@@ -66,9 +73,9 @@ class Cell:
 
     def tasks(self) -> list[tuple[Task, list[PresetModel]]]:
         """The task of each part, with its models."""
-        graph = parse(self.graph)
+        graph, walk = parse(self.graph, symmetrize=self.symmetrize), (self.window, self.p, self.q)
         return [
-            (Task(graph, self.self_edges, self.label_smoothing, edges=self.edges, weights=weights), models)
+            (Task(graph, self.self_edges, self.label_smoothing, *walk, edges=self.edges, weights=weights), models)
             for weights, models in self.parts()
         ]
 
@@ -76,8 +83,9 @@ class Cell:
 @dataclass(frozen=True)
 class Preset:
     """``source``: the figure or table; ``vector_bars``: whether the paper's own bars ||V'e_i|| are drawn, too;
-    ``ladder``: whether it is shown as one, each model against the flow of its own linear net, on any graph; ``graph``:
-    the one it is made for there."""
+    ``ladder``: whether it is shown as one, each model against the flow of its own linear net, on any graph; ``graph``
+    and ``options``: the one it is made for there, and what its tasks have beside their graphs, by the names of ``Cell``
+    and "weights"."""
 
     name: str
     title: str
@@ -86,13 +94,32 @@ class Preset:
     vector_bars: bool = False
     ladder: bool = False
     graph: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    def on(self, graph: str) -> Preset:
-        """The preset on that one graph. Raises ValueError for one whose settings are made for its own graphs."""
+    def on(self, graph: str | None, **options: Any) -> Preset:
+        """The preset on that one graph, or its own where None, with those ``options``. Raises ValueError for one whose
+        settings are made for its own graphs, and for an option that its cells differ in."""
         if not self.ladder:
-            raise ValueError(f"--preset {self.name} has graphs of its own: leave out {graph}, or take --preset ladder")
-        cells = dict.fromkeys(dataclasses.replace(cell, graph=graph) for cell in self.cells)
-        return dataclasses.replace(self, cells=tuple(cells), graph=graph)
+            given = graph if graph is not None else ", ".join(map(_flag, options))
+            raise ValueError(f"--preset {self.name} has graphs of its own: leave out {given}, or take --preset ladder")
+        of_models = {name: options[name] for name in options if name == "weights"}
+        of_cells = {name: value for name, value in options.items() if name not in of_models}
+        for name in of_cells:
+            if len({getattr(cell, name) for cell in self.cells}) > 1:
+                raise ValueError(f"--preset {self.name} compares with and without {_flag(name)}: leave it out")
+        if graph is not None:
+            of_cells["graph"] = graph
+        cells = dict.fromkeys(
+            dataclasses.replace(
+                cell, **of_cells, models=tuple(dataclasses.replace(one, **of_models) for one in cell.models)
+            )
+            for cell in self.cells
+        )
+        return dataclasses.replace(self, cells=tuple(cells), graph=graph, options=options)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _net(settings: str) -> str:
@@ -308,9 +335,9 @@ PRESETS = {
 }
 
 
-def get_preset(name: str, graph: str | None = None) -> Preset:
-    """The preset called ``name``, on its own graphs or, see ``Preset.on``, one. Raises ValueError, suggesting the
-    nearest, for any other name."""
+def get_preset(name: str, graph: str | None = None, options: Mapping[str, Any] | None = None) -> Preset:
+    """The preset called ``name``, on its own graphs or one, and with ``options``, see ``Preset.on``. Raises ValueError,
+    suggesting the nearest, for any other name."""
     if name not in PRESETS:
         raise ValueError(f"unknown preset {name!r}; {choose(name, PRESETS)}")
-    return PRESETS[name] if graph is None else PRESETS[name].on(graph)
+    return PRESETS[name] if graph is None and not options else PRESETS[name].on(graph, **(options or {}))

@@ -23,7 +23,7 @@ def read_preset(path: Path) -> tuple[Preset, list[tuple[Cell, Comparison]], Sour
 def read_preset_parts(path: Path) -> tuple[Preset, list[tuple[Cell, list[Comparison]]], Source]:
     """The same with the comparisons of a cell apart, one for each weighting of its lines, as their folders are."""
     folder, config = open_run(path, ("preset",), PRESET)
-    preset, results = get_preset(config["preset"], config.get("graph")), []
+    preset, results = get_preset(config["preset"], config.get("graph"), config.get("options")), []
     for cell in preset.cells:
         parts = []
         for weights, models in cell.parts():

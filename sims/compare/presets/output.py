@@ -14,12 +14,15 @@ from .report import draw_preset, preset_markdown, preset_rendering
 from .run import PresetResult, describe_preset
 
 
-def write_preset(result: PresetResult, watch: Watch = UNWATCHED) -> tuple[Mapping[str, Any], RenderableType]:
-    """Draw, sum up and write under the folder's lock: the JSON of the command, and what a terminal shows."""
+def write_preset(
+    result: PresetResult, watch: Watch = UNWATCHED, jobs: int | None = 1, seconds: float | None = None
+) -> tuple[Mapping[str, Any], RenderableType]:
+    """Draw, sum up and write under the folder's lock: the JSON of the command, and what a terminal shows. ``jobs``
+    and ``seconds``: processes in which the runs of a ladder are predicted, and how long those of a model may take."""
     if result.preset.ladder:
         from ..ladder.output import write_ladder  # which needs torch, where Node2Vec alone does not
 
-        return write_ladder(result, watch)
+        return write_ladder(result, watch, jobs, seconds)
     preset, seeds, cells, folder = result.preset, result.seeds, result.cells, result.folder
     with locked(folder.path):
         folder.figures.mkdir(exist_ok=True)

@@ -15,7 +15,8 @@ from ...runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ...runs.folder import RunDir
 from ...runs.opening import opened
 from ...scores.statistics import finite_values, mean, standard_deviation
-from ...tasks.task import Task
+from ...tasks.optimum import SEARCH, Search
+from ..ahead import Planned, train_ahead
 from ..comparison import Comparison, recall_step, scores_of_runs
 from ..model_comparison import ModelComparison
 from ..run import compare, describe_comparison
@@ -91,36 +92,50 @@ class Measured:
 
 
 def run_preset(
-    preset: Preset, seeds: Sequence[int], out: Path, *, restart: Restart = AFRESH, watch: Watch = UNWATCHED
+    preset: Preset,
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    jobs: int | None = 1,
+    restart: Restart = AFRESH,
+    search: Search = SEARCH,
+    watch: Watch = UNWATCHED,
 ) -> PresetResult:
-    """Compare every cell under ``out``, a folder each, in order; arguments and errors are those of ``compare``."""
+    """Compare every cell under ``out``, a folder each, in order; ``jobs``: processes that train, see ``train_ahead``;
+    arguments and errors are otherwise those of ``compare``."""
     config = {"preset": preset.name, "seeds": list(seeds), "settings": preset_settings(preset)}
     if preset.graph is not None:
         config["graph"] = preset.graph
-    tasks = [cell.tasks() for cell in preset.cells]
-    for task in (task for of_cell in tasks for task, _ in of_cell):
-        _ = task.solver_target  # an impossible graph is refused before a folder is made
+    if preset.options:
+        config["options"] = dict(preset.options)
+    planned = [_planned(cell, out) for cell in preset.cells]
+    for one in (one for of_cell in planned for one in of_cell):
+        _ = one.task.solver_target  # an impossible graph is refused before a folder is made
     with opened(out, config, restart) as folder:
+        trained = train_ahead([one for of_cell in planned for one in of_cell], seeds, out, restart, jobs, watch)
         cells = tuple(
-            _run_cell(cell, of_cell, seeds, out, restart, watch)
-            for cell, of_cell in zip(preset.cells, tasks, strict=True)
+            _run_cell(cell, of_cell, seeds, trained, search, watch)
+            for cell, of_cell in zip(preset.cells, planned, strict=True)
         )
     return PresetResult(preset, tuple(seeds), cells, folder)
 
 
+def _planned(cell: Cell, out: Path) -> list[Planned]:
+    return [
+        Planned(
+            task, [(spec.model(), spec.model().make_settings()) for spec in specs],
+            out / folder_name(f"{cell.name} {task.weights}"),
+        )
+        for task, specs in cell.tasks()
+    ]  # fmt: skip
+
+
 def _run_cell(
-    cell: Cell,
-    tasks: Sequence[tuple[Task, Sequence[PresetModel]]],
-    seeds: Sequence[int],
-    out: Path,
-    restart: Restart,
-    watch: Watch,
+    cell: Cell, planned: Sequence[Planned], seeds: Sequence[int], restart: Restart, search: Search, watch: Watch
 ) -> CellResult:
-    parts: list[Comparison] = []
-    for task, specs in tasks:
-        models = [(spec.model(), spec.model().make_settings()) for spec in specs]
-        path = out / folder_name(f"{cell.name} {task.weights}")
-        parts.append(compare(task, models, seeds, out=path, restart=restart, watch=watch.within(cell.name)))
+    watch = watch.within(cell.name)
+    how: dict[str, Any] = {"restart": restart, "search": search, "watch": watch}
+    parts = [compare(one.task, one.models, seeds, out=one.folder, **how) for one in planned]
     return CellResult(cell, merge_parts(cell, parts))
 
 
