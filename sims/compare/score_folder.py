@@ -43,6 +43,12 @@ def score_folder(path: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) 
     config = folder.read_config()
     if isinstance(config.get("models"), dict) and "seeds" in config:
         return _comparison(path, config, search, watch)
+    if "preset" in config:
+        word = f"{config['graph']} " if "graph" in config else ""
+        raise ValueError(
+            f"{path} holds the preset {config['preset']}, which is scored as it ends: `fiedler compare {word}--preset "
+            f"{config['preset']} --out {path} --resume` goes on with it and makes its scores again"
+        )
     if not {"graph", "model", "settings"} <= config.keys():
         raise ValueError(
             f"{path} is no run on a graph: fiedler score takes those of train, compare and the sharded command"

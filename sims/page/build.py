@@ -17,6 +17,7 @@ from .blocks import Part, Section
 from .conditions import conditions_part, curve_section
 from .embedding import embedding_section
 from .energies import energy_section, loss_section
+from .ladder import is_ladder, ladder_part
 from .missing import missing_section
 from .profiles import profile_part
 from .scoring import score_section
@@ -28,9 +29,8 @@ from .views import TaskView, read_comparison, read_preset, read_run
 
 
 def kind_of(folder: Path) -> str:
-    """ "comparison", "run" (of `fiedler train`), "conditions" (paths, recall, headroom, presets), "sweep", "profile",
-    or
-    where numbers are missing "trained" (a comparison before its scores) or "sharded".
+    """ "comparison", "run" (of `fiedler train`), "conditions" (paths, recall, headroom, presets), "ladder", "sweep",
+    "profile", or where numbers are missing "trained" (a comparison before its scores) or "sharded".
 
     Raises ValueError for a folder of another kind, naming what it lacks.
     """
@@ -50,6 +50,8 @@ def kind_of(folder: Path) -> str:
                 raise ValueError(f"{folder} holds a run that is not finished: go on with --resume, then report it")
             if isinstance(config.get("models"), dict):
                 return "comparison"
+            if is_ladder(config):
+                return "ladder"
             graph_run = {"graph", "model", "settings", "window"} <= set(config)
             return "run" if graph_run and (folder / "modes.npz").is_file() else "conditions"
     if (folder / "profile.json").is_file():
@@ -82,7 +84,8 @@ def parts_of(folder: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) ->
         parts = [_trained_part(folder)]
     else:
         views = read_preset(folder) if "preset" in _config(folder) else []
-        parts = [conditions_part(folder), *(_task_part(view, 1 / len(views)) for view in views)]
+        first = ladder_part(folder) if kind == "ladder" else conditions_part(folder)
+        parts = [first, *(_task_part(view, 1 / len(views)) for view in views)]
     watch.report("reading", 1.0)
     return parts
 

@@ -16,6 +16,7 @@ from ..trajectory_fit import interpolate_logs, minimise_on_grid
 
 Floats = NDArray[np.float64]
 
+HOLDS = 0.99  # R^2 over time, nothing fitted, from which a prediction is said to hold
 PARTED = 0.1  # of the largest predicted energy: farther apart than this the prediction has failed
 WIDEST_CLOCK, CLOCKS = 1e3, 121  # factors tried on time, evenly in its logarithm, both ways
 

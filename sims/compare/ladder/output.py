@@ -14,9 +14,11 @@ from ...draw.markdown import environment_section, markdown_table
 from ...draw.style import save_figure
 from ...runs.control import Watch
 from ..presets.run import PresetResult, describe_preset
+from .course import Graphs as Courses
+from .course import course_arrays
 from .figure import MOST_GRAPHS, ladder_caption, plot_ladder
 from .retention_figure import MOST_SHARES, plot_shares, shares_caption
-from .rows import SECONDS, Ladder, LadderRow, ladders_of
+from .rows import SECONDS, Ladder, ladders_of
 from .table import (
     HEADER,
     NOTES,
@@ -45,10 +47,11 @@ def write_ladder(
     limit = SECONDS if seconds is None else seconds
     ladders = ladders_of(compared, folder.path, jobs=jobs, watch=watch, seconds=limit)
     graphs = list(zip(names, ladders, strict=True))
+    drawn = [(name, [row.course for row in ladder.rows]) for name, ladder in graphs]
     with locked(folder.path):
         folder.figures.mkdir(exist_ok=True)
-        drawn = [(name, ladder.rows) for name, ladder in graphs if ladder.rows]
-        figures = _figures(drawn, folder.path, folder.figures)
+        figures = _figures([one for one in drawn if one[1]], folder.path, folder.figures)
+        folder.write_modes(**course_arrays(drawn))
         answer = {
             **describe_preset(preset, result.seeds, result.cells),
             "ladder": {name: [row.describe() for row in ladder.rows] for name, ladder in graphs},
@@ -61,7 +64,7 @@ def write_ladder(
     return answer, ladder_rendering(graphs)
 
 
-def _figures(graphs: Sequence[tuple[str, Sequence[LadderRow]]], folder: Path, into: Path) -> list[tuple[str, str, str]]:
+def _figures(graphs: Courses, folder: Path, into: Path) -> list[tuple[str, str, str]]:
     """Title, path in the folder and caption of each figure; none where no rung has a prediction."""
     found = []
     for start in range(0, len(graphs), MOST_GRAPHS):

@@ -18,41 +18,42 @@ from ...runs.workers import STOP_FILE, Work, processes, side_by_side
 from ...scores.statistics import finite_values, mean
 from ..comparison import Comparison
 from ..model_comparison import ModelComparison
-from .agreement import Agreement, agreement
+from .agreement import HOLDS, Agreement, agreement
 from .bridge import Bridge
+from .course import RungCourse
 from .limit import RungLimit, limit_of
 from .prediction import RungPrediction, predict_in_time
 from .ranks import Ranks
-from .retention import first_share, retention
+from .retention import retention
 
 Floats = NDArray[np.float64]
 Answer = tuple[RungPrediction, ...] | str
 Predict = Work[Answer]
 
 SECONDS = 150.0  # for the predictions of all seeds of a model
-HOLDS = 0.99  # R^2 over time, nothing fitted, from which a prediction is said to hold
 LEADING = 3  # eigenvalues of a spectrum that tables show
 SPECTRUM = 60  # and that scores.json keeps
 
 
 @dataclass(frozen=True, eq=False)
 class LadderRow:
-    """One rung on one graph. ``predictions``, ``agreements``, measured ``ranks`` and, of untied models, ``bridges``:
-    one a seed; ``measured`` and ``predicted`` (n,): the eigenvalues of the centred Gram matrix at the end, mean over
-    seeds; ``limit``: where that goes. ``times`` (k,) > 0 of the records, in steps without flow time, and at them the
-    share of energy in the first eigenspaces, ``share`` and ``predicted_share`` (seeds, k), see ``retention``."""
+    """One rung on one graph. ``predictions``, measured ``ranks`` and, of untied models, ``bridges``: one a seed;
+    ``course``: the energies over time, with their agreement; ``measured`` and ``predicted`` (n,): the eigenvalues of
+    the centred Gram matrix at the end, mean over seeds; ``limit``: where that goes."""
 
     compared: ModelComparison
     predictions: tuple[RungPrediction, ...]
-    agreements: tuple[Agreement, ...]
+    course: RungCourse
     ranks: tuple[Ranks, ...]
     bridges: tuple[Bridge, ...]
     measured: Floats
     predicted: Floats
     limit: RungLimit
-    times: Floats
-    share: Floats
-    predicted_share: Floats
+
+    @property
+    def agreements(self) -> tuple[Agreement, ...]:
+        """One a seed."""
+        return self.course.agreements
 
     @property
     def exact(self) -> bool:
@@ -67,7 +68,7 @@ class LadderRow:
     @property
     def has_clock(self) -> bool:
         """Whether its steps are flow time, so that nothing has to be fitted."""
-        return bool(np.isfinite(self.agreements[0].over_time))
+        return self.course.has_clock
 
     @property
     def holds(self) -> bool | None:
@@ -120,8 +121,8 @@ class LadderRow:
             "ranks_predicted": dataclasses.asdict(self.predictions[i].ranks),
             "bridge": None if bridges[0] is None else dataclasses.asdict(bridges[0]),
             "bridge_predicted": None if bridges[1] is None else dataclasses.asdict(bridges[1]),
-            "retention": dataclasses.asdict(retention(self.times, self.share[i])),
-            "retention_predicted": dataclasses.asdict(retention(self.times, self.predicted_share[i])),
+            "retention": dataclasses.asdict(retention(self.course.times, self.course.share[i])),
+            "retention_predicted": dataclasses.asdict(retention(self.course.times, self.course.predicted_share[i])),
         }
 
 
@@ -204,7 +205,14 @@ def _row(comparison: Comparison, one: ModelComparison, predictions: Sequence[Run
     return LadderRow(
         one,
         tuple(predictions),
-        tuple(agreements),
+        RungCourse(
+            one.model.title,
+            tuple(run.seed for run in one.runs),
+            tuple(agreements),
+            times,
+            np.array(energies),
+            np.array(expected),
+        ),
         tuple(Ranks.of(task, run.final.embedding, run.final.logits) for run in one.runs),
         tuple(
             Bridge.of(task, run.final.embedding, run.final.context)
@@ -214,7 +222,4 @@ def _row(comparison: Comparison, one: ModelComparison, predictions: Sequence[Run
         measured,
         predicted,
         limit_of(task, first.start, one.optimum),
-        times,
-        first_share(np.array(energies)),
-        first_share(np.array(expected)),
     )

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..comparison import scores_of_runs
-from .agreement import PARTED
+from .agreement import HOLDS, PARTED
 from .retention import retention
-from .rows import HOLDS, LEADING, Ladder, LadderRow
+from .rows import LEADING, Ladder, LadderRow
 
 HEADER = (
     "",
@@ -87,8 +87,8 @@ def second_lines(rows: Sequence[LadderRow]) -> list[list[str]]:
     for row in rows:
         ranks = [(p.ranks, m) for p, m in zip(row.predictions, row.ranks, strict=True)]
         shares = [
-            (retention(row.times, p), retention(row.times, m))
-            for p, m in zip(row.predicted_share, row.share, strict=True)
+            (retention(row.course.times, p), retention(row.course.times, m))
+            for p, m in zip(row.course.predicted_share, row.course.share, strict=True)
         ]
         cells = [f"{np.mean([getattr(pair[i], name) for pair in ranks]):.2f}"
                  for name in ("embedding", "logits") for i in (0, 1)]  # fmt: skip
