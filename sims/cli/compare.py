@@ -136,9 +136,10 @@ def compare(
     if graph is None:
         raise ValueError("give a GRAPH, such as cycle:15, or a --preset, such as fig1")
     task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
-    chosen = [get_model(name) for name in (model or ["node2vec", "transformer"])]
-    settings = [(one, one.make_settings(**overrides)) for one in chosen]
     folder = out or Path("runs") / folder_name(task.graph.name)
+    earlier = resume and (folder / "config.json").exists()
+    chosen = [get_model(name, earlier=earlier) for name in (model or ["node2vec", "transformer"])]
+    settings = [(one, one.make_settings(**overrides)) for one in chosen]
     if dry_run:
         print_estimates([estimate_runs(task, *one, range(seeds), search) for one in settings], folder, json)
         return

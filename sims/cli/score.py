@@ -144,7 +144,7 @@ def _score_folder(folder: Path, search: Search, json: bool) -> None:
     if "runs" not in scores:
         config = RunDir.open(folder).read_config()
         Console().print(score_table({**scores, "file": str(folder), "graph": config["graph"]}))
-        for text in run_notes(read_settings(get_model(config["model"]), config["settings"]), scores):
+        for text in run_notes(read_settings(get_model(config["model"], earlier=True), config["settings"]), scores):
             print(text)
     print(f"scores: {folder / 'scores.json'}")
 

@@ -97,9 +97,9 @@ def train(
 
     restart, search = Restart(overwrite, resume, checkpoint_every), Search(optimum, tolerance, time_limit)
     task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
-    chosen = get_model(model)
-    settings = chosen.make_settings(**setting_overrides(steps, learning_rate, width, init_std, weight_decay))
     folder = out or Path("runs") / f"{folder_name(task.graph.name)}-{folder_name(model)}-seed{seed}"
+    chosen = get_model(model, earlier=resume and (folder / "config.json").exists())
+    settings = chosen.make_settings(**setting_overrides(steps, learning_rate, width, init_std, weight_decay))
     if dry_run:
         print_estimates([estimate_runs(task, chosen, settings, [seed], search)], folder, json)
         return

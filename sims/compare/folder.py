@@ -33,7 +33,7 @@ def read_comparison(path: Path) -> tuple[Comparison, Source]:
     """The comparison that ``fiedler compare GRAPH`` left in ``path``. Raises Unsuitable for any other folder,
     ValueError for a damaged one."""
     folder, config = open_run(path, ("graph", "models", "seeds"), COMPARISON)
-    models = [get_model(word) for word in config["models"]]
+    models = [get_model(word, earlier=True) for word in config["models"]]
     return comparison_from(folder, config, models), source_of_run(folder)
 
 

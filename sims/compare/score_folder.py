@@ -61,7 +61,7 @@ def _run(folder: RunDir, config: Mapping[str, Any], search: Search, watch: Watch
     if not folder.finished:
         raise ValueError(f"{folder.path} holds a run that is not finished: go on with the same command and --resume")
     task = read_task(config, folder.read_modes())
-    model, seed = get_model(config["model"]), int(config["seed"])
+    model, seed = get_model(config["model"], earlier=True), int(config["seed"])
     settings = read_settings(model, config["settings"])
     files = RunFiles(folder, config)
     if settings.steps not in files.steps():
@@ -80,7 +80,7 @@ def _run(folder: RunDir, config: Mapping[str, Any], search: Search, watch: Watch
 
 def _sharded(folder: RunDir, config: Mapping[str, Any], search: Search, watch: Watch) -> dict[str, Any]:
     """Of its embedding: the logits of all pairs are nowhere made."""
-    task, model = read_task(config, {}), get_model(config["model"])
+    task, model = read_task(config, {}), get_model(config["model"], earlier=True)
     embedding = np.asarray(read_shards(folder.path)["embedding"], dtype=np.float64)
     decay = own_decay(model, read_settings(model, config["settings"]))
     optimum = seek_optimum(task, decay, search, watch)
@@ -105,7 +105,7 @@ def _comparison(path: Path, config: Mapping[str, Any], search: Search, watch: Wa
     """Every run that is finished is only read; what is left of training is trained."""
     modes = RunDir.open(path).read_modes() if (path / "modes.npz").is_file() else {}
     task = read_task(config, modes)
-    models = [(get_model(word), stored) for word, stored in config["models"].items()]
+    models = [(get_model(word, earlier=True), stored) for word, stored in config["models"].items()]
     chosen = [(model, read_settings(model, stored)) for model, stored in models]
     restart = Restart(resume=True)
     comparison = compare(task, chosen, config["seeds"], out=path, restart=restart, search=search, watch=watch)

@@ -27,7 +27,8 @@ class Model:
     says which seeds it shared its training with.
     ``time_per_step(settings)``: gradient-flow time of one step, None when the optimiser has none (Adam).
     ``initial_energy(settings)``: s^2 of K(0) = s^2 I, the expected Gram matrix of its initial embeddings.
-    ``fixed``: the settings that make it this model, which nobody overrides.
+    ``fixed``: the settings that make it this model, which nobody overrides; ``unread``: those that it does not read
+    (``settings_read``), asked for only where settings are given: to know them takes the settings' module.
     """
 
     name: str
@@ -40,11 +41,12 @@ class Model:
     tied: bool = True
     exact_together: bool = False
     fixed: tuple[str, ...] = field(default=("arch", "config"))
+    unread: Callable[[], tuple[str, ...]] = tuple
 
-    def setting_types(self) -> dict[str, type]:
-        """The name and type of every setting."""
-        default = self.settings()
-        names = [one.name for one in dataclasses.fields(default) if one.name not in self.fixed]
+    def setting_types(self, *, earlier: bool = False) -> dict[str, type]:
+        """The name and type of every setting that it reads; ``earlier``: of those too that earlier versions took."""
+        default, unread = self.settings(), () if earlier else self.unread()
+        names = [one.name for one in dataclasses.fields(default) if one.name not in (*self.fixed, *unread)]
         return {name: type(getattr(default, name)) for name in names}
 
     def make_settings(self, **overrides: Any) -> Any:
@@ -109,7 +111,13 @@ def _neural(name: str, title: str, defaults: Mapping[str, Any]) -> Model:
         found: float | None = settings.time_per_step
         return found
 
-    return Model(name, title, settings, start, clock, lambda s: float(s.width * s.first_embedding_std**2), together)
+    def unread() -> tuple[str, ...]:
+        from .settings_read import unread_settings
+
+        return unread_settings(settings().arch)
+
+    spread = lambda s: float(s.width * s.first_embedding_std**2)  # noqa: E731
+    return Model(name, title, settings, start, clock, spread, together, unread=unread)
 
 
 # The tiny-graph set-ups of arXiv 2510.26745 (its release), where it has the model.
@@ -140,9 +148,10 @@ MODELS = {
 }
 
 
-def get_model(word: str) -> Model:
+def get_model(word: str, *, earlier: bool = False) -> Model:
     """The model of a word: a name, or "hf:" and an architecture or config file of transformers; after a colon its own
-    settings, as in "transformer:layer_norm=false,heads=2" or "hf:llama:width=64".
+    settings, as in "transformer:layer_norm=false,heads=2" or "hf:llama:width=64". ``earlier``: the word is that of a
+    folder, where earlier versions took settings that the model does not read.
 
     Raises ValueError, suggesting the nearest, for any other word and for settings that are none of the model's.
 
@@ -157,7 +166,7 @@ def get_model(word: str) -> Model:
     if not colon or "=" not in given:
         return _named(word)
     model = _named(name)
-    chosen = _read_settings(model, given)
+    chosen = _read_settings(model, given, earlier)
     model.settings(**chosen)  # refused here, not in the middle of a comparison
     return dataclasses.replace(
         model,
@@ -176,8 +185,8 @@ def _named(name: str) -> Model:
     return MODELS[name]
 
 
-def _read_settings(model: Model, text: str) -> dict[str, Any]:
-    types = model.setting_types()
+def _read_settings(model: Model, text: str, earlier: bool) -> dict[str, Any]:
+    types = model.setting_types(earlier=earlier)
     found: dict[str, Any] = {}
     for part in text.split(","):
         name, equals, value = (piece.strip() for piece in part.partition("="))
@@ -186,7 +195,17 @@ def _read_settings(model: Model, text: str) -> dict[str, Any]:
         if name in found:
             raise ValueError(f"setting {name!r} is given twice in {text!r}; give it once")
         found[name] = _read(value, types[name], name)
+    for name in () if earlier or "geometry" not in types else found:
+        _check_needed(name, found)
     return found
+
+
+def _check_needed(name: str, given: Mapping[str, Any]) -> None:
+    from .settings_read import NEEDED
+
+    other, without = NEEDED.get(name, ("", None))
+    if other and given.get(other, without) == without:
+        raise ValueError(f"{name} is read with {other} alone: leave it out, or give {other}")
 
 
 def _read(value: str, kind: type, name: str) -> Any:

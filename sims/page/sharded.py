@@ -17,7 +17,7 @@ def sharded_part(folder: Path) -> Part:
     """Raises ValueError for files that are damaged."""
     of_run = RunDir.open(folder)
     config, log = of_run.read_config(), of_run.read_metrics()
-    model, source = get_model(config["model"]), source_of(folder, [config["seed"]])
+    model, source = get_model(config["model"], earlier=True), source_of(folder, [config["seed"]])
     missing = ["A sharded run records its loss alone: no modes and no positions over the steps."]
     scored = (folder / "scores.json").is_file()
     sections: list[Section | None] = [curve_section([folder], source)]

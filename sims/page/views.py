@@ -163,7 +163,7 @@ def read_run(folder: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) ->
     config, arrays = of_run.read_config(), of_run.read_modes()
     scores = [of_run.read_scores()] if (folder / "scores.json").is_file() else []
     task = read_task(config, arrays)
-    model = get_model(config["model"])
+    model = get_model(config["model"], earlier=True)
     settings = read_settings(model, config["settings"])
     run = read_finished_run(of_run, model, settings, int(config["seed"]))
     predicted = fit = certified = None
