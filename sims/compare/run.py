@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fiedler.theory import TiedOptimum
 
+from ..models.node2vec import Node2VecSettings
 from ..models.registry import Model
 from ..predict.describe import describe_optimum
 from ..predict.rivals import describe_rivals
@@ -36,6 +37,8 @@ from .model_comparison import ModelComparison
 from .spectral_bias import describe_spectral_bias
 from .trajectory_fit import fit_trajectory
 
+NOT_FOLLOWED = "no predicted flow here: the ladder follows the model's own"
+
 
 def compare(
     task: Task,
@@ -45,11 +48,13 @@ def compare(
     out: Path | None = None,
     restart: Restart = AFRESH,
     search: Search = SEARCH,
+    follow: bool = True,
     watch: Watch = UNWATCHED,
 ) -> Comparison:
     """Train every (model, settings) pair over ``seeds``, predict, score. Writes run folders, modes and scores.json
     under ``out``; ``compare.show.output.write_comparison`` adds figure and report. ``search``: how far the optima, and
-    for how long the predicted flows, are followed; what it leaves out is None in the result.
+    for how long the predicted flows, are followed; what it leaves out is None in the result. ``follow``: False leaves
+    the flows out, for one who predicts every run himself.
 
     ``watch`` is told of each stage; ``restart``: see ``runs.engine.run_seeds``. Raises ValueError for repeated models
     or seeds, an output folder in use, or a task the theory refuses, before anything is trained.
@@ -57,9 +62,9 @@ def compare(
     config = comparison_config(task, models, seeds)
     heeding(watch.stop, lambda: task.spaces)
     if out is None:
-        return _compare(task, models, seeds, None, restart, search, watch)
+        return _compare(task, models, seeds, None, restart, search, follow, watch)
     with opened(out, config, restart, runs=run_folders(out, models, seeds)) as folder:
-        comparison = _compare(task, models, seeds, folder, restart.inside, search, watch)
+        comparison = _compare(task, models, seeds, folder, restart.inside, search, follow, watch)
         _write(comparison, folder)
     return comparison
 
@@ -95,6 +100,7 @@ def _compare(
     folder: RunDir | None,
     restart: Restart,
     search: Search,
+    follow: bool,
     watch: Watch,
 ) -> Comparison:
     trained = []
@@ -108,10 +114,29 @@ def _compare(
         done = []
         for (model, settings), decay, runs in zip(models, decays, trained, strict=True):
             steps = log_spaced_steps(settings.steps)
-            flow = follow_flow(task, model, settings, steps, search.time_limit, watch)
             limit = search.time_limit
+            flow = _flow(task, model, settings, seeds, steps, limit, watch) if follow else (None, NOT_FOLLOWED)
             done.append(_compare_model(task, model, settings, optima[decay], flow, runs, decay, limit, watch))
     return Comparison(task, optima[base], tuple(done), folder, no_optimum=search.left_out(task.graph.n))
+
+
+def _flow(
+    task: Task,
+    model: Model,
+    settings: Any,
+    seeds: Sequence[int],
+    steps: NDArray[np.int64],
+    time_limit: float,
+    watch: Watch,
+) -> tuple[PredictedTrajectory | None, str]:
+    """The flow of the very net where its equations are known, else Node2Vec's."""
+    if not isinstance(settings, Node2VecSettings) and model.time_per_step(settings) is not None:
+        from .ladder.own_flow import follow_own_flow  # which needs torch, where Node2Vec alone does not
+
+        own = follow_own_flow(task, model, settings, seeds, steps, time_limit, watch)
+        if own is not None:
+            return own
+    return follow_flow(task, model, settings, steps, time_limit, watch)
 
 
 def _write(comparison: Comparison, folder: RunDir) -> None:
@@ -208,6 +233,7 @@ def _modes(comparison: Comparison) -> dict[str, NDArray[Any]]:
             arrays[f"{name}/predicted_centred_energy"] = one.predicted.centred_energy
             arrays[f"{name}/predicted_loss_per_node"] = one.predicted.loss
             arrays[f"{name}/predicted_gram"] = one.predicted.gram
+            arrays[f"{name}/predicted_own"] = np.array(one.predicted.own)
             arrays[f"{name}/position_times"] = one.predicted.position_times
             arrays[f"{name}/positions"] = one.predicted.positions
         arrays[f"{name}/steps"] = one.mean_modes.steps

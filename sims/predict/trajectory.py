@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,7 +30,8 @@ FLOW_NODES = 1000  # above, a flow's matrices of all pairs of nodes at every tim
 
 @dataclass(frozen=True, eq=False)
 class PredictedTrajectory:
-    """Mode energies of the infinite-width gradient flow from K(0) = s^2 I.
+    """Mode energies of the infinite-width gradient flow from K(0) = s^2 I, or, ``own``, of the very net that the model
+    is, from the starts of its seeds.
 
     ``times`` (k,) ascending, > 0; ``energy`` and ``centred_energy`` (k, number of eigenspaces); ``loss`` (k,) mean
     cross-entropy per node under the task's row weights; ``gram`` (n, n) the Gram matrix of V at the last time.
@@ -45,6 +46,7 @@ class PredictedTrajectory:
     gram: Floats
     position_times: Floats = field(default_factory=lambda: np.zeros(0))
     positions: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0), dtype=np.float32))
+    own: bool = False
 
 
 def predict_trajectory(task: Task, model: Model, settings: Any, steps: NDArray[np.int64]) -> PredictedTrajectory:
@@ -67,6 +69,13 @@ def predict_trajectory(task: Task, model: Model, settings: Any, steps: NDArray[n
         start, zero = scale * np.eye(n), np.zeros((n, n))
         untied = untied_flow(task.target, np.hstack([start, zero]), np.hstack([zero, start]), times, **options)
         embedding, loss = untied.embedding, untied.loss
+    return trajectory_of(task, times, embedding, loss)
+
+
+def trajectory_of(
+    task: Task, times: Floats, embedding: Floats, loss: Floats, *, own: bool = False
+) -> PredictedTrajectory:
+    """What is kept of a flow: embeddings (k, n, m) and losses (k,), not yet per node, at ``times`` (k,)."""
     kept = np.unique(np.round(np.linspace(0, len(times) - 1, min(POSITIONS, len(times)))).astype(int))
     return PredictedTrajectory(
         times,
@@ -76,7 +85,16 @@ def predict_trajectory(task: Task, model: Model, settings: Any, steps: NDArray[n
         embedding[-1] @ embedding[-1].T,
         times[kept],
         _positions([embedding[i] for i in kept], task),
+        own,
     )
+
+
+def mean_trajectory(found: Sequence[PredictedTrajectory]) -> PredictedTrajectory:
+    """Of flows at the same times, one a seed: the geometric mean of the energies and the mean loss, as those of runs;
+    Gram matrix and positions of the first."""
+    energies = [np.array([getattr(one, name) for one in found]) for name in ("energy", "centred_energy")]
+    energy, centred = (np.exp(np.log(np.maximum(one, np.finfo(np.float64).tiny)).mean(axis=0)) for one in energies)
+    return replace(found[0], energy=energy, centred_energy=centred, loss=np.mean([one.loss for one in found], axis=0))
 
 
 class Late(Exception):
@@ -128,8 +146,8 @@ def predicted_spectrum(
 ) -> Floats | None:
     """Eigenvalues (n,), descending, of the centred Gram matrix the final embedding is compared with: that of the
     certified optimum for tied models, of the flow at its last time for untied ones (whose logits diverge without weight
-    decay). None where that was not found."""
-    if model.tied:
+    decay) and for nets that are followed themselves (whose limit is another). None where that was not found."""
+    if model.tied and (trajectory is None or not trajectory.own):
         if optimum is None:
             return None
         values = optimum.eigenvalues

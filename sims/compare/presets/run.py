@@ -130,11 +130,8 @@ def _planned(cell: Cell, out: Path) -> list[Planned]:
     ]  # fmt: skip
 
 
-def _run_cell(
-    cell: Cell, planned: Sequence[Planned], seeds: Sequence[int], restart: Restart, search: Search, watch: Watch
-) -> CellResult:
-    watch = watch.within(cell.name)
-    how: dict[str, Any] = {"restart": restart, "search": search, "watch": watch}
+def _run_cell(cell: Cell, planned: Sequence[Planned], seeds: Sequence[int], how: Mapping[str, Any]) -> CellResult:
+    how = {**how, "watch": how["watch"].within(cell.name)}
     parts = [compare(one.task, one.models, seeds, out=one.folder, **how) for one in planned]
     return CellResult(cell, merge_parts(cell, parts))
 
