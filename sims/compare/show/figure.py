@@ -43,7 +43,8 @@ def plot_comparison(comparison: Comparison) -> Figure:
             energy = part.add_subplot(grid[0, 0])
             residual = part.add_subplot(grid[1, 0], sharex=energy)
             draw_energy(energy, residual, compared, comparison.task.spaces)
-            lines = "no predicted flow" if compared.predicted is None else "lines: theory"
+            known = compared.predicted
+            lines = "no predicted flow" if known is None else "lines: its own flow" if known.own else "lines: theory"
             energy.set_title(f"{lines}    markers: runs (mean, range over seeds)", loc="left", fontsize=8.5)
             energy.legend(loc="best", ncols=1, frameon=True, framealpha=0.85, edgecolor="none", handletextpad=0.4)
             spectrum = part.add_subplot(grid[:, 1])

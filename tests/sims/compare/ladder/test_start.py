@@ -65,7 +65,7 @@ def test_what_the_net_leaves_out_is_named(word: str, parts: set[str]) -> None:
 
 
 def test_mamba_is_named_by_its_blocks() -> None:
-    model = get_model("mamba:width=8,optimiser=sgd,positions=true")
+    model = get_model("mamba:width=8,optimiser=sgd")
     found = starting_net(TASK, model, model.make_settings(), 0)
     assert "blocks that are not GPT-2's" in found.parts
     assert found.net.depth == 0
