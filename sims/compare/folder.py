@@ -126,7 +126,7 @@ def _predicted(
         modes[f"{name}/predicted_centred_energy"],
         modes[f"{name}/predicted_loss_per_node"],
         modes.get(f"{name}/predicted_gram", np.full((n, n), np.nan)),
-        *(modes[key] for key in (f"{name}/position_times", f"{name}/positions") if key in modes),
+        **{key: modes[f"{name}/{key}"] for key in ("position_times", "positions") if f"{name}/{key}" in modes},
         own=bool(modes.get(f"{name}/predicted_own", False)),
     )
 

@@ -113,10 +113,9 @@ def run_preset(
         _ = one.task.solver_target  # an impossible graph is refused before a folder is made
     with opened(out, config, restart) as folder:
         trained = train_ahead([one for of_cell in planned for one in of_cell], seeds, out, restart, jobs, watch)
-        cells = tuple(
-            _run_cell(cell, of_cell, seeds, trained, search, watch)
-            for cell, of_cell in zip(preset.cells, planned, strict=True)
-        )
+        how: dict[str, Any] = {"restart": trained, "search": search, "follow": not preset.ladder, "watch": watch}
+        pairs = zip(preset.cells, planned, strict=True)
+        cells = tuple(_run_cell(cell, of_cell, seeds, how) for cell, of_cell in pairs)
     return PresetResult(preset, tuple(seeds), cells, folder)
 
 
