@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from fiedler.theory import TiedOptimum
 
-from ..models.node2vec import Node2VecSettings
 from ..models.registry import Model
 from ..predict.describe import describe_optimum
 from ..predict.rivals import describe_rivals
-from ..predict.trajectory import PredictedTrajectory, follow_flow
+from ..predict.trajectory import PredictedTrajectory
 from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ..runs.engine import Run, check_seeds, run_seeds
 from ..runs.folder import RunDir
@@ -33,6 +32,7 @@ from ..tasks.optimum import SEARCH, Search
 from ..tasks.task import DENSE_NODES, Task
 from .at_time import AtTime
 from .comparison import Comparison, mean_of_runs, run_folder, scores_of_runs, summarise
+from .flow import predicted_flow
 from .model_comparison import ModelComparison
 from .spectral_bias import describe_spectral_bias
 from .trajectory_fit import fit_trajectory
@@ -115,28 +115,9 @@ def _compare(
         for (model, settings), decay, runs in zip(models, decays, trained, strict=True):
             steps = log_spaced_steps(settings.steps)
             limit = search.time_limit
-            flow = _flow(task, model, settings, seeds, steps, limit, watch) if follow else (None, NOT_FOLLOWED)
+            flow = predicted_flow(task, model, settings, seeds, steps, limit, watch) if follow else (None, NOT_FOLLOWED)
             done.append(_compare_model(task, model, settings, optima[decay], flow, runs, decay, limit, watch))
     return Comparison(task, optima[base], tuple(done), folder, no_optimum=search.left_out(task.graph.n))
-
-
-def _flow(
-    task: Task,
-    model: Model,
-    settings: Any,
-    seeds: Sequence[int],
-    steps: NDArray[np.int64],
-    time_limit: float,
-    watch: Watch,
-) -> tuple[PredictedTrajectory | None, str]:
-    """The flow of the very net where its equations are known, else Node2Vec's."""
-    if not isinstance(settings, Node2VecSettings) and model.time_per_step(settings) is not None:
-        from .ladder.own_flow import follow_own_flow  # which needs torch, where Node2Vec alone does not
-
-        own = follow_own_flow(task, model, settings, seeds, steps, time_limit, watch)
-        if own is not None:
-            return own
-    return follow_flow(task, model, settings, steps, time_limit, watch)
 
 
 def _write(comparison: Comparison, folder: RunDir) -> None:

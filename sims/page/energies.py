@@ -33,6 +33,11 @@ def energy_section(view: TaskView) -> Section:
         "shows or hides a mode."
     ]
     notes += [
+        f"{model_view.model.title}: the lines are the flow of its own net from its seeds' starts."
+        for model_view in view.models
+        if model_view.predicted is not None and model_view.predicted.own
+    ]
+    notes += [
         f"{model_view.model.title}: {_fitted(model_view.fit)}."
         for model_view in view.models
         if model_view.fit is not None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fiedler.theory import Graph, TiedOptimum, centre_rows
 
 from ..compare.comparison import Comparison, scores_of_runs
+from ..compare.flow import predicted_flow
 from ..compare.folder import read_comparison as read_comparison_folder
 from ..compare.folder import read_finished_run, read_settings, read_task
 from ..compare.notes import comparison_notes, model_notes
@@ -22,7 +23,7 @@ from ..compare.trajectory_fit import TrajectoryFit, fit_trajectory
 from ..draw.sources import source_of
 from ..models.registry import Model, get_model
 from ..predict.describe import describe_optimum
-from ..predict.trajectory import PredictedTrajectory, follow_flow, predicted_spectrum
+from ..predict.trajectory import PredictedTrajectory, predicted_spectrum
 from ..runs.control import UNWATCHED, Watch
 from ..runs.engine import Run
 from ..runs.folder import RunDir
@@ -175,7 +176,8 @@ def read_run(folder: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) ->
         why = search.left_out(task.graph.n) or f"it is drawn up to {PREDICTED_NODES} nodes"
         missing.append(f"The optimum is not drawn: {why}.")
     if small:
-        predicted, why = follow_flow(task, model, settings, run.modes.steps, search.time_limit, watch)
+        steps, limit = run.modes.steps, search.time_limit
+        predicted, why = predicted_flow(task, model, settings, [run.seed], steps, limit, watch)
         missing += [f"{why[0].upper()}{why[1:]}: give `fiedler report {folder}` more with --time-limit."] if why else []
     else:
         missing.append(f"The predicted flow of one run is drawn up to {PREDICTED_NODES} nodes.")

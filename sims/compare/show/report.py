@@ -89,6 +89,11 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         "",
         *(f"{text}\n" for text in comparison_notes(comparison)),
         *(f"{one.model.title}: {one.no_flow}.\n" for one in comparison.models if one.no_flow),
+        *(
+            f"{one.model.title}: the lines are the flow of its own net from its seeds' starts, nothing fitted.\n"
+            for one in comparison.models
+            if one.predicted is not None and one.predicted.own
+        ),
         *_rivals(comparison),
         *_bias(comparison),
         "## Runs",
