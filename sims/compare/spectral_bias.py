@@ -52,7 +52,7 @@ def spectral_biases(task: Task, models: Sequence[ModelComparison]) -> tuple[Mode
         if compared.predicted is None:
             continue
         biases.append(_score(task, compared, compared.model.tied, compared.predicted))
-        if isinstance(settings, Node2VecSettings) or task.graph.n > MOST_NODES:
+        if isinstance(settings, Node2VecSettings) or compared.predicted.own or task.graph.n > MOST_NODES:
             continue
         other = dataclasses.replace(compared.model, tied=not compared.model.tied)
         clock = compared.model.time_per_step(settings)
@@ -109,7 +109,7 @@ def spectral_bias_notes(seeds: int) -> list[str]:
 def theory_status(compared: ModelComparison) -> str:
     """Exact, or a hypothesis with the parts of the model that the flows leave out."""
     settings = compared.settings
-    if isinstance(settings, Node2VecSettings):
+    if isinstance(settings, Node2VecSettings) or (compared.predicted is not None and compared.predicted.own):
         return EXACT
     if not hasattr(settings, "arch"):  # a model of the reader's own: what the flows leave out of it is not known here
         return "hypothesis"
