@@ -105,6 +105,7 @@ def test_a_prediction_that_diverges_is_left_out_with_its_reason(folder: Path) ->
     assert set(found.left_out.values()) == {"gradient descent diverged at step 7"}
 
 
+@pytest.mark.long  # processes that each load torch
 def test_processes_change_no_bit(folder: Path, tmp_path: Path) -> None:
     """Two processes train and predict what one did: every number and every weight is the same."""
     out = tmp_path / "two"
@@ -113,12 +114,14 @@ def test_processes_change_no_bit(folder: Path, tmp_path: Path) -> None:
         words = ["compare", "random:9,13,0", "--preset", "ladder", "--seeds", "2", "--out", str(out), "-j", "2"]
         assert main(words) == 0
     assert not (out / ".stop").exists()
-    numbers = [path.relative_to(folder) for name in ("scores.json", "*.safetensors") for path in folder.rglob(name)]
+    names = ("scores.json", "embeddings.safetensors")
+    numbers = [path.relative_to(folder) for name in names for path in folder.rglob(name)]
     assert len(numbers) > 2 * len(MODELS)
     for path in numbers:
         assert (folder / path).read_bytes() == (out / path).read_bytes(), path
 
 
+@pytest.mark.long
 def test_a_stop_ends_processes_and_the_same_command_goes_on(folder: Path, tmp_path: Path) -> None:
     out, stop = tmp_path / "run", StopRequest()
     stop.signalled = True
