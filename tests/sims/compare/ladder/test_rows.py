@@ -105,7 +105,7 @@ def test_a_prediction_that_diverges_is_left_out_with_its_reason(folder: Path) ->
     assert set(found.left_out.values()) == {"gradient descent diverged at step 7"}
 
 
-@pytest.mark.long  # processes that each load torch
+@pytest.mark.processes
 def test_processes_change_no_bit(folder: Path, tmp_path: Path) -> None:
     """Two processes train and predict what one did: every number and every weight is the same."""
     out = tmp_path / "two"
@@ -121,7 +121,7 @@ def test_processes_change_no_bit(folder: Path, tmp_path: Path) -> None:
         assert (folder / path).read_bytes() == (out / path).read_bytes(), path
 
 
-@pytest.mark.long
+@pytest.mark.processes
 def test_a_stop_ends_processes_and_the_same_command_goes_on(folder: Path, tmp_path: Path) -> None:
     out, stop = tmp_path / "run", StopRequest()
     stop.signalled = True
