@@ -14,11 +14,12 @@ from ...draw.style import COLOURS, MARKERS, REST_COLOUR, STYLE
 from .agreement import HOLDS, PARTED
 from .course import Graphs, RungCourse
 
-RUNG = 0.36  # inches a rung
+RUNG, NARROW_RUNG = 0.36, 0.22  # inches a rung
 FEW_RUNGS = 0.7  # where there are one or two, which need room for their graphs
 LEGEND, MARGINS = 0.2, 0.9  # inches: a line of the legend; what is around the panels
 SPREAD, WITHIN = 0.16, 0.8  # of a rung: between graphs, and for all of them
 WIDTH = 7.6
+WHOLE = "share of the mode energies left unexplained, 1 - R²"
 NARROW = 5.0  # inches, below which panels stand below each other
 # Eight graphs, as the preset bridge has, are told apart.
 GRAPH_COLOURS = (*COLOURS, "#E69F00", "#000000", "#882255")
@@ -36,7 +37,7 @@ def plot_ladder(graphs: Graphs, width: float = WIDTH, style: Mapping[str, Any] =
     titles = list(dict.fromkeys(row.title for _, rows in graphs for row in rows))
     timed, narrow = bool(_parting_times(graphs)), width < NARROW
     columns = 2 if narrow else 3  # of the legend
-    high = (RUNG if len(titles) > 2 else FEW_RUNGS) * len(titles) + MARGINS
+    high = (FEW_RUNGS if len(titles) <= 2 else NARROW_RUNG if narrow else RUNG) * len(titles) + MARGINS
     height = high * (1 + (timed and narrow)) + LEGEND * -(-(len(graphs) + 2) // columns)
     shape = (1 + timed, 1) if narrow else (1, 1 + timed)
     ratios = {"width_ratios": (1.6, 1)} if timed and not narrow else {}
@@ -58,7 +59,7 @@ def plot_ladder(graphs: Graphs, width: float = WIDTH, style: Mapping[str, Any] =
             if timed:
                 _draw_times(right, rows, at, look)
         left.axvline(1 - HOLDS, color=REST_COLOUR, linewidth=0.8, linestyle=":")
-        left.set(xscale="log", xlim=(LEAST / 2, 2 * MOST), xlabel="share of the mode energies left unexplained, 1 - R²")
+        left.set(xscale="log", xlim=(LEAST / 2, 2 * MOST), xlabel="share left unexplained, 1 - R²" if narrow else WHOLE)
         left.set_yticks(np.arange(len(titles)), titles)
         if timed:
             right.set(xscale="log", xlim=_decades(graphs), xlabel=f"time at which they are {100 * PARTED:.0f} % apart")

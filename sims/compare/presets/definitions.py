@@ -100,8 +100,10 @@ class Preset:
         """The preset on that one graph, or its own where None, with those ``options``. Raises ValueError for one whose
         settings are made for its own graphs, and for an option that its cells differ in."""
         if not self.ladder:
-            given = graph if graph is not None else ", ".join(map(_flag, options))
-            raise ValueError(f"--preset {self.name} has graphs of its own: leave out {given}, or take --preset ladder")
+            if graph is None:
+                given = ", ".join(map(_flag, options))
+                raise ValueError(f"--preset {self.name} fixes its tasks: leave out {given}, or take --preset ladder")
+            raise ValueError(f"--preset {self.name} has graphs of its own: leave out {graph}, or take --preset ladder")
         of_models = {name: options[name] for name in options if name == "weights"}
         of_cells = {name: value for name, value in options.items() if name not in of_models}
         for name in of_cells:
