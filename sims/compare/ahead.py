@@ -56,7 +56,7 @@ def train_ahead(
             runs = run_folders(one.folder, one.models, seeds)
             held.enter_context(opened(one.folder, config, restart, runs=runs))
             for place, (model, settings) in enumerate(one.models):
-                work = partial(_train, one.task, model, settings, tuple(seeds), one.folder, restart.inside)
+                work = partial(_train, one.task, model, settings, tuple(seeds), one.folder.absolute(), restart.inside)
                 works.append((place, (f"{model.title} on {one.task.graph.name}", work)))
         works.sort(key=lambda entry: -entry[0])
         watch.report(TRAINING, 0.0)

@@ -119,7 +119,7 @@ def _alone(todo: Sequence[tuple[Job[R], Path]], restart: Restart, watch: Watch) 
 def _side_by_side(
     todo: Sequence[tuple[Job[R], Path]], restart: Restart, count: int, watch: Watch
 ) -> dict[tuple[str, int], R]:
-    works = [(job.condition, partial(job.run, path, restart=restart)) for job, path in todo]
+    works = [(job.condition, partial(job.run, path.absolute(), restart=restart)) for job, path in todo]
     results: dict[tuple[str, int], R] = {}
     for place, result in side_by_side(works, count, todo[0][1].parent / STOP_FILE, watch):
         job = todo[place][0]

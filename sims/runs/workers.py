@@ -19,7 +19,8 @@ STOP_FILE = ".stop"
 
 
 class Work(Protocol[R_co]):
-    """One piece. It travels to another process: a ``functools.partial`` of a function of a module."""
+    """One piece. It travels to another process, which may stand in another folder: a ``functools.partial`` of a function
+    of a module, with absolute paths."""
 
     def __call__(self, *, watch: Watch) -> R_co: ...
 
@@ -50,7 +51,7 @@ def side_by_side(
     from joblib import Parallel, delayed, parallel_config
 
     file.unlink(missing_ok=True)
-    calls = [delayed(_work)(place, work, str(file)) for place, (_, work) in enumerate(works)]
+    calls = [delayed(_work)(place, work, str(file.absolute())) for place, (_, work) in enumerate(works)]
     done = 0
     with parallel_config("loky", n_jobs=count, inner_max_num_threads=1), announced(file, watch.stop):
         try:
