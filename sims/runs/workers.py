@@ -19,7 +19,7 @@ STOP_FILE = ".stop"
 
 
 class Work(Protocol[R_co]):
-    """One piece. It travels to another process, which may stand in another folder: a ``functools.partial`` of a function
+    """One piece. It goes to another process, which may stand in another folder: a ``functools.partial`` of a function
     of a module, with absolute paths."""
 
     def __call__(self, *, watch: Watch) -> R_co: ...
