@@ -128,9 +128,7 @@ def pre_norm_descents(
     first = problems[0]
     for index, problem in enumerate(problems):
         if problem.form != first.form:
-            raise ValueError(
-                f"nets[{index}] differs from nets[0] in shape, units or norms; descend it alone"
-            )
+            raise ValueError(f"nets[{index}] differs from nets[0] in shape, units or norms; descend it alone")
     eta, counts = check_step_size(step_size), check_steps(steps)
     starts = np.stack([problem.start for problem in problems])
     states = iterate(lambda state: state + eta * first.velocity(state), starts, counts)
