@@ -30,6 +30,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ..checks import LARGEST_WEIGHT, SMALLEST_WEIGHT, Array, brief, check_flag, check_text, check_type, shown
 from .family_sizes import check_family
+from .reading import Reading
 
 # Asymmetry below this fraction of the largest weight is rounding; such a matrix is averaged.
 SYMMETRY_TOLERANCE = 1e-12
@@ -43,7 +44,7 @@ class Graph:
     ``nodes``: the n distinct hashable labels of its rows. ``name``: for messages and reports.
     ``family``, ``parameters``: the family word and its integers when the builders of ``graphs.families`` made the
     graph, else None and (); closed-form spectra rely on them, so set them only for a graph in that family's
-    node order (only the number of nodes is checked).
+    node order (only the number of nodes is checked). ``reading``: what the reader understood of the file it is from.
 
     Raises TypeError for an adjacency of another type, ValueError where it breaks one of the conditions above.
     Treat the adjacency as read-only. To make a graph from other data use ``as_graph``.
@@ -54,6 +55,7 @@ class Graph:
     name: str
     family: str | None = None
     parameters: tuple[int, ...] = ()
+    reading: Reading | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         a = self.adjacency
@@ -73,6 +75,7 @@ class Graph:
             raise ValueError(f"nodes must be a tuple of {a.shape[0]} labels, one per row; got {len(self.nodes)}")
         _check_unique(self.nodes)
         check_family(self.family, self.parameters, a.shape[0])
+        _check_reading(self.reading)
         if not a.has_canonical_format or (a.data == 0).any():
             raise ValueError("adjacency has unsorted, repeated or explicit zero entries; use from_sparse to convert")
         transpose = a.T.tocsr()
@@ -127,9 +130,15 @@ class Graph:
 
 
 def from_sparse(
-    matrix: Any, name: str = "matrix", nodes: Sequence[Hashable] | None = None, symmetrize: bool = False
+    matrix: Any,
+    name: str = "matrix",
+    nodes: Sequence[Hashable] | None = None,
+    symmetrize: bool = False,
+    *,
+    reading: Reading | None = None,
 ) -> Graph:
-    """The graph whose adjacency is a real (n, n) SciPy sparse matrix or array; nodes default to 0 .. n-1.
+    """The graph whose adjacency is a real (n, n) SciPy sparse matrix or array; nodes default to 0 .. n-1. ``reading``
+    is what the graph's reader says of its file.
 
     Repeated entries are parallel edges and add. Asymmetry below ``SYMMETRY_TOLERANCE`` is rounding and is
     averaged. Raises TypeError for a matrix that is not sparse or not real, ValueError for one that breaks the
@@ -167,18 +176,25 @@ def from_sparse(
             )
     adjacency.eliminate_zeros()
     adjacency.sum_duplicates()
-    return Graph(adjacency, labels, name)
+    return Graph(adjacency, labels, name, reading=_check_reading(reading))
 
 
-def from_dense(matrix: NDArray[Any], name: str = "matrix", *, symmetrize: bool = False) -> Graph:
+def from_dense(
+    matrix: NDArray[Any], name: str = "matrix", *, symmetrize: bool = False, reading: Reading | None = None
+) -> Graph:
     """The graph whose adjacency is a real (n, n) array; nodes 0 .. n-1. Raises ValueError as ``from_sparse``."""
     if matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
         raise ValueError(f"an adjacency must be a real square matrix; got shape {matrix.shape}, dtype {matrix.dtype}")
-    return from_sparse(sp.coo_array(matrix.astype(np.float64)), name, symmetrize=symmetrize)
+    return from_sparse(sp.coo_array(matrix.astype(np.float64)), name, symmetrize=symmetrize, reading=reading)
 
 
 def from_networkx(
-    graph: nx.Graph, name: str | None = None, weight: str | None = "weight", symmetrize: bool = False
+    graph: nx.Graph,
+    name: str | None = None,
+    weight: str | None = "weight",
+    symmetrize: bool = False,
+    *,
+    reading: Reading | None = None,
 ) -> Graph:
     """The graph of a NetworkX (multi)(di)graph, its rows in the order of ``graph.nodes``.
 
@@ -205,7 +221,11 @@ def from_networkx(
         columns += [index[v], index[u]] if both_ways else [index[v]]
         weights += [_to_float(value)] * (2 if both_ways else 1)
     matrix = sp.coo_array((np.array(weights, dtype=np.float64), (rows, columns)), shape=(len(index), len(index)))
-    return from_sparse(matrix, title, tuple(graph.nodes), symmetrize)
+    return from_sparse(matrix, title, tuple(graph.nodes), symmetrize, reading=reading)
+
+
+def _check_reading(reading: object) -> Reading | None:
+    return None if reading is None else check_type(reading, Reading, "reading", "leave it out")
 
 
 def check_graph(graph: object) -> Graph:
