@@ -1,4 +1,4 @@
-"""Large regular edge lists, read by pandas' parser in blocks: the same graph as by lines, or nothing.
+"""Large regular edge lists, read by pyarrow's parser in blocks: the same graph as by lines, or nothing.
 
 Regular is a file of one separator with as many fields in every line, without quotes and attributes, whose comments are
 whole lines or ends of lines. Integers are read as such, which is fastest, unless one is written as Python does not.
@@ -6,19 +6,18 @@ whole lines or ends of lines. Integers are read as such, which is fastest, unles
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..checks import Array
-from .layout import BLANK, Layout
-from .pairs import Names
+from .layout import ARROWS, BLANK, Layout
+from .pairs import Names, Places
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,6 @@ class Blocks:
     heads: NDArray[np.int64]
     weights: Array | None
     comments: int
-
-
-class _Table(NamedTuple):
-    tails: Any
-    heads: Any
-    weights: Array | None
 
 
 class _Irregular(Exception):
@@ -54,10 +47,11 @@ def read_blocks(file: Path, layout: Layout, width: int, comments: str, block: in
 
 
 def _read(file: Path, layout: Layout, width: int, comments: str, block: int, integers: bool) -> Blocks:
-    tails: list[NDArray[np.int64]] = []
-    heads: list[NDArray[np.int64]] = []
+    import pyarrow as pa  # a tenth of a second, only spent on large files
+
+    tails: list[Any] = []
+    heads: list[Any] = []
     weights: list[Array] = []
-    places: dict[str, int] = {}
     left_out, skip = 0, layout.header is not None
     for text in _blocks(file, block):
         text, cut = _without_comments(text, comments)
@@ -66,22 +60,19 @@ def _read(file: Path, layout: Layout, width: int, comments: str, block: int, int
             text, skip = text.lstrip().partition(b"\n")[2], False
         if not text.strip():
             continue
-        table = _parse(text, layout, width, integers)
-        if integers:
-            tails.append(np.asarray(table.tails))
-            heads.append(np.asarray(table.heads))
-        else:
-            for part, codes in zip((tails, heads), _codes(table, places), strict=True):
-                part.append(codes)
-        if table.weights is not None:
-            weights.append(table.weights)
+        try:
+            tail, head, weight = _parse(text, layout, width, integers)
+        except (pa.ArrowInvalid, UnicodeDecodeError):  # another number of fields, no number, no UTF-8
+            raise _Irregular from None
+        tails.append(tail)
+        heads.append(head)
+        if weight is not None:
+            weights.append(weight)
     if not tails:
         raise _Irregular
-    rows, columns = np.concatenate(tails), np.concatenate(heads)
     found = np.concatenate(weights) if weights else None
-    if not integers:
-        return Blocks(tuple(places), rows, columns, found, left_out)
-    names, (rows, columns) = _places(rows, columns)
+    join = _places_of_integers if integers else _places_of_words
+    names, (rows, columns) = join(tails, heads)
     return Blocks(names, rows, columns, found, left_out)
 
 
@@ -90,9 +81,7 @@ def _blocks(file: Path, size: int) -> Iterator[bytes]:
     rest, first = b"", True
     with file.open("rb") as stream:
         while piece := stream.read(size):
-            if first and piece.startswith(b"\xef\xbb\xbf"):
-                piece = piece[3:]
-            first = False
+            piece, first = piece.removeprefix(b"\xef\xbb\xbf") if first else piece, False
             end = piece.rfind(b"\n") + 1
             if not end:
                 rest += piece
@@ -107,88 +96,87 @@ def _without_comments(text: bytes, marks: str) -> tuple[bytes, int]:
     """``text`` without comments, and how many it had."""
     if any(mark in text for mark in (b"\0", b'"', b"{", b"\f", b"\v")) or not marks.isascii():
         raise _Irregular
-    if not any(mark.encode() in text for mark in marks):
-        return text, 0
+    count, starts = 0, tuple(mark.encode() for mark in marks)
+    while starts and text.startswith(starts):  # those above the edges, cheaply
+        text, count = text.partition(b"\n")[2], count + 1
+    if not any(mark in text for mark in starts):
+        return text, count
     pattern = rb"(?:^|(?<=\s))[" + re.escape(marks).encode() + rb"][^\r\n]*"
-    return re.subn(pattern, b"", text, flags=re.MULTILINE)
+    text, more = re.subn(pattern, b"", text, flags=re.MULTILINE)
+    return re.sub(rb"(?m)^[ \t]+(?=\r?$)", b"", text), count + more
 
 
-def _parse(text: bytes, layout: Layout, width: int, integers: bool) -> _Table:
-    import pandas as pd  # half a second, only spent on large files
+def _parse(text: bytes, layout: Layout, width: int, integers: bool) -> tuple[Any, Any, Array | None]:
+    """Tails and heads, integers as arrays of NumPy and words as arrays of pyarrow, and weights."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import csv
 
-    if integers and (b"+" in text or re.search(rb"(?<![0-9.eE+])-?0[0-9]|-0(?![0-9.])", text)):
+    if integers and _odd_integers(text):
         raise _Irregular
+    mark = layout.delimiter
+    if mark == BLANK:
+        mark = " "
+        if b"\t" in text or b"  " in text or b" \n" in text or b"\n " in text or text[:1] == b" " or b" \r" in text:
+            text = re.sub(rb"(?m)^ | (?=\r?$)", b"", re.sub(rb"[ \t]+", b" ", text))
     u, v = layout.ends
     weight = layout.weight if layout.weight is not None and layout.weight < width else None
-    if not integers:
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            raise _Irregular from None
-    kind: Any = np.int64 if integers else str
-    kinds = {**dict.fromkeys(range(width + 1), str), u: kind, v: kind}
-    try:
-        frame = pd.read_csv(
-            io.BytesIO(text), sep=r"\s+" if layout.delimiter == BLANK else layout.delimiter, header=None,
-            names=list(range(width + 1)), index_col=False, dtype=kinds, engine="c", quoting=3, na_filter=False,
-            skipinitialspace=True, low_memory=False,
-        )  # fmt: skip
-    except (ValueError, OverflowError, pd.errors.ParserError):
-        raise _Irregular from None
-    # One column more than the lines have: anything in it, or nothing in the last of theirs, is another width.
-    if (frame[width] != "").any():
+    kinds = {str(k): pa.large_string() for k in range(width)}
+    kinds |= dict.fromkeys((str(u), str(v)), pa.int64() if integers else pa.large_string())
+    kinds |= {} if weight is None else {str(weight): pa.float64()}
+    table = csv.read_csv(
+        pa.BufferReader(text),
+        read_options=csv.ReadOptions(column_names=[str(k) for k in range(width)]),
+        parse_options=csv.ParseOptions(delimiter=mark, quote_char=False, double_quote=False),
+        convert_options=csv.ConvertOptions(column_types=kinds, null_values=[], strings_can_be_null=False),
+    )
+    values = None if weight is None else table[weight].to_numpy()
+    if values is not None and not (np.isfinite(values).all() and (values >= 0).all()):
         raise _Irregular
-    last = frame[width - 1]
-    if last.dtype.kind not in "if" and (last.str.strip() == "").any():
-        raise _Irregular
-    ends = [frame[k] if integers else frame[k].str.strip() for k in (u, v)]
-    if not integers and any((end == "").any() for end in ends):
-        raise _Irregular
-    return _Table(*ends, None if weight is None else _weights(frame[weight]))
+    if integers:
+        return table[u].to_numpy(), table[v].to_numpy(), values
+    return pc.utf8_trim_whitespace(table[u]), pc.utf8_trim_whitespace(table[v]), values
 
 
-def _weights(column: Any) -> Array:
-    """Numbers, rounded as Python rounds them, which pandas' own parser does not."""
+def _odd_integers(text: bytes) -> bool:
+    """Whether an integer may be written as Python does not: "+1", "01", "-0"."""
+    if b"+" in text or b"-0" in text:
+        return True
+    data = np.frombuffer(b" " + text, dtype=np.uint8)
+    zeros = np.flatnonzero((data[1:-1] == ord("0")) & (data[2:] >= ord("0")) & (data[2:] <= ord("9"))) + 1
+    before = data[zeros - 1]
+    return bool(((before <= ord(",")) | (before == ord("-")) | (before == ord(";")) | (before == ord("|"))).any())
+
+
+def _places_of_words(tails: list[Any], heads: list[Any]) -> tuple[Names, tuple[Places, Places]]:
+    """The distinct words in the order of their appearance, and the places of both ends among them."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    try:
-        values = pa.array(column, type=pa.string()).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    except pa.ArrowInvalid:
-        raise _Irregular from None
-    if not (np.isfinite(values).all() and (values >= 0).all()):
-        raise _Irregular
-    return np.asarray(values, dtype=np.float64)
-
-
-def _codes(table: _Table, places: dict[str, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The places of a block's names, new ones in the order of their appearance."""
-    import pandas as pd
-
-    rows = len(table.tails)
-    codes, names = pd.factorize(pd.concat([table.tails, table.heads], ignore_index=True))
-    turns = np.empty(2 * rows, dtype=np.int64)
-    turns[0::2], turns[1::2] = codes[:rows], codes[rows:]
-    order = pd.unique(turns)
-    of_name = np.empty(len(names), dtype=np.int64)
-    words = names.tolist()
-    _check_words(words)
-    for code in order.tolist():
-        of_name[code] = places.setdefault(words[code], len(places))
-    return of_name[codes[:rows]], of_name[codes[rows:]]
+    words = pa.chunked_array([piece for part in (*tails, *heads) for piece in part.chunks]).combine_chunks()
+    coded = words.dictionary_encode()
+    names, codes = coded.dictionary, coded.indices.to_numpy()
+    arrows = pa.array(["", *ARROWS], type=pa.large_string())
+    if pc.any(pc.ends_with(names, ":")).as_py() or pc.any(pc.is_in(names, arrows)).as_py():
+        raise _Irregular  # the reader of lines says what is wrong with them
+    edges = len(codes) // 2
+    # The first turn of every word: of repeated indices the last that is assigned stays.
+    turns = np.concatenate([np.arange(0, 2 * edges, 2), np.arange(1, 2 * edges, 2)])
+    order = np.argsort(-turns, kind="stable")
+    first = np.empty(len(names), dtype=np.int64)
+    first[codes[order]] = turns[order]
+    ranked = np.argsort(first)
+    place = np.empty(len(names), dtype=np.int64)
+    place[ranked] = np.arange(len(names))
+    found = place[codes]
+    return tuple(names.take(pa.array(ranked)).to_pylist()), (found[:edges], found[edges:])
 
 
-def _check_words(words: list[str]) -> None:
-    """Names that the reader of lines looks at twice: other formats write them."""
-    if any(word.endswith(":") or word in ("--", "->", "<->", "<-", "-", "=>") for word in words):
-        raise _Irregular
-
-
-def _places(
-    rows: NDArray[np.int64], columns: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The distinct integers, ascending, and the places of both arrays among them."""
+def _places_of_integers(tails: list[Any], heads: list[Any]) -> tuple[Names, tuple[Places, Places]]:
+    """The distinct integers, ascending, and the places of both ends among them."""
+    rows, columns = np.concatenate(tails), np.concatenate(heads)
     low, high = min(rows.min(), columns.min()), max(rows.max(), columns.max())
-    if high - low > 4 * (len(rows) + 1000):  # far apart: sorted, where a table of all between would be large
+    if int(high) - int(low) > 4 * (len(rows) + 1000):  # far apart: sorted; a table of all between would be large
         names, found = np.unique(np.concatenate([rows, columns]), return_inverse=True)
         return names, (found[: len(rows)], found[len(rows) :])
     seen = np.zeros(high - low + 1, dtype=bool)

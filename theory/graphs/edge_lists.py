@@ -16,13 +16,13 @@ from ..checks import check_type, shown
 from .edge_blocks import read_blocks
 from .foreign_text import check_own_format, looks_metis
 from .graph import Graph
-from .layout import ATTRIBUTES, BLANK, EQUAL, MIXED, Layout, find_layout, split
+from .layout import ARROWS, ATTRIBUTES, BLANK, EQUAL, MIXED, Layout, find_layout, split
 from .pairs import graph_of_pairs
 from .reading import WEIGHT, Reading, ReadOptions, one_line, quoted
 from .text import Line, file_path, read_text, text_lines
 
-# From this size on, bytes, a file is read in blocks if it is regular; its layout is found in the first BLOCK bytes.
-LARGE, BLOCK = 2**20, 2**24
+# From this size on, bytes, a file is read in blocks if it is regular; its layout is found in the first SAMPLE bytes.
+LARGE, BLOCK, SAMPLE = 2**20, 2**24, 2**18
 
 
 def read_edge_list(path: str | os.PathLike[str], options: ReadOptions | None = None) -> Graph:
@@ -74,7 +74,7 @@ def _layout(file: Path, lines: Sequence[Line], suffix: str, options: ReadOptions
 def _by_blocks(file: Path, suffix: str, options: ReadOptions) -> Graph | None:
     """The graph of a large regular file; None where it is to be read by lines."""
     with file.open("rb") as stream:
-        head = stream.read(BLOCK)
+        head = stream.read(SAMPLE)
     try:
         text = head[: head.rfind(b"\n") + 1].decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -165,7 +165,7 @@ def _check_names(names: Sequence[str]) -> None:
     """ValueError for marks that other formats put between names."""
     if names[0].endswith(":") and len(names[0]) > 1 and len(names) > 1:
         raise ValueError("a colon after the first name, as in a list of neighbours")
-    if len(names) > 1 and names[1] in ("--", "->", "<->", "<-", "-", "=>"):
+    if len(names) > 1 and names[1] in ARROWS:
         raise ValueError("an arrow between the names")
 
 

@@ -14,6 +14,7 @@ BLANK, MIXED, EQUAL = "white space", "white space or commas", "="
 # Separators of .csv and .tsv files, and those that are looked for in every list, in this order.
 _OWN = {".csv": ",", ".tsv": "\t"}
 _MARKS = "\t;|,"
+ARROWS = ("--", "->", "<->", "<-", "-", "=>")  # between names in other formats
 # NetworkX's attributes at the end of a line.
 ATTRIBUTES = re.compile(r"[\s,;|]*(?P<attributes>\{.*\})\s*$")
 # Names of the two ends, in lower case without blanks, "_", "-" and ".".

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from ..checks import Array
-from .graph import Graph, from_sparse
+from .graph import Graph
 from .reading import Reading, integer_names
 
 # Two sums of the same weights in a different order differ by rounding only.
@@ -47,14 +47,15 @@ def graph_of_pairs(names: Names, tails: Places, heads: Places, weights: Array, n
     notes = [*reading.notes]
     if parallel:
         notes.append(f"{parallel:,} repeated edges add their weights")
-    loops = sp.diags_array(arcs.diagonal(), format="csr")
-    if _symmetric(arcs):
-        if arcs.nnz > np.count_nonzero(arcs.diagonal()):
+    back, loops = sp.csr_array(arcs.T), arcs.diagonal()
+    adjacency = sp.csr_array(arcs + back)
+    if _symmetric(arcs, back):
+        if arcs.nnz > np.count_nonzero(loops):
             notes.append("every edge is there in both directions: each is read once")
-        adjacency = sp.csr_array(arcs + arcs.T) / 2
-    else:
-        adjacency = sp.csr_array(arcs + arcs.T - loops)
-    return from_sparse(adjacency, name, nodes, reading=replace(reading, notes=tuple(notes)))
+        adjacency = adjacency / 2
+    elif loops.any():
+        adjacency = sp.csr_array(adjacency - sp.diags_array(loops, format="csr"))
+    return Graph(adjacency, tuple(nodes), name, reading=replace(reading, notes=tuple(notes)))
 
 
 def check_node_count(n: int, entries: int) -> None:
@@ -66,10 +67,9 @@ def check_node_count(n: int, entries: int) -> None:
         )
 
 
-def _symmetric(arcs: sp.csr_array) -> bool:
-    """Whether each pair is there in both orientations, with equal weights up to their rounding."""
-    back = sp.csr_array(arcs.T)
-    back.sort_indices()
+def _symmetric(arcs: sp.csr_array, back: sp.csr_array) -> bool:
+    """Whether each pair is there in both orientations, with equal weights up to their rounding. ``back``: the
+    transpose, its indices sorted."""
     same: NDArray[np.bool_] | bool = np.array_equal(arcs.indptr, back.indptr) and np.array_equal(
         arcs.indices, back.indices
     )

@@ -266,7 +266,8 @@ def test_blocks_and_lines_give_the_same_graph(tmp_path, monkeypatch, kind, marks
     text = lines_of(rng, kind, marks, 300)
     by_lines = read(tmp_path, text, "e.txt")
     monkeypatch.setattr(edge_lists, "LARGE", 0)
-    monkeypatch.setattr(edge_lists, "BLOCK", 400)
+    for name in ("BLOCK", "SAMPLE"):
+        monkeypatch.setattr(edge_lists, name, 400)
     taken = []
     whole = edge_lists.read_blocks
     monkeypatch.setattr(edge_lists, "read_blocks", lambda *given: taken.append(whole(*given)) or taken[-1])
@@ -290,5 +291,6 @@ def test_an_odd_line_deep_in_a_large_file_is_read_by_lines(tmp_path, monkeypatch
 
     by_lines = outcome()
     monkeypatch.setattr(edge_lists, "LARGE", 0)
-    monkeypatch.setattr(edge_lists, "BLOCK", 400)
+    for name in ("BLOCK", "SAMPLE"):
+        monkeypatch.setattr(edge_lists, name, 400)
     assert outcome() == by_lines
