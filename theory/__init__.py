@@ -86,7 +86,7 @@ from .graph_storage import (
     shifted_adjacency_code,
     storage_cost,
 )
-from .graphs import Graph, as_graph, from_networkx, from_sparse, parse, read_graph
+from .graphs import Graph, Reading, ReadOptions, as_graph, from_networkx, from_sparse, parse, read_graph
 from .ladder import (
     EndToEndTrajectory,
     JacobianModes,
@@ -279,7 +279,7 @@ from .width import (
 # fmt: off
 __all__ = [  # noqa: RUF022 - by room, as they stand in the tree
     # graphs
-    "Graph", "as_graph", "from_networkx", "from_sparse", "parse", "read_graph",
+    "Graph", "ReadOptions", "Reading", "as_graph", "from_networkx", "from_sparse", "parse", "read_graph",
     # targets
     "SecondOrderChain", "co_occurrence", "directed_target", "node2vec_target", "one_hop_sparse",
     "one_hop_target", "one_way_arcs", "one_way_target", "second_order_chain", "window_target",

@@ -41,12 +41,14 @@ from .options import (
     Width,
     Window,
     setting_overrides,
+    with_reading,
 )
 from .progress import Stages
 
 GRACE = 20.0  # seconds in which predictions in processes of their own end, once somebody asks to stop
 
 
+@with_reading
 def compare(
     graph: Annotated[
         str | None,
@@ -101,6 +103,7 @@ def compare(
     time_limit: TimeLimit = TIME_LIMIT,
     dry_run: DryRun = False,
     json: Json = False,
+    reading: Any = None,
 ) -> None:
     """Prediction against runs: train each model over seeds and draw theory and experiment in one figure.
 
@@ -109,6 +112,8 @@ def compare(
     optimum and every predicted flow. Runs are held against the limit (the optimum) and against the flow at their own
     time, learning rate x steps; a step above the edge of stability is warned of.
     """
+    from fiedler.theory import ReadOptions
+
     from ..compare.ahead import Planned, train_ahead
     from ..compare.run import compare as run_comparison
     from ..compare.run import describe_comparison
@@ -126,6 +131,11 @@ def compare(
             self_edges=self_edges, label_smoothing=label_smoothing, window=window, p=p, q=q, edges=edges,
             weights=weights, symmetrize=symmetrize,
         )  # fmt: skip
+        if reading not in (None, ReadOptions()):
+            raise ValueError(
+                f"--preset {preset} takes a file as it says itself: leave out --delimiter, --header, --comments and "
+                "--weight, or write the file anew"
+            )
         if model or any(value is not None for value in overrides.values()):
             raise ValueError(
                 f"--preset {preset} fixes models and settings: leave out --model, --steps, --learning-rate, --width, "
@@ -135,7 +145,9 @@ def compare(
         return
     if graph is None:
         raise ValueError("give a GRAPH, such as cycle:15, or a --preset, such as fig1")
-    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
+    task = make_task(
+        graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights, reading=reading
+    )
     folder = out or Path("runs") / folder_name(task.graph.name)
     earlier = resume and (folder / "config.json").exists()
     chosen = [get_model(name, earlier=earlier) for name in (model or ["node2vec", "transformer"])]

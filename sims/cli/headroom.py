@@ -13,10 +13,11 @@ from ..tasks.optimum import TIME_LIMIT, Search
 from .completion import complete_graph, complete_model
 from .console import wide_console
 from .estimates import say_optimum
-from .options import CheckpointEvery, Json, Overwrite, Rate, Resume, Steps, TimeLimit, Tolerance
+from .options import CheckpointEvery, Json, Overwrite, Rate, Resume, Steps, TimeLimit, Tolerance, with_reading
 from .progress import Stages
 
 
+@with_reading
 def headroom(
     graphs: Annotated[
         list[str] | None,
@@ -52,6 +53,7 @@ def headroom(
     tolerance: Tolerance = None,
     time_limit: TimeLimit = TIME_LIMIT,
     json: Json = False,
+    reading: Any = None,
 ) -> None:
     """How far trained embeddings are from the predicted geometry, and what moving them there changes.
 
@@ -69,11 +71,11 @@ def headroom(
     if paths:
         if model is not None:
             raise ValueError(f"--paths trains a model of its own; leave --model {model} out")
-        answer, folder = _paths(graphs or [], changes, seeds, out, jobs, restart, search)
+        answer, folder = _paths(graphs or [], changes, seeds, out, jobs, restart, search, reading)
     else:
         if jobs is not None:
             raise ValueError("--jobs is for --paths; tiny graphs train their seeds together")
-        answer, folder = _embeddings(graphs or [], model, changes, seeds, out, restart, search)
+        answer, folder = _embeddings(graphs or [], model, changes, seeds, out, restart, search, reading)
     with Stages(transient=True) as stages, stop_on_signals() as stop:
         stages.update("figure", 0.0)
         figure, report, scores = heeding(stop, lambda: write_headroom(answer, folder))
@@ -93,6 +95,7 @@ def _embeddings(
     out: Path | None,
     restart: Restart,
     search: Search,
+    reading: Any,
 ) -> tuple[dict[str, Any], RunDir]:
     from fiedler.theory import parse
 
@@ -102,7 +105,7 @@ def _embeddings(
     from ..runs.stopping import stop_on_signals
     from ..tasks.task import Task
 
-    tasks = [Task(parse(word)) for word in words or GRAPHS]
+    tasks = [Task(parse(word, options=reading)) for word in words or GRAPHS]
     names = [task.graph.name for task in tasks]
     if len(set(names)) != len(names):
         raise ValueError(f"graphs must not repeat; got {', '.join(names)}")
@@ -125,6 +128,7 @@ def _paths(
     jobs: int | None,
     restart: Restart,
     search: Search,
+    reading: Any,
 ) -> tuple[dict[str, Any], RunDir]:
     from dataclasses import replace
 
@@ -139,7 +143,7 @@ def _paths(
 
     if len(words) > 1:
         raise ValueError(f"--paths takes one graph; got {', '.join(words)}")
-    graph, base = parse(words[0] if words else PATHS_GRAPH), replace(PATHS, **changes)
+    graph, base = parse(words[0] if words else PATHS_GRAPH, options=reading), replace(PATHS, **changes)
     folder = out or Path("runs") / f"headroom-paths-{folder_name(graph.name)}-width{base.width}"
     with Stages() as stages, stop_on_signals() as stop:
         say_optimum(stages, search, [Task(graph)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from .completion import choices, complete_graph
 GRAPH_HELP = (
     "A graph word (cycle:15, path-star:4x5, tree-star:4x5, grid:4x4, torus:6x6, hypercube:6, hamming:3,3, tree:3,4, "
     "random:50,75,0, irregular, petersen, karate, les-miserables, florentine, davis) or a file: edge list, .graphml, "
-    ".gml, .mtx, .npz."
+    ".gml, .mtx, .npz, .adjlist, .metis, Pajek, DIMACS."
 )
 GraphWord = Annotated[str, typer.Argument(metavar="GRAPH", help=GRAPH_HELP, autocompletion=complete_graph)]
 Symmetrize = Annotated[bool, typer.Option("--symmetrize", help="Read a directed file as undirected: A + A'.")]
@@ -84,6 +85,53 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Estimate time, memory a
 
 
 Command = TypeVar("Command", bound=Callable[..., None])
+
+# How the file of a graph is read, as the fields of ``theory.ReadOptions``.
+READING: Mapping[str, Any] = {
+    "delimiter": Annotated[
+        str | None,
+        typer.Option("--delimiter", help="What separates the fields of an edge list: one character, tab or space."),
+    ],
+    "header": Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header", help="Whether the first line of an edge list names columns.", show_default=False
+        ),
+    ],
+    "comments": Annotated[
+        str | None,
+        typer.Option(
+            "--comments", help="Characters that start a comment, at the start of a line or after a blank (default: #%)."
+        ),
+    ],
+    "weight": Annotated[
+        str | None,
+        typer.Option("--weight", help="Column or attribute of the edges' weights (default: weight); '' for none."),
+    ],
+}
+
+
+def with_reading(command: Command) -> Command:
+    """Give a command the options of READING, listed before --json; it receives them as the keyword ``reading``."""
+    from_hints = typing.get_type_hints(command, include_extras=True)
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        from fiedler.theory import ReadOptions
+
+        said = {name: value for name in READING if (value := given.pop(name)) is not None}
+        command(**given, reading=ReadOptions(**said))
+
+    parameters = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name == "json":
+            kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+            parameters += [inspect.Parameter(name, kind, default=None, annotation=READING[name]) for name in READING]
+        if parameter.name != "reading" and parameter.kind is not parameter.VAR_KEYWORD:
+            parameters.append(parameter.replace(annotation=from_hints[parameter.name]))
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return typing.cast(Command, run)
 
 
 def with_settings(settings: type, options: Mapping[str, Option], before: str) -> Callable[[Command], Command]:

@@ -14,7 +14,7 @@ from ..paths.settings import OPTIONS, PathSettings
 from ..runs.control import Restart, Watch
 from .completion import choices, complete_paths_condition, complete_paths_preset
 from .console import wide_console
-from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, with_settings
+from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, with_reading, with_settings
 from .progress import Stages
 
 PRESET_HELP = (
@@ -24,6 +24,7 @@ PRESET_HELP = (
 )
 
 
+@with_reading
 @with_settings(PathSettings, OPTIONS, before="projection")
 def paths(
     graph: Annotated[
@@ -63,6 +64,7 @@ def paths(
     checkpoint_every: CheckpointEvery = None,
     dry_run: DryRun = False,
     json: Json = False,
+    reading: Any = None,
     **settings: Any,
 ) -> None:
     """Path finding from memory: a model memorises a star's edges and some root-to-leaf paths, and is asked for others.
@@ -89,7 +91,7 @@ def paths(
     if not conditions:
         raise ValueError("no condition is left: frozen embeddings are a control of in-weights runs; leave --frozen out")
     word = graph or chosen.graph
-    found = parse(word)
+    found = parse(word, options=reading)
     place = device or chosen.device
     folder = out or Path("runs") / f"paths-{preset}-{_folder(found.name)}"
     numbers = range(seeds or chosen.seeds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -30,10 +30,12 @@ from .options import (
     Tolerance,
     Weights,
     Window,
+    with_reading,
 )
 from .progress import Stages
 
 
+@with_reading
 def score(
     graph: Annotated[
         str,
@@ -75,9 +77,12 @@ def score(
     weights: Weights = "node",
     symmetrize: Symmetrize = False,
     json: Json = False,
+    reading: Any = None,
 ) -> None:
     """Alignment of any embedding, trained by anyone, with the predictions for GRAPH; or the scores of a finished run
     that has none yet, from its folder alone."""
+    from fiedler.theory import ReadOptions
+
     from ..disk.jsonio import to_json
     from ..runs.scored import describe_search
     from ..runs.seeking import seek_optimum
@@ -93,13 +98,16 @@ def score(
                 f"what is to be scored? give an EMBEDDING_FILE after {graph}, or the folder of a finished run"
             )
         given = (rows, key, weight_decay, self_edges, label_smoothing, window, p, q, edges, weights, symmetrize)
-        if given != (None, None, 0.0, False, 0.0, 1, 1.0, 1.0, "both", "node", False):
+        usual = (None, None, 0.0, False, 0.0, 1, 1.0, 1.0, "both", "node", False)
+        if given != usual or reading != ReadOptions():
             raise ValueError(
                 f"{graph} says itself what its run was: give only --no-optimum, --tolerance, --time-limit, --json"
             )
         _score_folder(Path(graph), search, json)
         return
-    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
+    task = make_task(
+        graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights, reading=reading
+    )
     embedding = _read(embedding_file, rows, key, task)
     if weight_decay == 0 and reference_decay(task) > 0 and not search.left_out(task.graph.n):
         raise ValueError(

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -23,16 +24,16 @@ MOST_BESIDE = 4  # columns of a comparison; with more, the flows at the time of 
 HEAD, TAIL = 12, 2  # lines of a long table that are shown; the JSON has them all
 
 
-def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
-    """The dictionary of `fiedler theory`: spectrum, optimum, early phase, and the flow where it was asked for."""
+def theory_tables(answer: Mapping[str, Any], *, verbose: bool = False) -> list[RenderableType]:
+    """The dictionary of `fiedler theory`: spectrum, optimum, early phase, and the flow where it was asked for; with
+    ``verbose`` also what was understood of the graph's file."""
     spectrum = _columns(
         ("eigenvalue", "multiplicity"),
         [(f"{line['eigenvalue']:.6g}", str(line["multiplicity"])) for line in answer["spectrum"]],
     )
     size = f"{answer['n']} nodes, {answer['edges']} edges, {answer['components']} component(s)"
-    tables: list[RenderableType] = [
-        _titled(f"{answer['graph']}: {size}. Spectrum of its {answer['laplacian']} Laplacian", spectrum)
-    ]
+    tables: list[RenderableType] = [_reading(answer)] if verbose else []
+    tables.append(_titled(f"{answer['graph']}: {size}. Spectrum of its {answer['laplacian']} Laplacian", spectrum))
     if "spectrum_proof" in answer:
         proof = answer["spectrum_proof"]
         complete = "complete" if proof["complete"] else "NOT PROVED complete"
@@ -59,6 +60,25 @@ def theory_tables(answer: Mapping[str, Any]) -> list[RenderableType]:
     if "storage" in answer:
         tables.append(_titled("Storage, both directions of every edge", _storage(answer["storage"])))
     return tables
+
+
+def _reading(answer: Mapping[str, Any]) -> RenderableType:
+    if "read" not in answer:
+        return Text(f"{answer['graph']} is a graph word: no file was read")
+    read = answer["read"]
+    header = "none" if read["header"] is None else ", ".join(read["header"])
+    rows = [
+        ("format", read["format"]),
+        *([] if read["delimiter"] is None else [("separator", read["delimiter"]), ("header", header)]),
+        ("comments left out", f"{read['comments']:,}"),
+        ("names", read["names"]),
+        ("weights", read["weights"]),
+        ("nodes", f"{read['nodes']:,}"),
+        ("edges", f"{read['edges']:,}"),
+        ("components", f"{read['components']:,}"),
+        *(("note", note) for note in read["notes"]),
+    ]
+    return _titled(f"{answer['graph']}, as it was read", _facts([(name, escape(value)) for name, value in rows]))
 
 
 def against_optimum(scores: Mapping[str, Any]) -> str:

@@ -23,10 +23,12 @@ from .options import (
     Tolerance,
     Weights,
     Window,
+    with_reading,
 )
 from .progress import Stages
 
 
+@with_reading
 def theory(
     graph: GraphWord,
     tied: Annotated[bool, typer.Option("--tied/--untied", help="Logits V V' or V U'.")] = True,
@@ -71,6 +73,7 @@ def theory(
     storage: Annotated[
         bool, typer.Option("--storage", help="Bits and norms of associative and geometric memory of GRAPH.")
     ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also what was understood of GRAPH's file.")] = False,
     window: Window = 1,
     p: ReturnP = 1.0,
     q: InOutQ = 1.0,
@@ -78,6 +81,7 @@ def theory(
     weights: Weights = "node",
     symmetrize: Symmetrize = False,
     json: Json = False,
+    reading: Any = None,
 ) -> None:
     """Spectrum, optimum with certificate, and predicted mode times of Node2Vec on GRAPH, which may have a million nodes
     where a closed form or its symmetry helps. Ctrl-C prints what is found by then."""
@@ -89,7 +93,17 @@ def theory(
     search, answer, interrupt = Search(True, tolerance, time_limit), dict[str, Any](), None
 
     task = make_task(
-        graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights, dense=False
+        graph,
+        symmetrize,
+        self_edges,
+        label_smoothing,
+        window,
+        p,
+        q,
+        edges=edges,
+        weights=weights,
+        dense=False,
+        reading=reading,
     )
     with Stages(transient=True) as stages, stop_on_signals() as stop:
         try:
@@ -115,7 +129,7 @@ def theory(
     if json:
         print(to_json({**answer, "interrupted": True} if interrupt else answer))
     elif "spectrum" in answer:
-        for table in theory_tables(answer):
+        for table in theory_tables(answer, verbose=verbose):
             Console().print(table)
     if interrupt is not None:
         raise interrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,11 +39,13 @@ from .options import (
     Width,
     Window,
     setting_overrides,
+    with_reading,
 )
 from .progress import Stages
 from .tables import against_optimum
 
 
+@with_reading
 def train(
     graph: GraphWord,
     model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, autocompletion=complete_model)] = "node2vec",
@@ -79,6 +81,7 @@ def train(
     ] = None,
     log_dir: Annotated[Path, typer.Option("--log-dir", help="Where --log writes.")] = Path("runs/logs"),
     json: Json = False,
+    reading: Any = None,
 ) -> None:
     """One training run of one model into one run folder.
 
@@ -96,7 +99,9 @@ def train(
     from ..runs.stopping import stop_on_signals
 
     restart, search = Restart(overwrite, resume, checkpoint_every), Search(optimum, tolerance, time_limit)
-    task = make_task(graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights)
+    task = make_task(
+        graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights, reading=reading
+    )
     folder = out or Path("runs") / f"{folder_name(task.graph.name)}-{folder_name(model)}-seed{seed}"
     chosen = get_model(model, earlier=resume and (folder / "config.json").exists())
     settings = chosen.make_settings(**setting_overrides(steps, learning_rate, width, init_std, weight_decay))

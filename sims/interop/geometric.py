@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import ArrayLike
 
 from fiedler.theory import Graph, as_graph
+from fiedler.theory.graphs.graph import SYMMETRY_TOLERANCE
 
 from .extras import require
 
@@ -40,8 +41,9 @@ def to_data(graph: Any, embedding: ArrayLike | None = None) -> Any:
 
 
 def from_data(data: Any, name: str = "data") -> Graph:
-    """The graph of an undirected ``Data``: nodes 0 .. num_nodes - 1, weights from edge_weight, or else from an
-    edge_attr of one column, or else one.
+    """The graph of an undirected ``Data``: nodes 0 .. num_nodes - 1, weights from edge_weight, or else from weight (as
+    ``torch_geometric.utils.from_networkx`` calls it), or else from an edge_attr of one column, or else one. Weights of
+    the two directions that differ by rounding are averaged, as in ``theory.from_sparse``.
 
     Repeated arcs add up, as in SciPy. Raises ValueError for a directed one (make it undirected with
     ``torch_geometric.transforms.ToUndirected``), for an edge_index out of range and for weights no edge may have.
@@ -57,7 +59,7 @@ def from_data(data: Any, name: str = "data") -> Graph:
         raise ValueError(f"edge_index must be (2, arcs) of nodes 0 to {n - 1}; got shape {ends.shape}")
     weights = _weights(data, ends.shape[1])
     adjacency = sp.coo_array((weights, (ends[0], ends[1])), shape=(n, n)).tocsr()
-    if abs(adjacency - adjacency.T).max() > 0:
+    if abs(adjacency - adjacency.T).max() > SYMMETRY_TOLERANCE * abs(adjacency).max():
         raise ValueError("data is directed: make it undirected with torch_geometric.transforms.ToUndirected()")
     graph = as_graph(adjacency)
     return Graph(graph.adjacency, graph.nodes, name)
@@ -65,13 +67,15 @@ def from_data(data: Any, name: str = "data") -> Graph:
 
 def _weights(data: Any, arcs: int) -> Any:
     weight = getattr(data, "edge_weight", None)
+    if weight is None and getattr(data, "weight", None) is not None and data.weight.numel() == arcs:
+        weight = data.weight
     if weight is None and getattr(data, "edge_attr", None) is not None:
         weight = data.edge_attr
         if weight.numel() != arcs:
             raise ValueError(f"edge_attr has shape {tuple(weight.shape)}: give one weight an arc as edge_weight")
     if weight is None:
         return np.ones(arcs)
-    found = weight.detach().cpu().numpy().astype(np.float64).reshape(-1)
+    found = weight.detach().cpu().double().numpy().reshape(-1)  # NumPy has no bfloat16
     if len(found) != arcs:
         raise ValueError(f"edge_weight has {len(found)} entries for {arcs} arcs")
     return found

@@ -33,6 +33,7 @@ from ..cli.options import (
     Symmetrize,
     Width,
     setting_overrides,
+    with_reading,
 )
 from ..cli.processes import joined, rank, run_command
 from ..disk.files import folder_name
@@ -49,6 +50,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command(context_settings={"help_option_names": ["-h", "--help"]})
+@with_reading
 def train(
     graph: GraphWord,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder (default runs/GRAPH-parallel-seedS).")] = None,
@@ -66,6 +68,7 @@ def train(
     resume: Resume = False,
     checkpoint_every: CheckpointEvery = None,
     json: Json = False,
+    reading: Any = None,
 ) -> None:
     """Train the Transformer on GRAPH with its batch spread over the processes that were started.
 
@@ -75,7 +78,7 @@ def train(
     def prepare() -> tuple[Any, Any, Restart]:
         restart = Restart(overwrite, resume, checkpoint_every)
         overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
-        task = make_task(graph, symmetrize, self_edges, label_smoothing)
+        task = make_task(graph, symmetrize, self_edges, label_smoothing, reading=reading)
         return task, get_model("transformer").make_settings(**overrides), restart
 
     with joined(device) as place, stop_on_signals() as stop:

@@ -16,6 +16,7 @@ from fiedler.theory import Graph
 from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ..runs.guards import memory_hint
 from ..runs.one_run import run_task
+from ..tasks.task import describe_reading
 from .settings import PathSettings
 from .training import PathTraining
 
@@ -40,6 +41,7 @@ def describe_path_run(graph: Graph, settings: PathSettings, seed: int, device: s
     return {
         "graph": graph.name,
         "n": graph.n,
+        **describe_reading(graph),
         "model": f"paths-{settings.arch}",
         "seed": seed,
         "device": device,

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fiedler.theory import Graph, parse
+from fiedler.theory import Graph
 
 from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ..runs.folder import RunDir
 from ..runs.many_runs import run_conditions
+from ..tasks.task import describe_reading
 from .one_run import PathRun, run_path
 from .settings import PathSettings
 from .star import star_paths
@@ -52,8 +53,8 @@ def run_paths(
         conditions,
         seeds,
         out,
-        lambda settings, seed: partial(_run_word, graph.name, settings, seed, device),
-        about={"graph": graph.name, "n": graph.n},
+        lambda settings, seed: partial(_run, graph, settings, seed, device),
+        about={"graph": graph.name, "n": graph.n, **describe_reading(graph)},
         device=device,
         workers=jobs,
         restart=restart,
@@ -62,7 +63,7 @@ def run_paths(
     return PathResult(graph, runs, folder)
 
 
-def _run_word(
-    graph: str, settings: PathSettings, seed: int, device: str, folder: Path, *, restart: Restart, watch: Watch
-) -> PathRun:  # in words that travel to another process
-    return run_path(parse(graph), settings, seed, folder, device=device, restart=restart, watch=watch)
+def _run(
+    graph: Graph, settings: PathSettings, seed: int, device: str, folder: Path, *, restart: Restart, watch: Watch
+) -> PathRun:  # with arguments that travel to another process
+    return run_path(graph, settings, seed, folder, device=device, restart=restart, watch=watch)

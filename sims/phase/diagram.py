@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import parse
+from fiedler.theory import ReadOptions, parse
 
 from ..tasks.task import TASK_OPTIONS, Task
 from .axes import Axis, level_lines, line_distance
 from .prediction import PhasePrediction, Surface, predict_phase
-from .table import METRIC, PhaseGrid, phase_grid
+from .table import METRIC, READING, PhaseGrid, phase_grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,7 +171,9 @@ def _predict(grid: PhaseGrid, task: Task | None, samples: int | None) -> PhasePr
     if task is None:
         options = {name: grid.settings[name] for name in TASK_OPTIONS if name in grid.settings}
         try:
-            graph = parse(grid.graph, symmetrize=bool(grid.settings.get("symmetrize", False)))
+            said = {name: grid.settings[name] for name in READING if name in grid.settings}
+            symmetrize = bool(grid.settings.get("symmetrize", False))
+            graph = parse(grid.graph, symmetrize=symmetrize, options=ReadOptions(**said))
         except (ValueError, OSError) as error:
             return PhasePrediction(f"no prediction: {error}")
         task = Task(graph, **options)

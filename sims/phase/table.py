@@ -29,7 +29,8 @@ Integers = NDArray[np.int64]
 
 METRIC = "geometric_margin"
 TRAIN = "train"
-OPTIONS = ("graph", "symmetrize", *TASK_OPTIONS)
+READING = ("delimiter", "header", "comments", "weight")  # how the graph's file is read, where a sweep says it
+OPTIONS = ("graph", "symmetrize", *READING, *TASK_OPTIONS)
 FILLED = 0.5  # cells present among all combinations, above which points are a grid
 SAME = 1e-9  # relative difference of numbers that are the same value, written and read again
 SHOWN = 6  # values of a setting in an error

@@ -32,7 +32,7 @@ def take_up(folder: RunDir, config: Mapping[str, Any]) -> bool:
     wanted = from_json(to_json({**config, FORMAT_KEY: FORMAT}))
     if not any((folder.path / name).exists() for name in (*STARTED, SUMS_FILE, folder.checkpoints.name, *RESULTS)):
         return False
-    found = _config(folder, wanted)
+    found = _as_read(_config(folder, wanted), wanted)
     if found != wanted:
         raise ValueError(
             f"{folder.path} holds another run: {_differences(found, wanted)}. Give that, another --out, or --overwrite"
@@ -63,6 +63,17 @@ def _config(folder: RunDir, wanted: Mapping[str, Any]) -> Any:
             warnings.warn(f"{damage}: written again from the checkpoint of step {step}", Damage, stacklevel=2)
             return {**_completed(from_json(checkpoint.texts["config"])), FORMAT_KEY: FORMAT}
     raise ValueError(f"{damage}, and no checkpoint tells the run's settings: {AGAIN}")
+
+
+def _as_read(found: Any, wanted: Any) -> Any:
+    """``found`` with what ``wanted`` says of the graph's file: words, which earlier versions did not write. The graph
+    itself is compared by its checksum."""
+    if isinstance(found, Mapping) and isinstance(wanted, Mapping):
+        told = {"read": wanted["read"]} if "read" in wanted else {}
+        return {**{name: _as_read(value, wanted.get(name)) for name, value in found.items()}, **told}
+    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        return [_as_read(*both) for both in zip(found, wanted, strict=True)]
+    return found
 
 
 def _completed(config: Mapping[str, Any]) -> dict[str, Any]:

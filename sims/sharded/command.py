@@ -31,6 +31,7 @@ from ..cli.options import (
     Symmetrize,
     Width,
     setting_overrides,
+    with_reading,
 )
 from ..cli.processes import joined, rank, run_command, world_size
 from ..cli.progress import Stages
@@ -50,6 +51,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command(context_settings={"help_option_names": ["-h", "--help"]})
+@with_reading
 def train(
     graph: GraphWord,
     out: Annotated[Path | None, typer.Option("--out", help="Run folder (default runs/GRAPH-sharded-seedS).")] = None,
@@ -72,6 +74,7 @@ def train(
         int | None, typer.Option("--processes", min=1, help="With --dry-run: of so many processes, not those here.")
     ] = None,
     json: Json = False,
+    reading: Any = None,
 ) -> None:
     """Full-batch Node2Vec with the rows of the embedding spread over the processes that torchrun started.
 
@@ -85,7 +88,7 @@ def train(
             raise ValueError("--processes is for --dry-run; torchrun --nproc-per-node says how many train")
         overrides = setting_overrides(steps, learning_rate, width, init_std, weight_decay)
         settings = get_model("node2vec-untied" if untied else "node2vec").make_settings(**overrides)
-        return make_task(graph, symmetrize, self_edges, dense=False), settings, restart
+        return make_task(graph, symmetrize, self_edges, dense=False, reading=reading), settings, restart
 
     if dry_run:
         if rank() == 0:

@@ -6,11 +6,13 @@ This is the one file of the sweeps that starts runs.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
+
+from fiedler.theory import ReadOptions
 
 from ..models.options import setting_types
 from ..paths.settings import PathSettings
@@ -84,13 +86,17 @@ class Command(Protocol):
         knows."""
 
 
+# How the file of a graph is read, as the options of the commands say it.
+READING: Mapping[str, type] = {"delimiter": str, "header": bool, "comments": str, "weight": str}
+
+
 class Train:
     """`fiedler train`."""
 
     name = "train"
     options: Mapping[str, type] = {
         "graph": str, "model": str, **{name: type(default) for name, default in TASK_OPTIONS.items()},
-        "symmetrize": bool,
+        "symmetrize": bool, **READING,
     }  # fmt: skip
     metric = "geometric_margin"
     # Those with one value; the rest of scores.json are lists.
@@ -114,7 +120,7 @@ class Train:
 
     def columns(self, options: Options) -> dict[str, Any]:
         defaults = {**TASK_OPTIONS, "symmetrize": False}
-        return {name: options.get(name, defaults.get(name)) for name in self.options}
+        return {name: options.get(name, defaults.get(name)) for name in _shown(self.options, options)}
 
     def check(self, options: Options, settings: Any) -> None:
         self.task(options)
@@ -155,7 +161,7 @@ class Train:
     def task(self, options: Options) -> Task:
         """The graph and its target, shared by the points of a process."""
         chosen = {name: options[name] for name in ("symmetrize", *TASK_OPTIONS) if name in options}
-        return _task(options["graph"], tuple(chosen.items()))
+        return _task(options["graph"], tuple(chosen.items()), _reading(options))
 
     def _model(self, options: Options) -> Any:
         from ..models.registry import get_model
@@ -167,7 +173,7 @@ class Headroom(Train):
     """`fiedler headroom` on a graph: a model as it is or moved toward the predicted geometry, a setting of it."""
 
     name = "headroom"
-    options: Mapping[str, type] = {"graph": str, "model": str, "variant": str}
+    options: Mapping[str, type] = {"graph": str, "model": str, "variant": str, **READING}
 
     def complete(self, options: Options) -> dict[str, Any]:
         from ..headroom.conditions import BASE, BASE_WORD
@@ -185,7 +191,7 @@ class Headroom(Train):
         return _variants(options["model"])[options["variant"]].make_settings(**changes)
 
     def columns(self, options: Options) -> dict[str, Any]:
-        return {name: options[name] for name in self.options}
+        return {name: options[name] for name in _shown(self.options, options)}
 
 
 class Conditions:
@@ -215,7 +221,7 @@ class Conditions:
         return dataclasses.replace(self._conditions(options)[options["condition"]], **changes)
 
     def columns(self, options: Options) -> dict[str, Any]:
-        return {name: options[name] for name in self.options}
+        return {name: options[name] for name in _shown(self.options, options)}
 
     def together(self, options: Options) -> bool:
         return False
@@ -254,7 +260,7 @@ class Paths(Conditions):
     """`fiedler paths`."""
 
     name, kind, first, metric = "paths", PathSettings, "cpu", "first_token_accuracy"
-    options: Mapping[str, type] = {"graph": str, **Conditions.options}
+    options: Mapping[str, type] = {"graph": str, **Conditions.options, **READING}
 
     def complete(self, options: Options) -> dict[str, Any]:
         completed = super().complete(options)
@@ -263,19 +269,26 @@ class Paths(Conditions):
     def check(self, options: Options, settings: Any) -> None:
         from ..paths.star import star_paths
 
-        star_paths(_graph(options["graph"]))
+        star_paths(_graph(options["graph"], _reading(options)))
         _check_path_model(settings)
 
     def train(self, options: Options, settings: Any, seeds: Sequence[int], folder: Folder, how: How) -> None:
         from ..paths.one_run import run_path
 
         for seed in seeds:
-            run_path(_graph(options["graph"]), settings, seed, folder(seed), restart=how.restart, watch=how.watch)
+            run_path(
+                _graph(options["graph"], _reading(options)),
+                settings,
+                seed,
+                folder(seed),
+                restart=how.restart,
+                watch=how.watch,
+            )
 
     def start(self, options: Options, settings: Any, seed: int) -> Any:
         from ..paths.training import PathTraining
 
-        return PathTraining(_graph(options["graph"]), settings, seed)
+        return PathTraining(_graph(options["graph"], _reading(options)), settings, seed)
 
     def _presets(self) -> Mapping[str, Any]:
         from ..paths.presets import PRESETS
@@ -329,16 +342,25 @@ def _with_graph(options: Options) -> dict[str, Any]:
     return dict(options)
 
 
-@lru_cache(maxsize=64)
-def _task(graph: str, options: tuple[tuple[str, Any], ...]) -> Task:
-    return make_task(graph, **dict(options))
+def _shown(names: Iterable[str], options: Options) -> list[str]:
+    """The columns of a table: how files are read only where a point says it."""
+    return [name for name in names if name not in READING or name in options]
+
+
+def _reading(options: Options) -> ReadOptions:
+    return ReadOptions(**{name: options[name] for name in READING if name in options})
 
 
 @lru_cache(maxsize=64)
-def _graph(word: str) -> Any:
+def _task(graph: str, options: tuple[tuple[str, Any], ...], reading: ReadOptions) -> Task:
+    return make_task(graph, reading=reading, **dict(options))
+
+
+@lru_cache(maxsize=64)
+def _graph(word: str, reading: ReadOptions) -> Any:
     from fiedler.theory import parse
 
-    return parse(word)
+    return parse(word, options=reading)
 
 
 @lru_cache(maxsize=64)

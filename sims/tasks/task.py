@@ -175,13 +175,20 @@ class Task:
             value = getattr(self, option.name)
             if "stored" not in option.metadata or value != option.default:
                 description[option.metadata.get("stored", option.name)] = value
-        return description
+        return {**description, **describe_reading(self.graph)}
 
     @staticmethod
     def from_description(graph: Graph, description: Mapping[str, Any]) -> Task:
         """The task on ``graph`` that ``describe`` described."""
         stored = {option.name: option.metadata.get("stored", option.name) for option in _OPTIONS}
         return Task(graph, **{name: description[key] for name, key in stored.items() if key in description})
+
+
+def describe_reading(graph: Graph) -> dict[str, Any]:
+    """What was understood of the file that ``graph`` is from, under "read"; nothing where it is from none."""
+    if graph.reading is None:
+        return {}
+    return {"read": graph.reading.describe(graph.nodes, graph.edge_count, graph.component_count)}
 
 
 _OPTIONS = fields(Task)[1:]

@@ -43,7 +43,7 @@ RESULTS = frozenset({
     "EarlyModes", "Eigenpairs", "Eigenspaces", "EndToEndTrajectory", "FactStorage", "Factors", "FlowPath",
     "GraphFlow", "GraphOptimum", "Integration", "JacobianModes", "LadderBalance", "LadderGramTrajectory",
     "LadderLimit", "LadderModesTrajectory", "LadderTrajectory", "LaplacianCoordinates", "MaxMargin",
-    "MaxMarginLogits", "ModeTimes", "MultiHopPlan", "OneLayerTrajectory", "PreNormTrajectory", "RankRange",
+    "MaxMarginLogits", "ModeTimes", "MultiHopPlan", "OneLayerTrajectory", "PreNormTrajectory", "RankRange", "Reading",
     "ReducedLadderTrajectory", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum", "RowPass",
     "RowSums", "SecondOrderChain", "SolverState", "SpectralMap", "StorageCost", "Symmetry", "Tangent",
     "TiedGramTrajectory", "TiedOptimum", "TiedTrajectory", "UnitModes", "UntiedGramTrajectory", "UntiedOptimum",
@@ -51,6 +51,7 @@ RESULTS = frozenset({
 })
 # fmt: on
 
+READING = theory.Reading("edge list", "all 1")
 CLOSED: dict[str, Any] = {"weight_decay": 0.05, "self_edges": False, "label_smoothing": 0.1}
 GIVEN = {"a": "int", "b": "int", "weight_decay": "float", "self_edges": "bool", "label_smoothing": "float"}
 ANY_SHAPE = {"logits": "*"}
@@ -87,22 +88,27 @@ CALLS: dict[str, Call] = {
     # Graphs.
     "as_graph": call(
         "as_graph",
-        {"obj": PAW.adjacency.toarray(), "symmetrize": False},
+        {"obj": PAW.adjacency.toarray(), "symmetrize": False, "options": theory.ReadOptions()},
         loose={"obj": "shape: first entry"},
         kinds={"obj": "Array flags sparse Graph networkx text"},
     ),
     "from_networkx": call(
         "from_networkx",
-        {"graph": nx.path_graph(4), "name": "path", "weight": "weight", "symmetrize": False},
+        {"graph": nx.path_graph(4), "name": "path", "weight": "weight", "symmetrize": False, "reading": READING},
         kinds={"graph": "networkx"},
     ),
     "from_sparse": call(
         "from_sparse",
-        {"matrix": PAW.adjacency, "name": "paw", "nodes": list("abcd"), "symmetrize": False},
+        {"matrix": PAW.adjacency, "name": "paw", "nodes": list("abcd"), "symmetrize": False, "reading": READING},
         kinds={"matrix": "sparse", "nodes": "array"},
     ),
-    "parse": call("parse", {"word": "cycle:5", "symmetrize": False}),
-    "read_graph": call("read_graph", {"path": made("file"), "symmetrize": False}, kinds={"path": "text path"}),
+    "parse": call("parse", {"word": "cycle:5", "symmetrize": False, "options": theory.ReadOptions()}),
+    "read_graph": call(
+        "read_graph",
+        {"path": made("file"), "symmetrize": False, "options": theory.ReadOptions()},
+        kinds={"path": "text path"},
+    ),
+    "ReadOptions": call("ReadOptions", {"delimiter": ",", "header": True, "comments": "#%", "weight": "weight"}),
     "laplacian": call("laplacian", {"graph": PAW, "kind": "symmetric"}),
     "laplacian_eigenspaces": call("laplacian_eigenspaces", {"graph": PAW, "kind": "symmetric"}),
     "laplacian_eigenpairs": call(

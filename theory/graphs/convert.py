@@ -12,16 +12,17 @@ import scipy.sparse as sp
 from ..checks import check_flag
 from .graph import Graph, from_dense, from_networkx, from_sparse
 from .readers import read_graph
+from .reading import ReadOptions, check_read_options
 from .words import parse
 
 
-def as_graph(obj: Any, *, symmetrize: bool = False) -> Graph:
+def as_graph(obj: Any, *, symmetrize: bool = False, options: ReadOptions | None = None) -> Graph:
     """Return ``obj`` as a Graph.
 
     Accepted: a Graph (returned unchanged), a graph word or the path of a file (``graphs.words.parse``), a path
     object (``graphs.readers.read_graph``), a NetworkX graph, a SciPy sparse matrix or array, a dense square NumPy
     array. Raises TypeError for anything else, ValueError for data that is no graph (see the conventions
-    above).
+    above). ``options``: how a file is read, without effect on anything else.
 
     >>> import numpy as np
     >>> from fiedler.theory import as_graph
@@ -30,12 +31,13 @@ def as_graph(obj: Any, *, symmetrize: bool = False) -> Graph:
     (3, 2, [2.0, 3.0, 1.0])
     """
     check_flag(symmetrize, "symmetrize")
+    check_read_options(options)
     if isinstance(obj, Graph):
         return obj
     if isinstance(obj, str):
-        return parse(obj, symmetrize=symmetrize)
+        return parse(obj, symmetrize=symmetrize, options=options)
     if isinstance(obj, os.PathLike):
-        return read_graph(obj, symmetrize=symmetrize)
+        return read_graph(obj, symmetrize=symmetrize, options=options)
     if isinstance(obj, nx.Graph):
         return from_networkx(obj, symmetrize=symmetrize)
     if sp.issparse(obj):

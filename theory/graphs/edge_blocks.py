@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from ..checks import Array
 from .layout import ARROWS, BLANK, Layout
-from .pairs import Names, Places
+from .pairs import Names
+
+
+Ends = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def _odd_integers(text: bytes) -> bool:
     return bool(((before <= ord(",")) | (before == ord("-")) | (before == ord(";")) | (before == ord("|"))).any())
 
 
-def _places_of_words(tails: list[Any], heads: list[Any]) -> tuple[Names, tuple[Places, Places]]:
+def _places_of_words(tails: list[Any], heads: list[Any]) -> tuple[Names, Ends]:
     """The distinct words in the order of their appearance, and the places of both ends among them."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -172,7 +175,7 @@ def _places_of_words(tails: list[Any], heads: list[Any]) -> tuple[Names, tuple[P
     return tuple(names.take(pa.array(ranked)).to_pylist()), (found[:edges], found[edges:])
 
 
-def _places_of_integers(tails: list[Any], heads: list[Any]) -> tuple[Names, tuple[Places, Places]]:
+def _places_of_integers(tails: list[Any], heads: list[Any]) -> tuple[Names, Ends]:
     """The distinct integers, ascending, and the places of both ends among them."""
     rows, columns = np.concatenate(tails), np.concatenate(heads)
     low, high = min(rows.min(), columns.min()), max(rows.max(), columns.max())

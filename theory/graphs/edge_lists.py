@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import check_type, shown
+from ..checks import shown
 from .edge_blocks import read_blocks
 from .foreign_text import check_own_format, looks_metis
 from .graph import Graph
 from .layout import ARROWS, ATTRIBUTES, BLANK, EQUAL, MIXED, Layout, find_layout, split
 from .pairs import graph_of_pairs
-from .reading import WEIGHT, Reading, ReadOptions, one_line, quoted
+from .reading import WEIGHT, Reading, ReadOptions, check_read_options, one_line, quoted
 from .text import Line, file_path, read_text, text_lines
 
 # From this size on, bytes, a file is read in blocks if it is regular; its layout is found in the first SAMPLE bytes.
@@ -43,7 +43,7 @@ def read_edge_list(path: str | os.PathLike[str], options: ReadOptions | None = N
     text, holds no nodes, is of another format, or where its separator, header or weights are not clear.
     """
     file = file_path(path)
-    chosen = check_type(ReadOptions() if options is None else options, ReadOptions, "options", "make one of them")
+    chosen = check_read_options(options)
     suffix = file.suffix.lower()
     if file.stat().st_size > LARGE:
         graph = _by_blocks(file, suffix, chosen)

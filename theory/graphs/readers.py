@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ..checks import brief, check_flag, check_type
+from ..checks import brief, check_flag
 from .edge_lists import read_edge_list
 from .foreign_text import kind_of, looks_metis, read_foreign
 from .graph import Graph
 from .markup import read_markup
 from .matrix_files import read_matrix_market, read_npz
-from .reading import ReadOptions, quoted
+from .reading import ReadOptions, check_read_options, quoted
 from .text import file_path, read_text
 
 
@@ -36,7 +36,7 @@ def read_graph(path: str | os.PathLike[str], *, symmetrize: bool = False, option
     ``graphs.graph``; for options that its format has no use for.
     """
     check_flag(symmetrize, "symmetrize")
-    chosen = check_type(ReadOptions() if options is None else options, ReadOptions, "options", "make one of them")
+    chosen = check_read_options(options)
     file = file_path(path)
     try:
         if file.is_dir():

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from ..checks import check_flag, check_text, shown
-
-if TYPE_CHECKING:
-    from .graph import Graph
+from ..checks import check_flag, check_text, check_type, shown
 
 T = TypeVar("T")
 
@@ -82,20 +79,25 @@ class Reading:
     comments: int = 0
     notes: tuple[str, ...] = ()
 
-    def describe(self, graph: Graph) -> dict[str, Any]:
-        """As JSON, with the names and the size of ``graph``."""
+    def describe(self, nodes: Sequence[Hashable], edges: int, components: int) -> dict[str, Any]:
+        """As JSON, with the size of the graph and the kind of its names, ``nodes``."""
         return {
             "format": self.format,
             "delimiter": self.delimiter,
             "header": None if self.header is None else list(self.header),
             "comments": self.comments,
-            "names": "integers" if all(isinstance(node, int) for node in graph.nodes) else "text",
+            "names": "integers" if all(isinstance(node, int) for node in nodes) else "text",
             "weights": self.weights,
             "notes": list(self.notes),
-            "nodes": graph.n,
-            "edges": graph.edge_count,
-            "components": graph.component_count,
+            "nodes": len(nodes),
+            "edges": edges,
+            "components": components,
         }
+
+
+def check_read_options(options: object) -> ReadOptions:
+    """``options``, or the usual ones for None."""
+    return ReadOptions() if options is None else check_type(options, ReadOptions, "options", "make one of them")
 
 
 def integer_names(names: Iterable[Hashable]) -> bool:

@@ -13,6 +13,7 @@ from ..checks import check_flag, shown
 from . import families
 from .graph import Graph
 from .readers import read_graph
+from .reading import ReadOptions, check_read_options
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ FAMILIES: dict[str, Family] = {
 }
 
 
-def parse(word: str, *, symmetrize: bool = False) -> Graph:
+def parse(word: str, *, symmetrize: bool = False, options: ReadOptions | None = None) -> Graph:
     """The graph named by a word such as ``cycle:15``, or read from the file at that path.
 
     A family word is NAME or NAME:INTEGERS, the integers separated by ``x`` or ``,``; see ``FAMILIES`` and the
     builders in ``graphs.families``. A word wins over a file of the same name: write ``./karate`` for the file.
-    ``symmetrize`` is passed to ``graphs.readers.read_graph`` and has no effect on family words.
+    ``symmetrize`` and ``options`` are passed to ``graphs.readers.read_graph`` and have no effect on family words.
 
     Raises TypeError for a non-string; ValueError, in one line, for an unknown word (with the nearest valid
     one), for parameters of the wrong number, type or range, for a file that does not exist, and as
@@ -65,12 +66,13 @@ def parse(word: str, *, symmetrize: bool = False) -> Graph:
     if not isinstance(word, str):
         raise TypeError(f"a graph word is a string such as 'cycle:15'; got {shown(word)}")
     check_flag(symmetrize, "symmetrize")
+    check_read_options(options)
     head, colon, tail = word.partition(":")
     if head in FAMILIES:
         return _build(word, FAMILIES[head], tail if colon else None)
     path = Path(word)
     if word and "\0" not in word and os.path.lexists(path):
-        return read_graph(path, symmetrize=symmetrize)
+        return read_graph(path, symmetrize=symmetrize, options=options)
     separators = {os.sep, os.altsep or os.sep, "/"}
     if any(mark in word for mark in separators) or re.fullmatch(r"\.[A-Za-z]\w*", path.suffix):
         hint = "check the path, or use a graph word such as 'cycle:15'"

@@ -23,16 +23,18 @@ OPTIONS = {
     "theory": "--tied --untied --weight-decay --self-edges --label-smoothing --init-scale --laplacian --until "
     "--modes --top --optimum --no-optimum --tolerance "
     "--time-limit --width --rivals --storage --window --p --q --edges --weights --symmetrize "
-    "--json --help",
+    "--verbose --delimiter --header --no-header --comments --weight --json --help",
     "compare": "--preset --model --seeds --out --steps --learning-rate --width --init-std --weight-decay --self-edges "
     "--label-smoothing --window --p --q --edges --weights --symmetrize --overwrite "
-    "--resume --checkpoint-every --optimum --no-optimum --tolerance --time-limit --dry-run --json --help",
+    "--resume --checkpoint-every --optimum --no-optimum --tolerance --time-limit --dry-run "
+    "--delimiter --header --no-header --comments --weight --json --help",
     "train": "--model --steps --seed --out --learning-rate --width --init-std --weight-decay --self-edges "
     "--label-smoothing --window --p --q --edges --weights --symmetrize --overwrite "
     "--resume --checkpoint-every --optimum --no-optimum --tolerance --time-limit --dry-run "
-    "--log --log-dir --json --help",
+    "--log --log-dir --delimiter --header --no-header --comments --weight --json --help",
     "score": "--rows --key --weight-decay --self-edges --label-smoothing --window --p --q --edges --weights "
-    "--symmetrize --optimum --no-optimum --tolerance --time-limit --json --help",
+    "--symmetrize --optimum --no-optimum --tolerance --time-limit "
+    "--delimiter --header --no-header --comments --weight --json --help",
 }
 
 

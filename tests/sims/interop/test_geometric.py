@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import networkx as nx
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -40,6 +41,26 @@ def test_edge_attr_of_one_column_is_the_weight() -> None:
     assert np.array_equal(
         found.adjacency.toarray(), sp.csr_array(([2.0, 2.0], ([0, 1], [1, 0])), shape=(3, 3)).toarray()
     )
+
+
+def test_weight_of_networkx_converter_is_the_weight() -> None:
+    source = nx.Graph()
+    source.add_edge(0, 1, weight=2.5)
+    source.add_edge(1, 2, weight=4.0)
+    assert (from_data(from_networkx(source)).adjacency != as_graph(source).adjacency).nnz == 0
+
+
+def test_bfloat16_weights() -> None:
+    ends = torch.tensor([[0, 1], [1, 0]])
+    found = from_data(Data(edge_index=ends, edge_weight=torch.tensor([2.5, 2.5], dtype=torch.bfloat16), num_nodes=2))
+    assert found.adjacency[0, 1] == 2.5
+
+
+def test_sums_in_another_order_are_no_direction() -> None:
+    ends = torch.tensor([[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]])
+    weight = torch.tensor([0.1, 0.2, 0.3, 0.3, 0.2, 0.1], dtype=torch.float64)
+    found = from_data(Data(edge_index=ends, edge_weight=weight, num_nodes=2))
+    assert found.adjacency[0, 1] == found.adjacency[1, 0] == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize(

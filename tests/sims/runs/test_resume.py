@@ -286,3 +286,14 @@ def test_taking_up_an_absent_folder(tmp_path: Path) -> None:
     assert not take_up(RunDir(tmp_path / "absent"), config)
     assert not take_up(RunDir(tmp_path), config)
     assert not (tmp_path / "absent").exists()
+
+
+def test_a_run_of_a_version_that_did_not_say_how_it_read_its_file_goes_on(tmp_path: Path) -> None:
+    """The graph is compared by its checksum; "read" is words about the file."""
+    wanted = {"graph": "g.txt", "n": 2, "read": {"format": "edge list"}, "seed": 0, "tasks": [{"read": {"nodes": 2}}]}
+    earlier = {"graph": "g.txt", "n": 2, "seed": 0, "tasks": [{}]}
+    folder = RunDir.create(tmp_path / "run", earlier)
+    folder.begin(earlier)
+    assert take_up(folder, wanted)
+    with pytest.raises(ValueError, match="n 2 instead of 3"):
+        take_up(folder, {**wanted, "n": 3})

@@ -233,7 +233,7 @@ def test_other_text_formats_are_read(tmp_path, word, form):
 
 def test_the_report_says_what_was_understood(tmp_path):
     graph = read(tmp_path, "# tram\nsource,target,weight\n1,2,0.5\n2,3,1\n7,8,1\n", "tram.csv")
-    assert graph.reading.describe(graph) == {
+    assert graph.reading.describe(graph.nodes, graph.edge_count, graph.component_count) == {
         "format": "edge list", "delimiter": ",", "header": ["source", "target", "weight"], "comments": 1,
         "names": "integers", "weights": "column 'weight'", "notes": [], "nodes": 5, "edges": 3, "components": 2,
     }  # fmt: skip
