@@ -120,7 +120,7 @@ def test_one_node_is_nothing_to_compare(capsys: Capture) -> None:
         ("theory cycle:5 --init-scale 1", r"init_scale must lie in \(0, 1\)"),
         ("theory cycle:5 --laplacian normal", "unknown Laplacian kind 'normal'"),
         ("theory cycle:5 --label-smoothing 1", r"label_smoothing must lie in \[0, 1\)"),
-        ("theory cycle:5 --bad", r"No such option: --bad\. See"),
+        ("theory cycle:5 --zzzzzzzz", r"No such option: --zzzzzzzz\. See"),
         ("theory", "Missing argument 'GRAPH'"),
         ("theory cycle:5 cycle:6", "unexpected extra argument"),
         ("compare cycle:5 --steps 0", "'--steps'.*greater than or equal to 1"),
