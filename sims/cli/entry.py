@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from ..disk.files import Damage
+from ..foreign import visible
 from ..runs.stopping import Interrupted
 from ..suggest import did_you_mean
 
@@ -29,6 +30,7 @@ def run_app(app: typer.Typer, name: str, arguments: list[str], say: Say | None =
     prints the one line of an error, on standard error when None."""
     # Reference code paths are meant on a CPU: transformers' warnings about them say nothing about a run.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    _write_what_cannot_be_encoded()
     tell = say or (lambda error, message: print_line(message))
     with warnings.catch_warnings():
         _say_damage_once()
@@ -56,8 +58,15 @@ def run_app(app: typer.Typer, name: str, arguments: list[str], say: Say | None =
             return 1
 
 
+def _write_what_cannot_be_encoded() -> None:
+    """Characters that the terminal's encoding lacks are written as escapes, which JSON takes too, not refused."""
+    for stream in (sys.stdout, sys.stderr):
+        if getattr(stream, "errors", None) in ("strict", "surrogateescape") and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def print_line(message: str) -> None:
-    print(f"fiedler: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"fiedler: {visible(' '.join(message.split()))}", file=sys.stderr, flush=True)
 
 
 def usage_message(error: Any, name: str) -> str:
@@ -80,13 +89,12 @@ def usage_message(error: Any, name: str) -> str:
 
 
 def _say_damage_once() -> None:
-    """Each damaged file is named in one line, once."""
-    default, said = warnings.showwarning, set[str]()
+    """Each damaged file is named in one line, once; and so is what libraries warn of, without the lines of their
+    sources."""
+    said = set[str]()
 
     def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
-        if not issubclass(category, Damage):
-            default(message, category, *rest)
-        elif str(message) not in said:
+        if str(message) not in said:
             said.add(str(message))
             print_line(f"warning: {message}")
 

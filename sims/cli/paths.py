@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from ..foreign import visible
 from ..models.options import chosen_settings
 from ..paths.settings import OPTIONS, PathSettings
 from ..runs.control import Restart, Watch
@@ -152,9 +155,9 @@ def _print_table(answer: dict[str, Any]) -> None:
     from ..paths.show.report import path_rows
 
     header, rows = path_rows(answer)
-    table = Table(title=f"{answer['graph']}, chance {answer['chance']:.3g}", title_justify="left")
+    table = Table(title=Text(visible(f"{answer['graph']}, chance {answer['chance']:.3g}")), title_justify="left")
     for title in header:
         table.add_column(title)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     wide_console().print(table, *legend(rows), sep="\n", markup=False)

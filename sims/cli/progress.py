@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.progress import TimeRemainingColumn as Remaining
 from rich.text import Text
 
+from ..foreign import visible
 from ..runs.control import Watch
 from ..runs.stopping import StopRequest
 
@@ -29,7 +30,7 @@ class Stages:
     def __init__(self, *, transient: bool = False) -> None:
         console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description:<24}"),
+            TextColumn("{task.description:<24}", markup=False),
             BarColumn(),
             _Percent(),
             TimeElapsedColumn(),
@@ -60,6 +61,7 @@ class Stages:
 
     def say(self, text: str) -> None:
         """A line of its own, at once."""
+        text = visible(text)
         if self._lines:
             print(f"fiedler: {text}", file=sys.stderr, flush=True)
         else:
@@ -71,7 +73,7 @@ class Stages:
 
     def _task(self, stage: str) -> TaskID:
         if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(stage, total=None, note="")
+            self._tasks[stage] = self._progress.add_task(visible(stage), total=None, note="")
             self._began[stage] = time.monotonic()
         return self._tasks[stage]
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ..models.options import chosen_settings
@@ -130,7 +131,7 @@ def _construct(options: dict[str, Any], seeds: int, json: bool) -> None:
     table.add_column("explicit construction")
     table.add_column("", justify="right")
     for row in construction_rows(answer):
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     Console().print(table)
 
 
@@ -212,5 +213,5 @@ def _print_tables(answer: dict[str, Any]) -> None:
         for number, name in enumerate(header):
             table.add_column(name, justify="left" if number == 0 else "right")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         console.print(table, *legend(rows), sep="\n", markup=False)

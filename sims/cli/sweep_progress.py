@@ -11,7 +11,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from ..foreign import visible
 from ..sweep.point import Outcome
 from ..sweep.run import Counts
 from .entry import print_line
@@ -63,8 +65,8 @@ class SweepProgress:
         for outcome in self._latest:
             values = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in map(outcome.point.option, self._axes)]
             colour = COLOURS[outcome.status]
-            words = f"[{colour}]{outcome.status}[/{colour}]"
-            table.add_row(*values, str(outcome.seed), words, f"{outcome.seconds:.1f}", outcome.message)
+            cells = [*values, str(outcome.seed), Text(outcome.status, style=colour), f"{outcome.seconds:.1f}"]
+            table.add_row(*(Text(visible(one)) if isinstance(one, str) else one for one in (*cells, outcome.message)))
         return table
 
     def __enter__(self) -> SweepProgress:

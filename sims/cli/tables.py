@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +15,7 @@ from ..compare.notes import comparison_notes
 from ..compare.show.report import FLOW_ROW, comparison_rows
 from ..compare.spectral_bias import spectral_bias_rows
 from ..draw.over_seeds import legend
+from ..foreign import visible
 from ..scores.embedding import AGAINST_OPTIMUM, gap_uncertainty
 
 SHOWN = 1e-5  # uncertainty that no digit shown here tells
@@ -64,7 +64,7 @@ def theory_tables(answer: Mapping[str, Any], *, verbose: bool = False) -> list[R
 
 def _reading(answer: Mapping[str, Any]) -> RenderableType:
     if "read" not in answer:
-        return Text(f"{answer['graph']} is a graph word: no file was read")
+        return Text(f"{visible(answer['graph'])} is a graph word: no file was read")
     read = answer["read"]
     header = "none" if read["header"] is None else ", ".join(read["header"])
     rows = [
@@ -78,7 +78,7 @@ def _reading(answer: Mapping[str, Any]) -> RenderableType:
         ("components", f"{read['components']:,}"),
         *(("note", note) for note in read["notes"]),
     ]
-    return _titled(f"{answer['graph']}, as it was read", _facts([(name, escape(value)) for name, value in rows]))
+    return _titled(f"{answer['graph']}, as it was read", _facts(rows))
 
 
 def against_optimum(scores: Mapping[str, Any]) -> str:
@@ -283,13 +283,13 @@ def _flow(points: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def _titled(title: str, table: Table) -> Group:
-    return Group(Text(title, style="bold"), table)
+    return Group(Text(visible(title), style="bold"), table)
 
 
 def _facts(lines: Sequence[tuple[str, str]]) -> Table:
     table = Table(show_header=False)
     for line in lines:
-        table.add_row(*line)
+        table.add_row(*(Text(visible(cell, keep="\n")) for cell in line))
     return table
 
 
@@ -301,5 +301,5 @@ def _columns(titles: Sequence[str], lines: Sequence[tuple[str, ...]]) -> Table:
     if len(lines) > HEAD + TAIL + 1:
         shown = [*lines[:HEAD], ("...",) * len(titles), *lines[-TAIL:]]
     for line in shown:
-        table.add_row(*line)
+        table.add_row(*(Text(visible(cell, keep="\n")) for cell in line))
     return table

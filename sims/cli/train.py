@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..disk.files import folder_name
+from ..foreign import visible
 from ..runs.control import Restart
 from ..tasks.make import make_task
 from ..tasks.optimum import TIME_LIMIT, Search
@@ -127,7 +128,7 @@ def train(
         return
     notes = "".join(f"\n{text}" for text in run_notes(settings, scores))
     print(
-        f"{chosen.title} on {task.graph.name}, seed {seed}: loss per node {_number(scores['loss_per_node'])}, "
+        f"{chosen.title} on {visible(task.graph.name)}, seed {seed}: loss per node {_number(scores['loss_per_node'])}, "
         f"{against_optimum(scores)}{notes}\nrun folder: {folder}"
     )
 

@@ -8,7 +8,10 @@ import matplotlib
 
 matplotlib.use("Agg")  # files only: nothing here ever opens a window
 import matplotlib.pyplot as plt
+from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
+from matplotlib.text import Text
 
 from ..disk.files import atomic_write
 
@@ -16,8 +19,6 @@ from ..disk.files import atomic_write
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v")
 REST_COLOUR = "#444444"
-
-LONGEST_NAME = 60  # characters of a graph's name that a row's title has room for
 
 
 STYLE = {
@@ -34,8 +35,22 @@ STYLE = {
 }
 
 
+def plain_where_no_mathematics(figure: Figure) -> None:
+    """Draw texts that are no mathematics, for all their "$", as they stand: no name may cost a figure."""
+    parser = MathTextParser("agg")
+    for text in figure.findobj(Text):
+        if "$" in text.get_text() and text.get_parse_math():
+            try:
+                for line in text.get_text().split("\n"):
+                    if is_math_text(line):
+                        parser.parse(line)
+            except ValueError:
+                text.set_parse_math(False)
+
+
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write ``name``.png and ``name``.svg into ``folder``; returns the paths."""
+    plain_where_no_mathematics(figure)
     paths = []
     for suffix in ("png", "svg"):
         path = folder / f"{name}.{suffix}"

@@ -10,9 +10,11 @@ from typing import Any, BinaryIO
 
 import matplotlib.pyplot as plt
 
+from .. import foreign
 from ..disk.files import atomic_write, write_text
 from ..disk.jsonio import from_json, to_json
 from ..draw.sources import Source, Unsuitable, versions_text
+from ..draw.style import plain_where_no_mathematics
 from ..runs.environment import describe_environment
 from ..suggest import choose
 from .drawn import Drawn
@@ -22,6 +24,8 @@ from .style import Column
 FORMATS = ("pdf", "svg", "png")
 MARK = "fiedler_figure"  # in the sidecar, so that no other program's JSON is taken for ours
 TITLE_HEIGHT = 0.25  # inches that a title adds
+
+LONGEST_TITLE = 160  # characters of a figure's title, names of graphs in it included
 
 
 def draw_figure(kind: Kind, folders: Sequence[Path], column: Column, *, title: bool = False) -> Drawn:
@@ -38,7 +42,8 @@ def draw_figure(kind: Kind, folders: Sequence[Path], column: Column, *, title: b
             raise ValueError(f"{kind.name} cannot be made: {error}. Make the folder with {made}") from error
         if title:
             drawn.figure.set_figheight(drawn.figure.get_figheight() + TITLE_HEIGHT)
-            drawn.figure.suptitle(drawn.title, x=0.01, ha="left", fontweight="bold")
+            drawn.figure.suptitle(foreign.drawn(drawn.title, LONGEST_TITLE), x=0.01, ha="left", fontweight="bold")
+        plain_where_no_mathematics(drawn.figure)
         drawn.figure.canvas.draw()
         plt.close(drawn.figure)
     return drawn

@@ -12,6 +12,7 @@ import numpy as np
 from ..compare.presets.folder import PRESET, read_preset
 from ..compare.show.spectral_bars import draw_vectors
 from ..draw.sources import Unsuitable
+from ..foreign import drawn
 from .drawn import Drawn, only_one
 from .style import Column
 
@@ -34,7 +35,7 @@ def draw(folders: Sequence[Path], column: Column) -> Drawn:
         one = next(one for one in comparison.models if one.model.name == NODE2VEC)
         for ax, (key, label) in zip(panels, QUANTITIES, strict=True):
             handles |= draw_vectors(ax, np.array(one.scores[0][key]), comparison.task.spaces)
-            ax.set(ylim=(0, 1.08), yticks=[0, 0.5, 1], title=f"{comparison.task.graph.name}: {label}")
+            ax.set(ylim=(0, 1.08), yticks=[0, 0.5, 1], title=f"{drawn(comparison.task.graph.name)}: {label}")
     for ax in axes[-1]:
         ax.set_xlabel("index $i$")
     figure.supylabel("over the largest", fontsize=plt.rcParams["axes.labelsize"])

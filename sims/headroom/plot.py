@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..draw.style import COLOURS, MARKERS, STYLE
+from ..foreign import drawn
 
 ROW = 0.34  # inches a variant
 PANEL = 2.5  # inches a graph
@@ -37,7 +38,7 @@ def _embeddings(graphs: Mapping[str, Any]) -> Figure:
                 optimum = one["optimum"]["least_gram_error" if key == "gram_error" else key]
                 ax.axvline(optimum, color="black", lw=0.9, ls="--")
                 ax.set_xlim(-0.04, 1.06)
-            column[0].set_title(name, loc="left")
+            column[0].set_title(drawn(name), loc="left")
     return figure
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ..draw.markdown import environment_section, markdown_table
 from ..draw.over_seeds import DEVIATION_NOTE, T_INTERVAL, legend, mean_and_deviation, mean_and_interval
+from ..foreign import visible
 
 # column title and number format of each measure
 COLUMNS = {
@@ -84,7 +85,7 @@ def headroom_rendering(answer: Mapping[str, Any]) -> RenderableType:
             table.add_column(row[0], justify="right")
         for i, name in enumerate(header[1:], 1):
             table.add_row(name, *(row[i] for row in rows))
-        parts += [Text(title, style="bold"), table, *(Text(note, style="dim") for note in legend(rows))]
+        parts += [Text(visible(title), style="bold"), table, *(Text(note, style="dim") for note in legend(rows))]
     return Group(*parts)
 
 

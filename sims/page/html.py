@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import html
+import re
 from base64 import b64encode
 from collections.abc import Sequence
 from importlib.resources import files
@@ -35,10 +36,8 @@ def render_page(title: str, parts: Sequence[Part]) -> str:
         "@@PLOTLY@@": _packed(_plotly()),
         "@@DATA@@": _packed(_json(content).encode()),
     }
-    text = _asset("page.html")
-    for name, value in replaced.items():
-        text = text.replace(name, value)
-    return text
+    # In one pass: what is filled in may hold such a word itself.
+    return re.sub("|".join(replaced), lambda word: replaced[word[0]], _asset("page.html"))
 
 
 def write_page(title: str, parts: Sequence[Part], path: Path) -> int:

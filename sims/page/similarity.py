@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from ..foreign import visible
 from .blocks import Choice, Plot, Section
 from .charts import axis, figure
 from .views import TaskView
@@ -51,7 +53,7 @@ def cosines(gram: Floats) -> NDArray[np.int8]:
 
 
 def _plot(view: TaskView, name: str, gram: Floats) -> Plot:
-    names = [str(node) for node in view.graph.nodes]
+    names = [html.escape(visible(str(node)), quote=False) for node in view.graph.nodes]
     ticks: dict[str, Any] = {"type": "category", "tick0": 0, "dtick": max(1, -(-len(names) // NAMED))}
     drawn = figure(
         [

@@ -20,7 +20,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
-from ..draw.style import COLOURS, LONGEST_NAME, STYLE
+from ..draw.style import COLOURS, STYLE
+from ..foreign import drawn
 from ..tasks.task import TASK_OPTIONS
 from .diagram import PhaseDiagram, phase_diagram
 from .drawing import cell_edges, set_axis, shown_at, spread
@@ -247,7 +248,7 @@ def _bar_label(diagram: PhaseDiagram) -> str:
 
 def phase_title(grid: PhaseGrid) -> str:
     """The graph, the model, the number of seeds and what does not vary."""
-    name = grid.graph if len(grid.graph) <= LONGEST_NAME else f"{grid.graph[: LONGEST_NAME - 1]}…"
+    name = drawn(grid.graph)
     shown = {
         key: value
         for key, value in grid.settings.items()
@@ -269,4 +270,4 @@ def _name(column: str) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return " - ".join(f"{end:g}" for end in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else drawn(str(value))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..disk.files import atomic_write
 from ..disk.jsonio import from_json
+from ..foreign import spreadsheet_cell
 from .commands import TRAIN
 from .plan import SweepPlan
 from .point import Point, read_failure, read_scores
@@ -55,7 +56,7 @@ def collect(plan: SweepPlan, out: Path) -> pd.DataFrame:
 
 def write_table(table: pd.DataFrame, out: Path) -> tuple[Path, Path]:
     """Write results.csv and results.parquet, each whole or not at all; their paths."""
-    text = table.to_csv(index=False)
+    text = table.map(spreadsheet_cell).to_csv(index=False)
     atomic_write(out / CSV, lambda stream: stream.write(text.encode()))
     atomic_write(out / PARQUET, lambda stream: table.to_parquet(stream, index=False))
     return out / CSV, out / PARQUET

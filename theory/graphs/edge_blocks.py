@@ -19,7 +19,6 @@ from ..checks import Array
 from .layout import ARROWS, BLANK, Layout
 from .pairs import Names
 
-
 Ends = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 

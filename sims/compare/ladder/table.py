@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ...foreign import visible
 from ..comparison import scores_of_runs
 from .agreement import HOLDS, PARTED
 from .retention import retention
@@ -165,5 +166,5 @@ def ladder_rendering(graphs: Sequence[tuple[str, Ladder]]) -> RenderableType:
         for line in ladder_lines(ladder.rows):
             table.add_row(*(line[i].replace(" to ", "\nto ") for i in shown))
         missing = [Text(f"No prediction of {title}: {why}.") for title, why in ladder.left_out.items()]
-        parts += [Text(graph, style="bold"), table, Text(verdict(ladder.rows)), *missing, Text("")]
+        parts += [Text(visible(graph), style="bold"), table, Text(verdict(ladder.rows)), *missing, Text("")]
     return Group(*parts)

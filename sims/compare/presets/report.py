@@ -16,6 +16,7 @@ from rich.text import Text
 from ...draw.markdown import environment_section, markdown_table
 from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
 from ...draw.style import save_figure
+from ...foreign import visible
 from ..show.gallery import gallery_caption, plot_gallery
 from ..show.heat_maps import heat_maps_caption, plot_heat_maps
 from ..show.mode_times import mode_times_caption, plot_mode_times
@@ -154,5 +155,5 @@ def preset_rendering(results: Sequence[CellResult]) -> RenderableType:
         for row in rows:
             lines = [row[i].replace("**", "").replace(" ± ", "\n±").replace(" (", "\n(") for i in shown[1:]]
             table.add_row(row[0], *(line.replace(", ", "\n") for line in lines))
-        parts += [Text(cell, style="bold"), table]
+        parts += [Text(visible(cell), style="bold"), table]
     return Group(*parts, Text(f"{DEVIATION_NOTE}\n{PUBLISHED_NOTE}", style="dim"))

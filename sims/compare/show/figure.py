@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from fiedler.theory import Eigenspaces
 
 from ...draw.plane import plane_coordinates
-from ...draw.style import COLOURS, LONGEST_NAME, MARKERS, REST_COLOUR, STYLE
+from ...draw.style import COLOURS, MARKERS, REST_COLOUR, STYLE
+from ...foreign import drawn
 from ...predict.trajectory import centred_spectrum, predicted_spectrum
 from ...scores.statistics import standard_deviations
 from ..at_time import number, spectrum_at_time
@@ -57,8 +58,7 @@ def plot_comparison(comparison: Comparison) -> Figure:
 def _row_title(comparison: Comparison, compared: ModelComparison) -> str:
     seeds = len(compared.runs)
     name = comparison.task.graph.name
-    name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-    name += comparison.task.title.removeprefix(comparison.task.graph.name)
+    name = drawn(name) + comparison.task.title.removeprefix(comparison.task.graph.name)
     return f"{name}: {compared.model.title}, {seeds} seed{'s' if seeds > 1 else ''}"
 
 

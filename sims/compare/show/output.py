@@ -19,8 +19,9 @@ def write_comparison(comparison: Comparison) -> list[Path]:
     if folder is None:
         raise ValueError("the comparison was kept nowhere: give compare() a folder, out=...")
     with locked(folder.path):
-        figures = save_figure(plot_comparison(comparison), folder.figures, "compare")
-        shown = figures[0].relative_to(folder.path).as_posix()
-        report = folder.path / "report.md"
+        # The report first: what may fail in drawing costs no more than the figure.
+        figure, report = folder.figures / "compare.png", folder.path / "report.md"
+        shown = figure.relative_to(folder.path).as_posix()
         write_text(report, comparison_markdown(comparison, folder.read_environment(), shown))
-    return [figures[0], report, folder.path / "scores.json"]
+        save_figure(plot_comparison(comparison), folder.figures, figure.stem)
+    return [figure, report, folder.path / "scores.json"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from ...foreign import drawn
 from ...tasks.task import Task
 from ..comparison import Comparison
 
@@ -28,8 +29,8 @@ def shared_models(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def short_name(name: str, longest: int = LONGEST_LABEL) -> str:
-    """The name, cut with an ellipsis where it is too long."""
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
+    """The name, cut with an ellipsis where it is too long, as text that is no mathematics."""
+    return drawn(name, longest)
 
 
 def row_label(task: Task) -> str:

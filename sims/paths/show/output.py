@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ... import foreign
 from ...disk.files import write_text
 from ...disk.lock import locked
 from ...draw.style import save_figure
@@ -21,7 +22,7 @@ def write_paths(result: PathResult, about: str, projection: str = "pca") -> tupl
     answer, folder = describe_paths(result), result.folder
     with locked(folder.path):
         folder.write_scores(answer)
-        title = f"{result.graph.name}, {about}"
+        title = f"{foreign.drawn(result.graph.name)}, {about}"
         written = save_figure(learning_figure(result.runs, title), folder.figures, "curves")
         if any(not group[0].settings.in_context for group in result.runs.values()):
             written += save_figure(heat_figure(result.graph, result.runs, title), folder.figures, "heat")
