@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -35,7 +36,7 @@ def test_control_characters_become_visible() -> None:
     assert len(drawn("x" * 5000)) == 60
 
 
-@pytest.mark.parametrize("name", ["cost$x^$", r"$\frac$", "a$b$c", "$", r"\$5$"])
+@pytest.mark.parametrize("name", ["cost$x^$", r"$\frac$", "a$b$c", "$"])
 def test_a_dollar_in_a_name_is_no_mathematics(tmp_path: Path, name: str) -> None:
     figure, ax = plt.subplots()
     ax.set_title(drawn(name))
@@ -44,8 +45,8 @@ def test_a_dollar_in_a_name_is_no_mathematics(tmp_path: Path, name: str) -> None
     ax.set(xscale="log", yscale="log", xlim=(1, 100), ylim=(1, 100))
     written = save_figure(figure, tmp_path, "figure")
     assert [path.suffix for path in written] == [".png", ".svg"]
-    svg = written[1].read_text()
-    assert name.replace("\\$", "$").replace("&", "&amp;") in svg.replace("\\$", "$")
+    svg = re.sub("<!--.*?-->", "", written[1].read_text())
+    assert f">{name}</text>" in svg
     assert "$d" not in svg  # our own mathematics is
     assert "mathdefault" not in svg
 
