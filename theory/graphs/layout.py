@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..checks import shown
-from .reading import WEIGHT, ReadOptions, integer_names
+from .reading import WEIGHT, ReadOptions
 
 BLANK, MIXED, EQUAL = "white space", "white space or commas", "="
 # Separators of .csv and .tsv files, and those that are looked for in every list, in this order.
 _OWN = {".csv": ",", ".tsv": "\t"}
 _MARKS = "\t;|,"
+_DIGITS = re.compile(r"[+-]?[0-9]*\.?[0-9]+")
 ARROWS = ("--", "->", "<->", "<-", "-", "=>")  # between names in other formats
 # NetworkX's attributes at the end of a line.
 ATTRIBUTES = re.compile(r"[\s,;|]*(?P<attributes>\{.*\})\s*$")
@@ -151,7 +152,7 @@ def _find_header(lines: Sequence[str], suffix: str, delimiter: str, wanted: bool
         ends = {fields[k] for k in _ends(plain) or ()}
         return None if any(ends & set(row[:2]) for row in rest) else tuple(fields)
     first = 1 if plain[0] in _IDLE and len(fields) > 2 else 0
-    numbers = all(len(row) > 1 and integer_names(row[first : first + 2]) for row in rest)
+    numbers = all(len(row) > 1 and all(map(_DIGITS.fullmatch, row[first : first + 2])) for row in rest)
     if not numbers or any(_number(field) for field in fields):
         return None
     if suffix in _OWN:

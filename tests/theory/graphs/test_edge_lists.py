@@ -102,6 +102,8 @@ def test_a_first_line_of_names_that_come_again_is_an_edge(tmp_path):
     assert size(read(tmp_path, "alice,bob\nbob,carol\n", "e.csv")) == (3, 2, 1)
     # Words over numbers: columns in a table, not to be guessed in a plain list.
     assert size(read(tmp_path, "user,friend\n1,2\n2,3\n", "e.csv")) == (3, 2, 1)
+    assert read(tmp_path, "user,friend\n001,002\n002,003\n", "e.csv").nodes == ("001", "002", "003")
+    assert read(tmp_path, "x,y\n1.5,2\n2,3\n", "e.csv").nodes == ("1.5", "2", "3")
     with pytest.raises(ValueError, match=r"first line 'user friend' .*--header.*--no-header"):
         read(tmp_path, "user friend\n1 2\n2 3\n")
     assert size(read(tmp_path, "user friend\n1 2\n2 3\n", header=True)) == (3, 2, 1)
