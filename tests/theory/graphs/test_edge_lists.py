@@ -280,7 +280,9 @@ def test_blocks_and_lines_give_the_same_graph(tmp_path, monkeypatch, kind, marks
     assert np.array_equal(by_blocks.adjacency.toarray(), by_lines.adjacency.toarray())
 
 
-@pytest.mark.parametrize("line", ["a b c", "a b 1 2", "5", "a b -1", "a b nan", "\0", "5 6 {}", '"a" b 1'])
+@pytest.mark.parametrize(
+    "line", ["a b c", "a b 1 2", "5", "a b -1", "a b nan", "\0", "5 6 {}", '"a" b 1', "007 8 1", "+1 2 1", "-0 1 1"]
+)
 def test_an_odd_line_deep_in_a_large_file_is_read_by_lines(tmp_path, monkeypatch, line):
     text = "".join(f"{k} {k + 1} 1.5\n" for k in range(300)) + f"{line}\n"
 
