@@ -64,9 +64,9 @@ class SweepProgress:
         table.add_column("", no_wrap=True, overflow="ellipsis")
         for outcome in self._latest:
             values = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in map(outcome.point.option, self._axes)]
-            colour = COLOURS[outcome.status]
-            cells = [*values, str(outcome.seed), Text(outcome.status, style=colour), f"{outcome.seconds:.1f}"]
-            table.add_row(*(Text(visible(one)) if isinstance(one, str) else one for one in (*cells, outcome.message)))
+            status = Text(outcome.status, style=COLOURS[outcome.status])
+            before = [Text(visible(value)) for value in (*values, str(outcome.seed))]
+            table.add_row(*before, status, f"{outcome.seconds:.1f}", Text(visible(outcome.message)))
         return table
 
     def __enter__(self) -> SweepProgress:

@@ -72,7 +72,7 @@ def find_layout(lines: Sequence[str], suffix: str, options: ReadOptions) -> Layo
     header = _find_header(lines, suffix, delimiter, options.header)
     if header is None:
         if options.weight not in (WEIGHT, "") and not any("{" in line for line in lines[:100]):
-            raise ValueError(f"no column {shown(options.weight)}: its first line names none; leave --weight out")
+            raise ValueError(f"no column {shown(options.weight)}: its first line names none; say --header if it does")
         return Layout(delimiter, weight=2 if options.weight else None)
     return _by_name(delimiter, header, lines, options)
 
@@ -148,6 +148,11 @@ def _find_header(lines: Sequence[str], suffix: str, delimiter: str, wanted: bool
         rest = [split(line, delimiter) for line in lines[1:]]
     except ValueError:
         return None  # the line is named where it is read
+    # A third field that is a word above numbers is no weight.
+    thirds = [row[2] for row in rest if len(row) > 2]
+    weighted = len(fields) > 2 and len(thirds) == len(rest) and all(map(_number, thirds))
+    if weighted and not _number(fields[2]) and "{" not in lines[0]:
+        return tuple(fields)
     if _ends(plain) is not None:
         ends = {fields[k] for k in _ends(plain) or ()}
         return None if any(ends & set(row[:2]) for row in rest) else tuple(fields)

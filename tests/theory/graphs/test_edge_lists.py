@@ -123,6 +123,8 @@ def test_columns_by_their_names(tmp_path):
         assert {frozenset(edge): w for edge, w in edges_of(graph).items()} == {
             frozenset(edge): w for edge, w in expected.items()
         }
+    named = "person friend rating\nann bob 4\nbob eve 2\n"
+    assert edges_of(read(tmp_path, named, weight="rating")) == {("ann", "bob"): 4, ("bob", "eve"): 2}
     text = "source,target,rating\na,b,2\nb,c,3\n"
     with pytest.raises(ValueError, match=r"column 'rating'.*--weight rating.*--weight ''"):
         read(tmp_path, text, "e.csv")
