@@ -22,7 +22,7 @@ ORDER = {
     ),
     "sims": (
         "lazy", "suggest", "foreign", "disk", "tasks", "scores", "models", "runs", "predict", "draw", "interop",
-        "compare", "phase", "paths", "recall", "headroom", "sweep", "page", "figures", "cli", "sharded",
+        "compare", "phase", "paths", "recall", "headroom", "sweep", "page", "figures", "reproduce", "cli", "sharded",
         "parallel_transformer",
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The command line: fiedler theory | compare | train | score | paths | recall | headroom | sweep | profile.
+"""The command line: fiedler theory | compare | train | score | paths | recall | headroom | reproduce | sweep | profile.
 
 Bad input ends in one line on standard error and exit code 2, a failed computation in one line and exit code 1.
 ``--json`` prints one JSON object on standard output and nothing else; progress goes to standard error, and only to a
@@ -24,6 +24,7 @@ from .paths import paths
 from .profile import profile
 from .recall import recall
 from .report import report
+from .reproduce.command import reproduce
 from .score import score
 from .sweep import sweep
 from .theory import theory
@@ -38,7 +39,11 @@ app = typer.Typer(
     help="What softmax embeddings of a graph should converge to, and what real training runs do.",
 )
 
-for command in (theory, compare, train, score, paths, recall, headroom, sweep, profile, report, figure, export, doctor):
+COMMANDS = (
+    theory, compare, train, score, paths, recall, headroom, reproduce, sweep, profile, report, figure, export, doctor,
+)  # fmt: skip
+
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -18,6 +18,7 @@ from ..models.options import setting_types
 from ..paths.settings import PathSettings
 from ..recall.settings import RecallSettings
 from ..runs.control import UNWATCHED, Restart, Watch
+from ..runs.folder import RunDir
 from ..suggest import check_only, choose
 from ..tasks.make import make_task
 from ..tasks.optimum import SEARCH, Search
@@ -74,6 +75,9 @@ class Command(Protocol):
 
     def train(self, options: Options, settings: Any, seeds: Sequence[int], folder: Folder, how: How) -> None:
         """Train and score every seed in its folder, or go on with it."""
+
+    def finished(self, folder: RunDir) -> bool:
+        """Whether the run in ``folder`` is whole, its scores aside."""
 
     def stale(self, options: Options, settings: Any, scores: Mapping[str, Any], search: Search) -> bool:
         """Whether the scores of a finished run are to be made again, without training."""
@@ -149,6 +153,9 @@ class Train:
         from ..runs.estimate import estimate_runs
 
         return estimate_runs(self.task(options), self._model(options), settings, seeds).seconds
+
+    def finished(self, folder: RunDir) -> bool:
+        return folder.finished
 
     def stale(self, options: Options, settings: Any, scores: Mapping[str, Any], search: Search) -> bool:
         from ..runs.scored import own_decay, stale
@@ -238,6 +245,9 @@ class Conditions:
 
         training = self.start(options, settings, seeds[0])
         return len(seeds) * training_seconds(training, settings.steps, 1, "cpu", 1)
+
+    def finished(self, folder: RunDir) -> bool:
+        return folder.finished
 
     def stale(self, options: Options, settings: Any, scores: Mapping[str, Any], search: Search) -> bool:
         return False

@@ -175,7 +175,7 @@ def read_scores(point: Point, seed: int, out: Path) -> dict[str, Any] | None:
     """The scores of a finished run, None where it is not finished or something of it is damaged."""
     folder = RunDir(point.folder(out, seed))
     try:
-        return folder.read_scores() if folder.finished and folder.is_final("scores.json") else None
+        return folder.read_scores() if point.command.finished(folder) and folder.is_final("scores.json") else None
     except ValueError:
         return None
 

@@ -34,7 +34,7 @@ def collect(plan: SweepPlan, out: Path) -> pd.DataFrame:
     names = tuple(dict.fromkeys(name for own in options for name in own))
     results = {(point.key, seed): read_scores(point, seed, out) for point in plan.points for seed in plan.seeds}
     scores = tuple(name for name in _score_names(plan, results) if name not in names)
-    seconds = _seconds(out / "timings.jsonl")
+    seconds = run_seconds(out / "timings.jsonl")
     rows = [
         {
             "point": point.key,
@@ -98,8 +98,8 @@ def _status(point: Point, seed: int, out: Path, done: bool) -> dict[str, Any]:
     return {"status": "done" if done else "pending" if error is None else "failed", "error": error}
 
 
-def _seconds(log: Path) -> dict[tuple[str, int], float]:
-    """The last time of each run; damaged lines are left out, they are no results."""
+def run_seconds(log: Path) -> dict[tuple[str, int], float]:
+    """The last time of each run, by key and seed; damaged lines are left out, they are no results."""
     times: dict[tuple[str, int], float] = {}
     try:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,0 +1,1 @@
+"""The command `fiedler reproduce`, and what it shows."""

@@ -1,0 +1,4 @@
+"""Claims to come."""
+from ..claim import Claim
+
+CLAIMS: tuple[Claim, ...] = ()

@@ -1,0 +1,157 @@
+"""All claims with their last verdicts: rows, one Markdown table, one page for the browser, one JSON object."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..disk.files import write_text
+from ..draw.markdown import environment_section, markdown_table
+from .claim import PAPERS, Claim
+from .record import Record, command_of, read_record
+from .verdict import NOT_MEASURED, WORDS, Finding, bounds, number
+
+PAGE, MARKDOWN = "reproduction.html", "reproduction.md"
+
+
+def status_of(claim: Claim, record: Record | None) -> str:
+    """The last verdict, and whether it is of an earlier configuration."""
+    if record is None:
+        return NOT_MEASURED
+    return record.verdict.status + (" (outdated)" if record.outdated(claim) else "")
+
+
+def describe_claims(claims: Sequence[Claim], out: Path) -> list[dict[str, Any]]:
+    """What `fiedler reproduce --list --json` prints of each: the claim and, where there is one, its record."""
+    described = []
+    for claim in claims:
+        record = read_record(claim, out)
+        described.append(
+            {
+                "claim": claim.name,
+                "title": claim.title,
+                "paper": claim.paper,
+                "where": claim.where,
+                "statement": claim.statement,
+                "confirms": claim.confirms,
+                "refutes": claim.refutes,
+                "seconds_estimated": claim.seconds,
+                "command": command_of(claim),
+                "verdict": status_of(claim, record),
+                "record": None if record is None else dict(record.content),
+            }
+        )
+    return described
+
+
+def finding_rows(findings: Sequence[Finding]) -> list[list[str]]:
+    """What, cell, mean with interval, the range asked for, and whether it holds."""
+    return [
+        [one.what, one.cell, measured_text(one), bounds(one.least, one.most), held_text(one)] for one in findings
+    ]
+
+
+def measured_text(finding: Finding) -> str:
+    """ "0.88 [0.749, 1.01]"."""
+    if finding.interval is None:
+        return number(finding.mean)
+    return f"{number(finding.mean)} [{number(finding.interval[0])}, {number(finding.interval[1])}]"
+
+
+def check_texts(findings: Sequence[Finding]) -> list[str]:
+    """One text a check: what was measured in its cell, or over its cells, and where it does not hold."""
+    by_check: dict[tuple[str, str], list[Finding]] = {}
+    for one in findings:
+        by_check.setdefault((one.what, bounds(one.least, one.most)), []).append(one)
+    texts = []
+    for (what, wanted), group in by_check.items():
+        means = sorted(one.mean for one in group)
+        spread = f"{number(means[0])} to {number(means[-1])}, {len(group)} cells"
+        text = f"{what} {measured_text(group[0]) if len(group) == 1 else spread} (wanted {wanted})"
+        wrong = [f"{one.cell} {measured_text(one)} {held_text(one)}" for one in group if one.holds is not True]
+        texts.append(f"{text}: {', '.join(wrong)}" if wrong else text)
+    return texts
+
+
+def held_text(finding: Finding) -> str:
+    """Yes, no or open."""
+    return "open" if finding.holds is None else "yes" if finding.holds else "no"
+
+
+def counts(claims: Sequence[Claim], out: Path) -> dict[str, int]:
+    """How many claims have which verdict."""
+    found = Counter(status_of(claim, read_record(claim, out)).removesuffix(" (outdated)") for claim in claims)
+    return {word: found[word] for word in (*WORDS, NOT_MEASURED) if found[word]}
+
+
+def markdown_report(claims: Sequence[Claim], out: Path) -> str:
+    """The page of docs/reproduction.md: one table a paper, then how it was made."""
+    lines = ["# Reproduction, claim by claim", "", *_introduction(claims, out)]
+    for letter, paper in PAPERS.items():
+        own = [claim for claim in claims if claim.name.startswith(f"{letter}.")]
+        if own:
+            rows = [_markdown_row(claim, read_record(claim, out)) for claim in own]
+            header = ["claim", "statement, in our words", "verdict", "measured: mean over seeds [95 % interval]",
+                      "seeds", "command"]  # fmt: skip
+            lines += [f"## {paper}", "", *_left(markdown_table(header, rows)), ""]
+    records = [one for claim in claims if (one := read_record(claim, out)) is not None]
+    if records:
+        lines += environment_section({**records[-1].content["environment"], "command": "fiedler reproduce --all"})
+        lines += [f"- processor time of all cells: {sum(one.seconds for one in records) / 60:.0f} minutes"]
+    return "\n".join(lines) + "\n"
+
+
+def write_report(claims: Sequence[Claim], out: Path) -> list[Path]:
+    """OUT/reproduction.md and OUT/reproduction.html."""
+    from ..page.html import write_page
+    from .page import report_parts
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / MARKDOWN, markdown_report(claims, out))
+    write_page("Reproduction, claim by claim", report_parts(claims, out), out / PAGE)
+    return [out / MARKDOWN, out / PAGE]
+
+
+def _introduction(claims: Sequence[Claim], out: Path) -> list[str]:
+    said = ", ".join(f"{count} {word}" for word, count in counts(claims, out).items())
+    return [
+        f"{len(claims)} statements, each with a criterion that was written down before anything was measured, and what",
+        f"came out: {said}. This page is written by `fiedler reproduce --report`; one command runs one claim on a CPU,",
+        "`fiedler reproduce --all --budget 2h` all that fits. What the criteria are: `fiedler reproduce --show A.obs1a`.",
+        "The detailed tables of runs behind earlier versions of this page: [tables](reproduction-tables.md).",
+        "",
+        "- *confirmed*: every check holds, its whole 95 % t interval over at least five seeds in the range asked for;",
+        "  *in part*: some do; *contradicted*: all fail, or one of a statement about every case; *not confirmed*: open.",
+        "- *deterministic*: nothing in it is random (proofs, certificates); several graphs stand in for seeds.",
+        "- Sizes are a CPU's, so that a verdict is about the statement at that size. No interval is corrected for their",
+        "  number.",
+        "",
+    ]
+
+
+def _markdown_row(claim: Claim, record: Record | None) -> list[str]:
+    if record is None:
+        return [claim.name, _cell(claim.statement), NOT_MEASURED, "-", "-", f"`{command_of(claim)}`"]
+    verdict = record.verdict
+    shown = "; ".join(check_texts(verdict.findings)) or verdict.reason
+    shown += f". *{claim.note}*" if claim.note else ""
+    seeds = "deterministic" if verdict.deterministic else str(verdict.seeds or "-")
+    status = status_of(claim, record)
+    return [claim.name, _cell(f"{claim.statement} ({claim.where})"), f"**{status}**", _cell(shown), seeds,
+            f"`{command_of(claim)}`"]  # fmt: skip
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _left(table: Sequence[str]) -> list[str]:
+    """Sentences are read from the left."""
+    return [table[0], table[1].replace("--:", "---"), *table[2:]]
+
+
+def summary_line(found: Mapping[str, int]) -> str:
+    """ "12 confirmed, 3 contradicted"."""
+    return ", ".join(f"{count} {word}" for word, count in found.items())
