@@ -48,9 +48,7 @@ def describe_claims(claims: Sequence[Claim], out: Path) -> list[dict[str, Any]]:
 
 def finding_rows(findings: Sequence[Finding]) -> list[list[str]]:
     """What, cell, mean with interval, the range asked for, and whether it holds."""
-    return [
-        [one.what, one.cell, measured_text(one), bounds(one.least, one.most), held_text(one)] for one in findings
-    ]
+    return [[one.what, one.cell, measured_text(one), bounds(one.least, one.most), held_text(one)] for one in findings]
 
 
 def measured_text(finding: Finding) -> str:

@@ -1,8 +1,8 @@
 """Running claims: their cells through the sweep engine, within a budget, and the verdicts.
 
-    OUT/claims/NAME.json      the last verdict on each claim (``reproduce.record``)
-    OUT/points/KEY/seedS/     one run folder for each cell and seed, shared by claims that ask for the same cell
-    OUT/sweep.json, ...       of the engine (``sweep.run``)
+OUT/claims/NAME.json      the last verdict on each claim (``reproduce.record``)
+OUT/points/KEY/seedS/     one run folder for each cell and seed, shared by claims that ask for the same cell
+OUT/sweep.json, ...       of the engine (``sweep.run``)
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def describe_construction(
     k = least_code_dimension(count, coherence) if code_dimension is None else code_dimension
     each = []
     for seed in range(seeds):
-        each.append(_one(subjects, relations, count, k, dimension, coherence, seed))
+        each.append(ask_construction(subjects, relations, count, k, dimension, coherence, seed))
         if on_progress is not None:
             on_progress((seed + 1) / seeds)
     d, neurons = relations * k if dimension is None else dimension, 2 * relations * k
@@ -90,9 +90,13 @@ def describe_construction(
     }
 
 
-def _one(
-    subjects: int, relations: int, attributes: int, k: int, dimension: int | None, coherence: float, seed: int
+def ask_construction(
+    subjects: int, relations: int, attributes: int, k: int, dimension: int | None, coherence: float | None, seed: int
 ) -> dict[str, Any]:
+    """The memory of one ``seed`` and what it recalls; the arguments of ``describe_construction``, ``k`` its code
+    dimension."""
+    if coherence is None:
+        coherence = typical_coherence(attributes, k)
     memory = construct_memory(
         attributes, relations, code_dimension=k, dimension=dimension, coherence=coherence, seed=seed
     )

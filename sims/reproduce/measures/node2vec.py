@@ -38,7 +38,9 @@ def gradient_step(at: At, graph: str, width: int = 8) -> dict[str, float]:
     errors = []
     for _ in range(10):
         d = rng.standard_normal(v.shape)
-        ahead, behind = (float(cross_entropy(x @ x.T, target, np.ones(len(target)))) for x in (v + STEP * d, v - STEP * d))
+        ahead, behind = (
+            float(cross_entropy(x @ x.T, target, np.ones(len(target)))) for x in (v + STEP * d, v - STEP * d)
+        )
         slope = -(ahead - behind) / (2 * STEP)
         errors.append(abs(float((step * d).sum()) - slope) / (np.linalg.norm(step) * np.linalg.norm(d)))
     return {"error": float(max(errors))}
