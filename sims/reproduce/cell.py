@@ -6,6 +6,7 @@ a finished cell is never run again, and a changed one always is.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import inspect
@@ -108,7 +109,7 @@ class Measured:
             raise ValueError(f"{options[MEASURE]}: {error}") from error
         bound.apply_defaults()
         arguments = dict(list(bound.arguments.items())[1:])
-        return Call(options[MEASURE], arguments, inspect.getsource(function))
+        return Call(options[MEASURE], arguments, _text(function))
 
     def columns(self, options: Options) -> dict[str, Any]:
         return dict(options)
@@ -145,6 +146,15 @@ class Measured:
 
 
 MEASURED = Measured()
+
+
+def _text(function: Measure) -> str:
+    """Of a function without its docstring, comments and layout, which change no result."""
+    (tree,) = ast.parse(inspect.getsource(function)).body
+    assert isinstance(tree, ast.FunctionDef)
+    if ast.get_docstring(tree) is not None:
+        del tree.body[0]
+    return ast.unparse(tree)
 
 
 def get_measure(name: str) -> Measure:

@@ -32,9 +32,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Claim:
-    """``name``: the paper's letter, a dot and where in it: "A.obs1a", "B.thm4.1", "F.depth". ``statement`` in our words;
-    ``confirms``, ``refutes``: what would; ``seconds``: about how long all its cells and five seeds take one core;
-    ``note``: what to keep in mind with the verdict."""
+    """``name``: the paper's letter, a dot and where in it: "A.obs1a", "B.thm4.1", "F.depth". ``statement`` in our
+    words; ``confirms``, ``refutes``: what would; ``seconds``: about how long all its cells and five seeds take one
+    core; ``note``: what to keep in mind with the verdict."""
 
     name: str
     title: str

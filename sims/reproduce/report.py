@@ -10,6 +10,7 @@ from typing import Any
 from ..disk.files import write_text
 from ..draw.markdown import environment_section, markdown_table
 from .claim import PAPERS, Claim
+from .measured import Measured
 from .record import Record, command_of, read_record
 from .verdict import NOT_MEASURED, WORDS, Finding, bounds, number
 
@@ -19,7 +20,7 @@ PAGE, MARKDOWN = "reproduction.html", "reproduction.md"
 def status_of(claim: Claim, record: Record | None) -> str:
     """The last verdict, and whether it is of an earlier configuration."""
     if record is None:
-        return NOT_MEASURED
+        return NOT_MEASURED if claim.cells else claim.judge(Measured({}, {})).status
     return record.verdict.status + (" (outdated)" if record.outdated(claim) else "")
 
 
@@ -117,13 +118,16 @@ def _introduction(claims: Sequence[Claim], out: Path) -> list[str]:
     return [
         f"{len(claims)} statements, each with a criterion that was written down before anything was measured, and what",
         f"came out: {said}. This page is written by `fiedler reproduce --report`; one command runs one claim on a CPU,",
-        "`fiedler reproduce --all --budget 2h` all that fits. What the criteria are: `fiedler reproduce --show A.obs1a`.",
+        "`fiedler reproduce --all --budget 2h` all that fits. What the criteria are: `fiedler reproduce --show "
+        "A.obs1a`.",
         "The detailed tables of runs behind earlier versions of this page: [tables](reproduction-tables.md).",
         "",
         "- *confirmed*: every check holds, its whole 95 % t interval over at least five seeds in the range asked for;",
-        "  *in part*: some do; *contradicted*: all fail, or one of a statement about every case; *not confirmed*: open.",
+        "  *in part*: some do; *contradicted*: all fail, or one of a statement about every case; *not confirmed*: "
+        "open.",
         "- *deterministic*: nothing in it is random (proofs, certificates); several graphs stand in for seeds.",
-        "- Sizes are a CPU's, so that a verdict is about the statement at that size. No interval is corrected for their",
+        "- Sizes are a CPU's, so that a verdict is about the statement at that size. No interval is corrected for "
+        "their",
         "  number.",
         "",
     ]

@@ -97,8 +97,8 @@ def run_claims(
     """The verdict on each of ``claims``, the cheapest first, all written into ``out``.
 
     Finished cells of the same configuration are only read, failed ones tried again; ``overwrite`` runs all of these
-    claims' cells anew. ``budget``: wall seconds after which nothing is running any more; a claim whose estimate does not
-    fit into what is left is not begun, and one that is cut short keeps what it has for the next call.
+    claims' cells anew. ``budget``: wall seconds after which nothing is running any more; a claim whose estimate does
+    not fit into what is left is not begun, and one that is cut short keeps what it has for the next call.
     ``on_claim(claim, None)`` is called as a claim begins, with its verdict as it ends.
 
     Raises ValueError for a folder that is not of this command, or in use; Interrupted where ``stop`` asks.
@@ -109,10 +109,9 @@ def run_claims(
         for claim in claims:
             _remove(claim, seeds, out)
     verdicts = {}
-    for work in sorted((work_left(claim, seeds, out) for claim in claims), key=lambda work: work.seconds):
-        claim = work.claim
+    for claim in sorted(claims, key=lambda claim: work_left(claim, seeds, out).seconds):
         on_claim(claim, None)
-        late = ""
+        work = work_left(claim, seeds, out)  # cells that it shares with an earlier claim are done by now
         if work.seconds / min(processes(backend.jobs), max(1, work.runs)) > deadline.left:
             late = f"about {work.seconds:.0f} s of work did not fit into the time left of the budget"
         else:

@@ -13,7 +13,7 @@ from ...disk.jsonio import to_json
 from ...reproduce.claim import Claim
 from ...reproduce.record import command_of, read_record
 from ...reproduce.report import counts, describe_claims, finding_rows, status_of, summary_line
-from ...reproduce.verdict import CONFIRMED, CONTRADICTED, IN_PART, NOT, OUT_OF_REACH, Verdict, bounds
+from ...reproduce.verdict import CONFIRMED, CONTRADICTED, IN_PART, NOT, OUT_OF_REACH, WORDS, Verdict, bounds
 
 WIDTH = 80  # of a terminal that does not say its own
 COLOURS = {CONFIRMED: "green", IN_PART: "yellow", NOT: "yellow", CONTRADICTED: "red", OUT_OF_REACH: "blue"}
@@ -26,10 +26,11 @@ def print_list(claims: Sequence[Claim], out: Path, json: bool) -> None:
         return
     console = _console()
     table = Table(box=None, pad_edge=False, header_style="bold")
+    verdict = max(map(len, WORDS))
     table.add_column("claim", no_wrap=True)
-    table.add_column("what it says")
+    table.add_column("what it says", min_width=36)
     table.add_column("about", justify="right", no_wrap=True)
-    table.add_column("last verdict", min_width=16)
+    table.add_column("last verdict", min_width=verdict, max_width=verdict)
     for claim in claims:
         status = status_of(claim, read_record(claim, out))
         table.add_row(claim.name, claim.title, _about(claim.seconds), _coloured(status))

@@ -51,7 +51,8 @@ CLAIMS = (
         "A.obs3a",
         "An associative memory is learnable",
         "section 3.1, observation 3a (hypothesis of capacity pressure refuted)",
-        "Trained inner weights between frozen random embeddings memorise all edges, with no geometry in the embeddings.",
+        "Trained inner weights between frozen random embeddings memorise all edges, with no geometry in the "
+        "embeddings.",
         "full recall, and neighbours' cosines within 0.1 of zero, on all four tiny graphs",
         "edges that are not recalled",
         FAST,

@@ -68,7 +68,8 @@ CLAIMS = (
         "appendix F, propositions 8 and 9",
         "Centred eigenvalues of C start below zero; those of the directions that survive rise to zero, the others stay "
         "below.",
-        "none above 0.1 at the start; at t = 100 within 0.1 of zero on the predicted column space, below -0.001 outside",
+        "none above 0.1 at the start; at t = 100 within 0.1 of zero on the predicted column space, below -0.001 "
+        "outside",
         "a direction outside with a vanishing eigenvalue",
         FLOWS[:5],
         Criterion(
@@ -84,7 +85,8 @@ CLAIMS = (
         "A.prop10",
         "Training filters out low eigenvectors, in order",
         "appendix F, proposition 10; figure 7",
-        "Longer training leaves fewer directions: eigenspaces of -L decay from the bottom, at times that the flow tells.",
+        "Longer training leaves fewer directions: eigenspaces of -L decay from the bottom, at times that the flow "
+        "tells.",
         "the predicted order (Somers' D at least 0.9), times within 0.15 decades, energies overlapping by 0.9",
         "another order",
         ORDER,
@@ -101,7 +103,8 @@ CLAIMS = (
         "A.collapse",
         "Very long training collapses onto the constant direction",
         "appendix F, remark on the degenerate eigenvector",
-        "On graphs that are not regular the near-constant eigenvector has an eigenvalue above zero, so that the embedding "
+        "On graphs that are not regular the near-constant eigenvector has an eigenvalue above zero, so that the "
+        "embedding "
         "collapses onto it in the end.",
         "a mean row that grows without bound, and an informative part that vanishes beside the optimum's",
         "an informative part that stays: the mean drifts as t^(1/4), the rest does not decay",

@@ -37,7 +37,8 @@ CLAIMS = (
         "F.depth",
         "Depth lowers the effective rank, width raises it",
         "arXiv 2605.23087",
-        "Under unregularised cross-entropy deeper linear nets have logits of lower effective rank, wider ones of higher.",
+        "Under unregularised cross-entropy deeper linear nets have logits of lower effective rank, wider ones of "
+        "higher.",
         "three layers less than one by 0.2, width 32 above width 8 by 0.2, without residuals, on the grid",
         "the other sign",
         tuple(NETS.values()),
@@ -114,7 +115,8 @@ CLAIMS = (
         "F.retention",
         "Crossing is not retention",
         "third-party finding on paper A",
-        "One layer Z = E B E' from B(0) = I reaches a geometry in the first eigenspace, keeps it on the cycle and loses it "
+        "One layer Z = E B E' from B(0) = I reaches a geometry in the first eigenspace, keeps it on the cycle and "
+        "loses it "
         "on star and grid in long training.",
         "peaks of 0.85 or more; 0.2 lost at t = 100 on star and grid, at most 0.02 on the cycle",
         "a peak that is kept on all graphs",

@@ -45,7 +45,8 @@ CLAIMS = (
         "A.obs4",
         "Node2Vec converges to the Laplacian's top eigenvectors",
         "section 4, observation 4; observation 7 in appendix F; figure 7",
-        "Tied one-hop Node2Vec ends with its columns in the null space of C, spanned by the top eigenvectors of -L, with "
+        "Tied one-hop Node2Vec ends with its columns in the null space of C, spanned by the top eigenvectors of -L, "
+        "with "
         "no limit on the rank, no weight decay and no early stopping.",
         "||C V|| below 0.02 of ||C|| ||V||, and 0.9 of the centred energy in the top eigenspaces, on all four graphs",
         "energy elsewhere, or a C that does not vanish on the columns",
@@ -79,7 +80,8 @@ CLAIMS = (
         "A.rank",
         "Two directions for a cycle, d - 1 for a path-star, two for a grid",
         "section 4.1 and figure 7",
-        "The embedding has as many directions as the graph needs: 2 on a cycle, d - 1 on a path-star with d arms, 2 on a "
+        "The embedding has as many directions as the graph needs: 2 on a cycle, d - 1 on a path-star with d arms, 2 "
+        "on a "
         "grid.",
         "that rank at the certified optimum, proved",
         "another rank",

@@ -24,7 +24,8 @@ CLAIMS = (
         "A.obs1a",
         "Unseen paths of a memorised graph are found",
         "section 2, observation 1a; figure 4",
-        "A Transformer that has memorised a path-star's edges and the paths to some leaves finds the paths to the others.",
+        "A Transformer that has memorised a path-star's edges and the paths to some leaves finds the paths to the "
+        "others.",
         "first node of unseen paths right for 0.2 or more of them, ten times chance, whole paths for 0.2, every edge "
         "recalled",
         "first nodes at chance, 0.02",
@@ -61,7 +62,8 @@ CLAIMS = (
         "A.obs1c",
         "The first node is learned even alone",
         "section 2, observation 1c; figure 4, right",
-        "With the first node after the root as the only target of a path it is still found on unseen paths, above chance "
+        "With the first node after the root as the only target of a path it is still found on unseen paths, above "
+        "chance "
         "by orders of magnitude.",
         "first node right for 0.1 or more, five times chance",
         "first nodes at chance",
@@ -73,7 +75,8 @@ CLAIMS = (
         "A.obs2",
         "Leaf and first hop of a path lie together",
         "section 2, observation 2; figures 6, 16, 17",
-        "The embedding of an unseen path's leaf is nearest to its own first hop, and nodes of a path are nearer to each "
+        "The embedding of an unseen path's leaf is nearest to its own first hop, and nodes of a path are nearer to "
+        "each "
         "other than to other paths'.",
         "0.5 or more of the unseen leaves nearest to their own first hop (chance 0.02); paths apart by 0.2",
         "distances as between random vectors",

@@ -30,7 +30,8 @@ CLAIMS = (
         "A.obs6a",
         "Forward edges alone find no paths",
         "appendix D.1, observation 6; figure 19",
-        "Trained on edges away from the root alone, neither the forward nor the reverse path of an unseen leaf is found.",
+        "Trained on edges away from the root alone, neither the forward nor the reverse path of an unseen leaf is "
+        "found.",
         "first node at most 0.06 forward; whole reverse paths at most 0.06",
         "paths found without backward edges",
         (FORWARD, FORWARD_REVERSE),

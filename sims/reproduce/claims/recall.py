@@ -37,7 +37,8 @@ CLAIMS = (
         "Gradient descent finds the superposition",
         "section 5",
         "Trained subject embeddings are sums of linear maps of their attributes' codes.",
-        "maps fitted to four fifths of the subjects explain 0.6 of the others' variance, 0.1 or less with facts shuffled; "
+        "maps fitted to four fifths of the subjects explain 0.6 of the others' variance, 0.1 or less with facts "
+        "shuffled; "
         "all facts recalled",
         "no more explained than with shuffled facts",
         (TRAINED,),
@@ -71,7 +72,8 @@ CLAIMS = (
         "Swapping one code changes one answer",
         "section 5, causal interventions",
         "Exchanging one attribute's code in an embedding changes the answer to its relation and no other.",
-        "0.7 of the swaps succeed, 0.95 of the other answers stay; random directions of that length change at most 0.05",
+        "0.7 of the swaps succeed, 0.95 of the other answers stay; random directions of that length change at most "
+        "0.05",
         "swaps that do nothing, or change everything",
         (TRAINED,),
         Criterion(
@@ -104,7 +106,8 @@ CLAIMS = (
         "Frozen embeddings recall without the structure",
         "appendix D",
         "With embeddings as drawn the facts are recalled, but not by a superposition: no transfer, no probes.",
-        "all facts recalled; held-out variance at most 0.05, probes at most 0.05, transfer 0.5 below the trained model's",
+        "all facts recalled; held-out variance at most 0.05, probes at most 0.05, transfer 0.5 below the trained "
+        "model's",
         "the same structure",
         (TRAINED, FROZEN),
         Criterion(
@@ -196,7 +199,8 @@ CLAIMS = (
         "B.hops",
         "One layer learns as many hops as its width holds",
         "section 5, several hops",
-        "At one width a single layer memorises questions of two hops and not of three; with chain of thought it answers "
+        "At one width a single layer memorises questions of two hops and not of three; with chain of thought it "
+        "answers "
         "three, never shown ones too.",
         "two hops 0.95, three at most 0.9 in one layer; 0.95 of never-shown questions with chain of thought",
         "three hops at once as good",

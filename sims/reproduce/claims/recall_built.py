@@ -28,7 +28,8 @@ CLAIMS = (
         "B.thm4.1",
         "Logarithmic dimension is enough in one layer",
         "section 4, theorem 4.1",
-        "Random bijections to shared attributes are recalled by one layer whose subject vectors, sums of attribute codes, "
+        "Random bijections to shared attributes are recalled by one layer whose subject vectors, sums of attribute "
+        "codes, "
         "have O(R log N) coordinates.",
         "every fact recalled with a margin, as theory and as the weights of a Transformer, at d = R k with k at most 6 "
         "log2 N; new facts by the same perceptron",
@@ -51,7 +52,8 @@ CLAIMS = (
         "No memory needs much less",
         "section 4, theorem 4.2 (bounds of ours: its own could not be read)",
         "Information bounds from below are met by the construction up to a constant.",
-        "subject vectors' bits within 30 times the facts', R^K k within 30 times the bits of a subject's tree of answers, "
+        "subject vectors' bits within 30 times the facts', R^K k within 30 times the bits of a subject's tree of "
+        "answers, "
         "none below them; the tree grows as R^(K-1)",
         "a construction below a bound",
         BOUNDS,
@@ -105,7 +107,8 @@ CLAIMS = (
         "abstract and section 4 (arXiv 2412.06538)",
         "A table between random embeddings needs parameters in proportion to the facts, d^2 ~ N; the construction's "
         "dimension grows like log N.",
-        "exponents of the smallest dimension from 16 to 256 subjects: at most 0.4 for blocks, 0.45 to 0.65 for the table",
+        "exponents of the smallest dimension from 16 to 256 subjects: at most 0.4 for blocks, 0.45 to 0.65 for the "
+        "table",
         "a table that grows as slowly",
         (BLOCKS, TABLES),
         Criterion(

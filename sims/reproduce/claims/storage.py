@@ -52,9 +52,11 @@ CLAIMS = (
         "A.prop2",
         "Bits of the two memories",
         "proposition 2",
-        "A path-star with d arms of l nodes is stored by positions of |V| d log l bits, one coordinate an arm (before they "
+        "A path-star with d arms of l nodes is stored by positions of |V| d log l bits, one coordinate an arm (before "
+        "they "
         "are squeezed to log d coordinates); a table takes |E| log |V|.",
-        "the code has l levels and d coordinates, and its pairs at distance one are exactly the edges, on five path-stars",
+        "the code has l levels and d coordinates, and its pairs at distance one are exactly the edges, on five "
+        "path-stars",
         "a pair told wrongly",
         POSITIONS,
         Criterion(
@@ -91,7 +93,8 @@ CLAIMS = (
         "A.prop4",
         "Positions can be a lookup",
         "proposition 4",
-        "With one dimension an edge, Node2Vec's positions can be the incidence code, whose inner products are the table.",
+        "With one dimension an edge, Node2Vec's positions can be the incidence code, whose inner products are the "
+        "table.",
         "the incidence code's products are 1 on edges and 0 elsewhere on seven graphs",
         "another product",
         CODES,

@@ -1,4 +1,4 @@
-"""Tiny graphs: every architecture's geometry, untying, self-edges, edge directions, and the knobs of a one-layer net."""
+"""Tiny graphs: every architecture's geometry, untying, self-edges, edge directions, a one-layer net's knobs."""
 
 from __future__ import annotations
 
@@ -78,13 +78,19 @@ CLAIMS = (
         "no more energy there than frozen embeddings have",
         (*STARRED, *GRIDDED),
         Criterion(
-            tuple(
-                Check(f"energy in the predicted space above frozen, {graph}",
-                      tuple(f"{name}, {graph}" for name in TRAINED), "fiedler_score", least=0.05,
-                      minus=f"frozen, {graph}")
-                for graph in (STAR, GRID)
+            (
+                *(
+                    Check(
+                        f"energy in the predicted space above frozen, {graph}",
+                        tuple(f"{name}, {graph}" for name in TRAINED),
+                        "fiedler_score",
+                        least=0.05,
+                        minus=f"frozen, {graph}",
+                    )
+                    for graph in (STAR, GRID)
+                ),
+                Check("edges recalled", names((*STARRED, *GRIDDED)), "edge_recall", least=0.99),
             )
-            + (Check("edges recalled", names((*STARRED, *GRIDDED)), "edge_recall", least=0.99),)
         ),
         200,
     ),
@@ -111,7 +117,8 @@ CLAIMS = (
         "section 4.4 of version 2; figures 10, 11, 33, 34 there",
         "Untied embeddings use eigendirections of both signs, a zig-zag: neighbours point apart; tied ones use the top "
         "alone.",
-        "0.2 of the untied energy on negative eigenvalues and at most 0.05 of the tied, on star, grid and cycle; centred "
+        "0.2 of the untied energy on negative eigenvalues and at most 0.05 of the tied, on star, grid and cycle; "
+        "centred "
         "cosine of neighbours below 0.2 untied, above 0.5 tied",
         "untied embeddings without negative directions",
         (*APART, *TOGETHER),
@@ -167,7 +174,8 @@ CLAIMS = (
         "A.knobs",
         "Initial size, rate and decay switch between the memories",
         "the ablation of initialisation, rate, decay and dropout of version 2",
-        "A one-layer net of width 512 on the 15-cycle is geometric from a small start, a lookup from a large one with a "
+        "A one-layer net of width 512 on the 15-cycle is geometric from a small start, a lookup from a large one with "
+        "a "
         "small rate, and geometric from a large one with strong weight decay.",
         "geometric margins above, below and above zero",
         "another sign",

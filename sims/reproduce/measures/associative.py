@@ -20,7 +20,8 @@ def recall_steps(at: At, graph: str, model: str, weights: str = "node") -> dict[
     LEVEL of the last level."""
     run = train(at, Task(parse(graph), weights=weights), model)
     modes = run.modes
-    assert modes.edge_recall is not None and modes.geometric_level is not None
+    assert modes.edge_recall is not None
+    assert modes.geometric_level is not None
     recalled, levels = modes.edge_recall >= WHOLE, modes.geometric_level
     near = levels >= LEVEL * levels[-1]
     return {

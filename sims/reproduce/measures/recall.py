@@ -41,8 +41,8 @@ def construction(at: At, subjects: int, relations: int, code_length: int) -> dic
 
 
 def several_hops(at: At, entities: int, relations: int, hops: int) -> dict[str, float]:
-    """All words of K hops about all entities: the share right with chain of thought, in one layer, and in K layers, with
-    the dimensions of the three."""
+    """All words of K hops about all entities: the share right with chain of thought, in one layer, and in K layers,
+    with the dimensions of the three."""
     facts, k = random_facts(entities, relations, seed=at.seed), code_dimension(entities, COHERENCE)
     how: dict[str, Any] = {"code_dimension": k, "coherence": COHERENCE, "seed": at.seed}
     words = np.array(list(itertools.product(range(relations), repeat=hops)))
@@ -71,7 +71,9 @@ def bounds(at: At, entities: int, relations: int, hops: int) -> dict[str, float]
     """Constructions over lower bounds: ``bits``: one-bit coordinates of the subject vectors over the facts' bits;
     ``packing``: dimension over the packing bound at its margin; ``hops``: R^K k over H(1), the bits of a subject's tree
     of answers; ``growth``: H(1) for K hops over that of one, in parts of R^(K-1)."""
-    memory = construct_memory(entities, relations, coherence=COHERENCE, seed=0)
+    memory = construct_memory(
+        entities, relations, code_dimension=code_dimension(entities, COHERENCE), coherence=COHERENCE
+    )
     margin = float(recall_margins(memory, random_facts(entities, relations, seed=0)).min())
     packing = packing_dimension(entities, relations, margin=margin, radius=relations**0.5)
     plan = multi_hop_plan(entities, relations, hops, 1, chain_of_thought=False, coherence=COHERENCE)

@@ -28,8 +28,8 @@ def modes(
 ) -> dict[str, Any]:
     """The embedding at the end: ``negative``: the share of its centred energy on eigenvectors of T + T' with a negative
     eigenvalue; ``first``: the share in the first eigenspace after that of zero; ``neighbours``: centred mean cosine of
-    neighbours; effective ranks of embedding and logits; loss per node, and recall of edges; untied also ``alignment`` of V and U
-    and ``two_hops`` found by feeding one hop to the next."""
+    neighbours; effective ranks of embedding and logits; loss per node, and recall of edges; untied also ``alignment``
+    of V and U and ``two_hops`` found by feeding one hop to the next."""
     task = Task(parse(graph), self_edges=self_edges, label_smoothing=label_smoothing, weights=weights)
     run = train(at, task, model)
     v = np.asarray(run.final.embedding, dtype=np.float64)
@@ -51,8 +51,8 @@ def modes(
 
 
 def order(at: At, graph: str, model: str, weights: str = "node") -> dict[str, Any]:
-    """Somers' D of the order in which eigenspaces are filtered out, given the run, for the tied and the untied flow from
-    the model's initial scale; for its own flow the error of the times in decades and the overlap of the energies."""
+    """Somers' D of the order in which eigenspaces are filtered out, given the run, for the tied and the untied flow
+    from the model's initial scale; for its own flow the error of the times in decades and the overlap of the energies."""
     task = Task(parse(graph), weights=weights)
     run = train(at, task, model)
     found: dict[str, Any] = {}
