@@ -13,6 +13,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,7 @@ class Measured:
         for seed in seeds:
             run = RunDir.create(folder(seed), {MEASURE: settings, "seed": seed}, overwrite=True)
             at, began = At(seed, folder(seed) / "runs", how), time.perf_counter()
-            scores = heeding(how.watch.stop, lambda at=at: function(at, **settings.arguments), grace=GRACE_SECONDS)
+            scores = heeding(how.watch.stop, partial(function, at, **settings.arguments), grace=GRACE_SECONDS)
             run.write_scores({"seed": seed, "seconds": time.perf_counter() - began, **scores})
             run.seal()
 

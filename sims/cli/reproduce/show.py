@@ -28,7 +28,7 @@ def print_list(claims: Sequence[Claim], out: Path, json: bool) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     verdict = max(map(len, WORDS))
     table.add_column("claim", no_wrap=True)
-    table.add_column("what it says", min_width=36)
+    table.add_column("what it says", min_width=30)
     table.add_column("about", justify="right", no_wrap=True)
     table.add_column("last verdict", min_width=verdict, max_width=verdict)
     for claim in claims:

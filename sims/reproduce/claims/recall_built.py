@@ -45,7 +45,7 @@ CLAIMS = (
                 Check("random subject vectors", NAMES, "random_control", most=0.05),
             )
         ),
-        30,
+        100,
     ),
     Claim(
         "B.thm4.2",

@@ -41,9 +41,9 @@ def path_scores_of(run: PathRun) -> dict[str, Any]:
     """On held-out paths: ``first`` node after the root, the same among the root's neighbours (``choice``), the ``path``
     whole, ``later``: the mean over all positions after the first; ``shown``: the first node on paths that were shown;
     ``recall`` of nodes' edges and of edges (``hits``); ``peak`` of ``first`` over the run, ``lost``: how far it fell
-    from there; ``area``: its mean over the run, larger for a model that is sooner; ``cascade``: 1 where positions 1 .. l - 1
-    are learned strictly from the last to the first, as future-token gradients would have it; ``in_turn``: the share of
-    neighbouring positions of which the later one is learned strictly sooner."""
+    from there; ``area``: its mean over the run, larger for a model that is sooner; ``cascade``: 1 where positions
+    1 .. l - 1 are learned strictly from the last to the first, as future-token gradients would have it; ``in_turn``: the
+    share of neighbouring positions of which the later one is learned strictly sooner."""
     last = run.records[-1]
     curve = np.array([record["first_token_accuracy"] for record in run.records])
     positions = np.array([record["per_position"] for record in run.records])

@@ -77,7 +77,7 @@ def bounds(at: At, entities: int, relations: int, hops: int) -> dict[str, float]
     margin = float(recall_margins(memory, random_facts(entities, relations, seed=0)).min())
     packing = packing_dimension(entities, relations, margin=margin, radius=relations**0.5)
     plan = multi_hop_plan(entities, relations, hops, 1, chain_of_thought=False, coherence=COHERENCE)
-    one, several = (multi_hop_bits(entities, relations, k) for k in (1, hops))
+    one, several = (multi_hop_bits(entities, relations, h) for h in (1, hops))
     return {
         "bits": entities * memory.dimension / recall_bits(entities, relations),
         "packing": memory.dimension / packing,
@@ -99,7 +99,8 @@ def trained_growth(at: At, name: str, few: int, many: int) -> dict[str, float]:
     for n in (few, many):
         settings = dataclasses.replace(SCALING, subjects=n, **TRAINED[name])
         found.append(smallest_width(settings, at.seed, stop=at.how.watch.stop).width)
-    return _exponent(*found, few, many)
+    low, high = found
+    return _exponent(low, high, few, many)
 
 
 def _exponent(low: int | None, high: int | None, few: int, many: int) -> dict[str, float]:

@@ -52,7 +52,7 @@ def modes(
 
 def order(at: At, graph: str, model: str, weights: str = "node") -> dict[str, Any]:
     """Somers' D of the order in which eigenspaces are filtered out, given the run, for the tied and the untied flow
-    from the model's initial scale; for its own flow the error of the times in decades and the overlap of the energies."""
+    from the model's initial scale; for each the error of the times in decades and the overlap of the energies."""
     task = Task(parse(graph), weights=weights)
     run = train(at, task, model)
     found: dict[str, Any] = {}
