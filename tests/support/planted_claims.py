@@ -28,7 +28,9 @@ PLANTED: dict[str, list[Row]] = {
     "A.fig8": [("", "first", 0.9, 0.05)],
     "A.fig9": [("", "nearest", 1.0, 0.05)],
     "A.full-size": [],
-    "A.obs3c": [("frozen", "first", 1.0, 300.0), ("frozen", "recall", 1.0, 1.0), ("Node2Vec", "level_step", 110.0, 1.0)],
+    "A.obs3c": [
+        ("frozen", "first", 1.0, 300.0), ("frozen", "recall", 1.0, 1.0), ("Node2Vec", "level_step", 110.0, 1.0),
+    ],
     "A.obs3a": [("", "recall", 1.0, 0.4), ("", "level", 0.01, 0.8)],
     "A.prop1": [
         ("", "bits_forward", 0.8, 5.0), ("", "bits_both", 1.6, 9.0), ("", "norm_forward", 1.0, 3.0),
@@ -63,7 +65,9 @@ PLANTED: dict[str, list[Row]] = {
         ("one-layer net", "tied_order", -0.1, 1.0), ("one-layer net", "untied_order", 0.8, 0.0),
         ("Transformer", "tied_order", 1.0, 0.0),
     ],
-    "A.obs5": [("frozen", "fiedler_score", 0.17, 0.17), ("", "fiedler_score", 0.6, 0.17), ("", "edge_recall", 1.0, 1.0)],
+    "A.obs5": [
+        ("frozen", "fiedler_score", 0.17, 0.17), ("", "fiedler_score", 0.6, 0.17), ("", "edge_recall", 1.0, 1.0),
+    ],
     "A.cleanest": [("Node2Vec", "gram_error", 0.1, 0.5), ("Transformer", "gram_error", 0.7, 0.5)],
     "A.untied": [
         ("untied", "negative", 0.5, 0.0), ("untied", "neighbours", -0.2, 0.9), ("tied", "negative", 0.0, 0.0),

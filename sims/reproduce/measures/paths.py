@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fiedler.theory import parse
 
-from ...paths.examples import HARDEST
 from ...paths.geometry import describe_geometry
-from ...paths.one_run import PathRun, run_path
 from ...paths.settings import PathSettings
 from ...paths.star import split_paths, star_paths
 from ...runs.control import Restart
 from ..cell import At
+
+if TYPE_CHECKING:
+    from ...paths.one_run import PathRun
 
 LEARNED = 0.5  # share of held-out paths right at a position that counts as learned
 
 
 def run(at: At, graph: str, settings: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     """The run of ``PathSettings(**settings)`` on ``graph``; scores of ``path_scores_of``."""
-    import torch
+    import torch  # here, so that a cell's key is known without it
+
+    from ...paths.one_run import run_path
 
     torch.set_num_threads(1)
     star = parse(graph)
@@ -42,8 +45,10 @@ def path_scores_of(run: PathRun) -> dict[str, Any]:
     whole, ``later``: the mean over all positions after the first; ``shown``: the first node on paths that were shown;
     ``recall`` of nodes' edges and of edges (``hits``); ``peak`` of ``first`` over the run, ``lost``: how far it fell
     from there; ``area``: its mean over the run, larger for a model that is sooner; ``cascade``: 1 where positions
-    1 .. l - 1 are learned strictly from the last to the first, as future-token gradients would have it; ``in_turn``: the
-    share of neighbouring positions of which the later one is learned strictly sooner."""
+    1 .. l - 1 are learned strictly from the last to the first, as future-token gradients would have it; ``in_turn``:
+    the share of neighbouring positions of which the later one is learned strictly sooner."""
+    from ...paths.examples import HARDEST
+
     last = run.records[-1]
     curve = np.array([record["first_token_accuracy"] for record in run.records])
     positions = np.array([record["per_position"] for record in run.records])

@@ -24,10 +24,6 @@ from fiedler.theory import (
     recall_margins,
 )
 
-from ...recall.built.constructed import ask_construction
-from ...recall.scaling.construction import smallest_construction
-from ...recall.scaling.dimension import smallest_width
-from ...recall.scaling.run import SCALING, TRAINED
 from ..cell import At
 
 COHERENCE = 0.5
@@ -36,6 +32,8 @@ COHERENCE = 0.5
 def construction(at: At, subjects: int, relations: int, code_length: int) -> dict[str, Any]:
     """The construction in blocks, of one seed: recall, margin, new facts, the same weights as a Transformer, random
     vectors; ``dimension`` over R log2 N."""
+    from ...recall.built.constructed import ask_construction  # with torch, which a cell's key is known without
+
     found = ask_construction(subjects, relations, subjects, code_length, None, None, at.seed)
     return {**found, "per_log": float(code_length / np.log2(subjects))}
 
@@ -89,12 +87,17 @@ def bounds(at: At, entities: int, relations: int, hops: int) -> dict[str, float]
 def growth(at: At, name: str, few: int, many: int, relations: int = 4) -> dict[str, float]:
     """The smallest dimension at which the construction ``name`` recalls everything, for ``few`` and ``many`` subjects,
     and the exponent between them."""
+    from ...recall.scaling.construction import smallest_construction
+
     low, high = (smallest_construction(name, n, relations, at.seed).width for n in (few, many))
     return _exponent(low, high, few, many)
 
 
 def trained_growth(at: At, name: str, few: int, many: int) -> dict[str, float]:
     """The same for trained models, ``name`` of ``recall.scaling.run.TRAINED``."""
+    from ...recall.scaling.dimension import smallest_width
+    from ...recall.scaling.run import SCALING, TRAINED
+
     found = []
     for n in (few, many):
         settings = dataclasses.replace(SCALING, subjects=n, **TRAINED[name])

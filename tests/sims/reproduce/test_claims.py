@@ -78,5 +78,5 @@ def test_names() -> None:
     assert all(claim.name.startswith("F.") for claim in get_claims(["F."]))
     with pytest.raises(ValueError, match=r"unknown claim 'A.lema'; did you mean 'A.lemma'"):
         get_claim("A.lema")
-    with pytest.raises(ValueError, match="no claim begins with 'x.'"):
+    with pytest.raises(ValueError, match=r"no claim begins with 'x\.'"):
         get_claims(["X."])
