@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from ..disk.jsonio import to_json
@@ -151,7 +152,7 @@ MEASURED = Measured()
 
 def _text(function: Measure) -> str:
     """Of a function without its docstring, comments and layout, which change no result."""
-    (tree,) = ast.parse(inspect.getsource(function)).body
+    (tree,) = ast.parse(dedent(inspect.getsource(function))).body
     assert isinstance(tree, ast.FunctionDef)
     if ast.get_docstring(tree) is not None:
         del tree.body[0]

@@ -7,14 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..disk.files import write_text
 from ..draw.markdown import environment_section, markdown_table
 from .claim import PAPERS, Claim
 from .measured import Measured
 from .record import Record, command_of, read_record
 from .verdict import NOT_MEASURED, WORDS, Finding, bounds, number
-
-PAGE, MARKDOWN = "reproduction.html", "reproduction.md"
 
 
 def status_of(claim: Claim, record: Record | None) -> str:
@@ -102,17 +99,6 @@ def markdown_report(claims: Sequence[Claim], out: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_report(claims: Sequence[Claim], out: Path) -> list[Path]:
-    """OUT/reproduction.md and OUT/reproduction.html."""
-    from ..page.html import write_page
-    from .page import report_parts
-
-    out.mkdir(parents=True, exist_ok=True)
-    write_text(out / MARKDOWN, markdown_report(claims, out))
-    write_page("Reproduction, claim by claim", report_parts(claims, out), out / PAGE)
-    return [out / MARKDOWN, out / PAGE]
-
-
 def _introduction(claims: Sequence[Claim], out: Path) -> list[str]:
     said = ", ".join(f"{count} {word}" for word, count in counts(claims, out).items())
     return [
@@ -135,7 +121,14 @@ def _introduction(claims: Sequence[Claim], out: Path) -> list[str]:
 
 def _markdown_row(claim: Claim, record: Record | None) -> list[str]:
     if record is None:
-        return [claim.name, _cell(claim.statement), NOT_MEASURED, "-", "-", f"`{command_of(claim)}`"]
+        return [
+            claim.name,
+            _cell(f"{claim.statement} ({claim.where})"),
+            status_of(claim, None),
+            _cell(claim.criterion.reach) or "-",
+            "-",
+            f"`{command_of(claim)}`",
+        ]
     verdict = record.verdict
     shown = "; ".join(check_texts(verdict.findings)) or verdict.reason
     shown += f". *{claim.note}*" if claim.note else ""

@@ -17,7 +17,7 @@ from ..runs.stopping import Interrupted, StopRequest
 from ..runs.workers import processes
 from ..sweep.plan import SweepPlan
 from ..sweep.point import Outcome, read_failure, read_scores
-from ..sweep.run import TIMINGS, Counts, check_folder, outstanding, run_sweep
+from ..sweep.run import TIMINGS, Counts, outstanding, run_sweep
 from ..sweep.table import run_seconds
 from ..tasks.optimum import Search
 from .cell import CellPoint
@@ -103,13 +103,15 @@ def run_claims(
 
     Raises ValueError for a folder that is not of this command, or in use; Interrupted where ``stop`` asks.
     """
-    check_folder(out)
     deadline = Deadline(budget, stop)
+    run_sweep(SweepPlan("reproduce", (), (0,), (), {}), out)  # the folder is of this command, and nobody else's
     if overwrite:
         for claim in claims:
             _remove(claim, seeds, out)
-    verdicts = {}
+    verdicts: dict[str, Verdict] = {}
     for claim in sorted(claims, key=lambda claim: work_left(claim, seeds, out).seconds):
+        if deadline.stopped:
+            raise Interrupted(f"interrupted with {len(claims) - len(verdicts)} claims left: the same command goes on")
         on_claim(claim, None)
         work = work_left(claim, seeds, out)  # cells that it shares with an earlier claim are done by now
         if work.seconds / min(processes(backend.jobs), max(1, work.runs)) > deadline.left:
@@ -125,8 +127,6 @@ def run_claims(
             write_record(claim, verdict, measured, tuple(seeds), _seconds(claim, seeds, out), out)
         verdicts[claim.name] = verdict
         on_claim(claim, verdict)
-        if deadline.stopped:
-            raise Interrupted(f"interrupted with {len(claims) - len(verdicts)} claims left: the same command goes on")
     return verdicts
 
 

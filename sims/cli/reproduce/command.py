@@ -66,7 +66,6 @@ def reproduce(
     their configuration changes; one that fails leaves its claim "not measured", and the others go on.
     """
     from ...reproduce.registry import CLAIMS, get_claims
-    from ...reproduce.report import write_report
     from .show import print_claims, print_list
 
     if every and claims:
@@ -78,6 +77,8 @@ def reproduce(
     if show:
         print_claims(chosen, out, json)
     elif report:
+        from ...reproduce.write import write_report
+
         written = [str(path) for path in write_report(chosen, out)]
         _print(json, {"written": written}, [f"written: {path}" for path in written])
     elif dry_run:
@@ -124,16 +125,16 @@ def _run(
 
 def _estimate(claims: list[Any], seeds: range, out: Path, jobs: int | None, budget: float | None, json: bool) -> None:
     from ...reproduce.run import work_left
-    from ...runs.estimate import duration
     from ...runs.workers import processes
+    from .show import about
 
     work = [work_left(claim, tuple(seeds), out) for claim in claims]
     seconds, workers = sum(one.seconds for one in work), processes(jobs)
     left, total = sum(one.runs for one in work), sum(one.of for one in work)
-    fits = "" if budget is None else f"; the budget is {duration(budget)}"
+    fits = "" if budget is None else f"; the budget is {about(budget)}"
     text = (
-        f"{len(claims)} claims, {total} runs, {left} left: about {duration(seconds)} of one core, "
-        f"{duration(seconds / workers)} on {workers} processes{fits}"
+        f"{len(claims)} claims, {total} runs, {left} left: about {about(seconds)} of one core, "
+        f"{about(seconds / workers)} on {workers} processes{fits}"
     )
     answer = {
         "claims": [{"claim": one.claim.name, "runs": one.of, "left": one.runs, "seconds": one.seconds} for one in work],

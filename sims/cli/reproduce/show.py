@@ -33,7 +33,7 @@ def print_list(claims: Sequence[Claim], out: Path, json: bool) -> None:
     table.add_column("last verdict", min_width=verdict, max_width=verdict)
     for claim in claims:
         status = status_of(claim, read_record(claim, out))
-        table.add_row(claim.name, claim.title, _about(claim.seconds), _coloured(status))
+        table.add_row(claim.name, claim.title, about(claim.seconds), _coloured(status))
     console.print(table)
     console.print(f"{len(claims)} claims: {summary_line(counts(claims, out))}", highlight=False)
     console.print("one: fiedler reproduce A.obs1a   all: fiedler reproduce --all --budget 2h", highlight=False)
@@ -55,7 +55,7 @@ def print_claims(claims: Sequence[Claim], out: Path, json: bool) -> None:
             ("note", claim.note),
             ("out of reach", claim.criterion.reach),
             ("cells", "; ".join(cell.name for cell in claim.cells)),
-            ("time", f"about {_about(claim.seconds)} on one core for five seeds"),
+            ("time", f"about {about(claim.seconds)} on one core for five seeds"),
             ("command", command_of(claim)),
             ("last verdict", status_of(claim, read_record(claim, out))),
         ):
@@ -90,8 +90,11 @@ def _coloured(status: str) -> Text:
     return Text(status, style=COLOURS.get(status, "dim"))
 
 
-def _about(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+def about(seconds: float) -> str:
+    """A time in words, without importing what estimates runs."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _console() -> Console:
