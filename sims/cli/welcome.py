@@ -21,6 +21,7 @@ SHORT = {
     "paths": "path finding from memory",
     "recall": "recall of random facts",
     "headroom": "distance from the prediction",
+    "reproduce": "both papers, claim by claim",
     "sweep": "grids of runs, in parallel",
     "profile": "fused kernels, timed here",
     "report": "HTML page of finished runs",
