@@ -17,15 +17,15 @@ def report_parts(claims: Sequence[Claim], out: Path) -> list[Part]:
     """One part with the overview, and one a paper."""
     records = {claim.name: read_record(claim, out) for claim in claims}
     rows = [
-        [claim.name, claim.title, status_of(claim, records[claim.name]), _reason(records[claim.name]),
-         command_of(claim)]
+        [claim.name, status_of(claim, records[claim.name]), claim.title, command_of(claim),
+         _reason(records[claim.name])]
         for claim in claims
     ]  # fmt: skip
     notes = [
         "Confirmed: every check holds, its whole 95 % t interval over at least five seeds in the range asked for.",
         "Deterministic claims hold for graphs, not for seeds.",
     ]
-    table = Table("claims", ("claim", "title", "verdict", "reason", "command"), rows)
+    table = Table("claims", ("claim", "verdict", "title", "command", "reason"), rows)
     facts = [(word, str(count)) for word, count in counts(claims, out).items()]
     parts = [Part("Claims and verdicts", [Section("Overview", [table], notes)], facts)]
     for letter, paper in PAPERS.items():

@@ -45,6 +45,7 @@ def write_record(
 ) -> Path:
     """The file's path."""
     path = out / CLAIMS / f"{claim.name}.json"
+    command = command_of(claim) if seeds == tuple(range(5)) else f"{command_of(claim)} --seeds {len(seeds)}"
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         FORMAT_KEY: 1,
@@ -56,7 +57,7 @@ def write_record(
         "confirms": claim.confirms,
         "refutes": claim.refutes,
         "note": claim.note,
-        "command": command_of(claim),
+        "command": command,
         "verdict": verdict.status,
         "reason": verdict.reason,
         "deterministic": verdict.deterministic,
@@ -67,7 +68,7 @@ def write_record(
         "missing": dict(measured.missing),
         "seconds": seconds,
         "digest": claim.digest,
-        "environment": describe_environment(),
+        "environment": describe_environment(command),
     }
     write_text(path, f"{to_json(content, indent=2)}\n")
     return path

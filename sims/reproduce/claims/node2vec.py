@@ -75,6 +75,7 @@ CLAIMS = (
             )
         ),
         90,
+        "10,000 steps are t = 100; where the infimum is not attained (all but the cycle) the rest falls as a power of t",
     ),
     Claim(
         "A.rank",
