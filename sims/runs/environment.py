@@ -107,7 +107,7 @@ def _git_state(root: Path | None = None) -> tuple[str | None, bool | None]:
 
     A package installed inside somebody else's checkout must not report that checkout's commit.
     """
-    root = Path(__file__).resolve().parent.parent if root is None else root.resolve()
+    root = Path(__file__).resolve().parents[2] if root is None else root.resolve()
     top = _git(root, "rev-parse", "--show-toplevel")
     if top is None or Path(top) != root:
         return None, None

@@ -34,11 +34,11 @@ def test_the_slope_is_that_of_the_loss_and_of_no_other(at: At, monkeypatch: pyte
 def test_a_run_of_node2vec_on_a_cycle_is_at_its_closed_form(at: At) -> None:
     found = node2vec.limit(at, "cycle:15", steps=3000)
     assert found["directions"] == 2
-    assert found["effective_rank"] == pytest.approx(2, abs=0.05)  # what t = 30 leaves of the other directions
+    assert found["effective_rank"] == pytest.approx(2, abs=0.1)  # what t = 30 leaves of the other directions
     assert found["span"] > 0.99
     assert found["first_spaces"] == pytest.approx(found["span"], abs=ROUNDING)  # the eigenspace of the optimum
     assert found["kernel"] < 0.01
-    assert 0 <= found["loss_above_optimum"] < 1e-3
+    assert 0 <= found["loss_above_optimum"] < 2e-3
     assert node2vec.optimum_rank(at, "cycle:15")["rank"] == len(cycle_optimum(15).eigenvalues) * 2
 
 

@@ -153,3 +153,11 @@ def test_git_that_is_absent_or_slow(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(subprocess, "run", fail)
         found = describe_environment()
         assert (found["git_commit"], found["git_dirty"]) == (None, None)
+
+
+def test_the_commit_of_this_checkout() -> None:
+    """Where the tests run from the sources, as this file's own place says."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / ".git").exists():
+        pytest.skip("no checkout")
+    assert describe_environment()["git_commit"] == git(root, "rev-parse", "HEAD")
