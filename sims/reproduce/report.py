@@ -64,7 +64,8 @@ def check_texts(findings: Sequence[Finding]) -> list[str]:
     texts = []
     for (what, wanted), group in by_check.items():
         means = sorted(one.mean for one in group)
-        spread = f"{number(means[0])} to {number(means[-1])}, {len(group)} cells"
+        ends = dict.fromkeys((number(means[0]), number(means[-1])))
+        spread = f"{' to '.join(ends)}, {len(group)} cells"
         text = f"{what} {measured_text(group[0]) if len(group) == 1 else spread} (wanted {wanted})"
         wrong = [f"{one.cell} {measured_text(one)} {held_text(one)}" for one in group if one.holds is not True]
         texts.append(f"{text}: {', '.join(wrong)}" if wrong else text)
@@ -102,11 +103,14 @@ def markdown_report(claims: Sequence[Claim], out: Path) -> str:
 def _introduction(claims: Sequence[Claim], out: Path) -> list[str]:
     said = ", ".join(f"{count} {word}" for word, count in counts(claims, out).items())
     return [
-        f"{len(claims)} statements, each with a criterion that was written down before anything was measured, and what",
-        f"came out: {said}. This page is written by `fiedler reproduce --report`; one command runs one claim on a CPU,",
-        "`fiedler reproduce --all --budget 2h` all that fits. What the criteria are: `fiedler reproduce --show "
-        "A.obs1a`.",
-        "The detailed tables of runs behind earlier versions of this page: [tables](reproduction-tables.md).",
+        f"{len(claims)} statements, each with a criterion that was written down before anything was measured.",
+        f"What came out: {said}.",
+        "",
+        "This page is written by `fiedler reproduce --report`; `fiedler reproduce A.obs1a` runs one claim on a CPU,",
+        "`fiedler reproduce --all --budget 2h` all that fit, and `fiedler reproduce --show A.obs1a` says what would",
+        "confirm or refute it. Every number, with its seeds and versions:",
+        "[reproduction.json](../benchmarks/results/reproduction.json). The tables of runs behind earlier versions of this",
+        "page: [tables](reproduction-tables.md).",
         "",
         "- *confirmed*: every check holds, its whole 95 % t interval over at least five seeds in the range asked for;",
         "  *in part*: some do; *contradicted*: all fail, or one of a statement about every case; *not confirmed*: "
