@@ -109,8 +109,8 @@ def _introduction(claims: Sequence[Claim], out: Path) -> list[str]:
         "This page is written by `fiedler reproduce --report`; `fiedler reproduce A.obs1a` runs one claim on a CPU,",
         "`fiedler reproduce --all --budget 2h` all that fit, and `fiedler reproduce --show A.obs1a` says what would",
         "confirm or refute it. Every number, with its seeds and versions:",
-        "[reproduction.json](../benchmarks/results/reproduction.json). The tables of runs behind earlier versions of this",
-        "page: [tables](reproduction-tables.md).",
+        "[reproduction.json](../benchmarks/results/reproduction.json). Tables of the runs behind earlier versions of",
+        "this page: [tables](reproduction-tables.md).",
         "",
         "- *confirmed*: every check holds, its whole 95 % t interval over at least five seeds in the range asked for;",
         "  *in part*: some do; *contradicted*: all fail, or one of a statement about every case; *not confirmed*: "

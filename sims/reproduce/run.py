@@ -161,7 +161,8 @@ def _run(
                 search=SEARCH, on_outcome=on_outcome, stop=deadline,
             )  # fmt: skip
     except Interrupted:
-        return "the time ran out: what is done is kept, the same command goes on"
+        why = "interrupted" if deadline.stopped else "the time ran out"
+        return f"{why}: what is done is kept, the same command goes on"
     return ""
 
 

@@ -75,7 +75,7 @@ CLAIMS = (
             )
         ),
         90,
-        "10,000 steps are t = 100; where the infimum is not attained (all but the cycle) the rest falls as a power of t",
+        "10,000 steps are t = 100; where the infimum is not attained, as on star and grid, a power of t is left",
     ),
     Claim(
         "A.rank",
