@@ -96,9 +96,8 @@ def markdown_report(claims: Sequence[Claim], out: Path) -> str:
     records = [one for claim in claims if (one := read_record(claim, out)) is not None]
     if records:
         lines += environment_section({**records[-1].content["environment"], "command": "fiedler reproduce --all"})
-        lines += [
-            f"- wall time of all cells, one thread each, added up: {sum(one.seconds for one in records) / 60:.0f} minutes"
-        ]
+        minutes = sum(one.seconds for one in records) / 60
+        lines += [f"- wall time of all cells, one thread each, added up: {minutes:.0f} minutes"]
     return "\n".join(lines) + "\n"
 
 
