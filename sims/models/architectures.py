@@ -11,6 +11,7 @@ from typing import Any
 
 from ..suggest import choose, did_you_mean
 from .ablation import apply_switches
+from .mamba_scan import use_selective_scan
 from .switches import Switches
 
 # Spellings people use beside the names of transformers.
@@ -88,7 +89,7 @@ def build_causal_lm(
 
     ``arch``: a word for ``read_config`` or what it returned. Sizes that are None are the config's own; given ones must
     be given together for a bare name. ``activation``: of UNITS, "" for the config's own. ``options``: further entries
-    of the config (``state_size``, ``expand``, ...).
+    of the config (``state_size``, ``expand``, ...). Mamba's blocks run by ``mamba_scan`` on a CPU.
     Raises ValueError for sizes the architecture refuses and switches it does not have.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -141,6 +142,7 @@ def build_causal_lm(
         shown = ", ".join(f"{name} {value}" for name, value in sizes.items() if value is not None)
         why = " ".join(str(error).split())[:300]
         raise ValueError(f"transformers builds no {kind} of these sizes ({shown}): {why}") from error
+    use_selective_scan(model)
     apply_switches(model, chosen)
     return model
 
