@@ -21,12 +21,15 @@ from .examples import (
     path_examples,
 )
 from .metrics import Predict, edge_recall, path_scores
+from .neighbours import Neighbours, NeighbourTargets
 from .settings import PathSettings
 from .star import StarPaths, split_paths, star_paths
 from .tokens import make_vocabulary
 
-MEASURED = 1250  # training paths asked for at a time: as many as the paper's held-out ones
+MEASURED = 1250  # paths of either kind asked for at a time: as many as the paper's held-out ones
 PROMPTS = 200  # held-out prompts of an in-context run
+
+Batch = Examples | NeighbourTargets
 
 
 class InWeightsData:
@@ -45,11 +48,19 @@ class InWeightsData:
         self._settings = settings
         taught = self.paths.rows(self.train)
         self._taught = taught.target(HARDEST) if settings.objective == "hardest" else taught
+        self._neighbours = (
+            Neighbours(self.edges, self.vocabulary.size) if settings.edge_targets == "exact" else None
+        )
 
-    def batches(self, step: int, generator: torch.Generator) -> list[Examples]:
-        settings, found = self._settings, []
+    def batches(self, step: int, generator: torch.Generator) -> list[Batch]:
+        settings, found = self._settings, list[Batch]()
         if settings.recipe != "staged" or step < settings.edge_steps:
-            found.append(_draw(self.edges, settings.edge_batch, generator))
+            exact = self._neighbours
+            found.append(
+                _draw(self.edges, settings.edge_batch, generator)
+                if exact is None
+                else exact.draw(settings.edge_batch, generator)
+            )
         if settings.recipe != "edges" and step >= settings.edge_steps:
             found.append(_draw(self._taught, settings.path_batch, generator))
         return found
@@ -57,10 +68,15 @@ class InWeightsData:
     def measure(self, predict: Predict, device: torch.device) -> dict[str, Any]:
         size = self.vocabulary.size
         recall = edge_recall(predict, self.edges.to(device), size)
-        record: dict[str, Any] = {"edge_recall": recall.nodes, "edge_hits": recall.edges}
-        # Evenly spread over the paths, so that no arm of a large graph is left out for its number.
-        few = self.train[np.linspace(0, len(self.train) - 1, min(MEASURED, len(self.train))).round().astype(int)]
-        for prefix, chosen in (("", self.test), ("train_", few)):
+        record: dict[str, Any] = {
+            "edge_recall": recall.nodes,
+            "edge_hits": recall.edges,
+            "edge_loss": recall.loss,
+            "edge_floor": recall.floor,
+        }
+        for prefix, whole in (("", self.test), ("train_", self.train)):
+            # Evenly spread over the paths, so that no arm of a large graph is left out for its number.
+            chosen = whole[np.linspace(0, len(whole) - 1, min(MEASURED, len(whole))).round().astype(int)]
             record |= _measure_paths(predict, self.paths.rows(chosen).to(device), size, self._choices, prefix)
         return record
 
@@ -83,7 +99,7 @@ class InContextData:
         tokens = settings.edge_batch * whole.edges.inputs.shape[1] + settings.path_batch * whole.longest
         self.batch = max(1, round(tokens / self.longest))
 
-    def batches(self, step: int, generator: torch.Generator) -> list[Examples]:
+    def batches(self, step: int, generator: torch.Generator) -> list[Batch]:
         prompts = self._prompts(self.batch, generator)
         return [prompts.target(HARDEST) if self._settings.objective == "hardest" else prompts]
 

@@ -21,6 +21,7 @@ from .star import StarPaths
 Floats = NDArray[np.float64]
 
 PROJECTIONS = ("pca", "umap")
+PAIRS = 1 << 23  # distances held at once (64 MB)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,20 +47,31 @@ def leaf_first_hop_distances(embedding: NDArray[np.floating], star: StarPaths) -
 
 def nearest_first_hop(embedding: NDArray[np.floating], star: StarPaths) -> NDArray[np.bool_]:
     """(P,): whether the first hop nearest to a leaf is that of its own arm; chance is 1/d."""
-    return np.asarray(leaf_first_hop_distances(embedding, star).argmin(axis=1) == star.arms)
+    unit = directions(embedding)
+    hops = unit[star.first_hops[np.unique(star.arms, return_index=True)[1]]].T
+    rows = max(1, PAIRS // hops.shape[1])
+    parts = [
+        (unit[star.leaves[start : start + rows]] @ hops).argmax(axis=1) for start in range(0, len(star.leaves), rows)
+    ]
+    return np.asarray(np.concatenate(parts) == star.arms)
 
 
 def path_distances(embedding: NDArray[np.floating], star: StarPaths) -> Floats:
     """(P, P): the mean distance of a node of path i from one of path j, the root left out; on the diagonal over the
     C(l-1, 2) pairs of different nodes, elsewhere over all (l-1)^2 pairs."""
-    unit = directions(embedding)[star.paths[:, 1:]]
-    steps = unit.shape[1]
-    mean = unit.mean(axis=1)
+    mean, within = _means_and_within(directions(embedding), star)
     distances = 1 - mean @ mean.T  # a mean of inner products is the inner product of the means
-    squares = (unit**2).sum(axis=(1, 2))
-    within = (steps**2 * (mean**2).sum(axis=1) - squares) / (steps * (steps - 1))
-    np.fill_diagonal(distances, 1 - within)
+    np.fill_diagonal(distances, within)
     return distances
+
+
+def _means_and_within(unit: Floats, star: StarPaths) -> tuple[Floats, Floats]:
+    """(P, m) the mean of a path's unit vectors, the root left out, and (P,) the mean distance of two of them."""
+    nodes = unit[star.paths[:, 1:]]
+    steps = nodes.shape[1]
+    mean = nodes.mean(axis=1)
+    squares = (nodes**2).sum(axis=(1, 2))
+    return mean, 1 - (steps**2 * (mean**2).sum(axis=1) - squares) / (steps * (steps - 1))
 
 
 def describe_geometry(
@@ -67,12 +79,15 @@ def describe_geometry(
 ) -> dict[str, Any]:
     """For seen ("train") and unseen paths: the share of leaves nearest to their own first hop, the mean distance to it
     and to others, and the mean distances within a path and between paths."""
-    near, hops = nearest_first_hop(embedding, star), leaf_first_hop_distances(embedding, star)
-    between = path_distances(embedding, star)
-    own = hops[np.arange(len(hops)), star.arms]
-    other = (hops.sum(axis=1) - own) / (hops.shape[1] - 1)
-    within = np.diag(between)
-    apart = (between.sum(axis=1) - within) / (len(between) - 1)
+    unit = directions(embedding)
+    near = nearest_first_hop(embedding, star)
+    hops = unit[star.first_hops[np.unique(star.arms, return_index=True)[1]]]
+    leaves, own_hops = unit[star.leaves], unit[star.first_hops]
+    own = 1 - (leaves * own_hops).sum(axis=1)
+    # Sums over all arms and paths are products with the sum: no matrix of pairs is made.
+    other = (len(hops) - leaves @ hops.sum(axis=0) - own) / (len(hops) - 1)
+    mean, within = _means_and_within(unit, star)
+    apart = (len(mean) - mean @ mean.sum(axis=0) - (1 - (mean**2).sum(axis=1))) / (len(mean) - 1)
     return {
         name: {
             "nearest_first_hop": float(near[rows].mean()),

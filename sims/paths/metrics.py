@@ -25,10 +25,14 @@ TOKENS = 1 << 13  # read at once, which bounds the activations
 @dataclass(frozen=True, eq=False)
 class Recall:
     """``nodes``: the share of nodes u all of whose deg(u) targets are the model's top deg(u); ``edges``: the share of
-    edges (u, v) with v among the top deg(u), which one lost neighbour of the root changes little."""
+    edges (u, v) with v among the top deg(u), which one lost neighbour of the root changes little; ``loss``: mean
+    cross-entropy of a directed edge in nats, which is at least ``floor``, the mean log deg(u): the entropy of a
+    neighbour."""
 
     nodes: float
     edges: float
+    loss: float
+    floor: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +55,6 @@ def path_scores(predict: Predict, examples: Examples, vocabulary: int, choices: 
     neighbours, of which target ``HARDEST`` is one (ValueError otherwise)."""
     if choices is not None:
         choices = choices.to(examples.targets.device).expand(len(examples), -1)
-        if not bool((choices == examples.targets[:, HARDEST, None]).any(dim=1).all()):
-            raise ValueError(
-                "choices must hold the first node after the root of every path; give the root's neighbours"
-            )
     right, chosen, loss = [], [], 0.0
     rows = max(1, min(TOKENS // examples.inputs.shape[1], CHUNK // (vocabulary * examples.targets.shape[1])))
     for start in range(0, len(examples), rows):
@@ -63,6 +63,10 @@ def path_scores(predict: Predict, examples: Examples, vocabulary: int, choices: 
         right.append((logits.argmax(dim=-1) == part.targets).cpu())
         if choices is not None:
             offered = choices[start : start + rows]
+            if not bool((offered == part.targets[:, HARDEST, None]).any(dim=1).all()):
+                raise ValueError(
+                    "choices must hold the first node after the root of every path; give the root's neighbours"
+                )
             best = logits[:, HARDEST].gather(1, offered).argmax(dim=1, keepdim=True)
             chosen.append((offered.gather(1, best)[:, 0] == part.targets[:, HARDEST]).cpu())
         loss += float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), part.targets.flatten(), reduction="sum"))
@@ -72,20 +76,30 @@ def path_scores(predict: Predict, examples: Examples, vocabulary: int, choices: 
 
 
 def edge_recall(predict: Predict, edges: Examples, vocabulary: int) -> Recall:
-    """How much of the edge rows the model recalls; every node's edges are asked for together."""
+    """How much of the edge rows the model recalls; every node's edges are asked for together.
+
+    Memory beside the edges: CHUNK logits and as many marks, or one row's, whatever the degrees.
+    """
     sources, row_of = torch.unique(edges.inputs, dim=0, return_inverse=True)
     degrees = torch.bincount(row_of, minlength=len(sources))
     hits = torch.zeros(len(sources), dtype=torch.int64, device=degrees.device)
+    loss = 0.0
     order = torch.argsort(row_of, stable=True)
     ends = torch.cumsum(degrees, dim=0)
     rows = max(1, CHUNK // vocabulary)
     for start in range(0, len(sources), rows):
         part = slice(start, start + rows)
         degree = degrees[part]
-        top = predict(sources[part], edges.positions)[:, 0].topk(int(degree.max()), dim=-1).indices
-        # Columns past a node's own degree count for nothing; no token is -1.
-        top = top.masked_fill(torch.arange(top.shape[1], device=top.device) >= degree[:, None], -1)
+        logits = predict(sources[part], edges.positions)[:, 0].float()
         own = order[int(ends[part][0] - degree[0]) : int(ends[part][-1])]
-        local = row_of[own] - start
-        hits.index_add_(0, row_of[own], (top[local] == edges.targets[own]).any(dim=1).long())
-    return Recall(float((hits == degrees).double().mean()), float(hits.sum().double() / degrees.sum()))
+        local, targets = row_of[own] - start, edges.targets[own, 0]
+        loss += float((degree * logits.logsumexp(dim=1)).double().sum() - logits[local, targets].double().sum())
+        top = logits.topk(int(degree.max()), dim=-1).indices
+        # Columns past a node's own degree count for nothing: their mark is put aside.
+        past = torch.arange(top.shape[1], device=top.device) >= degree[:, None]
+        marked = torch.zeros(len(logits), vocabulary + 1, dtype=torch.bool, device=top.device)
+        marked.scatter_(1, top.masked_fill(past, vocabulary), True)
+        hits.index_add_(0, row_of[own], marked[local, targets].long())
+    total = float(degrees.sum())
+    floor = float((degrees * degrees.double().log()).sum()) / total
+    return Recall(float((hits == degrees).double().mean()), float(hits.sum()) / total, loss / total, floor)

@@ -13,7 +13,11 @@ from ..suggest import choose
 from .settings import PathSettings
 
 BASE = PathSettings(steps=600)
-MAMBA = replace(BASE, arch="mamba", layers=2, width=64, edge_batch=128, path_batch=32, learning_rate=4e-3)
+# Many more shown paths (150) than dimensions: with fewer Mamba memorises them one by one, and finds no other.
+MAMBA = replace(
+    BASE, arch="mamba", layers=2, width=32, pause=0, steps=400, edge_batch=512, path_batch=40, learning_rate=4e-3
+)
+MAMBA_GRAPH = "path-star:200x5"
 # The smallest of the paper's in-context graphs: with ten arms so short a training does not even learn to copy the root.
 CONTEXT = replace(BASE, in_context=True, context_arms=2, learning_rate=5e-4)
 LONGER = 1000  # steps in which the rest of an in-context path is learned
@@ -74,10 +78,10 @@ PRESETS: dict[str, PathPreset] = {
     "fig6": PathPreset("geometry with and without paths (also figures 16, 17)", "path-star:100x5", _regimes(BASE)),
     "fig8": PathPreset(
         "Mamba: full path and hardest token alone",
-        "path-star:50x5",
+        MAMBA_GRAPH,
         {"in_weights": MAMBA, "hardest_token": replace(MAMBA, objective="hardest")},
     ),
-    "fig9": PathPreset("Mamba: geometry with and without paths", "path-star:50x5", _regimes(MAMBA)),
+    "fig9": PathPreset("Mamba: geometry with and without paths", MAMBA_GRAPH, _regimes(MAMBA)),
     "fig11": PathPreset(
         "tree-star: leaves held out, and whole arms",
         "tree-star:32x5",

@@ -14,6 +14,7 @@ OBJECTIVES = ("full", "hardest")
 EDGE_DIRECTIONS = ("both", "forward", "backward")
 TASKS = ("forward", "reverse")
 SPLITS = ("leaf", "first-token")
+EDGE_TARGETS = ("sampled", "exact")
 
 # The options of `fiedler paths` that are settings, in the order of its help.
 OPTIONS = {
@@ -28,6 +29,10 @@ OPTIONS = {
     "recipe": Option("mixed (edges and paths), staged (edges first) or edges.", choices=RECIPES),
     "objective": Option("full path, or hardest: the first node after the root alone.", choices=OBJECTIVES),
     "edges": Option("both, forward (away from the root) or backward.", choices=EDGE_DIRECTIONS),
+    "edge_targets": Option(
+        "sampled (one neighbour for each edge drawn) or exact (the node's whole neighbour distribution).",
+        choices=EDGE_TARGETS,
+    ),
     "task": Option("forward (root to leaf) or reverse.", choices=TASKS),
     "split": Option("Hold out by leaf, or whole arms: first-token (tree-stars).", choices=SPLITS),
     "teacherless": Option("Hide the targets from the model: '$' in their place."),
@@ -52,7 +57,7 @@ class PathSettings:
     Data: ``pause`` tokens; ``recipe`` "mixed" (edges and paths in every step), "staged" (edges in the first
     ``edge_share`` of the steps, paths in the rest) or "edges" (no paths); ``objective`` "full" or "hardest" (only the
     first node after the root is a target); ``edges``, ``task``, ``split``, ``teacherless``: see ``paths.examples`` and
-    ``paths.star``. ``in_context``: a fresh path-star of ``context_arms`` arms in each prompt in place of edges and
+    ``paths.star``; ``edge_targets``: "sampled", or "exact", see ``paths.neighbours``. ``in_context``: a fresh path-star of ``context_arms`` arms in each prompt in place of edges and
     paths.
     Training: AdamW, ``steps`` steps of ``edge_batch`` and ``path_batch`` rows drawn with replacement (in context as
     many prompts as hold the same number of tokens), linear warm-up over ``warmup`` steps, then a cosine to ``floor``
@@ -90,6 +95,7 @@ class PathSettings:
     warmup: int = 100
     floor: float = 0.1
     records: int = 16
+    edge_targets: str = "sampled"
     geometry: str = "none"
     geometry_strength: float = 1.0
 
@@ -113,7 +119,8 @@ class PathSettings:
             raise ValueError(f"floor must be a share of the learning rate in [0, 1]; got {self.floor}")
         if not 0 < self.edge_share < 1:
             raise ValueError(f"edge_share must be in (0, 1); got {self.edge_share}")
-        words = {"recipe": RECIPES, "objective": OBJECTIVES, "edges": EDGE_DIRECTIONS, "task": TASKS, "split": SPLITS}
+        words = {"recipe": RECIPES, "objective": OBJECTIVES, "edges": EDGE_DIRECTIONS, "task": TASKS, "split": SPLITS,
+                 "edge_targets": EDGE_TARGETS}  # fmt: skip
         for name, known in words.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"unknown {name} {getattr(self, name)!r}; {choose(getattr(self, name), known)}")

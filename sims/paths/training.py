@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fiedler.kernels import linear_cross_entropy
+from fiedler.kernels import graph_cross_entropy, linear_cross_entropy
 from fiedler.kernels.linear.causal_lm import output_head, trunk, verify_head
 from fiedler.theory import Graph
 
@@ -28,8 +28,8 @@ from ..models.streams import Stream
 from ..models.switches import Switches
 from ..models.torch_state import learned_state, load_learned_state
 from ..tasks.task import Task
-from .data import make_data
-from .examples import Examples
+from .data import Batch, make_data
+from .neighbours import NeighbourTargets
 from .settings import PathSettings
 
 SMALL = 64  # tokens of the vocabulary and the context where only the other sizes matter
@@ -123,10 +123,15 @@ class PathTraining:
         self._generator.set_state(torch.from_numpy(np.array(kept["generator"])))
         self.step = step
 
-    def _loss(self, examples: Examples) -> Tensor:
+    def _loss(self, examples: Batch) -> Tensor:
         with self._precision():
             head = output_head(self.model)
             hidden = self._hidden(examples.inputs, examples.positions)
+            if isinstance(examples, NeighbourTargets):
+                return graph_cross_entropy(
+                    hidden[:, 0], head.weight, examples.target, bias=head.bias, row_weight=examples.weight,
+                    reduction="mean",
+                )  # fmt: skip
             found = linear_cross_entropy(hidden, head.weight, examples.targets, bias=head.bias)
         assert isinstance(found, Tensor)
         return found
