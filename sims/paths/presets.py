@@ -13,6 +13,7 @@ from ..suggest import choose
 from .settings import PathSettings
 
 BASE = PathSettings(steps=600)
+SMALL = replace(BASE, layers=2, width=64, steps=200, edge_batch=64, path_batch=32, records=20)
 # Many more shown paths (150) than dimensions: with fewer Mamba memorises them one by one, and finds no other.
 MAMBA = replace(
     BASE, arch="mamba", layers=2, width=32, pause=0, steps=400, edge_batch=512, path_batch=40, learning_rate=4e-3
@@ -76,6 +77,16 @@ PRESETS: dict[str, PathPreset] = {
         },
     ),
     "fig6": PathPreset("geometry with and without paths (also figures 16, 17)", "path-star:100x5", _regimes(BASE)),
+    "edge-targets": PathPreset(
+        "edges by one neighbour drawn, by all neighbours of the same nodes, and by all nodes",
+        "path-star:50x5",
+        {
+            "sampled": SMALL,
+            "exact": replace(SMALL, edge_targets="exact"),
+            "exact_all_nodes": replace(SMALL, edge_targets="exact", edge_batch=400),
+        },
+        seeds=5,
+    ),
     "fig8": PathPreset(
         "Mamba: full path and hardest token alone",
         MAMBA_GRAPH,
