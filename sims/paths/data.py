@@ -48,9 +48,7 @@ class InWeightsData:
         self._settings = settings
         taught = self.paths.rows(self.train)
         self._taught = taught.target(HARDEST) if settings.objective == "hardest" else taught
-        self._neighbours = (
-            Neighbours(self.edges, self.vocabulary.size) if settings.edge_targets == "exact" else None
-        )
+        self._neighbours = Neighbours(self.edges, self.vocabulary.size) if settings.edge_targets == "exact" else None
 
     def batches(self, step: int, generator: torch.Generator) -> list[Batch]:
         settings, found = self._settings, list[Batch]()

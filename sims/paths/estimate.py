@@ -1,4 +1,12 @@
-"""What path runs will cost: their size, and where the device is at hand the time of their first steps."""
+"""What path runs will cost: size, memory and disk, and the time of their first steps where the device is at hand.
+
+A step reads as many tokens on any graph, so on graphs too large to try its time is a line in the vocabulary,
+
+    seconds = a + b V,      b: products with V output embeddings, and AdamW's pass over as many rows,
+
+through the steps on two smaller stars of the same length. What is kept for training is 16 bytes a weight (it, its
+gradient and AdamW's two moments in float32).
+"""
 
 from __future__ import annotations
 
@@ -11,19 +19,31 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fiedler.theory import Graph
+from fiedler.theory import Graph, parse
 
 from ..runs.estimate import duration, training_seconds
 from ..runs.guards import disk_bytes, size
-from .data import make_data
+from .data import InWeightsData, make_data
+from .metrics import CHUNK
 from .settings import PathSettings
+from .star import star_paths
+from .tokens import SPECIALS
 from .training import PathTraining, build_path_model
+
+LARGE = 1 << 24  # weights beyond which no step is tried: 270 MB, and a second a step
+TRIED_ARMS = (250, 1000)  # of the smaller stars
+WEIGHT_BYTES = 16
+# Per node: the graph's two directions, edge rows and their order (int64), paths; measured at 10^4 to 10^6 arms.
+NODE_BYTES = 300
+PROCESS_BYTES = 350 << 20  # Python, torch and transformers
+LOGIT_COPIES = 4  # logits of a chunk, their exponentials, the largest and their marks
 
 
 @dataclass(frozen=True)
 class PathEstimate:
     """``seconds``: of all seeds, as many at a time as there are ``jobs``, measuring not included; None where the device
-    is not at hand."""
+    is not at hand. ``tried``: the graphs whose steps were timed. ``memory_bytes``: of one run, its process and the
+    graph included."""
 
     condition: str
     parameters: int
@@ -32,6 +52,8 @@ class PathEstimate:
     steps: int
     seeds: int
     seconds: float | None
+    tried: tuple[str, ...]
+    memory_bytes: int
     disk_bytes: int
     text: str
 
@@ -52,26 +74,59 @@ def estimate_paths(
 def _estimate(
     graph: Graph, name: str, settings: PathSettings, seeds: Sequence[int], folder: Path, device: str, jobs: int | None
 ) -> PathEstimate:
-    data = make_data(graph, settings, seeds[0])
+    tried = _tried(graph, settings)
+    # Rows are as long on a smaller star of the same length, whose data are made in no time.
+    data = make_data(tried[0], settings, seeds[0])
     batches = data.batches(settings.edge_steps, torch.Generator())
     tokens = sum(batch.inputs.numel() for batch in batches)
-    with torch.device("meta"):  # sizes without memory
-        model = build_path_model(settings, data.vocabulary.size, data.longest)
-    parameters = sum(weight.numel() for weight in model.parameters())
-    here = device == "cpu" or torch.cuda.is_available()
-    # The weights of a model that is not there, as views of one number.
-    state: Mapping[str, NDArray[Any]] = {
-        name: np.broadcast_to(np.float32(0), tuple(weight.shape)) for name, weight in model.named_parameters()
-    }
+    vocabulary = graph.n + len(SPECIALS) if isinstance(data, InWeightsData) else data.vocabulary.size
+    parameters, state = _weights(settings, vocabulary, data.longest)
     seconds = None
-    if here:
-        training = PathTraining(graph, settings, seeds[0], device=device)
-        state = training.state()
-        seconds = training_seconds(training, settings.steps, len(seeds), device, jobs)
+    if device == "cpu" or torch.cuda.is_available():
+        times = []
+        for one in tried:
+            training = PathTraining(one, settings, seeds[0], device=device)
+            state = training.state() if one is graph else state
+            times.append(training_seconds(training, settings.steps, len(seeds), device, jobs))
+        seconds = _along(vocabulary, [one.n + len(SPECIALS) for one in tried], times)
     disk = disk_bytes([state], len(seeds))
-    when = "time unknown, no CUDA GPU here" if seconds is None else f"about {duration(seconds)} of training"
+    memory = PROCESS_BYTES + WEIGHT_BYTES * parameters + NODE_BYTES * graph.n + 4 * LOGIT_COPIES * CHUNK
+    line = "" if len(tried) < 2 else f" (a line through {' and '.join(one.name for one in tried)})"
+    when = "time unknown, no CUDA GPU here" if seconds is None else f"about {duration(seconds)} of training{line}"
     text = (
-        f"{name} on {graph.name}, {parameters:,} weights, {data.vocabulary.size:,} tokens in the vocabulary, "
-        f"{tokens:,} a step, {settings.steps:,} steps x {len(seeds)} seed(s): {when}, up to {size(disk)} in {folder}"
+        f"{name} on {graph.name}, {parameters:,} weights, {vocabulary:,} tokens in the vocabulary, "
+        f"{tokens:,} a step, {settings.steps:,} steps x {len(seeds)} seed(s): {when}, memory about {size(memory)} a "
+        f"run, up to {size(disk)} in {folder}"
     )
-    return PathEstimate(name, parameters, data.vocabulary.size, tokens, settings.steps, len(seeds), seconds, disk, text)
+    names = tuple(one.name for one in tried) if seconds is not None else ()
+    return PathEstimate(
+        name, parameters, vocabulary, tokens, settings.steps, len(seeds), seconds, names, memory, disk, text
+    )
+
+
+def _tried(graph: Graph, settings: PathSettings) -> list[Graph]:
+    """The graphs whose steps are timed: this one, or two smaller ones of its length. Raises ValueError as
+    ``star_paths``."""
+    if settings.in_context or graph.n * settings.width <= LARGE:
+        return [graph]
+    smaller = [parse(f"{graph.family}:{arms}x{graph.parameters[1]}") for arms in TRIED_ARMS if graph.parameters]
+    for one in smaller:
+        star_paths(one)
+    return smaller
+
+
+def _weights(settings: PathSettings, vocabulary: int, longest: int) -> tuple[int, Mapping[str, NDArray[Any]]]:
+    """How many weights there are, and each as a view of one number: sizes without memory."""
+    with torch.device("meta"):
+        model = build_path_model(settings, vocabulary, longest)
+    weights = dict(model.named_parameters())
+    views = {name: np.broadcast_to(np.float32(0), tuple(weight.shape)) for name, weight in weights.items()}
+    return sum(weight.numel() for weight in weights.values()), views
+
+
+def _along(at: int, places: Sequence[int], values: Sequence[float]) -> float:
+    """The line through one or two values, at another place; never below the largest of them."""
+    if len(values) < 2:
+        return values[0]
+    slope = (values[1] - values[0]) / (places[1] - places[0])
+    return max(*values, values[0] + slope * (at - places[0]))

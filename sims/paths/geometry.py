@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 PROJECTIONS = ("pca", "umap")
 PAIRS = 1 << 23  # distances held at once (64 MB)
+RIDGE = 1e-2  # of the mean squared coordinate, times the number of paths: below what a direction in use has
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,19 +42,48 @@ def directions(embedding: NDArray[np.floating]) -> Floats:
 def leaf_first_hop_distances(embedding: NDArray[np.floating], star: StarPaths) -> Floats:
     """(P, d): from the leaf of path i to the first node of arm j."""
     unit = directions(embedding)
-    _, first = np.unique(star.arms, return_index=True)
-    return 1 - unit[star.leaves] @ unit[star.first_hops[first]].T
+    return 1 - unit[star.leaves] @ unit[_hop_of_arm(star)].T
 
 
 def nearest_first_hop(embedding: NDArray[np.floating], star: StarPaths) -> NDArray[np.bool_]:
     """(P,): whether the first hop nearest to a leaf is that of its own arm; chance is 1/d."""
     unit = directions(embedding)
-    hops = unit[star.first_hops[np.unique(star.arms, return_index=True)[1]]].T
-    rows = max(1, PAIRS // hops.shape[1])
-    parts = [
-        (unit[star.leaves[start : start + rows]] @ hops).argmax(axis=1) for start in range(0, len(star.leaves), rows)
-    ]
-    return np.asarray(np.concatenate(parts) == star.arms)
+    return np.asarray(_nearest(unit[star.leaves], unit[_hop_of_arm(star)]) == star.arms)
+
+
+def first_hop_probe(
+    embedding: NDArray[np.floating], star: StarPaths, train: NDArray[np.integer], test: NDArray[np.integer]
+) -> float:
+    """The share of ``test`` paths whose first hop is read from their leaf by a linear map fitted on ``train`` paths.
+
+    Ridge regression of the first hop's embedding on the leaf's, both less their means over ``train``; the arm whose
+    first hop has the largest cosine with what it gives. Chance is 1/d. Below one although each leaf lies nearest to
+    its own first hop where fewer paths are shown than there are dimensions in use: other paths then say nothing of the
+    directions of this one.
+    """
+    rows = np.asarray(embedding, dtype=np.float64)
+    leaves, hops = rows[star.leaves], rows[star.first_hops]
+    leaf_mean, hop_mean = leaves[train].mean(axis=0), hops[train].mean(axis=0)
+    x, y = leaves - leaf_mean, hops - hop_mean
+    moment = x[train].T @ x[train]
+    penalty = RIDGE * float(np.trace(moment)) / len(moment)
+    fitted = np.linalg.solve(
+        moment + max(penalty, np.finfo(np.float64).tiny) * np.eye(len(moment)), x[train].T @ y[train]
+    )
+    found = _nearest(directions(x[test] @ fitted), directions(rows[_hop_of_arm(star)] - hop_mean))
+    return float((found == star.arms[test]).mean())
+
+
+def _hop_of_arm(star: StarPaths) -> NDArray[np.int64]:
+    """(d,): the first node of each arm."""
+    return star.first_hops[np.unique(star.arms, return_index=True)[1]]
+
+
+def _nearest(rows: Floats, others: Floats) -> NDArray[np.int64]:
+    """(P,): for each row the number of the other with the largest inner product, PAIRS of them at a time."""
+    step = max(1, PAIRS // len(others))
+    parts = [(rows[start : start + step] @ others.T).argmax(axis=1) for start in range(0, len(rows), step)]
+    return np.concatenate(parts).astype(np.int64)
 
 
 def path_distances(embedding: NDArray[np.floating], star: StarPaths) -> Floats:
@@ -78,17 +108,17 @@ def describe_geometry(
     embedding: NDArray[np.floating], star: StarPaths, train: NDArray[np.integer], test: NDArray[np.integer]
 ) -> dict[str, Any]:
     """For seen ("train") and unseen paths: the share of leaves nearest to their own first hop, the mean distance to it
-    and to others, and the mean distances within a path and between paths."""
+    and to others, and the mean distances within a path and between paths; for unseen ones ``first_hop_probe`` too."""
     unit = directions(embedding)
     near = nearest_first_hop(embedding, star)
-    hops = unit[star.first_hops[np.unique(star.arms, return_index=True)[1]]]
+    hops = unit[_hop_of_arm(star)]
     leaves, own_hops = unit[star.leaves], unit[star.first_hops]
     own = 1 - (leaves * own_hops).sum(axis=1)
     # Sums over all arms and paths are products with the sum: no matrix of pairs is made.
     other = (len(hops) - leaves @ hops.sum(axis=0) - own) / (len(hops) - 1)
     mean, within = _means_and_within(unit, star)
     apart = (len(mean) - mean @ mean.sum(axis=0) - (1 - (mean**2).sum(axis=1))) / (len(mean) - 1)
-    return {
+    found = {
         name: {
             "nearest_first_hop": float(near[rows].mean()),
             "own_first_hop_distance": float(own[rows].mean()),
@@ -98,6 +128,8 @@ def describe_geometry(
         }
         for name, rows in (("train", train), ("test", test))
     }
+    found["test"]["first_hop_probe"] = first_hop_probe(embedding, star, train, test)
+    return found
 
 
 def project_paths(embedding: NDArray[np.floating], star: StarPaths, method: str = "pca", seed: int = 0) -> Projection:

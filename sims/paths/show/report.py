@@ -16,6 +16,9 @@ COLUMNS = (
     ("first token, seen", "train_first_token_accuracy"),
     ("nodes recalled", "edge_recall"),
     ("edges recalled", "edge_hits"),
+    ("edge loss", "edge_loss"),
+    ("its floor", "edge_floor"),
+    ("path loss, seen", "train_loss"),
 )
 
 
@@ -54,8 +57,10 @@ def path_markdown(answer: Mapping[str, Any], environment: Mapping[str, Any], fig
         "First token: the node after the root, the root given (seen: of training paths). Choice: the same, the most",
         "likely of the root's neighbours alone taken as the answer (not for the reverse task). Whole path: greedy,",
         "every token right. Nodes recalled: share of nodes all of whose deg(u) neighbours are among the deg(u) most",
-        "likely tokens; edges recalled: share of edges (u, v) with v among them. Near own hop: share of unseen leaves",
-        "whose nearest first hop is their own. p: exact binomial probability of so many right first tokens by guessing",
+        "likely tokens; edges recalled: share of edges (u, v) with v among them. Edge loss: mean cross-entropy of all",
+        "directed edges in nats; its floor: the entropy of a neighbour, mean log deg(u), below which no model comes.",
+        "Path loss, seen: of a target of training paths; its floor is 0. Near own hop: share of unseen leaves whose",
+        "nearest first hop is their own. p: exact binomial probability of so many right first tokens by guessing",
         "among the root's neighbours, seeds together; p choice: two-sided, of a number of right choices as far from",
         "chance. Minutes: of one seed.",
         "",

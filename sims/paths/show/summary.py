@@ -19,7 +19,7 @@ from ..star import star_paths
 
 # Held-out metrics that are averaged over seeds.
 AVERAGED = ("first_token_accuracy", "first_token_choice", "path_accuracy", "edge_recall", "edge_hits",
-            "train_first_token_accuracy", "train_path_accuracy")  # fmt: skip
+            "edge_loss", "edge_floor", "train_first_token_accuracy", "train_path_accuracy", "train_loss")  # fmt: skip
 
 
 def describe_paths(result: PathResult) -> dict[str, Any]:
