@@ -57,8 +57,8 @@ class PathSettings:
     Data: ``pause`` tokens; ``recipe`` "mixed" (edges and paths in every step), "staged" (edges in the first
     ``edge_share`` of the steps, paths in the rest) or "edges" (no paths); ``objective`` "full" or "hardest" (only the
     first node after the root is a target); ``edges``, ``task``, ``split``, ``teacherless``: see ``paths.examples`` and
-    ``paths.star``; ``edge_targets``: "sampled", or "exact", see ``paths.neighbours``. ``in_context``: a fresh path-star of ``context_arms`` arms in each prompt in place of edges and
-    paths.
+    ``paths.star``; ``edge_targets`` "sampled" or "exact": see ``paths.neighbours``. ``in_context``: a fresh path-star
+    of ``context_arms`` arms in each prompt in place of edges and paths.
     Training: AdamW, ``steps`` steps of ``edge_batch`` and ``path_batch`` rows drawn with replacement (in context as
     many prompts as hold the same number of tokens), linear warm-up over ``warmup`` steps, then a cosine to ``floor``
     times the ``learning_rate``; the second stage has ``path_learning_rate`` (None: the same). ``records``: how often

@@ -1,4 +1,4 @@
-"""Mamba's scan against the steps of transformers: values, gradients, lengths, seeds together, and what is left alone."""
+"""Mamba's scan against the steps of transformers: values, gradients, lengths, seeds together; what is left alone."""
 
 from __future__ import annotations
 

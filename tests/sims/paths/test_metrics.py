@@ -19,6 +19,7 @@ from fiedler.sims.paths.examples import (
 from fiedler.sims.paths.geometry import (
     check_projection,
     describe_geometry,
+    first_hop_probe,
     leaf_first_hop_distances,
     nearest_first_hop,
     path_distances,
@@ -212,6 +213,21 @@ def test_one_direction_an_arm_is_perfect_geometry_and_unseen_arms_are_told_apart
     bad = describe_geometry(embedding, star, train, test)
     assert (bad["train"]["nearest_first_hop"], bad["test"]["nearest_first_hop"]) == (1.0, 0.0)
     assert nearest_first_hop(embedding, star).sum() == len(train)
+
+
+def test_a_linear_map_reads_unseen_first_hops_only_from_directions_that_were_shown() -> None:
+    star = star_paths(parse("path-star:40x4"))
+    train, test = split_paths(star, 0)
+    rng = np.random.default_rng(0)
+    embedding = rng.standard_normal((121, 6))
+    arms, turn = rng.standard_normal((40, 4)), rng.standard_normal((2, 4, 6))
+    embedding[star.first_hops], embedding[star.leaves] = arms @ turn[0], arms @ turn[1]  # 30 shown, 4 dimensions
+    assert first_hop_probe(embedding, star, train, test) == 1.0
+    assert describe_geometry(embedding, star, train, test)["test"]["first_hop_probe"] == 1.0
+    alone = np.zeros((121, 40))
+    alone[star.first_hops] = alone[star.leaves] = np.eye(40)  # each arm has a dimension of its own
+    assert nearest_first_hop(alone, star).all()
+    assert first_hop_probe(alone, star, train, test) <= 1 / len(test)
 
 
 def test_the_projection_keeps_distances_of_a_plane() -> None:

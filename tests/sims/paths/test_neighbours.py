@@ -60,7 +60,8 @@ def test_a_draw_is_the_mean_over_the_neighbours_of_the_nodes_drawn() -> None:
     logp = rows_loss(exact, drawn.inputs, drawn.positions)
     wanted = -torch.stack([row[known[tuple(u)]].mean() for row, u in zip(logp, drawn.inputs.tolist(), strict=True)])
     assert exact._loss(batch).item() == pytest.approx(wanted.mean().item(), rel=ROUNDING)
-    assert len(batch.inputs) == len({tuple(u) for u in drawn.inputs.tolist()}) and float(batch.weight.sum()) == 6
+    assert len(batch.inputs) == len({tuple(u) for u in drawn.inputs.tolist()})
+    assert float(batch.weight.sum()) == 6
 
 
 def test_the_gradient_has_the_same_mean_and_a_smaller_variance() -> None:
