@@ -26,7 +26,7 @@ from ..runs.guards import disk_bytes, size
 from .data import InWeightsData, make_data
 from .metrics import CHUNK
 from .settings import PathSettings
-from .star import star_paths
+from .star import FAMILIES, star_paths
 from .tokens import SPECIALS
 from .training import PathTraining, build_path_model
 
@@ -109,9 +109,10 @@ def _tried(graph: Graph, settings: PathSettings) -> list[Graph]:
     ``star_paths``."""
     if settings.in_context or graph.n * settings.width <= LARGE:
         return [graph]
-    smaller = [parse(f"{graph.family}:{arms}x{graph.parameters[1]}") for arms in TRIED_ARMS if graph.parameters]
-    for one in smaller:
-        star_paths(one)
+    if graph.family not in FAMILIES:
+        star_paths(graph)  # which says so
+    smaller = [parse(f"{graph.family}:{arms}x{graph.parameters[1]}") for arms in TRIED_ARMS]
+    star_paths(smaller[0])
     return smaller
 
 
