@@ -34,7 +34,7 @@ def use_selective_scan(model: nn.Module) -> int:
     other devices and with them as before). Weights and their names stay. Returns the number of blocks changed."""
     mixers = [module for module in model.modules() if type(module).__name__ == MIXER]
     for mixer in mixers:
-        mixer.forward = MethodType(_mix, mixer)  # type: ignore[method-assign]
+        mixer.forward = MethodType(_mix, mixer)
     return len(mixers)
 
 

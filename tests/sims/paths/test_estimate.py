@@ -51,5 +51,5 @@ def test_a_large_graph_is_not_tried_and_lies_on_the_line_of_two_small_ones(
 def test_a_graph_without_paths_is_refused_at_any_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(estimate, "LARGE", 1)
     for word in ("cycle:15", "karate", "path-star:5x2"):
-        with pytest.raises(ValueError, match="no root-to-leaf paths to learn|leaves nothing to find"):
+        with pytest.raises(ValueError, match=r"no root-to-leaf paths to learn|leaves nothing to find"):
             estimate_paths(parse(word), {"one": TINY}, [0], tmp_path)
