@@ -113,6 +113,7 @@ def test_a_dry_run_says_the_size_and_writes_nothing(capsys: Capture) -> None:
     (("--only", "in_weight"), "no condition 'in_weight'; did you mean 'in_weights'?"),
     (("--recipe", "stage"), "unknown recipe 'stage'"),
     (("--objective", "easy"), "unknown objective 'easy'"),
+    (("--edge-targets", "exakt"), "unknown edge_targets 'exakt'; did you mean 'exact'?"),
     (("--task", "both"), "unknown task 'both'"),
     (("--edges", "out"), "unknown edges 'out'"),
     (("--arch", "gtp2"), "gtp2 is neither a causal LM"),
