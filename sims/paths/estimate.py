@@ -107,13 +107,13 @@ def _estimate(
 def _tried(graph: Graph, settings: PathSettings) -> list[Graph]:
     """The graphs whose steps are timed: this one, or two smaller ones of its length. Raises ValueError as
     ``star_paths``."""
-    if settings.in_context or graph.n * settings.width <= LARGE:
+    if graph.n * settings.width <= LARGE:
         return [graph]
     if graph.family not in FAMILIES:
         star_paths(graph)  # which says so
     smaller = [parse(f"{graph.family}:{arms}x{graph.parameters[1]}") for arms in TRIED_ARMS]
     star_paths(smaller[0])
-    return smaller
+    return smaller[:1] if settings.in_context else smaller  # prompts have graphs of their own
 
 
 def _weights(settings: PathSettings, vocabulary: int, longest: int) -> tuple[int, Mapping[str, NDArray[Any]]]:
