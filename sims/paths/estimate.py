@@ -31,7 +31,7 @@ from .tokens import SPECIALS
 from .training import PathTraining, build_path_model
 
 LARGE = 1 << 24  # weights beyond which no step is tried: 270 MB, and a second a step
-TRIED_ARMS = (250, 1000)  # of the smaller stars
+TRIED_ARMS = (1_000, 10_000)  # of the smaller stars: far enough apart for the slope to stand out of the noise
 WEIGHT_BYTES = 16
 # Per node: the graph's two directions, edge rows and their order (int64), paths; measured at 10^4 to 10^6 arms.
 NODE_BYTES = 300
@@ -42,7 +42,7 @@ LOGIT_COPIES = 4  # logits of a chunk, their exponentials, the largest and their
 @dataclass(frozen=True)
 class PathEstimate:
     """``seconds``: of all seeds, as many at a time as there are ``jobs``, measuring not included; None where the device
-    is not at hand. ``tried``: the graphs whose steps were timed. ``memory_bytes``: of one run, its process and the
+    is not at hand or too busy to tell. ``tried``: the graphs whose steps were timed. ``memory_bytes``: of one run, its process and the
     graph included."""
 
     condition: str
@@ -81,8 +81,8 @@ def _estimate(
     tokens = sum(batch.inputs.numel() for batch in batches)
     vocabulary = graph.n + len(SPECIALS) if isinstance(data, InWeightsData) else data.vocabulary.size
     parameters, state = _weights(settings, vocabulary, data.longest)
-    seconds = None
-    if device == "cpu" or torch.cuda.is_available():
+    here, seconds = device == "cpu" or torch.cuda.is_available(), None
+    if here:
         times = []
         for one in tried:
             training = PathTraining(one, settings, seeds[0], device=device)
@@ -92,7 +92,8 @@ def _estimate(
     disk = disk_bytes([state], len(seeds))
     memory = PROCESS_BYTES + WEIGHT_BYTES * parameters + NODE_BYTES * graph.n + 4 * LOGIT_COPIES * CHUNK
     line = "" if len(tried) < 2 else f" (a line through {' and '.join(one.name for one in tried)})"
-    when = "time unknown, no CUDA GPU here" if seconds is None else f"about {duration(seconds)} of training{line}"
+    why = "this machine is too busy to time steps, try again" if here else "no CUDA GPU here"
+    when = f"time unknown, {why}" if seconds is None else f"about {duration(seconds)} of training{line}"
     text = (
         f"{name} on {graph.name}, {parameters:,} weights, {vocabulary:,} tokens in the vocabulary, "
         f"{tokens:,} a step, {settings.steps:,} steps x {len(seeds)} seed(s): {when}, memory about {size(memory)} a "
@@ -125,9 +126,9 @@ def _weights(settings: PathSettings, vocabulary: int, longest: int) -> tuple[int
     return sum(weight.numel() for weight in weights.values()), views
 
 
-def _along(at: int, places: Sequence[int], values: Sequence[float]) -> float:
-    """The line through one or two values, at another place; never below the largest of them."""
+def _along(at: int, places: Sequence[int], values: Sequence[float]) -> float | None:
+    """The line through one or two values, at another place; None where it falls, which times of a busy machine do."""
     if len(values) < 2:
         return values[0]
     slope = (values[1] - values[0]) / (places[1] - places[0])
-    return max(*values, values[0] + slope * (at - places[0]))
+    return values[0] + slope * (at - places[0]) if slope > 0 else None

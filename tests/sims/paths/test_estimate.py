@@ -42,6 +42,10 @@ def test_a_large_graph_is_not_tried_and_lies_on_the_line_of_two_small_ones(
     assert large.seconds == pytest.approx(2.0 + 0.25 * (graph.n + SPECIAL_TOKENS), rel=1e-12)
     assert "(a line through" in large.text
     assert "(a line through" not in small.text
+    monkeypatch.setattr(estimate, "training_seconds", lambda training, *_: 1 / training.data.vocabulary.size)
+    (busy,) = estimate_paths(graph, {"one": settings}, [0], tmp_path)
+    assert busy.seconds is None
+    assert "too busy to time steps" in busy.text
     real = PathTraining(graph, settings, 0)
     assert large.parameters == small.parameters == real.parameters
     assert large.vocabulary == small.vocabulary == real.data.vocabulary.size
