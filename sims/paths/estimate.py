@@ -33,7 +33,7 @@ from .training import PathTraining, build_path_model
 LARGE = 1 << 24  # weights beyond which no step is tried: 270 MB, and a second a step
 TRIED_ARMS = (1_000, 10_000)  # of the smaller stars: far enough apart for the slope to stand out of the noise
 WEIGHT_BYTES = 16
-# Per node: the graph's two directions, edge rows and their order (int64), paths; measured at 10^4 to 10^6 arms.
+# Per node: the graph's two directions, edge rows and their order (int64), paths. All together is 8 % low at 10^5 arms.
 NODE_BYTES = 300
 PROCESS_BYTES = 350 << 20  # Python, torch and transformers
 LOGIT_COPIES = 4  # logits of a chunk, their exponentials, the largest and their marks
@@ -42,8 +42,8 @@ LOGIT_COPIES = 4  # logits of a chunk, their exponentials, the largest and their
 @dataclass(frozen=True)
 class PathEstimate:
     """``seconds``: of all seeds, as many at a time as there are ``jobs``, measuring not included; None where the device
-    is not at hand or too busy to tell. ``tried``: the graphs whose steps were timed. ``memory_bytes``: of one run, its process and the
-    graph included."""
+    is not at hand or too busy to tell. ``tried``: the graphs whose steps were timed. ``memory_bytes``: of one run, its
+    process and the graph included."""
 
     condition: str
     parameters: int
