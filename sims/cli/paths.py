@@ -152,7 +152,7 @@ def _print_estimate(
 
 def _print_table(answer: dict[str, Any]) -> None:
     from ..draw.over_seeds import legend
-    from ..paths.show.report import path_rows
+    from ..paths.show.report import loss_lines, path_rows
 
     header, rows = path_rows(answer)
     table = Table(title=Text(visible(f"{answer['graph']}, chance {answer['chance']:.3g}")), title_justify="left")
@@ -160,4 +160,4 @@ def _print_table(answer: dict[str, Any]) -> None:
         table.add_column(title)
     for row in rows:
         table.add_row(*map(escape, row))
-    wide_console().print(table, *legend(rows), sep="\n", markup=False)
+    wide_console().print(table, *loss_lines(answer), *legend(rows), sep="\n", markup=False)

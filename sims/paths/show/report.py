@@ -16,9 +16,6 @@ COLUMNS = (
     ("first token, seen", "train_first_token_accuracy"),
     ("nodes recalled", "edge_recall"),
     ("edges recalled", "edge_hits"),
-    ("edge loss", "edge_loss"),
-    ("its floor", "edge_floor"),
-    ("path loss, seen", "train_loss"),
 )
 
 
@@ -46,6 +43,17 @@ def path_rows(answer: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+def loss_lines(answer: Mapping[str, Any]) -> list[str]:
+    """One line a condition: its losses in nats, each beside the entropy below which no model comes."""
+    lines = []
+    for name in answer["conditions"]:
+        one = answer[name]
+        if "edge_loss" in one:  # in the weights
+            edges = f"edges {one['edge_loss']:.3f} (floor {one['edge_floor']:.3f})"
+            lines.append(f"loss, {name.replace('_', ' ')}: {edges}, shown paths {one['train_loss']:.3f} (floor 0)")
+    return lines
+
+
 def path_markdown(answer: Mapping[str, Any], environment: Mapping[str, Any], figures: Sequence[str]) -> str:
     """report.md: table, figures, positions, settings, command and versions."""
     header, rows = path_rows(answer)
@@ -57,12 +65,15 @@ def path_markdown(answer: Mapping[str, Any], environment: Mapping[str, Any], fig
         "First token: the node after the root, the root given (seen: of training paths). Choice: the same, the most",
         "likely of the root's neighbours alone taken as the answer (not for the reverse task). Whole path: greedy,",
         "every token right. Nodes recalled: share of nodes all of whose deg(u) neighbours are among the deg(u) most",
-        "likely tokens; edges recalled: share of edges (u, v) with v among them. Edge loss: mean cross-entropy of all",
-        "directed edges in nats; its floor: the entropy of a neighbour, mean log deg(u), below which no model comes.",
-        "Path loss, seen: of a target of training paths; its floor is 0. Near own hop: share of unseen leaves whose",
-        "nearest first hop is their own. p: exact binomial probability of so many right first tokens by guessing",
+        "likely tokens; edges recalled: share of edges (u, v) with v among them. Near own hop: share of unseen leaves",
+        "whose nearest first hop is their own. p: exact binomial probability of so many right first tokens by guessing",
         "among the root's neighbours, seeds together; p choice: two-sided, of a number of right choices as far from",
         "chance. Minutes: of one seed.",
+        "",
+        *(f"- {line}" for line in loss_lines(answer)),
+        "",
+        "Loss: mean cross-entropy in nats, of all directed edges and of a target of training paths. The floor of the",
+        "first is the entropy of a neighbour, mean log deg(u); of the second 0, as a leaf has one path.",
         "",
         *(line for figure in figures for line in (f"![{_title(figure)}]({figure})", "")),
         "## Positions",

@@ -82,6 +82,9 @@ def test_a_tree_star_preset_prints_its_table(capsys: Capture) -> None:
     text = table(capsys, "paths", "--preset", "fig11", "--only", "split_at_first_token", *options, "--out", "out")
     assert "split at first token │ 2 │ 0.25 │" in text
     assert "tree-star:4x3, chance 0.25" in text
+    assert "loss, split at first token: edges" in text
+    # One root of 4 edges, 4 inner nodes of 3, 8 leaves of one: (4 log 4 + 12 log 3) / 24.
+    assert "(floor 0.780), shown paths" in text
     assert "written: out/figures/heat.png" in text
 
 
