@@ -17,11 +17,13 @@ NO_PAUSE = cell("no pause tokens", pause=0)
 STAGED = cell("edges first", recipe="staged")
 TREE = "tree-star:16x4"
 LEAVES, ARMS = cell("leaves held out", TREE), cell("arms held out", TREE, split="first-token")
+# More shown paths than dimensions: with fewer each leaf has a direction of its own, and its first hop is a lookup.
 SMALL_MAMBA = PathSettings(
-    arch="mamba", layers=2, width=64, edge_batch=64, path_batch=15, learning_rate=4e-3, steps=300, records=15
+    arch="mamba", layers=2, width=32, pause=0, edge_batch=512, path_batch=40, learning_rate=4e-3, steps=400, records=20
 )
+MAMBA_CHANCE = 1 / 200
 MAMBA, MAMBA_EDGES = (
-    cell(name, "path-star:20x5", SMALL_MAMBA, recipe=recipe)
+    cell(name, "path-star:200x5", SMALL_MAMBA, recipe=recipe)
     for name, recipe in (("Mamba", "mixed"), ("Mamba, edges alone", "edges"))
 )
 
@@ -129,23 +131,20 @@ CLAIMS = (
         "A.fig8",
         "Mamba finds unseen paths",
         "section 2, observation 1a; figure 8",
-        "Mamba solves unseen paths like a Transformer.",
-        "first node right for ten times chance on graphs of the paper's size",
-        "first nodes at chance there",
+        "A Mamba that has memorised a path-star's edges and the paths to some leaves finds the paths to the others.",
+        "first node right for ten times chance or more",
+        "first nodes at chance",
         (MAMBA,),
-        Criterion(
-            (Check("first node, unseen paths, 20 arms", (MAMBA.name,), "first", least=0.25),),
-            reach="Mamba's scan on a CPU allows 20 arms and 300 steps; the statement is about 5e4 nodes on a GPU",
-        ),
+        Criterion((Check("first node, unseen paths, 200 arms", (MAMBA.name,), "first", least=10 * MAMBA_CHANCE),)),
         300,
-        "numbers of the small size stand beside it; they decide nothing",
+        "200 arms on a width of 32: with fewer shown paths than dimensions it memorises them and finds no others",
     ),
     Claim(
         "A.fig9",
         "Mamba's geometry, from edges alone too",
         "section 2, observation 2; figures 9, 10",
         "Mamba's leaf embeddings lie nearest to their own first hops, strongly from edges alone too.",
-        "0.5 or more of the unseen leaves (chance 0.05), with paths and from edges alone",
+        "0.5 or more of the unseen leaves (chance 0.02), with paths and from edges alone",
         "leaves nearest to others' first hops",
         (MAMBA, MAMBA_EDGES),
         Criterion(
