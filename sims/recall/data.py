@@ -2,7 +2,7 @@
 
 Tokens: subjects 0 ... N-1, relations N ... N+R-1, then the attributes; with several hops the attributes are the
 subjects themselves. A question is s r_1 ... r_h, its answer the token after; with chain of thought s r_1 ... r_h
-a_1 ... a_h, the entities on the way and the answer last.
+a_1 ... a_h, the entities on the way and the answer last. A question of no hop is the subject alone.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class RecallVocabulary:
 @dataclass(frozen=True, eq=False)
 class Questions:
     """n questions of h hops: ``subjects`` (n,), ``words`` (n, h) of relations, ``path`` (n, h) of what is reached after
-    each hop, the answer last."""
+    each hop, the answer last; of no hop (n, 1), the answer."""
 
     subjects: Ints
     words: Ints
@@ -79,13 +79,21 @@ class Questions:
 
 @dataclass(frozen=True, eq=False)
 class RecallData:
-    """The ``facts``, their ``vocabulary``, ``train`` questions by length 1 ... K and the K-hop ones ``held_out``."""
+    """The ``facts``, their ``vocabulary``, ``train`` questions by length 1 ... K and the K-hop ones ``held_out``; those
+    that go through facts held out alone, ``unseen_facts``; and those of no hop, ``alone``."""
 
     facts: Facts
     vocabulary: RecallVocabulary
     train: tuple[Questions, ...]
     held_out: Questions
+    unseen_facts: Questions
+    alone: Questions
     chain_of_thought: bool
+
+    @property
+    def shown(self) -> tuple[Questions, ...]:
+        """All that is trained on."""
+        return (*self.train, self.alone) if len(self.alone) else self.train
 
     @property
     def longest(self) -> int:
@@ -122,11 +130,46 @@ def make_recall_data(settings: RecallSettings, seed: int) -> RecallData:
     )
     train = [all_questions(facts, hops) for hops in range(1, settings.hops + 1)]
     rng = np.random.default_rng((seed, Stream.RECALL_HELD_OUT))
+    unseen = _none(settings.hops)
+    if settings.held_out_facts:
+        train, unseen = _without_facts(train, settings.held_out_facts, seed)
     order = rng.permutation(len(train[-1]))
     hidden = round(settings.held_out * len(order))
     last = train[-1]
     train[-1] = last.take(np.sort(order[hidden:]))
-    return RecallData(facts, vocabulary, tuple(train), last.take(np.sort(order[:hidden])), settings.chain_of_thought)
+    held_out = last.take(np.sort(order[:hidden]))
+    alone = _alone(facts.subjects, settings.zero_hop, seed)
+    return RecallData(facts, vocabulary, tuple(train), held_out, unseen, alone, settings.chain_of_thought)
+
+
+def _none(hops: int) -> Questions:
+    return Questions(*(np.zeros(shape, dtype=np.int64) for shape in ((0,), (0, hops), (0, max(1, hops)))))
+
+
+def _without_facts(train: Sequence[Questions], share: float, seed: int) -> tuple[list[Questions], Questions]:
+    """The questions of one hop, and of the longer ones those through no fact of a random ``share``; and the longest
+    ones through nothing else."""
+    facts = train[0]
+    relations = int(facts.words.max()) + 1
+    rng = np.random.default_rng((seed, Stream.RECALL_HELD_OUT_FACTS))
+    hidden = np.zeros((relations, len(facts) // relations), dtype=np.bool_)
+    hidden.flat[rng.permutation(hidden.size)[: round(share * hidden.size)]] = True
+    through = [hidden[one.words, np.column_stack([one.subjects, one.path[:, :-1]])] for one in train]
+    kept = [one.take(~used.any(axis=1)) for one, used in zip(train[1:], through[1:], strict=True)]
+    unseen = train[-1].take(through[-1].all(axis=1))
+    if not all(map(len, (*kept, unseen))):
+        raise ValueError(f"held_out_facts {share:g} leaves no question of {len(train)} hops to show, or none to ask")
+    return [facts, *kept], unseen
+
+
+def _alone(subjects: int, kind: str, seed: int) -> Questions:
+    """Every entity as a question of its own; none for ""."""
+    if not kind:
+        return _none(0)
+    entities = np.arange(subjects)
+    rng = np.random.default_rng((seed, Stream.RECALL_PERMUTED))
+    answers = entities if kind == "identity" else rng.permutation(subjects)
+    return Questions(entities, np.zeros((subjects, 0), dtype=np.int64), answers[:, None])
 
 
 def all_questions(facts: Facts, hops: int) -> Questions:

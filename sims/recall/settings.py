@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..models.options import MAX_STEPS, Option
 
+ZERO_HOP = ("", "identity", "permuted")
 CODE_SCALE = 6.0  # of frozen codes: short ones cannot grow, and all the training goes into the norm before them
 MOST_QUESTIONS = 5_000_000  # rows of token ids; a whole vocabulary and relations^hops multiply fast
 
@@ -19,6 +20,11 @@ OPTIONS = {
     "hops": Option("Ask questions of up to so many hops.", least=1),
     "chain_of_thought": Option("Write the entities in between before the answer."),
     "held_out": Option("Share of the longest questions that is never shown."),
+    "held_out_facts": Option("Share of the facts that no question of two hops or more that is shown goes through."),
+    "zero_hop": Option(
+        "Ask every entity alone, too: identity (answered by itself), permuted (by another one: the control).",
+        choices=("identity", "permuted"),
+    ),
     "frozen": Option("Keep subject embeddings as drawn.", name="frozen_subjects"),
     "frozen_codes": Option("Keep output embeddings as drawn."),
     "arch": Option(
@@ -48,7 +54,10 @@ class RecallSettings:
     the same attributes; False gives each relation its own. ``hops`` K > 1: entities are subjects and attributes at
     once, and questions s, r_1 ... r_h of every length h <= K are asked for g_{r_h}(... g_{r_1}(s));
     ``chain_of_thought``: the model writes the entities in between before the answer; ``held_out``: share of the K-hop
-    questions that are never shown.
+    questions that are never shown. ``held_out_facts``: share of the facts that are shown alone only: longer questions
+    shown go through none of them, and those of K hops that go through nothing else are asked apart (the split of arXiv
+    2405.15071). ``zero_hop``: every entity u alone is a question, too, answered by u ("identity", the bridge of arXiv
+    2509.24653) or by p(u), p a random permutation ("permuted", its control); "" for none.
     Model: ``arch`` (a word or config file for ``build_causal_lm``) of ``layers`` blocks, ``heads``, embedding dimension
     ``width``, ``neurons`` in each perceptron with ReLU; ``layer_norm``, ``attention``; ``frozen``: subject embeddings
     stay as drawn; ``frozen_codes``: output embeddings too, each number CODE_SCALE times as large. With both, the facts
@@ -67,6 +76,8 @@ class RecallSettings:
     hops: int = 1
     chain_of_thought: bool = False
     held_out: float = 0.0
+    held_out_facts: float = 0.0
+    zero_hop: str = ""
     arch: str = "gpt2"
     layers: int = 1
     heads: int = 1
@@ -100,8 +111,11 @@ class RecallSettings:
             raise ValueError(f"weight_decay must be >= 0; got {self.weight_decay}")
         if not 0 <= self.floor <= 1:
             raise ValueError(f"floor must be a share of the learning rate in [0, 1]; got {self.floor}")
-        if not 0 <= self.held_out < 1:
-            raise ValueError(f"held_out must be a share in [0, 1); got {self.held_out}")
+        for name in ("held_out", "held_out_facts"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be a share in [0, 1); got {getattr(self, name)}")
+        if self.zero_hop not in ZERO_HOP:
+            raise ValueError(f"zero_hop must be identity, permuted or empty; got {self.zero_hop!r}")
         if self.width % self.heads:
             raise ValueError(f"width {self.width} must be a multiple of heads {self.heads}")
         if not (self.attributes == 0 or 2 <= self.attributes <= self.subjects) or self.subjects < 2:
@@ -115,8 +129,9 @@ class RecallSettings:
 
     def _check_hops(self) -> None:
         if self.hops == 1:
-            if self.chain_of_thought or self.held_out:
-                raise ValueError("chain_of_thought and held_out are for questions of two hops or more; raise hops")
+            for name in ("chain_of_thought", "held_out", "held_out_facts", "zero_hop"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} is for questions of two hops or more; raise hops")
             return
         if not self.shared or self.attributes not in (0, self.subjects):
             raise ValueError("several hops need one set of entities: leave shared and attributes as they are")
@@ -130,8 +145,8 @@ class RecallSettings:
 
     @property
     def questions(self) -> int:
-        """All questions of 1 ... K hops."""
-        return self.subjects * sum(self.relations**h for h in range(1, self.hops + 1))
+        """All questions of 1 ... K hops, of none too where they are asked."""
+        return self.subjects * sum(self.relations**h for h in range(0 if self.zero_hop else 1, self.hops + 1))
 
     def rate(self, step: int) -> float:
         """The learning rate of step ``step`` (from 0)."""

@@ -42,7 +42,7 @@ class RecallTraining:
             torch.manual_seed(seed)
             self.model = RecallModel(settings, self.data.vocabulary, self.data.longest)
         self.model.lm.to(self.device)
-        tokens, targets = self.data.encode(self.data.train)
+        tokens, targets = self.data.encode(self.data.shown)
         self._tokens, self._targets = tokens.to(self.device), targets.to(self.device)
         self.model.check(self._tokens[:2])
         self._weights: dict[str, Tensor] = dict(self.model.lm.named_parameters())
@@ -80,7 +80,7 @@ class RecallTraining:
 
     def measure(self) -> dict[str, Any]:
         """Mean loss of a target and accuracy now; with several hops the accuracy of every length, on all questions
-        shown, and on those held out if there are any. Raises Diverged where the loss is not finite."""
+        shown, and on those held out, through facts held out and of no hop, if there are any. Raises Diverged where the loss is not finite."""
         with torch.no_grad():
             parts = torch.arange(len(self._tokens), device=self.device).split(MEASURED_ROWS)
             total = sum(float(self._loss(rows)) for rows in parts)
@@ -88,20 +88,24 @@ class RecallTraining:
         if not np.isfinite(loss):
             raise Diverged(f"training diverged before step {self.step}", "lower the learning rate", self.step)
         each = [self.accuracy(questions) for questions in self.data.train]
-        hidden = self.data.held_out
+        apart = {
+            "held_out_accuracy": self.data.held_out,
+            "unseen_facts_accuracy": self.data.unseen_facts,
+            "zero_hop_accuracy": self.data.alone,
+        }
         return {
             "step": self.step,
             "loss": loss,
             "accuracy": each[-1],
             "accuracy_by_hops": each,
-            **({"held_out_accuracy": self.accuracy(hidden)} if len(hidden) else {}),
+            **{name: self.accuracy(questions) for name, questions in apart.items() if len(questions)},
         }
 
     def accuracy(self, questions: Questions) -> float:
         """Share of questions answered right by the most likely token; with chain of thought the model writes the
         entities in between itself."""
         right = 0
-        steps = questions.hops if self.settings.chain_of_thought else 1
+        steps = questions.path.shape[1] if self.settings.chain_of_thought else 1
         answer = self.data.vocabulary.answer(questions.words, questions.path)[:, -1]
         with torch.no_grad():
             tokens = self.data.prompt(questions).to(self.device)

@@ -16,6 +16,7 @@ from ...runs.control import Watch
 from ..presets.run import PresetResult, describe_preset
 from .course import Graphs as Courses
 from .course import course_arrays
+from .end_figures import end_figures
 from .figure import MOST_GRAPHS, ladder_caption, plot_ladder
 from .retention_figure import MOST_SHARES, plot_shares, shares_caption
 from .rows import SECONDS, Ladder, ladders_of
@@ -75,6 +76,9 @@ def _figures(graphs: Courses, folder: Path, into: Path) -> list[tuple[str, str, 
     if graphs and len(graphs[0][1]) <= MOST_SHARES:
         path = save_figure(plot_shares(graphs), into, "retention")[0]
         found.append(("Retention", path.relative_to(folder).as_posix(), shares_caption(graphs)))
+    for title, name, figure, caption in end_figures(graphs):
+        path = save_figure(figure, into, name)[0]
+        found.append((title, path.relative_to(folder).as_posix(), caption))
     return found
 
 

@@ -1,5 +1,5 @@
 """Models whose runs are held against the flow of their own linear net: the rungs between Node2Vec and a language model,
-depth and width, tied and untied, two starts."""
+depth and width, tied and untied, starts."""
 
 from __future__ import annotations
 
@@ -43,13 +43,14 @@ RUNGS = (
     Rung("mamba", "Mamba, Adam", "mamba:width=32,steps=1000"),
 )
 
+# Sixty nets a graph: steps of 0.005 to t = 5, which nets of three layers still take as their flow does.
 # A layer without residuals starts at about its own inverse, so that a small net escapes from zero in tens of units.
 _STARTS = {8: "init_std=0.3", 32: "init_std=0.15"}
 DEPTHS = tuple(
     Rung(
         f"{kind}-{depth}-width-{width}",
         f"{depth} {kind} layer{'s' if depth > 1 else ''}, width {width}",
-        f"linear:optimiser=sgd,learning_rate=0.0025,steps=4000,width={width},layers={depth}{start}",
+        f"linear:optimiser=sgd,learning_rate=0.005,steps=1000,width={width},layers={depth}{start}",
     )
     for kind, starts in (("residual", dict.fromkeys((8, 32), "")), ("plain", _STARTS))
     for width in (8, 32)
@@ -71,3 +72,17 @@ RETENTION = (
     Rung("gaussian", "Gaussian B(0)", "linear:optimiser=sgd,learning_rate=0.005,width=32,residual=false,init_std=0.15,"
          "embedding_std=0.02,steps=20000"),
 )  # fmt: skip
+
+# Z = E W E' by width and by W(0): I, and Gaussian ones from far below the escape to far above it.
+STARTS = tuple(
+    Rung(
+        f"{name}-width-{width}",
+        f"W(0) = {title}, width {width}",
+        f"linear:optimiser=sgd,learning_rate=0.02,steps=400,embedding_std=0.02,width={width},{start}",
+    )
+    for name, title, start in (
+        ("identity", "I", "init_std=1e-6"),
+        *((f"gaussian-{s}", f"N(0, {s}²)", f"residual=false,init_std={s}") for s in ("0.1", "0.3", "1")),
+    )
+    for width in (4, 8, 32)
+)
