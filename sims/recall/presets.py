@@ -17,6 +17,11 @@ HOPS = RecallSettings(
     records=10,
 )  # fmt: skip
 MOST_HOPS, MOST_LAYERS = 4, 4
+# Two hops, with two fifths of the facts in no composition that is shown: 62 of 192 words are, 31 are asked apart.
+BRIDGE = RecallSettings(
+    subjects=24, relations=3, hops=2, held_out=0.1, held_out_facts=0.4, layers=2, width=32, neurons=64, init_std=0.02,
+    weight_decay=1.0, learning_rate=3e-3, steps=600, records=10,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,17 @@ PRESETS: dict[str, RecallPreset] = {
             "disjoint_attributes": replace(BASE, shared=False),
         },
         seeds=3,
+    ),
+    "bridge": RecallPreset(
+        "two hops through facts that were only shown alone, with and without entities that answer for themselves",
+        {
+            "one_and_two_hops": BRIDGE,
+            "identity": replace(BRIDGE, zero_hop="identity"),
+            "permuted": replace(BRIDGE, zero_hop="permuted"),
+            "small_start": replace(BRIDGE, init_std=0.005, weight_decay=3.0),
+            "small_start_identity": replace(BRIDGE, init_std=0.005, weight_decay=3.0, zero_hop="identity"),
+            "chain_of_thought": replace(BRIDGE, chain_of_thought=True),
+        },
     ),
     "multi-hop": RecallPreset(
         "questions of several hops, by depth and with chain of thought", hop_conditions(HOPS), seeds=2, map=True

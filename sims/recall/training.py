@@ -80,7 +80,8 @@ class RecallTraining:
 
     def measure(self) -> dict[str, Any]:
         """Mean loss of a target and accuracy now; with several hops the accuracy of every length, on all questions
-        shown, and on those held out, through facts held out and of no hop, if there are any. Raises Diverged where the loss is not finite."""
+        shown, and on those held out, through facts held out and of no hop, if there are any. Raises Diverged where the
+        loss is not finite."""
         with torch.no_grad():
             parts = torch.arange(len(self._tokens), device=self.device).split(MEASURED_ROWS)
             total = sum(float(self._loss(rows)) for rows in parts)

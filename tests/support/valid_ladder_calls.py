@@ -213,6 +213,16 @@ CALLS: dict[str, Call] = {
     "SpectralMap.effective_ranks": call(
         "SpectralMap", {"logits": [2.0, 0.5], "multiplicities": [1.0, 3.0]}, function=PHI.effective_ranks
     ),
+    "mode_cost": call(
+        "mode_cost",
+        {"eigenvalue": [1.0, -0.5], "residual": True},
+        loose={"eigenvalue": f"*; {SIGN}"},
+        kinds={"eigenvalue": "int float"},
+    ),
+    "representation_cost": call(
+        "representation_cost", {"logits": GRAM, "residual": True}, loose={"logits": SIGN}, kinds={}
+    ),
+    "cheapest_net": call("cheapest_net", {"logits": GRAM, "residual": True}, loose={"logits": SIGN}, kinds={}),
     "saddle_escape_time": call(
         "saddle_escape_time",
         {"phi": PHI, "rate": [1.0, 0.5], "start": 0.1, "level": [0.5, np.inf]},

@@ -10,6 +10,7 @@ from .flow import LadderTrajectory, ladder_equation, ladder_flow
 from .fourier import LadderModesTrajectory, cayley_ladder_flow
 from .gram_flow import LadderGramTrajectory, ladder_gram_equation, ladder_gram_flow
 from .limit import LadderLimit, ladder_limit
+from .mode_costs import cheapest_net, mode_cost, representation_cost
 from .net import LinearNet, ladder_logits
 from .normed_flow import (
     PreNormTrajectory,
@@ -43,6 +44,7 @@ __all__ = [
     "Sublayer",
     "UnitModes",
     "cayley_ladder_flow",
+    "cheapest_net",
     "end_to_end_equation",
     "end_to_end_flow",
     "escape_time",
@@ -57,6 +59,7 @@ __all__ = [
     "ladder_limit",
     "ladder_logits",
     "layer_norm",
+    "mode_cost",
     "norm_clock",
     "normed_gram_equation",
     "normed_gram_flow",
@@ -72,6 +75,7 @@ __all__ = [
     "pre_norm_flow",
     "pre_norm_logits",
     "reduced_ladder_flow",
+    "representation_cost",
     "saddle_escape_time",
     "sign_flip_energy",
     "spectral_map",

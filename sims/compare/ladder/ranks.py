@@ -17,8 +17,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ranks:
-    """exp of the Shannon entropy of the shares (Roy and Vetterli 2007): ``embedding``, of the eigenvalues of the centred
-    Gram matrix; ``logits``, of the singular values of the logits less each row's mean, which the softmax does not see.
+    """exp of the Shannon entropy of the shares (Roy and Vetterli 2007): ``embedding``, of the centred Gram matrix's
+    eigenvalues; ``logits``, of the singular values of the logits less each row's mean, which the softmax does not see.
     ``stable``: the stable rank ||Z||_F^2 / ||Z||_2^2 of the same logits. ``margin``: the geometric margin of VV'
     (``theory.geometric_margin``), above zero where neighbours are nearer than others, below in a lookup."""
 

@@ -1,6 +1,6 @@
 """Which starts of one layer end as a geometry and which as a lookup: a map over widths and initial inner weights.
 
-Z = E W E' from Gaussian E: from W(0) = I, which a residual layer with W = 0 is, and from Gaussian W(0) of several sizes.
+Z = E W E' from Gaussian E: from W(0) = I, which a residual layer of zeros is, and from Gaussian W(0) of several sizes.
 A run ends geometric where neighbours lie nearer than others in its own embedding (geometric margin of EE' > 0).
 """
 

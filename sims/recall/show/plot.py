@@ -12,8 +12,15 @@ from matplotlib.figure import Figure
 
 from ...draw.style import COLOURS, MARKERS, STYLE
 
-TRANSFER = (("recall", "accuracy"), ("closed form", "transfer_accuracy"),
-            ("by gradient", "gradient_transfer_accuracy"), ("random", "random_control"))  # fmt: skip
+TRANSFER = (
+    ("recall", "accuracy"),
+    ("held out", "held_out_accuracy"),
+    ("unseen facts", "unseen_facts_accuracy"),
+    ("no hop", "zero_hop_accuracy"),
+    ("closed form", "transfer_accuracy"),
+    ("by gradient", "gradient_transfer_accuracy"),
+    ("random", "random_control"),
+)
 STRUCTURE = (
     ("variance explained, held out", "superposition_r2_held_out"),
     ("the same, facts shuffled", "superposition_r2_shuffled"),

@@ -10,7 +10,7 @@ from ..one_run import RecallRun
 from ..run import RecallResult
 
 # Of the last record: what a condition's summary averages beside the analysis.
-MEASURED = ("loss", "accuracy", "held_out_accuracy")
+MEASURED = ("loss", "accuracy", "held_out_accuracy", "unseen_facts_accuracy", "zero_hop_accuracy")
 
 
 def describe_recall(result: RecallResult) -> dict[str, Any]:
