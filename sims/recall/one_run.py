@@ -18,7 +18,7 @@ from .training import RecallTraining
 @dataclass(frozen=True, eq=False)
 class RecallRun:
     """A finished run. ``records``: the metrics at every recorded step, the last at the end; ``scores``: of the
-    analysis, empty for several hops; ``seconds`` of training, measuring and analysing."""
+    analysis; ``seconds`` of training, measuring and analysing."""
 
     settings: RecallSettings
     seed: int
@@ -40,8 +40,8 @@ def run_recall(
 ) -> RecallRun:
     """Train one seed in the folder ``out``; ``restart`` and ``watch`` as for ``run_task``.
 
-    ``analyse``: look for the predicted structure at the end (one hop); see ``recall.analysis.structure``. Raises as
-    ``run_task``, and ValueError for settings or a device that do not fit.
+    ``analyse``: look for the predicted structure at the end (one hop; see ``recall.analysis.structure``), or whether
+    answers can be asked again (several; ``recall.analysis.fed_back``). Raises as ``run_task``, and ValueError for settings or a device that do not fit.
     """
     config = {
         "model": f"recall-{settings.arch}",
@@ -61,11 +61,16 @@ class AnalysedTraining(RecallTraining):
 
     def __init__(self, settings: RecallSettings, seed: int, *, device: str, analyse: bool) -> None:
         super().__init__(settings, seed, device=device)
-        self._analyse = analyse and settings.hops == 1
+        self._analyse = analyse
 
     def results(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Every weight, and the scores of the analysis."""
+        from .analysis.fed_back import fed_back_scores
         from .analysis.structure import analyse_recall
 
         weights, _ = super().results()
-        return weights, analyse_recall(self.model, self.data.facts, self.seed) if self._analyse else {}
+        if not self._analyse:
+            return weights, {}
+        if self.settings.hops > 1:
+            return weights, fed_back_scores(self.model, self.data)
+        return weights, analyse_recall(self.model, self.data.facts, self.seed)

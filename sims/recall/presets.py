@@ -20,7 +20,7 @@ MOST_HOPS, MOST_LAYERS = 4, 4
 # Two hops, with two fifths of the facts in no composition that is shown: 62 of 192 words are, 31 are asked apart.
 BRIDGE = RecallSettings(
     subjects=24, relations=3, hops=2, held_out=0.1, held_out_facts=0.4, layers=2, width=32, neurons=64, init_std=0.02,
-    weight_decay=1.0, learning_rate=3e-3, steps=600, records=10,
+    weight_decay=1.0, learning_rate=3e-3, steps=400, records=4,
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def run_recalls(
     watch: Watch = UNWATCHED,
 ) -> RecallResult:
     """Train every condition over ``seeds`` in ``out``, ``jobs`` runs at a time with one thread each (None: as many as
-    CPUs; on CUDA one after the other); ``analyse`` those of one hop.
+    CPUs; on CUDA one after the other); ``analyse`` each at its end.
 
     Raises ValueError for no conditions, repeated seeds, settings that do not fit, a folder in use or a device that is
     not there, before anything is written; FloatingPointError when a run diverges; Interrupted, with every run saved,

@@ -21,7 +21,6 @@ from .rungs import BRIDGE, DEPTHS, FOUR_CELLS, RETENTION, RUNGS, STARTS, Rung
 
 STAR, GRID, CYCLE, IRREGULAR = GRAPHS
 RANDOM = "random:20,30,0"
-LARGER_GRID = "grid:6x8"
 
 
 @dataclass(frozen=True)
@@ -273,7 +272,7 @@ _LADDERS = (
     _ladder("four-cells", "Tied and untied, on sparse and smoothed targets", FOUR_CELLS, ("cycle:7", CYCLE), 0.0, 0.15),
     _ladder("bridge", "Examples u -> u, untied: input and output embeddings", BRIDGE, GRAPHS, bridge=True),
     _ladder("retention", "Crossing is not retention: one layer long after its peak", RETENTION, GRAPHS),
-    _ladder("starts", "Geometry or lookup: one layer by width and start", STARTS, (STAR, GRID, CYCLE, LARGER_GRID)),
+    _ladder("starts", "Geometry or lookup: one layer by width and start", STARTS, (STAR, GRID, CYCLE)),
 )
 
 PRESETS = {

@@ -17,6 +17,9 @@ TRANSFER = (
     ("held out", "held_out_accuracy"),
     ("unseen facts", "unseen_facts_accuracy"),
     ("no hop", "zero_hop_accuracy"),
+    ("fed back, shown", "fed_back_shown"),
+    ("fed back, unseen facts", "fed_back_unseen"),
+    ("alignment", "alignment"),
     ("closed form", "transfer_accuracy"),
     ("by gradient", "gradient_transfer_accuracy"),
     ("random", "random_control"),
@@ -48,9 +51,13 @@ def structure_figure(answer: Mapping[str, Any], about: str) -> Figure:
         left.set(xlabel="training steps", ylabel="facts recalled", ylim=(-0.03, 1.03))
         left.set_title("mean, range over seeds; dotted: chance", loc="left")
         draw_bars(middle, conditions, TRANSFER)
-        middle.set_title("recall, and transfer to new facts", loc="left")
-        draw_bars(right, conditions, STRUCTURE)
-        right.set_title("predicted structure", loc="left")
+        new = any(key in one["mean"] for one in conditions.values() for _, key in STRUCTURE)
+        middle.set_title("recall, and transfer to new facts" if new else "at the end of training", loc="left")
+        if new:
+            draw_bars(right, conditions, STRUCTURE)
+            right.set_title("predicted structure", loc="left")
+        else:
+            right.set_axis_off()
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)), frameon=False)
         sizes = f"{answer['subjects']} subjects, {answer['relations']} relations"

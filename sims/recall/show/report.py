@@ -22,6 +22,9 @@ RECALL = (
     ("held out", "held_out_accuracy"),
     ("through unseen facts alone", "unseen_facts_accuracy"),
     ("no hop", "zero_hop_accuracy"),
+    ("alignment", "alignment"),
+    ("fed back, shown", "fed_back_shown"),
+    ("fed back, unseen facts", "fed_back_unseen"),
     ("transfer, closed form", "transfer_accuracy"),
     ("transfer, by gradient", "gradient_transfer_accuracy"),
     ("transfer, random embeddings", "random_control"),
@@ -42,16 +45,18 @@ STRUCTURE = (
     ("swap: random direction", "intervention_random_success"),
 )
 LEGEND = f"""{DEVIATION_NOTE} Recall: share of all facts answered by the most likely token; margin: of the worst fact.
-With several hops: of the longest questions shown, of those held out, of those through facts that no composition shown goes
-through, and of entities alone. Transfer to new facts, with everything but subject embeddings frozen: closed form
-(regression of the learned embeddings on attribute codes), gradient on the embeddings alone, random embeddings. R²:
-variance of subject embeddings explained by codes of their attributes, on subjects left out of the fit, and with facts
-shuffled. Probe: attribute of a left-out subject from its embedding, by a linear map to its code, over relations.
-Overlap: mean cos² between the subspaces that two relations write to (0 orthogonal), and of random subspaces. Gate
-selectivity: (R f - 1) / (R - 1), f the largest share of a neuron's energy in one relation (1: the construction's
-gates), and with questions shuffled; silenced: accuracy on a relation, and on the others, without the H/R neurons most
-selective for it. Swap: one attribute's code is replaced in an embedding: how often the answer to that relation
-becomes the new one, how often the others stay, and the first for a random direction of the same length."""
+With several hops: of the longest questions shown, of those held out, of those through facts that no composition shown
+goes through, and of entities alone; alignment: <e, o> / (|e| |o|) of the entities' input and output embeddings; fed
+back: the mean output embedding of an answer read as the subject of the next relation. Transfer to new facts, with
+everything but subject embeddings frozen: closed form (regression of the learned embeddings on attribute codes),
+gradient on the embeddings alone, random embeddings. R²: variance of subject embeddings explained by codes of their
+attributes, on subjects left out of the fit, and with facts shuffled. Probe: attribute of a left-out subject from its
+embedding, by a linear map to its code, over relations. Overlap: mean cos² between the subspaces that two relations
+write to (0 orthogonal), and of random subspaces. Gate selectivity: (R f - 1) / (R - 1), f the largest share of a
+neuron's energy in one relation (1: the construction's gates), and with questions shuffled; silenced: accuracy on a
+relation, and on the others, without the H/R neurons most selective for it. Swap: one attribute's code is replaced in
+an embedding: how often the answer to that relation becomes the new one, how often the others stay, and the first for
+a random direction of the same length."""
 
 
 def recall_tables(answer: Mapping[str, Any]) -> list[tuple[str, list[str], Rows]]:
