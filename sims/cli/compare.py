@@ -63,7 +63,7 @@ def compare(
             help="A figure or table of arXiv 2510.26745 on its four tiny graphs, with its hyper-parameters: fig1, "
             "fig7, fig12 to fig15, fig21, self-edges, lookup, parts, knobs. Or, on those or on GRAPH, each run against "
             "the flow of its own linear net: ladder (from Node2Vec to GPT-2 and Mamba, part by part), depth, "
-            "four-cells, bridge, retention.",
+            "four-cells, bridge, retention, starts (geometry or lookup, by width and initial weights).",
             autocompletion=complete_compare_preset,
         ),
     ] = None,

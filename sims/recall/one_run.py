@@ -40,8 +40,9 @@ def run_recall(
 ) -> RecallRun:
     """Train one seed in the folder ``out``; ``restart`` and ``watch`` as for ``run_task``.
 
-    ``analyse``: look for the predicted structure at the end (one hop; see ``recall.analysis.structure``), or whether
-    answers can be asked again (several; ``recall.analysis.fed_back``). Raises as ``run_task``, and ValueError for settings or a device that do not fit.
+    ``analyse``: look for the predicted structure at the end (one hop; see ``recall.analysis.structure``), or
+    whether answers can be asked again (several; ``recall.analysis.fed_back``). Raises as ``run_task``, and
+    ValueError for settings or a device that do not fit.
     """
     config = {
         "model": f"recall-{settings.arch}",

@@ -216,7 +216,7 @@ CALLS: dict[str, Call] = {
     "mode_cost": call(
         "mode_cost",
         {"eigenvalue": [1.0, -0.5], "residual": True},
-        loose={"eigenvalue": f"*; {SIGN}; shape: one row less; shape: one row more; shape: first row; shape: no rows"},
+        loose={"eigenvalue": "*"},
         kinds={"eigenvalue": "int float"},
     ),
     "representation_cost": call(

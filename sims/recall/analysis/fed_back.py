@@ -3,8 +3,9 @@
     alignment = sum_u <e_u, o_u> / (|e| |o|)
 
 of the entities' input embeddings e and output embeddings o is 1 where each is read as it is written. Then the answer to
-one hop, the mean of o under the softmax, can stand in the place of a subject's embedding and be asked the next relation:
-two hops by two passes, with no token in between. In a linear model examples u -> u make it so (arXiv 2509.24653).
+one hop, the mean of o under the softmax, can stand in the place of a subject's embedding and be asked the next
+relation: two hops by two passes, with no token in between. In linear models examples u -> u make it so (arXiv
+2509.24653).
 """
 
 from __future__ import annotations

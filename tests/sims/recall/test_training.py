@@ -63,6 +63,43 @@ def test_several_hops_follow_the_facts(written: bool) -> None:
         assert not written or row[3] == between
 
 
+def test_facts_held_out_are_shown_alone_only() -> None:
+    data = make_recall_data(replace(TINY, hops=2, held_out_facts=0.5), 1)
+    assert len(data.train[0]) == 12
+    used = [
+        {(int(s), int(w)) for s, w in zip(at, one.words[:, hop], strict=True)}
+        for one in (data.train[1], data.unseen_facts)
+        for hop, at in enumerate((one.subjects, one.path[:, 0]))
+    ]
+    shown, unseen = used[0] | used[1], used[2] | used[3]
+    assert not shown & unseen
+    assert len(shown | unseen) <= 12
+    assert (
+        data.facts.table[data.unseen_facts.words[:, 1], data.unseen_facts.path[:, 0]] == data.unseen_facts.path[:, 1]
+    ).all()
+    with pytest.raises(ValueError, match="leaves no question of 2 hops"):
+        make_recall_data(replace(TINY, hops=2, held_out_facts=0.05), 1)
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_entities_alone_answer_for_themselves_or_for_others(written: bool) -> None:
+    settings = replace(TWO_HOPS, chain_of_thought=written)
+    plain = make_recall_data(settings, 1)
+    tokens, targets = plain.encode(plain.shown)
+    for kind in ("identity", "permuted"):
+        data = make_recall_data(replace(settings, zero_hop=kind), 1)
+        more, asked = data.encode(data.shown)
+        assert torch.equal(more[: len(tokens)], tokens)
+        assert torch.equal(asked[: len(tokens)], targets)
+        assert more[len(tokens) :, 0].tolist() == list(range(6))
+        answers = asked[len(tokens) :, 0].tolist()
+        assert (answers == list(range(6))) is (kind == "identity")
+        assert sorted(answers) == list(range(6))
+        assert (asked[len(tokens) :, 1:] == IGNORED).all()
+    training = RecallTraining(replace(settings, zero_hop="identity"), 1)
+    assert 0 <= training.measure()["zero_hop_accuracy"] <= 1
+
+
 def test_disjoint_attributes_have_tokens_of_their_own() -> None:
     data = make_recall_data(replace(TINY, shared=False, attributes=3), 0)
     _, targets = data.encode(data.train)
@@ -173,7 +210,9 @@ class StopAt(StopRequest):
 
 
 @pytest.mark.parametrize(
-    "settings", [TINY, TWO_HOPS, replace(TINY, frozen=True, frozen_codes=True)], ids=["batch", "hops", "frozen"]
+    "settings",
+    [TINY, TWO_HOPS, replace(TINY, frozen=True, frozen_codes=True), replace(TWO_HOPS, zero_hop="permuted")],
+    ids=["batch", "hops", "frozen", "alone"],
 )
 def test_a_resumed_run_ends_in_the_same_bytes(settings: RecallSettings, tmp_path: Path) -> None:
     whole = run_recall(settings, 1, False, tmp_path / "whole")
@@ -201,6 +240,9 @@ def test_divergence_is_said_with_its_step(tmp_path: Path) -> None:
         ({"subjects": 1}, "at least two subjects"),
         ({"attributes": 7}, "got 7 for 6 subjects"),
         ({"held_out": 0.5}, "raise hops"),
+        ({"zero_hop": "identity"}, "raise hops"),
+        ({"hops": 2, "zero_hop": "same"}, "must be identity, permuted or empty"),
+        ({"hops": 2, "held_out_facts": 1.0}, "must be a share"),
         ({"hops": 2, "shared": False}, "one set of entities"),
         ({"hops": 2, "frozen": True}, "leave frozen, frozen_codes or hops out"),
         ({"hops": 40}, "fewer subjects or hops"),
