@@ -22,8 +22,8 @@ from .progress import Stages
 PRESET_HELP = (
     "structure: trained, with frozen subject embeddings, and with frozen codes too, five seeds (8 minutes on two idle "
     "cores). parts: what the structure depends on. attributes: fewer of them, and each relation's own. multi-hop: "
-    "accuracy over hops and layers, and with chain of thought. bridge: two hops through facts shown alone only, with and "
-    "without entities that answer for themselves. scaling: the smallest dimension that memorises."
+    "accuracy over hops and layers, and with chain of thought. bridge: two hops through facts shown alone only, with "
+    "and without entities that answer for themselves. scaling: the smallest dimension that memorises."
 )
 SCALING_PRESET, SCALING_SEEDS = "scaling", 3
 SIZES, CODES = ("subjects", "relations", "attributes", "width"), ("code_dimension", "coherence")  # of --construct
