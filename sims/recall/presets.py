@@ -17,7 +17,7 @@ HOPS = RecallSettings(
     records=10,
 )  # fmt: skip
 MOST_HOPS, MOST_LAYERS = 4, 4
-# Two hops, with two fifths of the facts in no composition that is shown: 62 of 192 words are, 31 are asked apart.
+# Two hops, with two fifths of the facts in no composition that is shown.
 BRIDGE = RecallSettings(
     subjects=24, relations=3, hops=2, held_out=0.1, held_out_facts=0.4, layers=2, width=32, neurons=64, init_std=0.02,
     weight_decay=1.0, learning_rate=3e-3, steps=400, records=4,
@@ -76,7 +76,7 @@ PRESETS: dict[str, RecallPreset] = {
         seeds=3,
     ),
     "bridge": RecallPreset(
-        "two hops through facts that were only shown alone, with and without entities that answer for themselves",
+        "two hops through facts shown alone only",
         {
             "one_and_two_hops": BRIDGE,
             "identity": replace(BRIDGE, zero_hop="identity"),

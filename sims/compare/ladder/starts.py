@@ -20,7 +20,7 @@ from .rows import LadderRow
 
 Graphs = Sequence[tuple[str, Sequence[LadderRow]]]
 
-PANEL = (2.0, 1.9)  # inches
+PANEL = (2.0, 2.35)  # inches
 DARK = 0.55  # of the colour map, below which letters are white
 
 
@@ -90,7 +90,7 @@ def plot_starts(graphs: Graphs) -> Figure:
                        f"({_short(one.predicted_share)})") for one in cells]  # fmt: skip
             for place, values in enumerate((counts, shares)):
                 ax = axes[place, column]
-                _draw(ax, cells, values, letters=7.0 if place else 8.0)
+                _draw(ax, cells, values, letters=6.8 if place else 8.0)
                 ax.set(title=graph if not place else "", xlabel="width" if place else "")
                 if not column:
                     ax.set_ylabel(("seeds that end geometric", "share, first eigenspace")[place] + "\nW(0)")
@@ -110,7 +110,7 @@ def _draw(ax: Axes, cells: Sequence[StartCell], values: Sequence[tuple[float, st
         i, j = starts.index(one.start), widths.index(one.width)
         shown[i, j] = value
         colour = "white" if value < DARK else "black"
-        ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=letters, linespacing=0.95)
+        ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=letters, linespacing=1.0)
     ax.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     ax.set_xticks(range(len(widths)), [str(width) for width in widths])
     ax.set_yticks(range(len(starts)), starts)

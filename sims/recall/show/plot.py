@@ -41,23 +41,21 @@ def structure_figure(answer: Mapping[str, Any], about: str) -> Figure:
     """Left accuracy over the steps (mean, range over seeds), then recall and transfer, then the predicted structure;
     a bar the mean of a condition, a mark a seed. Rows no condition has a number for are left out."""
     conditions = answer["conditions"]
+    parts = any(key in one["mean"] for one in conditions.values() for _, key in STRUCTURE)
+    widths = (1.0, 0.9, 1.25) if parts else (1.0, 1.1)
     with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(11.5, 4.2), layout="constrained")
-        left, middle, right = figure.subplots(1, 3, width_ratios=(1.0, 0.9, 1.25))
-        for number, (name, one) in enumerate(conditions.items()):
+        figure = plt.figure(figsize=(11.5 if parts else 8.5, 4.2), layout="constrained")
+        left, middle, *right = figure.subplots(1, len(widths), width_ratios=widths)
+        for number, name in enumerate(conditions):
             draw_curve(left, answer["curve"], name, number)
-            del one
         left.axhline(answer["chance"], color="black", lw=0.9, ls=(0, (1, 2)))
         left.set(xlabel="training steps", ylabel="facts recalled", ylim=(-0.03, 1.03))
         left.set_title("mean, range over seeds; dotted: chance", loc="left")
         draw_bars(middle, conditions, TRANSFER)
-        new = any(key in one["mean"] for one in conditions.values() for _, key in STRUCTURE)
-        middle.set_title("recall, and transfer to new facts" if new else "at the end of training", loc="left")
-        if new:
-            draw_bars(right, conditions, STRUCTURE)
-            right.set_title("predicted structure", loc="left")
-        else:
-            right.set_axis_off()
+        middle.set_title("recall, and transfer to new facts" if parts else "at the end of training", loc="left")
+        for ax in right:
+            draw_bars(ax, conditions, STRUCTURE)
+            ax.set_title("predicted structure", loc="left")
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(5, len(labels)), frameon=False)
         sizes = f"{answer['subjects']} subjects, {answer['relations']} relations"
@@ -72,7 +70,10 @@ def draw_curve(ax: Axes, curve: list[dict[str, Any]], name: str, number: int, li
     steps = [one["step"] for one in lines[0]]
     values = np.array([[one["accuracy"] for one in line] for line in lines])
     colour = COLOURS[number % len(COLOURS)]
-    ax.plot(steps, values.mean(axis=0), color=colour, lw=1.6, ls=linestyle, label=name.replace("_", " "))
+    again = "--" if number >= len(COLOURS) else ""  # the same colours a second time
+    ax.plot(
+        steps, values.mean(axis=0), color=colour, lw=1.6, ls="--" if again else linestyle, label=name.replace("_", " ")
+    )
     if len(values) > 1:
         ax.fill_between(steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.15, lw=0)
 
@@ -89,7 +90,8 @@ def draw_bars(ax: Axes, conditions: Mapping[str, Any], rows: tuple[tuple[str, st
             colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
             ax.barh(at, one["mean"][key], height=each, color=colour, alpha=0.25, lw=0)
             values = [float(np.mean(seed[key])) for seed in one["per_seed"]]
-            ax.plot(values, np.full(len(values), at), marker, color=colour, ms=3.2, ls="none")
+            fill: Any = "none" if number >= len(COLOURS) else "full"
+            ax.plot(values, np.full(len(values), at), marker, color=colour, ms=3.2, ls="none", fillstyle=fill)
     ax.set_yticks(range(len(shown)), [label for label, _ in shown])
     ax.set_ylim(len(shown) - 0.45, -0.55)
     low = min((float(np.mean(s[k])) for _, k in shown for o in conditions.values() if k in o["mean"]
