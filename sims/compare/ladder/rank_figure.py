@@ -18,6 +18,7 @@ from .rows import LadderRow
 Graphs = Sequence[tuple[str, Sequence[LadderRow]]]
 
 PANEL = (1.75, 1.55)  # inches
+LEAST_WIDTH = 3.6  # inches, for the legend
 SHIFT = 0.05  # of a step, between the marks of two sizes
 KINDS = {True: "residual", False: "no residual"}
 AXES = {"layers": "layers", "width": "width"}
@@ -58,7 +59,7 @@ def plot_ranks(graphs: Graphs, name: str = "logits") -> Figure:
     kinds = sorted({one.residual for one in first}, reverse=True)
     lines = [(kind, across) for kind in kinds for across in ("layers", "width")]
     with plt.rc_context(STYLE):
-        size = (PANEL[0] * len(graphs) + 0.8, PANEL[1] * len(lines) + 0.9)
+        size = (max(PANEL[0] * len(graphs) + 0.8, LEAST_WIDTH), PANEL[1] * len(lines) + 0.9)
         figure, axes = plt.subplots(len(lines), len(graphs), figsize=size, squeeze=False, layout="constrained")
         for column, (graph, rows) in enumerate(graphs):
             for place, (kind, across) in enumerate(lines):
@@ -67,7 +68,9 @@ def plot_ranks(graphs: Graphs, name: str = "logits") -> Figure:
                 ax.set(xlabel=AXES[across], title=graph if not place else "")
                 if not column:
                     ax.set_ylabel(f"{KINDS[kind]}\neffective rank")
-        figure.legend(handles=_handles(first), loc="outside lower center", ncols=4, frameon=False)
+        figure.legend(
+            handles=_handles(first), loc="outside lower center", ncols=4 if len(graphs) > 2 else 2, frameon=False
+        )
     return figure
 
 
