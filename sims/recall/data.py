@@ -155,8 +155,8 @@ def _without_facts(train: Sequence[Questions], share: float, seed: int) -> tuple
     hidden = np.zeros((relations, len(facts) // relations), dtype=np.bool_)
     hidden.flat[rng.permutation(hidden.size)[: round(share * hidden.size)]] = True
     through = [hidden[one.words, np.column_stack([one.subjects, one.path[:, :-1]])] for one in train]
-    kept = [one.take(~used.any(axis=1)) for one, used in zip(train[1:], through[1:], strict=True)]
-    unseen = train[-1].take(through[-1].all(axis=1))
+    kept = [one.take(np.asarray(~used.any(axis=1))) for one, used in zip(train[1:], through[1:], strict=True)]
+    unseen = train[-1].take(np.asarray(through[-1].all(axis=1)))
     if not all(map(len, (*kept, unseen))):
         raise ValueError(f"held_out_facts {share:g} leaves no question of {len(train)} hops to show, or none to ask")
     return [facts, *kept], unseen

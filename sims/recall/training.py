@@ -155,7 +155,10 @@ class RecallTraining:
 
 
 def check_recall(settings: RecallSettings) -> None:
-    """Raises ValueError for an architecture that is unknown or refuses the sizes, without memory for its weights."""
+    """Raises ValueError for an architecture that is unknown or refuses the sizes, without memory for its weights, and
+    for facts held out that leave nothing to show or to ask (of seed 0)."""
+    if settings.held_out_facts:
+        make_recall_data(settings, 0)
     few = RecallVocabulary(2, settings.relations, 2, settings.shared, settings.hops > 1)
     with torch.device("meta"):
         RecallModel(settings, few, 2 * settings.hops + 1)

@@ -17,7 +17,7 @@ from .retention import first_share
 
 Floats = NDArray[np.float64]
 
-LADDER = "the folder of a `fiedler compare --preset ladder`, depth, four-cells, bridge or retention"
+LADDER = "the folder of a `fiedler compare --preset ladder`, depth, four-cells, bridge, retention or starts"
 SCORES, MODES = "scores.json", "modes.npz"
 
 

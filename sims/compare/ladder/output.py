@@ -52,6 +52,11 @@ def write_ladder(
     with locked(folder.path):
         folder.figures.mkdir(exist_ok=True)
         figures = _figures([one for one in drawn if one[1]], folder.path, folder.figures)
+        for title, name, figure, caption in end_figures(
+            [(name, ladder.rows) for name, ladder in graphs if ladder.rows]
+        ):
+            path = save_figure(figure, folder.figures, name)[0]
+            figures.append((title, path.relative_to(folder.path).as_posix(), caption))
         folder.write_modes(**course_arrays(drawn))
         answer = {
             **describe_preset(preset, result.seeds, result.cells),
@@ -76,9 +81,6 @@ def _figures(graphs: Courses, folder: Path, into: Path) -> list[tuple[str, str, 
     if graphs and len(graphs[0][1]) <= MOST_SHARES:
         path = save_figure(plot_shares(graphs), into, "retention")[0]
         found.append(("Retention", path.relative_to(folder).as_posix(), shares_caption(graphs)))
-    for title, name, figure, caption in end_figures(graphs):
-        path = save_figure(figure, into, name)[0]
-        found.append((title, path.relative_to(folder).as_posix(), caption))
     return found
 
 

@@ -64,7 +64,7 @@ def _cell(row: LadderRow) -> StartCell:
     settings = row.compared.settings
     measured = np.array([one.margin > 0 for one in row.ranks])
     predicted = np.array([one.ranks.margin > 0 for one in row.predictions])
-    low, middle, high = np.quantile(row.share[:, -1], (0.0, 0.5, 1.0))
+    low, middle, high = np.quantile(row.course.share[:, -1], (0.0, 0.5, 1.0))
     return StartCell(
         settings.width,
         start_word(settings),
@@ -73,7 +73,7 @@ def _cell(row: LadderRow) -> StartCell:
         int(predicted.sum()),
         int((measured == predicted).sum()),
         (float(low), float(middle), float(high)),
-        float(np.median(row.predicted_share[:, -1])),
+        float(np.median(row.course.predicted_share[:, -1])),
     )
 
 

@@ -24,8 +24,7 @@ def row(settings: Any, ranks: list[Ranks], predicted: list[Ranks], shares: list[
         ranks=tuple(ranks),
         predictions=tuple(SimpleNamespace(ranks=one) for one in predicted),
         agreements=(None,) * len(ranks),
-        share=share,
-        predicted_share=share / 2,
+        course=SimpleNamespace(share=share, predicted_share=share / 2),
     )
 
 

@@ -20,7 +20,7 @@ SETTINGS = RecallSettings(subjects=8, relations=2, hops=2, held_out_facts=0.3, w
 def told(data: RecallData, outputs: torch.Tensor) -> Any:
     """A model that knows all facts about unit vectors, and writes with ``outputs``."""
     n = data.facts.subjects
-    table = torch.from_numpy(data.facts.table)
+    table = torch.tensor(data.facts.table)
 
     def answers(asked: torch.Tensor, relations: torch.Tensor) -> torch.Tensor:
         nearest = asked.argmax(dim=1)
