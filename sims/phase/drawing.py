@@ -13,6 +13,7 @@ from .axes import Axis
 Floats = NDArray[np.float64]
 
 FEW_VALUES = 6  # of an axis, that all get a tick
+DRAWABLE = (1e-300, 1e300)  # of a logarithmic axis: what floats hold, with room for matplotlib to round
 
 
 def spread(places: Floats, gap: float) -> Floats:
@@ -50,7 +51,8 @@ def cell_edges(axis: Axis) -> Floats:
     at = np.log(at) if axis.log else at
     step = np.diff(at) if len(at) > 1 else np.array([1.0 if axis.log else abs(at[0]) or 1.0])
     edges = np.concatenate([[at[0] - step[0] / 2], at[:-1] + step / 2 if len(at) > 1 else [], [at[-1] + step[-1] / 2]])
-    return np.asarray(np.exp(edges) if axis.log else edges)
+    # Far apart values may have a border that no float holds.
+    return np.asarray(np.exp(np.clip(edges, *np.log(DRAWABLE))) if axis.log else edges)
 
 
 def set_axis(dimension: Any, axis: Axis, label: str) -> None:

@@ -96,6 +96,7 @@ def _draw_plane(figure: Figure, ax: Axes, diagram: PhaseDiagram) -> list[Any]:
     if grid.layout == "grid":
         edges = cell_edges(horizontal), cell_edges(vertical)
         ax.patch.set(facecolor="white", edgecolor=NOT_RUN, hatch="////", lw=0)
+        ax.margins(0)  # a border near the largest float leaves no room
         image: Any = ax.pcolormesh(*edges, grid.matrix(grid.mean), norm=norm, cmap=colours)
         kinds: list[tuple[NDArray[np.bool_], dict[str, Any]]] = [
             (lost, {"facecolor": NO_SEED, "edgecolor": "#555555", "hatch": "xxx", "label": "every seed failed"}),

@@ -204,7 +204,7 @@ def test_modes_hold_prediction_and_runs(comparison: Comparison, folder: Path) ->
     np.testing.assert_allclose(modes["optimum_factor"] @ modes["optimum_factor"].T, comparison.optimum.gram, atol=1e-9)
     names = {"predicted_times", "predicted_energy", "predicted_centred_energy", "predicted_loss_per_node"}
     names |= {"steps", "seeds", "centred_energy", "energy", "loss_per_node"}
-    names |= {"predicted_gram", "position_times", "positions"}
+    names |= {"predicted_gram", "predicted_own", "position_times", "positions"}
     once = {"eigenvalues", "multiplicities", "optimum_factor", *graph_arrays(TASK.graph)}
     assert set(modes) == once | {f"{m}/{n}" for m in NAMES for n in names}
     for one in comparison.models:
