@@ -20,9 +20,11 @@ AGAIN = "start over with --overwrite, or give another --out"
 # The settings of neural models that earlier versions did not have, at what these did without, and those they had.
 LATER = {name: getattr(NeuralSettings, name) for name in ("edge_token", "biases", "perceptron", "activation")}
 EARLIER = {one.name for one in fields(NeuralSettings)} - LATER.keys()
-# The same of path runs, which come after this room: told by settings that only they have.
+# The same of path and recall runs, which come after this room: told by settings that only they have.
 LATER_OF_PATHS = {"edge_targets": "sampled"}
 EARLIER_OF_PATHS = {"context_arms", "edge_share", "path_batch"}
+LATER_OF_RECALL = {"held_out_facts": 0.0, "zero_hop": ""}
+EARLIER_OF_RECALL = {"subjects", "relations", "chain_of_thought"}
 
 
 def take_up(folder: RunDir, config: Mapping[str, Any]) -> bool:
@@ -80,10 +82,10 @@ def _as_read(found: Any, wanted: Any) -> Any:
 
 
 def _completed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """``config`` with the settings that neural models and path runs got later, where an earlier version wrote it
-    without them."""
+    """``config`` with the settings that neural models, path and recall runs got later, where an earlier version wrote
+    it without them."""
     full = {name: _completed(value) if isinstance(value, Mapping) else value for name, value in config.items()}
-    for later, earlier in ((LATER, EARLIER), (LATER_OF_PATHS, EARLIER_OF_PATHS)):
+    for later, earlier in ((LATER, EARLIER), (LATER_OF_PATHS, EARLIER_OF_PATHS), (LATER_OF_RECALL, EARLIER_OF_RECALL)):
         if full.keys() >= earlier:
             return {**later, **full}
     return full

@@ -25,7 +25,7 @@ PLANTED: dict[str, list[Row]] = {
     "A.fig22": [("in the weights", "area", 0.5, 0.3), ("no pause tokens", "area", 0.4, 0.3)],
     "A.fig23": [("", "peak", 0.6, 0.02), ("", "lost", 0.5, 0.0)],
     "A.fig11": [("", "first", 0.9, 0.06)],
-    "A.fig8": [("", "first", 0.9, 0.05)],
+    "A.fig8": [("", "first", 0.9, 0.005)],
     "A.fig9": [("", "nearest", 1.0, 0.05)],
     "A.full-size": [],
     "A.obs3c": [
