@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.node2vec import Node2VecSettings
+from ..models.neural_settings import NeuralSettings
 from ..models.registry import Model
 from ..predict.trajectory import PredictedTrajectory, follow_flow
 from ..runs.control import UNWATCHED, Watch
@@ -26,7 +26,7 @@ def predicted_flow(
 ) -> tuple[PredictedTrajectory | None, str]:
     """Of the runs of ``seeds`` at the recorded ``steps``: the flow, or None and why there is none, see
     ``follow_own_flow`` and ``follow_flow``."""
-    if not isinstance(settings, Node2VecSettings) and model.time_per_step(settings) is not None:
+    if isinstance(settings, NeuralSettings) and model.time_per_step(settings) is not None:
         from .ladder.own_flow import follow_own_flow  # which needs torch, where Node2Vec alone does not
 
         own = follow_own_flow(task, model, settings, seeds, steps, time_limit, watch)
