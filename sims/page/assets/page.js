@@ -225,7 +225,7 @@
   };
   const embeddingBlock = (block) => {
     // Plotly takes tags in names for tags.
-    const shown = block.nodes.map((name) => String(name).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;"));
+    const safeNames = block.nodes.map((name) => String(name).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;"));
     const n = block.nodes.length, edges = new Uint32Array(fromBase64(block.edges).buffer);
     const byName = new Map();
     const series = block.series.map((one) => {
@@ -272,7 +272,7 @@
     // Names that would lie on one another are left to the pointer.
     const apart = (nodes, limit) => {
       const kept = [], near = (2 * limit / 420) * LABEL_PX;
-      return shown.map((name, node) => {
+      return safeNames.map((name, node) => {
         const [x, y] = [nodes[0][node], nodes[1][node]], reach = near * (0.6 + 0.4 * String(name).length);
         if (kept.some((one) => Math.abs(one.x - x) < Math.max(reach, one.reach) && Math.abs(one.y - y) < near)) return "";
         kept.push({ x, y, reach });
@@ -295,7 +295,7 @@
       return [
         { type, mode: "lines", ...pack(lines), hoverinfo: "skip", showlegend: false,
           line: { color: dark ? "#5b6570" : "#b3bac2", width: state.solid ? 2 : 1 } },
-        { type, mode: named ? "markers+text" : "markers", ...pack(nodes), customdata: shown, showlegend: false,
+        { type, mode: named ? "markers+text" : "markers", ...pack(nodes), customdata: safeNames, showlegend: false,
           text: named ? apart(nodes, limit) : undefined,
           textposition: "top center", textfont: { size: 10, color: dark ? "#c3c9d1" : "#59616b" },
           hovertemplate: "node %{customdata}<extra></extra>",
