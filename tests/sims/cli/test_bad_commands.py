@@ -250,7 +250,7 @@ def check(words: list[str]) -> None:
 LAX: Any = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
 
 
-@settings(max_examples=90, derandomize=True, **LAX)
+@settings(max_examples=45, derandomize=True, **LAX)
 @given(words=command_lines())
 def test_some_command_lines(place: Path, words: list[str]) -> None:
     check(words)

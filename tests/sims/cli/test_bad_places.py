@@ -174,7 +174,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 # Signals and clocks.
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     out, whole = tmp_path / "run", tmp_path / "whole"
     process = start([*LONG, "--out", str(out)])

@@ -64,6 +64,7 @@ def test_the_answer_holds_every_condition_seed_and_step(capsys: Capture) -> None
     assert "![Learning curves](figures/curves.png)" in report
 
 
+@pytest.mark.long
 def test_side_by_side_is_as_one_after_the_other() -> None:
     graph, settings = parse("path-star:5x3"), PathSettings(layers=1, width=16, heads=2, steps=6, records=2)
     one, two = (

@@ -10,7 +10,7 @@ from figure_runs import comparison_folder, draw
 from figures import assert_legible
 
 
-@pytest.mark.parametrize("width", ["single", "double"])
+@pytest.mark.parametrize("width", ["single", pytest.param("double", marks=pytest.mark.long)])
 def test_the_flow_comes_to_lie_on_the_law(width: str) -> None:
     drawn, figure = draw("drift", comparison_folder("path-star:3x3"), width=width)
     assert_legible(figure)

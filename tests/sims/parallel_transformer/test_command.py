@@ -79,6 +79,7 @@ def finish(process: subprocess.Popen[str]) -> None:
     assert process.returncode == 0, error
 
 
+@pytest.mark.long
 def test_two_processes_that_are_killed_go_on_to_the_same_bytes(tmp_path: Path) -> None:
     finish(start(tmp_path / "whole"))
     process = start(tmp_path / "killed")

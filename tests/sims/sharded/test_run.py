@@ -48,7 +48,14 @@ def relative(a: Any, b: Any) -> float:
     return float(np.abs(np.asarray(a) - np.asarray(b)).max() / np.abs(b).max())
 
 
-@pytest.mark.parametrize(("world", "name", "tied"), ALL_RUNS)
+# Half a minute a processor and process.
+HEAVY = (2, "path-star:4x5", True)
+
+
+@pytest.mark.parametrize(
+    ("world", "name", "tied"),
+    [pytest.param(*run, marks=[pytest.mark.long] if run == HEAVY else []) for run in ALL_RUNS],
+)
 def test_a_world_follows_one_process(world: int, name: str, tied: bool) -> None:
     parts = [one["trajectories"][name, tied] for one in sharded_runs.of_world(world)]
     steps = EARLY if name == "uneven" else RECORDED

@@ -105,6 +105,7 @@ def test_a_prediction_that_diverges_is_left_out_with_its_reason(folder: Path) ->
     assert set(found.left_out.values()) == {"gradient descent diverged at step 7"}
 
 
+@pytest.mark.long
 @pytest.mark.processes
 def test_processes_change_no_bit(folder: Path, tmp_path: Path) -> None:
     """Two processes train and predict what one did: every number and every weight is the same."""

@@ -177,6 +177,7 @@ def test_the_report(finished: tuple[Path, list], tmp_path: Path) -> None:
     assert {row["model"] for row in described["table"]} == {"one-layer", "node2vec"}
 
 
+@pytest.mark.long
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(presets_module.PRESETS, "tiny", Preset("tiny", "T", "figure 0", TINY.cells[:1]))
     out = tmp_path / "out"
