@@ -59,6 +59,23 @@ MODEL_HELP = (
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder, or start where none is.")
 ]
+SideBySide = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Runs side by side, a thread each (default: all CPUs).")
+]
+Workers = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Processes, or workers (default: one for each CPU).")
+]
+BackendName = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        help="loky (this machine), dask or ray: joblib's back ends.",
+        autocompletion=choices("loky", "dask", "ray"),
+    ),
+]
+Address = Annotated[
+    str | None, typer.Option("--address", help="Of a running Dask scheduler or Ray cluster (default: a local one).")
+]
 CheckpointEvery = Annotated[
     float | None,
     typer.Option(

@@ -17,7 +17,7 @@ from ..paths.settings import OPTIONS, PathSettings
 from ..runs.control import Restart, Watch
 from .completion import choices, complete_paths_condition, complete_paths_preset
 from .console import wide_console
-from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, with_reading, with_settings
+from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, SideBySide, with_reading, with_settings
 from .progress import Stages
 
 PRESET_HELP = (
@@ -59,9 +59,7 @@ def paths(
         str | None,
         typer.Option("--device", help="cpu or cuda (default: the preset's).", autocompletion=choices("cpu", "cuda")),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Runs side by side, a thread each (default: all CPUs).")
-    ] = None,
+    jobs: SideBySide = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     checkpoint_every: CheckpointEvery = None,

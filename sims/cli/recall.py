@@ -16,7 +16,7 @@ from ..recall.settings import OPTIONS, RecallSettings
 from ..runs.control import Restart, Watch
 from .completion import choices, complete_recall_condition, complete_recall_preset
 from .console import wide_console
-from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, with_settings
+from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, SideBySide, with_settings
 from .progress import Stages
 
 PRESET_HELP = (
@@ -52,9 +52,7 @@ def recall(
     device: Annotated[
         str, typer.Option("--device", help="cpu or cuda.", autocompletion=choices("cpu", "cuda"))
     ] = "cpu",
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Runs side by side, a thread each (default: all CPUs).")
-    ] = None,
+    jobs: SideBySide = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
     checkpoint_every: CheckpointEvery = None,

@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 
 from ..tasks.optimum import TIME_LIMIT, Search
-from .completion import choices
-from .options import CheckpointEvery, Json, Optimum, TimeLimit, Tolerance
+from .options import Address, BackendName, CheckpointEvery, Json, Optimum, TimeLimit, Tolerance, Workers
 from .progress import Stages
 
 WORST = 5  # failures that are printed
@@ -19,20 +18,9 @@ WORST = 5  # failures that are printed
 def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A sweep in TOML: base, axes, seeds; see the guide.")],
     out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/FILE's name).")] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Processes, or workers (default: one for each CPU).")
-    ] = None,
-    backend: Annotated[
-        str,
-        typer.Option(
-            "--backend",
-            help="loky (this machine), dask or ray: joblib's back ends.",
-            autocompletion=choices("loky", "dask", "ray"),
-        ),
-    ] = "loky",
-    address: Annotated[
-        str | None, typer.Option("--address", help="Of a running Dask scheduler or Ray cluster (default: a local one).")
-    ] = None,
+    jobs: Workers = None,
+    backend: BackendName = "loky",
+    address: Address = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again the runs that failed.")] = False,
     checkpoint_every: CheckpointEvery = None,
     optimum: Optimum = None,

@@ -19,7 +19,7 @@ from ..models.registry import Model
 from ..runs.engine import Run
 from ..runs.folder import RunDir
 from ..runs.recorder import Modes
-from ..scores.statistics import mean, standard_deviation
+from ..scores.statistics import first_step, mean, standard_deviation
 from ..tasks.task import Task
 from .model_comparison import ModelComparison
 from .spectral_bias import ModelBias, spectral_biases
@@ -127,5 +127,4 @@ def recall_step(run: Any) -> float | None:
     recall = run.modes.edge_recall
     if recall is None:
         return None
-    full = np.flatnonzero(recall >= 1.0)
-    return float(run.modes.steps[full[0]]) if len(full) else float("inf")
+    return first_step(run.modes.steps, recall >= 1.0)

@@ -12,6 +12,7 @@ from ..disk.files import write_text
 from ..disk.jsonio import from_json, to_json
 from ..runs.environment import describe_environment
 from .claim import Claim
+from .criterion import LEAST_SEEDS
 from .measured import Measured
 from .verdict import NOT_MEASURED, Finding, Verdict
 
@@ -40,15 +41,9 @@ def command_of(claim: Claim) -> str:
     return f"fiedler reproduce {claim.name}"
 
 
-def write_record(
-    claim: Claim, verdict: Verdict, measured: Measured, seeds: tuple[int, ...], seconds: float, out: Path
-) -> Path:
-    """The file's path."""
-    path = out / CLAIMS / f"{claim.name}.json"
-    command = command_of(claim) if seeds == tuple(range(5)) else f"{command_of(claim)} --seeds {len(seeds)}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {
-        FORMAT_KEY: 1,
+def stated(claim: Claim) -> dict[str, str]:
+    """What of a claim is fixed before anything is measured, in words."""
+    return {
         "claim": claim.name,
         "title": claim.title,
         "paper": claim.paper,
@@ -56,6 +51,19 @@ def write_record(
         "statement": claim.statement,
         "confirms": claim.confirms,
         "refutes": claim.refutes,
+    }
+
+
+def write_record(
+    claim: Claim, verdict: Verdict, measured: Measured, seeds: tuple[int, ...], seconds: float, out: Path
+) -> Path:
+    """The file's path."""
+    path = out / CLAIMS / f"{claim.name}.json"
+    command = command_of(claim) if seeds == tuple(range(LEAST_SEEDS)) else f"{command_of(claim)} --seeds {len(seeds)}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        FORMAT_KEY: 1,
+        **stated(claim),
         "note": claim.note,
         "command": command,
         "verdict": verdict.status,

@@ -10,7 +10,7 @@ from typing import Any
 from ..draw.markdown import environment_section, markdown_table
 from .claim import PAPERS, Claim
 from .measured import Measured
-from .record import Record, command_of, read_record
+from .record import Record, command_of, read_record, stated
 from .verdict import NOT_MEASURED, WORDS, Finding, bounds, number
 
 
@@ -28,13 +28,7 @@ def describe_claims(claims: Sequence[Claim], out: Path) -> list[dict[str, Any]]:
         record = read_record(claim, out)
         described.append(
             {
-                "claim": claim.name,
-                "title": claim.title,
-                "paper": claim.paper,
-                "where": claim.where,
-                "statement": claim.statement,
-                "confirms": claim.confirms,
-                "refutes": claim.refutes,
+                **stated(claim),
                 "seconds_estimated": claim.seconds,
                 "command": command_of(claim),
                 "verdict": status_of(claim, record),

@@ -22,11 +22,12 @@ from ..sweep.table import run_seconds
 from ..tasks.optimum import Search
 from .cell import CellPoint
 from .claim import Cell, Claim
+from .criterion import LEAST_SEEDS
 from .measured import Measured
 from .record import read_record, write_record
 from .verdict import NOT_MEASURED, Verdict
 
-SEEDS = 5
+SEEDS = LEAST_SEEDS  # by default as many as a verdict needs
 SEARCH = Search(optimum=None)
 LEAST_SECONDS = 1.0  # of a claim, so that what is left of it is never called nothing
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import fields
 from hashlib import sha256
 from typing import Any
@@ -17,14 +17,14 @@ from .folder import FORMAT, FORMAT_KEY, RESULTS, STARTED, RunDir, config_text
 
 MOST_DIFFERENCES = 4  # named in one message
 AGAIN = "start over with --overwrite, or give another --out"
-# The settings of neural models that earlier versions did not have, at what these did without, and those they had.
-LATER = {name: getattr(NeuralSettings, name) for name in ("edge_token", "biases", "perceptron", "activation")}
-EARLIER = {one.name for one in fields(NeuralSettings)} - LATER.keys()
-# The same of path and recall runs, which come after this room: told by settings that only they have.
-LATER_OF_PATHS = {"edge_targets": "sampled"}
-EARLIER_OF_PATHS = {"context_arms", "edge_share", "path_batch"}
-LATER_OF_RECALL = {"held_out_facts": 0.0, "zero_hop": ""}
-EARLIER_OF_RECALL = {"subjects", "relations", "chain_of_thought"}
+NEURAL = {name: getattr(NeuralSettings, name) for name in ("edge_token", "biases", "perceptron", "activation")}
+# The settings that earlier versions did not have, at what these did without, each with names that tell whose they are:
+# neural models, and runs of paths and recall, which come after this room.
+LATER: tuple[tuple[Set[str], dict[str, Any]], ...] = (
+    ({one.name for one in fields(NeuralSettings)} - NEURAL.keys(), NEURAL),
+    ({"context_arms", "edge_share", "path_batch"}, {"edge_targets": "sampled"}),
+    ({"subjects", "relations", "chain_of_thought"}, {"held_out_facts": 0.0, "zero_hop": ""}),
+)
 
 
 def take_up(folder: RunDir, config: Mapping[str, Any]) -> bool:
@@ -82,11 +82,10 @@ def _as_read(found: Any, wanted: Any) -> Any:
 
 
 def _completed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """``config`` with the settings that neural models, path and recall runs got later, where an earlier version wrote
-    it without them."""
+    """``config`` with the settings that came later, where an earlier version wrote it without them."""
     full = {name: _completed(value) if isinstance(value, Mapping) else value for name, value in config.items()}
-    for later, earlier in ((LATER, EARLIER), (LATER_OF_PATHS, EARLIER_OF_PATHS), (LATER_OF_RECALL, EARLIER_OF_RECALL)):
-        if full.keys() >= earlier:
+    for told_by, later in LATER:
+        if full.keys() >= told_by:
             return {**later, **full}
     return full
 

@@ -22,6 +22,12 @@ def finite_values(values: ArrayLike) -> Floats:
     return numbers[np.isfinite(numbers)]
 
 
+def first_step(steps: ArrayLike, reached: ArrayLike) -> float:
+    """The first of ``steps`` (k,) at which ``reached`` (k,) holds, infinity for none."""
+    at = np.flatnonzero(reached)
+    return float(np.asarray(steps)[at[0]]) if len(at) else float("inf")
+
+
 def mean(values: ArrayLike) -> float:
     """Of ``values`` (k,); NaN for none."""
     numbers = np.asarray(values, dtype=np.float64)

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..completion import choices
-from ..options import Json, Overwrite
+from ..options import Address, BackendName, Json, Overwrite, Workers
 from .completion import complete_claim
 
 UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
@@ -33,20 +32,9 @@ def reproduce(
         int, typer.Option("--seeds", min=1, help="Seeds 0, 1, ...; with fewer than five nothing is confirmed.")
     ] = 5,
     out: Annotated[Path, typer.Option("--out", help="Folder of all cells and verdicts.")] = Path("runs/reproduce"),
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Processes, or workers (default: one for each CPU).")
-    ] = None,
-    backend: Annotated[
-        str,
-        typer.Option(
-            "--backend",
-            help="loky (this machine), dask or ray: joblib's back ends.",
-            autocompletion=choices("loky", "dask", "ray"),
-        ),
-    ] = "loky",
-    address: Annotated[
-        str | None, typer.Option("--address", help="Of a running Dask scheduler or Ray cluster (default: a local one).")
-    ] = None,
+    jobs: Workers = None,
+    backend: BackendName = "loky",
+    address: Address = None,
     overwrite: Overwrite = False,
     listed: Annotated[bool, typer.Option("--list", help="List the claims with their last verdicts.")] = False,
     show: Annotated[

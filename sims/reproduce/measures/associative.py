@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from fiedler.theory import parse
 
+from ...scores.statistics import first_step
 from ...tasks.task import Task
 from ..cell import At
 from .training import train
@@ -25,9 +24,9 @@ def recall_steps(at: At, graph: str, model: str, weights: str = "node") -> dict[
     recalled, levels = modes.edge_recall >= WHOLE, modes.geometric_level
     near = levels >= LEVEL * levels[-1]
     return {
-        "first": float(modes.steps[int(recalled.argmax())]) if recalled.any() else float("inf"),
+        "first": first_step(modes.steps, recalled),
         "recall": float(modes.edge_recall[-1]),
         "level": float(levels[-1]),
         "level_start": float(levels[0]),
-        "level_step": float(modes.steps[int(near.argmax())]) if near.any() else float(np.inf),
+        "level_step": first_step(modes.steps, near),
     }

@@ -12,6 +12,7 @@ from ...paths.geometry import describe_geometry
 from ...paths.settings import PathSettings
 from ...paths.star import split_paths, star_paths
 from ...runs.control import Restart
+from ...scores.statistics import first_step
 from ..cell import At
 
 if TYPE_CHECKING:
@@ -22,15 +23,15 @@ LEARNED = 0.5  # share of held-out paths right at a position that counts as lear
 
 def run(at: At, graph: str, settings: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     """The run of ``PathSettings(**settings)`` on ``graph``; scores of ``path_scores_of``."""
-    import torch  # here, so that a cell's key is known without it
-
+    # Here, so that a cell's key is known without torch.
+    from ...models.torch_state import one_thread
     from ...paths.one_run import run_path
 
-    torch.set_num_threads(1)
     star = parse(graph)
     restart = Restart(resume=True, checkpoint_every=at.how.restart.checkpoint_every)
     chosen = PathSettings(**dict(settings))
-    found = run_path(star, chosen, at.seed, at.folder / "paths", restart=restart, watch=at.how.watch)
+    with one_thread():
+        found = run_path(star, chosen, at.seed, at.folder / "paths", restart=restart, watch=at.how.watch)
     scores = path_scores_of(found)
     if chosen.in_context:
         return scores
@@ -53,7 +54,7 @@ def path_scores_of(run: PathRun) -> dict[str, Any]:
     curve = np.array([record["first_token_accuracy"] for record in run.records])
     positions = np.array([record["per_position"] for record in run.records])
     steps = np.array([record["step"] for record in run.records], dtype=np.float64)
-    learned = np.array([_first(steps, row >= LEARNED) for row in positions.T])[HARDEST:]
+    learned = np.array([first_step(steps, row >= LEARNED) for row in positions.T])[HARDEST:]
     in_turn = learned[1:] < learned[:-1]
     return {
         "chance": run.chance,
@@ -71,8 +72,3 @@ def path_scores_of(run: PathRun) -> dict[str, Any]:
         "cascade": float(in_turn.all()),
         "in_turn": float(in_turn.mean()),
     }
-
-
-def _first(steps: np.ndarray, learned: np.ndarray) -> float:
-    """The first step, infinite for none."""
-    return float(steps[int(learned.argmax())]) if learned.any() else float("inf")
