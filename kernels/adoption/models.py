@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from ..checks import check_choice, check_chunk_rows, check_flag
-from ..linear.causal_lm import HEAD_TOLERANCE, check_logits, output_head
 from ..linear.dtensors import PLAIN_TENSORS
+from ..linear.heads import output_head, text_config
 from ..linear.options import Options, check_path
+from ..linear.own_loss import FEW, LOSS_TOLERANCE, ROUNDING, check_logits, check_loss, evaluation, own_answers
 from ..linear.wrapped_heads import called_head, check_plain, every_head
 from .classes import Adopted, adopt, release
 from .head import AdoptedCall, AdoptedHead, AdoptedWrapper, Request, Terms
@@ -26,7 +27,6 @@ from .head import AdoptedCall, AdoptedHead, AdoptedWrapper, Request, Terms
 Model = TypeVar("Model", bound=torch.nn.Module)
 
 WHEN = ("eval", "always", "never")
-FEW = 4  # tokens on which a patched model is compared with itself
 
 
 def patch(
@@ -94,7 +94,7 @@ def _patch(model: Any, logits: str, verify: bool, options: dict[str, Any]) -> No
         vars(model).pop("fused_logits", None)  # set where the head was replaced since
         called = called_head(embedding)
         _check_model(model, called)
-        before = _own_answers(model, called) if verify and _is_plain(model) else None
+        before = _own_loss(model, called) if verify and _is_plain(model) else None
         adopt(model, AdoptedModel)
         if embedding is not called:
             adopt(embedding, AdoptedWrapper)
@@ -281,54 +281,37 @@ def _is_plain(model: torch.nn.Module) -> bool:
     return all(type(one) in PLAIN_TENSORS and not one.is_meta for one in model.parameters())
 
 
-def _own_answers(model: Any, layer: Any) -> tuple[Tensor, Tensor]:
-    """Tokens and the loss the model itself gives them; raises what ``check_logits`` raises."""
+def _own_loss(model: Any, layer: Any) -> tuple[Tensor, Tensor, float]:
+    """Tokens, the loss that the model itself gives them, and its largest logit; ValueError or TypeError for a model
+    that does more to logits and labels than the head will."""
     weight: Tensor = model.get_input_embeddings().weight
     tokens = torch.arange(FEW, device=weight.device)[None] % min(weight.shape[0], layer.weight.shape[0])
-    inputs: list[Tensor] = []
-    hook = layer.register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
-    try:
-        output = _evaluated(model, tokens)
-    except Exception as error:
-        raise ValueError(
-            f"{type(model).__name__} cannot be tried on tokens alone ({type(error).__name__}); verify=False leaves "
-            "the trial out"
-        ) from error
-    finally:
-        hook.remove()
-    if len(inputs) != 1 or output.loss is None:
-        raise TypeError(f"{type(model).__name__} does not call its head once and give a loss; it cannot be patched")
-    check_logits(model, inputs[0], output.logits)
-    return tokens, output.loss
+    seen = own_answers(model, tokens)
+    check_logits(model, seen)
+    if not getattr(text_config(model), "output_router_logits", False):  # a further term, which the patched model keeps
+        check_loss(model, seen)
+    with evaluation(model):
+        output = model(input_ids=tokens, labels=tokens)
+    return tokens, output.loss, float(output.logits.abs().max())
 
 
-def _compare(model: Any, tokens: Tensor, expected: Tensor) -> None:
-    """TypeError or ValueError unless the patched model gives the expected loss."""
+def _compare(model: Any, tokens: Tensor, expected: Tensor, largest: float) -> None:
+    """TypeError or ValueError unless the patched model gives the expected loss, to the rounding of the ``largest`` of
+    the logits that the model itself stores."""
     name, model.fused_logits = type(model).__name__, "never"
     try:
-        found = float(_evaluated(model, tokens).loss)
+        with evaluation(model):
+            found = float(model(input_ids=tokens, labels=tokens).loss)
     except Exception as error:
         raise TypeError(
             f"{name} does not take its loss from its loss_function and the logits of its head "
             f"({type(error).__name__}); it cannot be patched, use causal_lm_loss"
         ) from error
-    allowed = (
-        HEAD_TOLERANCE * torch.finfo(model.get_output_embeddings().weight.dtype).eps * max(1.0, abs(float(expected)))
-    )
+    dtype = model.get_output_embeddings().weight.dtype
+    unit = max(LOSS_TOLERANCE * torch.finfo(torch.float32).eps, ROUNDING * torch.finfo(dtype).eps)
+    allowed = unit * max(1.0, abs(float(expected)), largest)
     if not abs(found - float(expected)) <= allowed:
         raise ValueError(
             f"the loss of {name} is {float(expected):.6g}, patched {found:.6g}, which differ by more than "
             f"{allowed:.3g}; it cannot be patched, use causal_lm_loss"
         )
-
-
-def _evaluated(model: torch.nn.Module, tokens: Tensor) -> Any:
-    """The model's output in evaluation, modes of its modules restored."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        model.eval()
-        with torch.no_grad():
-            return model(input_ids=tokens, labels=tokens)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode

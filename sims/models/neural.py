@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
 from fiedler.kernels import CsrTarget, csr_target, graph_cross_entropy
-from fiedler.kernels.linear.causal_lm import output_head
+from fiedler.kernels.linear.heads import output_head
 
 from .guidance import Guidance
 from .nets import LanguageModel, Network, build_network, edge_inputs

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fiedler.kernels import graph_cross_entropy, linear_cross_entropy
-from fiedler.kernels.linear.causal_lm import output_head, trunk, verify_head
+from fiedler.kernels.linear.heads import output_head, trunk
+from fiedler.kernels.linear.own_loss import verify_head
 from fiedler.theory import Graph
 
 from ..models.architectures import build_causal_lm, mamba_sizes

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig
 
-from fiedler.kernels.linear.causal_lm import output_head, trunk, verify_head
+from fiedler.kernels.linear.heads import output_head, trunk
+from fiedler.kernels.linear.own_loss import verify_head
 
 from ..models.ablation import PERCEPTRON_NAMES
 from ..models.architectures import ACTIVATIONS, build_causal_lm, read_config

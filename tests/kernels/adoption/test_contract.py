@@ -197,7 +197,7 @@ def test_losses_that_are_another_are_refused() -> None:
     refuse(model, ValueError, "loss_function of LlamaForCausalLM is not next-token cross-entropy", verify=False)
     bart = BartForCausalLM(BartConfig(vocab_size=VOCABULARY, d_model=32, decoder_layers=1, encoder_layers=1,
                                       decoder_attention_heads=2, decoder_ffn_dim=32))  # fmt: skip
-    refuse(bart, TypeError, "BartForCausalLM does not take its loss from its loss_function")
+    refuse(bart, ValueError, "loss of BartForCausalLM is not the mean next-token cross-entropy")
     model = patched()
     with pytest.raises(ValueError, match="unpatch it first"):
         model.loss_function = lambda **_: None

@@ -25,7 +25,8 @@ from transformers import (
     MambaForCausalLM,
 )
 
-from fiedler.kernels.linear.causal_lm import causal_lm_loss, output_head
+from fiedler.kernels.linear.causal_lm import causal_lm_loss
+from fiedler.kernels.linear.heads import output_head
 
 VOCABULARY, WIDTH = 97, 32
 # Loss and gradients of two float32 programs that add in different orders, relative to the largest entry.
