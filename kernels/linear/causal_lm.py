@@ -40,7 +40,8 @@ def causal_lm_loss(
     that the model's config names is applied. Autocast casts as in ``linear_cross_entropy``.
 
     But for the trial the model's own forward does not run, nor do hooks on it. Among several processes
-    (DistributedDataParallel, FSDP, ZeRO-3) compute this loss in the forward of a module that holds the model, and wrap that module:
+    (DistributedDataParallel, FSDP, ZeRO-3) compute this loss in the forward of a module that holds the model, and wrap
+    that module:
 
         class Training(torch.nn.Module):
             def __init__(self, model):

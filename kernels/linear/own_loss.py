@@ -23,7 +23,7 @@ from .wrapped_heads import called_head
 ROUNDING = 4.0
 # Sums of FEW * V terms in float32, in the order of another program.
 LOSS_TOLERANCE = 64.0
-FEW = 4  # tokens
+FEW = 4  # tokens at most: models may have no positions for more than those they are given
 LARGEST, RATIO = 1000.0, 8.0  # planted logits: the largest of the first token, and of one token over the next's
 
 # What a check depends on, of each model: asked again where one of it has changed.
@@ -31,7 +31,7 @@ _shown: weakref.WeakKeyDictionary[torch.nn.Module, Any] = weakref.WeakKeyDiction
 
 
 def verify_head(model: torch.nn.Module, input_ids: Tensor) -> None:
-    """Try the model's own forward on four tokens; tried again once its head, dtype, config or loss function changed.
+    """Try the model's own forward on up to four tokens; again once its head, dtype, config or loss has changed.
 
     Raises ValueError if its head is not called once on the trunk's hidden states, if its logits are not those of
     ``output_head``, or if the loss it gives for labels is not the mean next-token cross-entropy of its logits.
@@ -40,8 +40,7 @@ def verify_head(model: torch.nn.Module, input_ids: Tensor) -> None:
     state = _state(inner)
     if _shown.get(inner) == state or input_ids.is_meta or not input_ids.numel():
         return
-    tokens = input_ids.detach().reshape(-1).long()
-    tokens = tokens.repeat(-(-FEW // tokens.numel()))[None, :FEW]
+    tokens = input_ids.detach()[:1, :FEW].long()
     seen = own_answers(inner, tokens)
     check_hidden(inner, seen.hidden, tokens)
     check_logits(inner, seen)
@@ -70,9 +69,9 @@ def own_answers(model: Any, tokens: Tensor) -> Seen:
         seen.hidden, seen.planted = inputs[0].detach(), planted_like(output)
         return seen.planted
 
-    takes_labels = "labels" in inspect.signature(model.forward).parameters
-    classes = head.weight.shape[0]
-    seen.labels = (7 * torch.arange(FEW, device=tokens.device) + 1)[None] % classes
+    count = tokens.shape[1]
+    takes_labels = count > 1 and "labels" in inspect.signature(model.forward).parameters
+    seen.labels = (7 * torch.arange(count, device=tokens.device) + 1)[None] % head.weight.shape[0]
     hook = head.register_forward_hook(plant, prepend=True)
     try:
         with _own_forward(model):
