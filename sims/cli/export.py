@@ -32,6 +32,7 @@ def export(
     out: Annotated[
         Path | None, typer.Option("--out", help="A file, for several runs a folder (default exports/).")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over files that are there.")] = False,
     key: Annotated[
         str, typer.Option("--key", help="Which matrix of the run: embedding, or context of untied models.")
     ] = "embedding",
@@ -47,7 +48,7 @@ def export(
         raise ValueError(f"unknown format {to!r}; {choose(to, FILES + LOGS)}")
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder: give the --out of an earlier run")
-    place = out or DEFAULT
+    place = out or (DEFAULT / folder.resolve().name if to in LOGS else DEFAULT)
     with Stages(transient=True) as stages:
         stages.update("writing", 0.0)
         if to in LOGS:
@@ -59,7 +60,7 @@ def export(
                 raise ValueError(str(error)) from error
             answer, shown = {"runs": count, "out": str(place)}, [f"{count} runs logged into {place}"]
         else:
-            files = export_run(folder, to, place, key=key)
+            files = export_run(folder, to, place, key=key, overwrite=overwrite)
             answer, shown = {"files": [str(path) for path in files]}, [f"written: {path}" for path in files]
     if json:
         print(to_json(answer))

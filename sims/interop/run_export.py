@@ -23,14 +23,16 @@ from .word_vectors import write_word_vectors
 RESULT = "embeddings.safetensors"
 
 
-def export_run(folder: Path, form: str, out: Path, *, key: str = "embedding") -> list[Path]:
+def export_run(folder: Path, form: str, out: Path, *, key: str = "embedding", overwrite: bool = False) -> list[Path]:
     """Write the array ``key`` of every finished run in ``folder``, with its graph, as ``form`` (FORMS): into the file
-    ``out`` where there is one run and ``out`` has a suffix, else into files of the folder ``out``.
+    ``out`` where there is one run and ``out`` has a suffix, else into files of the folder ``out`` named after
+    ``folder`` and the run in it. Files that are there are left, unless ``overwrite``.
 
     word2vec: text, nodes by name, "_" for blanks in names. npy: the array alone, rows in node order. npz: embedding,
     nodes and the adjacency in CSR parts. graphml: columns as attributes v0, v1, ... of the nodes. pyg: tensors
     edge_index, edge_weight, x and num_nodes for ``Data(**torch.load(FILE))``, no pickled objects. Raises ValueError for
-    an unknown ``form``, a folder without a finished run, and runs without that array or without a graph.
+    an unknown ``form``, a folder without a finished run, runs without that array or without a graph, and before
+    anything is written for a file that is there.
     """
     if form not in FORMS:
         raise ValueError(f"unknown format {form!r}; {choose(form, tuple(FORMS))}")
@@ -40,17 +42,26 @@ def export_run(folder: Path, form: str, out: Path, *, key: str = "embedding") ->
     suffix, write = FORMS[form]
     if len(runs) > 1 and out.suffix:
         raise ValueError(f"{folder} holds {len(runs)} runs: give --out a folder, not the file {out}")
-    names = [folder.resolve().name if run == folder else run.name for run in runs]
-    if len(set(names)) < len(names):  # the points of a sweep each have a seed0
-        names = ["-".join(run.relative_to(folder).parts) for run in runs]
-    written = []
-    for run, name in zip(runs, names, strict=True):
-        path = out if out.suffix else out / f"{name}{suffix}"
+    files = [out] if out.suffix else [out / f"{name}{suffix}" for name in _names(folder, runs)]
+    there = [path for path in files if path.exists()]
+    if there and not overwrite:
+        raise ValueError(f"{there[0]} is there: pass --overwrite or another --out")
+    for run, path in zip(runs, files, strict=True):
         embedding, graph = _read(run, key)
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, graph, embedding)
-        written.append(path)
-    return written
+    return files
+
+
+def _names(folder: Path, runs: list[Path]) -> list[str]:
+    """Of each run the names of ``folder`` and of the folders down to it, without those that hold nothing but runs."""
+    first = folder.resolve().name
+    for left_out in ({"runs"}, set()):
+        paths = [[part for part in run.relative_to(folder).parts if part not in left_out] for run in runs]
+        names = ["-".join([first, *parts]) for parts in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def _read(path: Path, key: str) -> tuple[NDArray[Any], Graph]:

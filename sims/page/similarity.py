@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from ..draw.colours import DIVERGING_ON_PAGE
 from ..foreign import visible
 from .blocks import Choice, Plot, Section
 from .charts import axis, figure
@@ -18,6 +19,8 @@ Floats = NDArray[np.float64]
 
 MOST_NODES = 400  # whose pairs are drawn
 MOST_CELLS = 1_500_000  # of all maps together: the page stays small
+TICKS = [-100, -50, 0, 50, 100]
+TICK_TEXTS = ["-1", "-0.5", "0", "0.5", "1"]
 NAMED = 40  # nodes whose names stand along the axes
 
 
@@ -63,10 +66,9 @@ def _plot(view: TaskView, name: str, gram: Floats) -> Plot:
                 z=cosines(gram),
                 zmin=-100,
                 zmax=100,
-                colorscale="RdBu",
-                reversescale=True,
-                colorbar={"title": {"text": "cosine × 100"}, "thickness": 14},
-                hovertemplate="nodes %{y} and %{x}: cosine %{z} / 100<extra></extra>",
+                **DIVERGING_ON_PAGE,
+                colorbar={"title": {"text": "cosine"}, "thickness": 14, "tickvals": TICKS, "ticktext": TICK_TEXTS},
+                hovertemplate="nodes %{y} and %{x}: 100 cos = %{z}<extra></extra>",
             )
         ],
         xaxis=axis("node", constrain="domain", **ticks),

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..disk.jsonio import from_json
+from ..draw.colours import DIVERGING_ON_PAGE, SEQUENTIAL_ON_PAGE
 from ..draw.over_seeds import T_INTERVAL
 from ..draw.sources import source_of
 from .blocks import Block, Choice, Part, Plot, Section, Table
@@ -111,8 +112,7 @@ def _cells(phase: dict[str, Any], x: str, y: str) -> go.Scatter:
             "size": int(np.clip(min(PLOT_WIDTH / counts[0], PLOT_HEIGHT / counts[1]), 8, 56)),
             "line": {"color": "#8a929c", "width": 1},
             "color": values,
-            "colorscale": "RdBu" if boundary is not None else "Viridis",
-            "reversescale": boundary is not None,
+            **(DIVERGING_ON_PAGE if boundary is not None else SEQUENTIAL_ON_PAGE),
             "colorbar": {"title": {"text": words(phase["metric"])}, "thickness": 14},
             **scale,
         },

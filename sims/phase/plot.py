@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
+from ..draw.colours import DIVERGING, SEQUENTIAL
 from ..draw.style import COLOURS, STYLE
 from ..foreign import drawn
 from ..tasks.task import TASK_OPTIONS
@@ -214,13 +215,13 @@ def _colours(diagram: PhaseDiagram) -> tuple[Normalize, str]:
     if len(values) == 0 or level is None:
         low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
         margin = 0.0 if high > low else max(abs(low), 1.0) / 2
-        return Normalize(low - margin, high + margin), "viridis"
+        return Normalize(low - margin, high + margin), SEQUENTIAL
     apart = np.abs(values - level)
     reach = float(apart.max()) or 1.0
     small = float(np.quantile(apart, 0.25))
     if level == 0 and reach > WIDE_SPAN * small:
-        return SymLogNorm(max(float(np.quantile(apart, 0.1)), reach / COLOUR_SPAN), vmin=-reach, vmax=reach), "RdBu"
-    return Normalize(level - reach, level + reach), "RdBu"
+        return SymLogNorm(max(float(np.quantile(apart, 0.1)), reach / COLOUR_SPAN), vmin=-reach, vmax=reach), DIVERGING
+    return Normalize(level - reach, level + reach), DIVERGING
 
 
 def _draw_bar(bar: Any, diagram: PhaseDiagram, norm: Normalize) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fiedler.theory import TiedOptimum, centre_rows
 
+from ...draw.colours import DIVERGING
 from ...draw.style import STYLE
 from ..comparison import Comparison
 from .panels import bare, row_label, shared_models, short_name
@@ -21,7 +22,7 @@ Floats = NDArray[np.float64]
 PANEL = 1.4  # inches a side
 TITLE_SIZE = 8.5
 THEORY = ("target", "predicted optimum")
-COSINES: dict[str, Any] = {"cmap": "RdBu_r", "vmin": -1.0, "vmax": 1.0, "interpolation": "nearest"}
+COSINES: dict[str, Any] = {"cmap": DIVERGING, "vmin": -1.0, "vmax": 1.0, "interpolation": "nearest"}
 UNDEFINED = "#dddddd"  # a node whose embedding is the mean of its component has no direction
 ZERO_LENGTH = 1e-6  # of the longest: such a vector is zero but for the solver's rounding
 

@@ -56,9 +56,10 @@ def test_every_format_holds_the_embedding_and_its_nodes(capsys: Capture, runs: P
 
 def test_several_runs_and_other_matrices(capsys: Capture, runs: Path) -> None:
     found = answer(capsys, "export", str(runs), "--to", "npy", "--key", "context", "--out", "here")
-    assert found == {"files": ["here/seed0.npy", "here/seed1.npy"]}
+    first, second = f"here/{runs.name}-seed0.npy", f"here/{runs.name}-seed1.npy"
+    assert found == {"files": [first, second]}
     context = RunDir(runs / "seed1").read_embeddings()["context"]
-    assert np.array_equal(np.load("here/seed1.npy"), context)
+    assert np.array_equal(np.load(second), context)
     answer(capsys, "export", str(runs / "seed1"), "--to", "npy", "--key", "context", "--out", "deep/own.npy")
     assert np.array_equal(np.load("deep/own.npy"), context)
 
@@ -67,7 +68,23 @@ def test_runs_of_one_name_stay_apart(capsys: Capture, runs: Path) -> None:
     for point in ("p", "q"):
         shutil.copytree(runs / "seed0", Path("sweep", point, "seed0"))
     found = answer(capsys, "export", "sweep", "--to", "npy", "--out", "here")
-    assert found == {"files": ["here/p-seed0.npy", "here/q-seed0.npy"]}
+    assert found == {"files": ["here/sweep-p-seed0.npy", "here/sweep-q-seed0.npy"]}
+
+
+def test_folders_of_one_run_name_stay_apart_and_nothing_is_overwritten(capsys: Capture, runs: Path) -> None:
+    for comparison in ("one", "two"):
+        shutil.copytree(runs / "seed0", Path(comparison, "runs", "seed0"))
+        found = answer(capsys, "export", comparison, "--to", "npy")
+        assert found == {"files": [f"exports/{comparison}-seed0.npy"]}
+    kept = Path("exports/one-seed0.npy")
+    kept.write_bytes(b"mine")
+    Path("three/one").mkdir(parents=True)
+    shutil.copytree(runs / "seed0", "three/one/runs/seed0")
+    for folder in ("one", "three/one"):
+        assert "exports/one-seed0.npy is there: pass --overwrite" in refusal(capsys, "export", folder, "--to", "npy")
+        assert kept.read_bytes() == b"mine"
+    answer(capsys, "export", "one", "--to", "npy", "--overwrite")
+    assert kept.read_bytes() != b"mine"
 
 
 def test_refusals(capsys: Capture, runs: Path, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_colours_are_the_means_about_the_boundary() -> None:
     assert mesh.norm(0.0) == pytest.approx(0.5)
     reds_and_blues = mesh.to_rgba(mesh.get_array().ravel())
     for value, (red, _, blue, _) in zip(mesh.get_array().ravel(), reds_and_blues, strict=True):
-        assert (blue > red) == (value > 0)  # geometric is blue
+        assert (red > blue) == (value > 0)  # geometric is red, as on the page
     edges = np.asarray(mesh.get_coordinates())
     assert edges[0, 1:-1, 0] == pytest.approx(np.sqrt(np.array(RATES[1:]) * RATES[:-1]))  # halfway in the logarithm
     assert edges[1:-1, 0, 1] == pytest.approx(np.sqrt(np.array(STDS[1:]) * STDS[:-1]))
