@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from .completion import complete_figure
 from .console import wide_console
@@ -29,6 +31,13 @@ def figure(
     width: Annotated[str, typer.Option("--width", help="single (3.375 in) or double column (6.875 in).")] = "double",
     form: Annotated[list[str] | None, typer.Option("--format", help="pdf (default), svg or png. Repeatable.")] = None,
     title: Annotated[bool, typer.Option("--title/--no-title", help="Draw a title above; captions say more.")] = False,
+    modes: Annotated[
+        str | None,
+        typer.Option("--modes", help="Of `modes`: eigenspaces with a line of their own, such as 1,2,10, by rising μ."),
+    ] = None,
+    ylim: Annotated[
+        str | None, typer.Option("--ylim", help="Of `modes`: ends of the energy axis, such as 1e-2,1e3.")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Write over files that no earlier `fiedler figure` wrote.")
     ] = False,
@@ -59,7 +68,10 @@ def figure(
     kind, column = get_kind(name), get_column(width)
     files = targets(kind.name, out, form or [])
     check_targets(files, overwrite)
-    drawn = draw_figure(kind, folders or [], column, title=title)
+    given: dict[str, Any] = {} if modes is None else {"modes": [int(one) for one in _numbers(modes, "--modes", int)]}
+    if ylim is not None:
+        given["ylim"] = _limits(ylim)
+    drawn = draw_figure(kind, folders or [], column, title=title, **given)
     written = write_figure(kind, drawn, column, files)
     if json:
         print(to_json(describe_figure(kind, drawn, column, files)))
@@ -69,10 +81,25 @@ def figure(
         print(f"written: {path}")
 
 
+def _numbers(text: str, option: str, kind: type) -> list[float]:
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} {text!r} is no list of numbers: separate them by commas") from None
+
+
+def _limits(text: str) -> tuple[float, float]:
+    numbers = _numbers(text, "--ylim", float)
+    if len(numbers) != 2 or not 0 < numbers[0] < numbers[1] < math.inf:
+        raise ValueError(f"--ylim {text!r} is not two ends of a logarithmic axis: want LOW,HIGH with 0 < LOW < HIGH")
+    return numbers[0], numbers[1]
+
+
 def _print_list() -> None:
     from ..figures.registry import KINDS
 
-    table = Table("figure", "of", "shows", "made from the folders of")
+    table = Table("figure", "what it shows, and the command whose folder it is made from", show_lines=True)
     for kind in KINDS.values():
-        table.add_row(kind.name, kind.paper, kind.shows, "\n".join(kind.commands))
+        shows = f"{kind.shows} ({kind.paper})"
+        table.add_row(kind.name, Text("\n".join([shows, *(f"$ {command}" for command in kind.commands)])))
     wide_console().print(table)

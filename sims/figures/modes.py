@@ -11,29 +11,44 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
 
+from ..compare.energy_series import eigenspace_name
 from ..compare.folder import COMPARISON, read_comparison
-from ..compare.show.figure import draw_energy
+from ..compare.show.energies import draw_energy, drawn_modes
 from .drawn import Drawn, only_one
 from .style import Column, look
 
-HEIGHT = 3.2  # inches a model
+HEIGHT = 2.9  # inches a model
+LEGEND_HEIGHT = 0.55
 
 
-def draw(folders: Sequence[Path], column: Column) -> Drawn:
-    """One part a model: beside each other in two columns, below each other in one."""
+def draw(
+    folders: Sequence[Path],
+    column: Column,
+    modes: Sequence[int] | None = None,
+    ylim: tuple[float, float] | None = None,
+) -> Drawn:
+    """One part a model, beside each other in two columns, below each other in one, and one legend. ``modes``: numbers
+    of eigenspaces, counted from 1 in ascending eigenvalue; without them ``drawn_modes``."""
     comparison, source = read_comparison(only_one(folders, COMPARISON))
-    models = comparison.models
+    models, spaces = comparison.models, comparison.task.spaces
+    chosen = drawn_modes(models) if modes is None else _numbered(modes, len(spaces.eigenvalues))
     columns = min(2, len(models)) if column.wide else 1
     rows = -(-len(models) // columns)
-    figure = plt.figure(figsize=(column.width, HEIGHT * rows))
+    figure = plt.figure(figsize=(column.width, HEIGHT * rows + LEGEND_HEIGHT))
     parts = figure.subfigures(rows, columns, squeeze=False).ravel()
+    handles: dict[str, Line2D] = {}
     for part, one in zip(parts, models, strict=False):
         energy, residual = part.subplots(2, 1, sharex=True, height_ratios=(3.0, 1.0))
-        draw_energy(energy, residual, one, comparison.task.spaces)
+        draw_energy(energy, residual, one, spaces, chosen, ylim)
         energy.set_title(one.model.title)
         fit = one.mean_fit
         residual.set_xlabel("flow time $t$, time and size fitted" if fit.fitted else "flow time $t$, nothing fitted")
-        part.legend(handles=_tell_apart(energy), loc="outside lower center", ncols=3 if column.wide else 2)
+        handles = {handle.get_label(): handle for handle in _tell_apart(energy)} | handles
+    wanted = [f"$\\mu$ = {eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])}" for k in chosen]
+    order = sorted(handles, key=lambda label: wanted.index(label) if label in wanted else len(wanted))
+    figure.legend(
+        handles=[handles[label] for label in order], loc="outside lower center", ncols=3 if column.wide else 2
+    )
     seeds = len(models[0].runs)
     caption = (
         f"Energy of the embedding, less its mean, in the eigenspaces of (I - D⁻¹A) + (I - D⁻¹A)' of eigenvalue μ "
@@ -51,6 +66,13 @@ def draw(folders: Sequence[Path], column: Column) -> Drawn:
         )
     )
     return Drawn(figure, f"{comparison.task.title}: predicted and measured mode energies", caption, (source,))
+
+
+def _numbered(modes: Sequence[int], count: int) -> list[int]:
+    wrong = [number for number in modes if not 1 <= number <= count]
+    if wrong or len(set(modes)) < len(modes):
+        raise ValueError(f"--modes are different numbers from 1 to {count}, the eigenspaces; not {wrong or modes}")
+    return sorted(number - 1 for number in modes)
 
 
 def _tell_apart(energy: Axes) -> list[Line2D]:

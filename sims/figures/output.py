@@ -28,15 +28,15 @@ TITLE_HEIGHT = 0.25  # inches that a title adds
 LONGEST_TITLE = 160  # characters of a figure's title, names of graphs in it included
 
 
-def draw_figure(kind: Kind, folders: Sequence[Path], column: Column, *, title: bool = False) -> Drawn:
-    """``kind`` from ``folders``, with a ``title`` above or without. Raises ValueError for folders that cannot make it,
-    naming what is missing and the commands that make it."""
+def draw_figure(kind: Kind, folders: Sequence[Path], column: Column, *, title: bool = False, **given: Any) -> Drawn:
+    """``kind`` from ``folders``, with a ``title`` above or without; ``given``: options that it takes. Raises ValueError
+    for folders that cannot make it, naming what is missing and the commands that make it."""
     made = " and ".join(f"`{command}`" for command in kind.commands)
     if not folders:
         raise ValueError(f"{kind.name} needs the folder of {made}: give it after the name")
     with column.style():
         try:
-            drawn = kind.draw(folders, column)
+            drawn = kind.draw(folders, column, **given)
         except Unsuitable as error:
             plt.close("all")
             raise ValueError(f"{kind.name} cannot be made: {error}. Make the folder with {made}") from error

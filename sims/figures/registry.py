@@ -25,7 +25,7 @@ DIRECTIONS = tuple(f"{edges}_edges_reverse_path" for edges in ("both", "forward"
 @dataclass(frozen=True)
 class Kind:
     """``paper``: whose figure it is; ``commands``: what makes the folders it is made from, one each; ``module`` and
-    ``function`` of this package that draw it, with ``options``."""
+    ``function`` of this package that draw it, with ``options``; ``takes``: further ones, which a caller may give."""
 
     name: str
     paper: str
@@ -34,11 +34,17 @@ class Kind:
     module: str
     function: str = "draw"
     options: Mapping[str, Any] = field(default_factory=dict)
+    takes: tuple[str, ...] = ()
 
-    def draw(self, folders: Sequence[Path], column: Column) -> Drawn:
-        """Draw it, inside the column's style. Raises Unsuitable for folders it cannot be made from."""
+    def draw(self, folders: Sequence[Path], column: Column, **given: Any) -> Drawn:
+        """Draw it, inside the column's style. Raises Unsuitable for folders it cannot be made from, ValueError for
+        options it does not take."""
+        for name in given:
+            if name not in self.takes:
+                others = ", ".join(kind.name for kind in KINDS.values() if name in kind.takes)
+                raise ValueError(f"{self.name} has no --{name}; the figures with it: {others}")
         found: Callable[..., Drawn] = getattr(import_module(f".{self.module}", __package__), self.function)
-        return found(folders, column, **self.options)
+        return found(folders, column, **self.options, **given)
 
 
 def _gallery(name: str, shows: str, graph: str | None = None) -> Kind:
@@ -114,7 +120,8 @@ KINDS = {
              ("fiedler recall --preset multi-hop",), "recall", "draw_hops"),
         Kind("scaling", RECALL, "the smallest dimension that memorises, with fitted laws and intervals",
              ("fiedler recall --preset scaling",), "recall", "draw_laws"),
-        Kind("modes", OURS, "predicted mode energies through measured ones, and their ratio", _COMPARE, "modes"),
+        Kind("modes", OURS, "predicted mode energies through measured ones, and their ratio", _COMPARE, "modes",
+             takes=("modes", "ylim")),
         Kind("spectra", OURS, "predicted and measured spectra of the Gram matrix", _COMPARE, "spectra"),
         Kind("certificate", OURS, "the optimum's KKT certificate: dual slack against Gram eigenvalues", _COMPARE,
              "certificate"),

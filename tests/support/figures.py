@@ -17,7 +17,8 @@ from matplotlib.transforms import Bbox
 from comparisons import BOTH, small_comparison
 from fiedler.sims.compare.comparison import Comparison
 from fiedler.sims.compare.model_comparison import ModelComparison
-from fiedler.sims.compare.show.figure import drawn_modes, plot_comparison
+from fiedler.sims.compare.show.energies import drawn_modes
+from fiedler.sims.compare.show.figure import plot_comparison
 from fiedler.sims.draw.style import COLOURS, REST_COLOUR
 
 TOUCH = 1.0  # pixels two text boxes may share: a box is the font's line height, not the ink
@@ -48,9 +49,9 @@ def panels(figure: Figure) -> list[list[Axes]]:
     return [part.axes for part in figure.subfigs]
 
 
-def drawn_energies(one: ModelComparison) -> list[tuple[str, list[int]]]:
+def drawn_energies(comparison: Comparison, one: ModelComparison) -> list[tuple[str, list[int]]]:
     """Colour and eigenspaces of each series, the sum of the others last."""
-    chosen = [int(k) for k in drawn_modes(one)]
+    chosen = [int(k) for k in drawn_modes(comparison.models)]
     others = [k for k in range(one.predicted.centred_energy.shape[1]) if k not in chosen]
     return [*((COLOURS[i], [k]) for i, k in enumerate(chosen)), (REST_COLOUR, others)]
 

@@ -11,30 +11,24 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fiedler.theory import Eigenspaces
-
 from ...draw.plane import plane_coordinates
-from ...draw.style import COLOURS, MARKERS, REST_COLOUR, STYLE
+from ...draw.style import COLOURS, STYLE
 from ...foreign import drawn
 from ...predict.trajectory import centred_spectrum, predicted_spectrum
 from ...scores.statistics import standard_deviations
 from ..at_time import number, spectrum_at_time
 from ..comparison import Comparison
-from ..energy_series import ModeGroup, eigenspace_name, energy_series, positive
 from ..model_comparison import ModelComparison
+from .energies import draw_energy, drawn_modes
 
 Floats = NDArray[np.float64]
 
-DRAWN_MODES = 4  # eigenspaces with a line of their own; the others are summed
-DOTS = 26  # measured points drawn along the time axis
 SPECTRUM_SIZE = 10
-RESIDUAL_REACHES = (0.2, 0.5, 1.0, 2.0, 5.0)  # decades shown of the residuals: the first that holds every dot
-FLOORS = 1e-4, 1e-8  # the energy axis ends at these fractions of the predicted final and of the largest energy
 
 
 def plot_comparison(comparison: Comparison) -> Figure:
     """One row a model: mode energies over time with residuals, Gram spectrum, embedding in the predicted plane."""
-    rows = len(comparison.models)
+    rows, modes = len(comparison.models), drawn_modes(comparison.models)
     with plt.rc_context(STYLE):
         figure = plt.figure(figsize=(11.0, 3.75 * rows), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)
@@ -43,7 +37,7 @@ def plot_comparison(comparison: Comparison) -> Figure:
             grid = part.add_gridspec(2, 3, width_ratios=(1.45, 0.9, 1.0), height_ratios=(3.2, 1.0))
             energy = part.add_subplot(grid[0, 0])
             residual = part.add_subplot(grid[1, 0], sharex=energy)
-            draw_energy(energy, residual, compared, comparison.task.spaces)
+            draw_energy(energy, residual, compared, comparison.task.spaces, modes)
             known = compared.predicted
             lines = "no predicted flow" if known is None else "lines: its own flow" if known.own else "lines: theory"
             energy.set_title(f"{lines}    markers: runs (mean, range over seeds)", loc="left", fontsize=8.5)
@@ -60,72 +54,6 @@ def _row_title(comparison: Comparison, compared: ModelComparison) -> str:
     name = comparison.task.graph.name
     name = drawn(name) + comparison.task.title.removeprefix(comparison.task.graph.name)
     return f"{name}: {compared.model.title}, {seeds} seed{'s' if seeds > 1 else ''}"
-
-
-def drawn_modes(compared: ModelComparison) -> NDArray[np.int64]:
-    """The eigenspaces that get a line: those with the largest predicted share of the energy, averaged over log time, or
-    of the measured one where there is no prediction."""
-    known = compared.predicted
-    energy = compared.mean_modes.centred_energy if known is None else known.centred_energy
-    total = energy.sum(axis=1, keepdims=True)
-    late = energy[len(energy) // 4 :] / np.where(total > 0, total, 1.0)[len(energy) // 4 :]
-    return np.sort(np.argsort(-late.mean(axis=0), kind="stable")[:DRAWN_MODES])
-
-
-def draw_energy(ax: Axes, below: Axes, compared: ModelComparison, spaces: Eigenspaces) -> None:
-    """Mode energies over flow time, lines the theory and markers the runs, and below them the ratio of the two."""
-    fit, used = compared.mean_fit, compared.mean_modes.steps > 0
-    scale = fit.time_scale if np.isfinite(fit.time_scale) else 1.0
-    times = np.asarray(scale * compared.mean_modes.steps[used], dtype=np.float64)
-    energies = positive(np.array([run.modes.centred_energy[used] for run in compared.runs])) / fit.amplitude
-    known = compared.predicted
-    total = energies.mean(axis=0).sum(axis=1) if known is None else known.centred_energy.sum(axis=1)
-    top = max(float(total.max()), float(energies.sum(axis=2).max()))
-    floor = max(FLOORS[0] * float(total[-1]), FLOORS[1] * top)
-    widest = 0.0
-    for series in energy_series(_groups(compared, spaces), times, energies, compared.predicted, DOTS):
-        if series.largest < floor:
-            continue  # nothing to see, so no line in the legend either: the constant mode of a regular graph
-        group, dots, ratio_dots = series.group, series.dots, series.compared
-        if known is not None:
-            ax.plot(known.times, np.asarray(series.predicted), group.dash, color=group.colour, lw=1.6, zorder=2)
-        ends = series.measured.min(axis=0), series.measured.max(axis=0)
-        spread = np.abs(np.stack([series.centre - ends[0], ends[1] - series.centre]))
-        face = "white" if group.dash == "-" else group.colour
-        look: dict[str, Any] = {"fmt": group.marker, "ms": 4, "color": group.colour, "mfc": face, "mew": 1.1}
-        ax.errorbar(times[dots], series.centre[dots], yerr=spread[:, dots], label=group.label, zorder=3,
-                    elinewidth=0.8, **look)  # fmt: skip
-        ratio = series.log_ratio
-        below.plot(times[ratio_dots], ratio, group.marker, ms=3.5, color=group.colour, mfc=face, mew=1.0)
-        widest = max(widest, float(np.abs(ratio).max(initial=0.0)))
-    ax.set(xscale="log", yscale="log", ylim=(floor, 4 * top), ylabel=r"mode energy $\|\Pi_k V\|^2$")
-    ax.tick_params(labelbottom=False)
-    below.axhline(0, color="black", lw=0.8)
-    reach = next((limit for limit in RESIDUAL_REACHES if widest <= limit), float(np.ceil(widest)))
-    below.set(ylabel="log$_{10}$ ratio", xlabel=_time_label(compared), ylim=(-1.1 * reach, 1.1 * reach))
-    below.set_yticks([-reach, 0, reach])
-
-
-def _groups(compared: ModelComparison, spaces: Eigenspaces) -> list[ModeGroup]:
-    """The drawn modes one by one, and the sum of all others."""
-    chosen = [int(k) for k in drawn_modes(compared)]
-    groups = []
-    for k, colour, marker in zip(chosen, COLOURS, MARKERS, strict=False):
-        label = f"$\\mu$ = {eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])}"
-        groups.append(ModeGroup(label, (k,), colour, marker, "-"))
-    rest = tuple(k for k in range(len(spaces.eigenvalues)) if k not in chosen)
-    followed = int(spaces.multiplicities.sum())  # of a large graph the lowest only
-    others = "all other modes" if followed == len(spaces.basis) else f"others of the {followed} lowest modes"
-    return [*groups, ModeGroup(others, rest, REST_COLOUR, "x", "--")]
-
-
-def _time_label(compared: ModelComparison) -> str:
-    if compared.mean_fit.fitted:
-        fit = compared.mean_fit
-        return f"flow time $t$ (fitted: {fit.time_scale:.2g} a step, energies ÷ {fit.amplitude:.2g})"
-    if compared.predicted is None and not np.isfinite(compared.mean_fit.time_scale):
-        return "step"
-    return "flow time $t$ = learning rate × steps (nothing fitted)"
 
 
 def draw_spectrum(ax: Axes, compared: ModelComparison) -> None:

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from fiedler.sims.compare.folder import read_comparison
-from fiedler.sims.compare.show.figure import drawn_modes
+from fiedler.sims.compare.show.energies import drawn_modes
 from fiedler.sims.draw.style import MARKERS
 from fiedler.sims.runs.folder import RunDir
 from figure_runs import comparison_folder, draw
@@ -40,17 +40,19 @@ def test_the_lines_are_the_kept_prediction_and_the_marks_the_kept_runs(width: st
     assert_legible(figure)
     modes = RunDir.open(comparison_folder()).read_modes()
     comparison, _ = read_comparison(comparison_folder())
+    chosen = drawn_modes(comparison.models)
+    assert len(figure.legends) == 1
     for part, one in zip(figure.subfigs, comparison.models, strict=True):
         predicted = modes[f"{one.model.name}/predicted_centred_energy"]
-        rest = np.setdiff1d(np.arange(predicted.shape[1]), drawn_modes(one))
+        rest = np.setdiff1d(np.arange(predicted.shape[1]), chosen)
         kept = [*predicted.T, predicted[:, rest].sum(axis=1)]
         found = lines(part.axes[0], len(predicted))
         assert len(found) >= 3
         for line in found:
             assert any(np.array_equal(line, column) for column in kept)
         measured = np.exp(np.log(modes[f"{one.model.name}/centred_energy"]).mean(axis=0)) / one.mean_fit.amplitude
-        first = next(int(k) for k in drawn_modes(one) if predicted[:, k].max() > FLAT)
-        marker = MARKERS[drawn_modes(one).tolist().index(first)]
+        first = next(int(k) for k in chosen if predicted[:, k].max() > FLAT)
+        marker = MARKERS[chosen.tolist().index(first)]
         (marks,) = [np.asarray(line.get_ydata()) for line in part.axes[0].lines if line.get_marker() == marker]
         assert len(marks) > 3
         assert np.abs(measured[1:, first][:, None] / marks - 1).min(axis=0) == pytest.approx(0, abs=1e-9)

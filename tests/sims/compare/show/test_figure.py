@@ -15,7 +15,8 @@ from matplotlib.colors import to_hex
 from matplotlib.transforms import Bbox
 
 from comparisons import BOTH, small_comparison
-from fiedler.sims.compare.show.figure import DRAWN_MODES, drawn_modes, plot_comparison
+from fiedler.sims.compare.show.energies import DRAWN_MODES, LARGEST_MODES, drawn_modes
+from fiedler.sims.compare.show.figure import plot_comparison
 from fiedler.sims.draw.plane import plane_coordinates
 from fiedler.sims.draw.style import COLOURS, MARKERS, REST_COLOUR, save_figure
 from fiedler.theory import centre_rows
@@ -125,7 +126,7 @@ def test_lines_are_theory_and_dots_are_runs(word: str) -> None:
     assert [one.mean_fit.fitted for one in comparison.models] == [(), ("time_scale", "amplitude")]
     for one, (energy, residual, _, _) in zip(comparison.models, panels(figure), strict=True):
         fit = one.mean_fit
-        for number, (colour, members) in enumerate(drawn_energies(one)):
+        for number, (colour, members) in enumerate(drawn_energies(comparison, one)):
             if word == "cycle:8" and colour == REST_COLOUR:  # the constant mode alone, zero to rounding
                 assert not markers(energy, colour)
                 continue
@@ -157,7 +158,7 @@ def test_lines_are_theory_and_dots_are_runs(word: str) -> None:
 def test_the_range_over_seeds_is_drawn() -> None:
     comparison, figure = drawn("cycle:8")
     one, energy = comparison.models[0], panels(figure)[0][0]
-    colour, (k,) = drawn_energies(one)[0]
+    colour, (k,) = drawn_energies(comparison, one)[0]
     bars = [
         c for c in energy.collections if isinstance(c, LineCollection) and to_hex(c.get_color()[0]).upper() == colour
     ]
@@ -253,11 +254,15 @@ def test_only_modes_that_can_be_seen_are_in_the_legend() -> None:
     assert "$\\mu$ = 0 (×1)" in legend(panels(figure)[0][0])
 
 
-def test_the_drawn_modes_hold_most_of_the_late_energy() -> None:
-    one = small_comparison("karate", ("node2vec",)).models[0]
-    chosen = drawn_modes(one)
+def test_the_drawn_modes_are_the_largest_and_others_over_the_whole_spectrum() -> None:
+    models = small_comparison("karate", ("node2vec",)).models
+    chosen, (one,) = drawn_modes(models), models
     assert len(chosen) == DRAWN_MODES
     assert (np.diff(chosen) > 0).all()  # legend in ascending eigenvalue
     share = one.predicted.centred_energy / one.predicted.centred_energy.sum(axis=1, keepdims=True)
     late = share[len(share) // 4 :].mean(axis=0)
-    assert late[chosen].min() >= np.delete(late, chosen).max()
+    assert set(np.argsort(-late)[:LARGEST_MODES]) <= set(chosen)
+    count = share.shape[1]
+    gaps = np.diff([-1, *chosen, count])
+    assert gaps.max() <= count // 2
+    assert count - 1 in chosen
