@@ -51,23 +51,35 @@ def embedding_section(view: TaskView, share: float = 1.0) -> Section | None:
 def _explanation(kept: Sequence[Motion], with_theory: bool) -> list[str]:
     if not with_theory:
         return ["The embedding less its mean row, in the leading directions of its last step; there is no prediction."]
-    notes = [
-        "Left: the predicted gradient flow in the leading directions of its last embedding. Right: the run, turned "
-        "onto it by one orthogonal Procrustes rotation for all steps and scaled by one factor to fit at the last step."
-    ]
+    own = [motion for motion in kept if motion.own]
+    notes = []
+    if own:
+        labels = ", ".join(dict.fromkeys(motion.label for motion in own))
+        notes.append(
+            f"{labels}: left the gradient flow from the run's own V(0), right the run, both turned by the one rotation "
+            "that lays the flow's last embedding onto that of infinite width; nothing is fitted to the run."
+        )
+    if len(own) < len(kept):
+        rest = ", ".join(dict.fromkeys(motion.label for motion in kept if not motion.own))
+        notes.append(
+            f"{rest}: left the flow of infinite width, in the leading directions of its last embedding; right the run, "
+            "turned onto it by one orthogonal Procrustes rotation for all steps and scaled by one factor to fit at the "
+            "last step."
+        )
     if all(len(motion.steps) == 1 for motion in kept):
         notes.append("These runs kept no positions on the way: only the last step is shown.")
     return notes
 
 
 def _within_budget(models: Sequence[list[Motion]], n: int, share: float) -> tuple[list[Motion], list[str]]:
-    """As many seeds and frames as fit into the room, theory's frames once a model."""
+    """As many seeds and frames as fit into the room, theory's frames once a model, or a seed where they are its own."""
     bytes_a_frame, room = 2 * 3 * n, share * POSITION_BYTES
     seeds = max(len(of_model) for of_model in models)
     frames = max(len(motion.steps) for of_model in models for motion in of_model)
 
     def size(seeds: int, frames: int) -> int:
-        return sum(1 + min(seeds, len(of_model)) for of_model in models) * frames * bytes_a_frame
+        kept = [of_model[:seeds] for of_model in models]
+        return sum(len(runs) + max(1, sum(run.own for run in runs)) for runs in kept) * frames * bytes_a_frame
 
     first, most = seeds, frames
     while seeds > 1 and size(seeds, min(frames, FEWEST_FRAMES)) > room:
@@ -95,6 +107,7 @@ def _thinned(motion: Motion, frames: int) -> Motion:
         motion.measured[keep],
         None if motion.predicted is None else motion.predicted[keep],
         motion.factor,
+        motion.own,
     )
 
 

@@ -80,6 +80,21 @@ def flow_at_time(
         return None, f"no flow at the run's time: it was not done after {seconds:.0f} s"
 
 
+def flow_positions(
+    task: Task, start: Floats, times: Floats, weight_decay: float, seconds: float, watch: Watch = UNWATCHED
+) -> Floats | None:
+    """The flow from ``start`` (n, m) at ascending ``times`` (f,), as (f, n, m); None where it took more than
+    ``seconds``. Raises Interrupted where ``watch`` asks to stop."""
+
+    def follow() -> Floats:
+        equation = tied_equation(task.target, start, weight_decay=weight_decay, row_weight=task.row_weight)
+        return integrate(equation.velocity, equation.start, float(times[-1]), times=times, rtol=TOLERANCE).states
+
+    with suppress(Late):
+        return within(max(seconds, 0.0), FROM_START, watch, follow)
+    return None
+
+
 def time_to_limit(
     task: Task,
     at: FlowAtTime,

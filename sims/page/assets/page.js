@@ -8,7 +8,7 @@
   const NUMBERS = { i1: Int8Array, u1: Uint8Array, i2: Int16Array, u2: Uint16Array, i4: Int32Array, u4: Uint32Array,
     f4: Float32Array, f8: Float64Array };
   const PLAY_MS = 120;
-  const WIDEST = 2; // how much larger than the last step's the range may be
+  const MARGIN = 1.12; // of the box around the nodes
   const LABEL_PX = 13; // height of such a name
   const LABELLED = 60; // nodes whose names are written beside them
   const drawn = new Set(); // what has to be drawn again in the other theme
@@ -246,28 +246,29 @@
     };
     const sides = [side("theory", "Theory"), side("run", "Run")];
     const coordinates = (side) => current()[side.key];
-    // One range for both sides and all steps, so that what moves is the nodes: that of the last step, wider where
-    // earlier steps are, up to a limit.
-    const reaches = new Map();
-    const reach = () => {
-      const key = `${state.series} ${state.solid}`;
-      if (!reaches.has(key)) {
-        let last = 1e-12, all = 1e-12;
+    // One box for both sides: that of the last step, and wider where the nodes of this one are, so that what moves is the
+    // nodes, and the layout they end in fills its place.
+    const boxes = new Map();
+    const box = () => {
+      const key = `${state.series} ${state.solid} ${state.frame}`;
+      if (!boxes.has(key)) {
+        const count = state.solid ? 3 : 2, low = Array(count).fill(Infinity), high = Array(count).fill(-Infinity);
         for (const side of sides) {
           const found = coordinates(side);
-          for (let frame = 0; found && frame < found.frames; frame++) {
+          for (const frame of found ? [state.frame, found.frames - 1] : []) {
             for (let node = 0; node < n; node++) {
-              for (let axis = 0; axis < (state.solid ? 3 : 2); axis++) {
-                const size = Math.abs(found.at(frame, node, axis));
-                all = Math.max(all, size);
-                if (frame === found.frames - 1) last = Math.max(last, size);
+              for (let axis = 0; axis < count; axis++) {
+                const at = found.at(frame, node, axis);
+                low[axis] = Math.min(low[axis], at);
+                high[axis] = Math.max(high[axis], at);
               }
             }
           }
         }
-        reaches.set(key, 1.15 * Math.min(all, WIDEST * last));
+        const reach = Math.max(1e-12, ...low.map((one, axis) => (high[axis] - one) / 2));
+        boxes.set(key, { middle: low.map((one, axis) => (high[axis] + one) / 2), reach: MARGIN * reach });
       }
-      return reaches.get(key);
+      return boxes.get(key);
     };
     // Names that would lie on one another are left to the pointer.
     const apart = (nodes, limit) => {
@@ -304,26 +305,27 @@
             line: { width: state.solid ? 0 : 0.7, color: dark ? "#14171b" : "#ffffff" } } },
       ];
     };
-    const layout = (side, dark, limit) => {
-      const bare = { showticklabels: false, showline: false, ticks: "", zeroline: false, range: [-limit, limit], title: { text: "" } };
+    const layout = (side, dark, { middle, reach }) => {
+      const bare = middle.map((at) => ({ showticklabels: false, showline: false, ticks: "", zeroline: false,
+        range: [at - reach, at + reach], title: { text: "" } }));
       const common = { margin: { l: 4, r: 4, t: 4, b: 4 }, hovermode: "closest", showlegend: false, height: 420,
         autosize: true, uirevision: `${state.solid}` };
       if (!state.solid) {
-        return themed({ ...common, xaxis: { ...bare, constrain: "domain" },
-          yaxis: { ...bare, scaleanchor: "x", constrain: "domain" } }, dark);
+        return themed({ ...common, xaxis: { ...bare[0], constrain: "domain" },
+          yaxis: { ...bare[1], scaleanchor: "x", constrain: "domain" } }, dark);
       }
       const line = dark ? "#30363e" : "#d5d9df";
-      const axis = { ...bare, gridcolor: line, backgroundcolor: "rgba(0,0,0,0)", showspikes: false };
-      const scene = { xaxis: axis, yaxis: axis, zaxis: axis, aspectmode: "cube" };
+      const [x, y, z] = bare.map((one) => ({ ...one, gridcolor: line, backgroundcolor: "rgba(0,0,0,0)", showspikes: false }));
+      const scene = { xaxis: x, yaxis: y, zaxis: z, aspectmode: "cube" };
       if (side.camera) scene.camera = side.camera;
       return themed({ ...common, scene }, dark);
     };
     const draw = () => {
-      const dark = isDark(), limit = reach();
+      const dark = isDark(), around = box();
       for (const side of sides) {
         const found = coordinates(side);
         side.holder.style.display = found ? "" : "none";
-        if (found) side.figure = { data: traces(found, dark, limit), layout: layout(side, dark, limit) };
+        if (found) side.figure = { data: traces(found, dark, around.reach), layout: layout(side, dark, around) };
         if (found) Plotly.react(side.place, side.figure.data, side.figure.layout, config);
       }
       block.element.dataset.frame = String(state.frame);

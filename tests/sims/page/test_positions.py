@@ -14,6 +14,7 @@ from fiedler.sims.page.views import ModelView, TaskView, read_comparison
 from fiedler.sims.runs.engine import Run
 
 EXACT = 1e-4  # positions are kept in float32
+STEP = 0.02  # of descent with the learning rate of the tests against its flow
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +88,19 @@ def test_runs_without_snapshots_show_their_last_step(view: TaskView) -> None:
     motion = motions(view, dataclasses.replace(model, runs=runs))[0]
     assert motion.steps.tolist() == [pages.STEPS["node2vec"]]
     assert motion.measured.shape == (1, view.graph.n, 3)
+
+
+def test_beside_a_node2vec_run_is_the_flow_from_its_own_start(view: TaskView) -> None:
+    """Both start in the same place, in one frame with nothing fitted, and end as near as the run's Gram matrix is."""
+    model = view.models[0]
+    for run, motion in zip(model.runs, motions(view, model), strict=True):
+        assert (motion.own, motion.factor) == (True, 1.0)
+        assert motion.predicted is not None
+        size = np.abs(motion.predicted).max()
+        np.testing.assert_allclose(motion.measured[0], motion.predicted[0], atol=EXACT * size)
+        np.testing.assert_allclose(motion.measured, motion.predicted, atol=STEP * size)
+        apart = np.abs(motion.predicted[-1] - motion.predicted[0]).max()
+        assert apart > 10 * STEP * size  # it moved
+        np.testing.assert_array_equal(motion.steps, run.modes.snapshot_steps)
+    (other,) = motions(view, dataclasses.replace(view.models[1], runs=view.models[1].runs[:1]))
+    assert not other.own
