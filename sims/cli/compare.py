@@ -102,6 +102,9 @@ def compare(
     tolerance: Tolerance = None,
     time_limit: TimeLimit = TIME_LIMIT,
     dry_run: DryRun = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every score, what is behind them, and the spectral bias.")
+    ] = False,
     json: Json = False,
     reading: Any = None,
 ) -> None:
@@ -166,7 +169,7 @@ def compare(
     if json:
         print(to_json(describe_comparison(result)))
         return
-    Console().print(comparison_table(result))
+    Console().print(comparison_table(result, everything=everything))
     print(f"figure: {figure}\nreport: {report}\nscores: {scores}")
 
 

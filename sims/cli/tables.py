@@ -14,12 +14,15 @@ from ..compare.comparison import Comparison
 from ..compare.notes import comparison_notes
 from ..compare.show.report import FLOW_ROW, comparison_rows
 from ..compare.spectral_bias import spectral_bias_rows
+from ..compare.verdict import comparison_verdicts
 from ..draw.over_seeds import legend
 from ..foreign import visible
 from ..scores.embedding import AGAINST_OPTIMUM, gap_uncertainty
 
 SHOWN = 1e-5  # uncertainty that no digit shown here tells
 ROUGH = 1e-6  # relative gap above which what is derived from a point says so
+BRIEF = ("seeds", "loss/node", "gram_error to limit", "gram_error at t", "edge recall")  # rows shown at first
+WARNING = "warning:"  # in notes that are always shown
 MOST_BESIDE = 4  # columns of a comparison; with more, the flows at the time of the runs have a table of their own
 HEAD, TAIL = 12, 2  # lines of a long table that are shown; the JSON has them all
 
@@ -136,11 +139,13 @@ def score_table(answer: Mapping[str, Any]) -> RenderableType:
     return _titled(f"{answer['file']} against {answer['graph']}", _facts(lines))
 
 
-def comparison_table(comparison: Comparison) -> RenderableType:
-    """The rows of report.md, turned: one column for the prediction and for each model, so that it fits 80 columns."""
+def comparison_table(comparison: Comparison, *, everything: bool = False) -> RenderableType:
+    """What was found in words, and the rows of report.md, turned: one column for the prediction and for each model, so
+    that it fits 80 columns. Without ``everything`` the rows BRIEF, and of the notes the warnings."""
     header, rows = comparison_rows(comparison)
     flows = [row for row in rows if FLOW_ROW in row[0]] if len(rows) > MOST_BESIDE else []
-    tables = [_turned(header, [row for row in rows if row not in flows])]
+    shown = None if everything else BRIEF
+    tables = [_turned(header, [row for row in rows if row not in flows], shown)]
     notes = [Text(note, style="dim") for note in legend(rows)]
     if comparison.optimum is None:
         notes.append(Text(f"Scored {comparison.no_optimum}: no gram_error and no fiedler_score."))
@@ -152,25 +157,28 @@ def comparison_table(comparison: Comparison) -> RenderableType:
             )
         )
     notes += [Text(f"{one.model.title}: {one.no_flow}.") for one in comparison.models if one.no_flow]
-    notes += [Text(text) for text in comparison_notes(comparison)]
-    tables += [_turned(header, flows)] if flows else []
+    notes += [Text(text) for text in comparison_notes(comparison) if everything or WARNING in text]
+    tables += [_turned(header, flows, shown)] if flows else []
     title = Text(f"{comparison.task.title}: predicted and measured", style="bold")
-    parts: list[RenderableType] = [title, *tables, *notes]
+    verdicts = [Text(text) for text in comparison_verdicts(comparison)]
+    parts: list[RenderableType] = [title, *verdicts, *tables, *notes]
     header, rows = spectral_bias_rows(comparison.biases, brief=True)
-    if rows:
+    if rows and everything:
         bias = _columns(header, [tuple(row) for row in rows])
         parts.append(_titled("Spectral bias: order and times of the modes against the predicted flows", bias))
+    if not everything:
+        parts.append(Text("Every score, what is behind them and the spectral bias: --all, or report.md.", style="dim"))
     return Group(*parts)
 
 
-def _turned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A column for each row; what is empty in all of them is left out."""
+def _turned(header: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequence[str] | None = None) -> Table:
+    """A column for each row; what is empty in all of them is left out, and what is not ``shown``."""
     table = Table()
     table.add_column("", min_width=len("fiedler_score"))
     for row in rows:
         table.add_column(row[0], justify="right", overflow="fold")  # a model's name may be its settings
     for i, title in enumerate(header[1:], 1):
-        if any(row[i] for row in rows):
+        if any(row[i] for row in rows) and (shown is None or title in shown):
             table.add_row(title, *(row[i] for row in rows))
     return table
 

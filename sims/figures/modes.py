@@ -43,7 +43,7 @@ def draw(
         energy.set_title(one.model.title)
         fit = one.mean_fit
         residual.set_xlabel("flow time $t$, time and size fitted" if fit.fitted else "flow time $t$, nothing fitted")
-        handles = {handle.get_label(): handle for handle in _tell_apart(energy)} | handles
+        handles = {str(handle.get_label()): handle for handle in _tell_apart(energy)} | handles
     wanted = [f"$\\mu$ = {eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])}" for k in chosen]
     order = sorted(handles, key=lambda label: wanted.index(label) if label in wanted else len(wanted))
     figure.legend(

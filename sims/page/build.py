@@ -17,6 +17,7 @@ from .blocks import Part, Section
 from .conditions import conditions_part, curve_section
 from .embedding import embedding_section
 from .energies import energy_section, loss_section
+from .findings import bias_section, rivals_section, settings_section, verdict_section
 from .ladder import is_ladder, ladder_part
 from .missing import missing_section
 from .profiles import profile_part
@@ -100,15 +101,19 @@ def _task_part(view: TaskView, share: float = 1.0) -> Part:
     runs = [view.folder] if len(view.seeds) == len(view.models) == 1 else []
     runs += [path for path in sorted((view.folder / "runs").glob("*")) if path.is_dir()]
     sections: list[Section | None] = [
+        verdict_section(view),
         missing_section(view.missing, view.source),
         embedding_section(view, share),
         at_time_section(view),
         energy_section(view),
+        bias_section(view),
         loss_section(view),
         spectrum_section(view),
         similarity_section(view, share),
         score_section(view),
+        rivals_section(view),
         curve_section(runs, view.source),
+        settings_section(view),
     ]
     facts = [
         ("nodes", str(view.graph.n)),

@@ -47,6 +47,18 @@ def axis(title: str, *, log: bool = False, **more: Any) -> dict[str, Any]:
     return {"title": {"text": title}, "automargin": True, **scale, **more}
 
 
+def wide(values: Any) -> bool:
+    """Whether an axis of these numbers is better read in powers of ten."""
+    numbers = np.asarray(values, dtype=np.float64)
+    return bool((numbers > 0).all() and numbers.max() > 20 * numbers.min())
+
+
+def early(steps: Any) -> bool:
+    """Whether most of the steps lie in the first tenth of their range, so that a linear axis would crowd them."""
+    numbers = np.asarray(steps, dtype=np.float64)
+    return bool(np.median(numbers) < 0.1 * numbers.max())
+
+
 def interval(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Mean over the first axis (the seeds), and half of the 95 % t interval, None for one seed."""
     numbers = np.asarray(values, dtype=np.float64)

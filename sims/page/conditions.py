@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from ..draw.sources import source_of
 from ..runs.folder import RunDir
 from .blocks import Block, Choice, Part, Picture, Plot, Section, Table
-from .charts import axis, figure, look, words
+from .charts import axis, early, figure, look, wide, words
 from .scoring import INTERVALS, Group, score_blocks
 
 PICTURE_BYTES = 1_500_000  # of all figures of a folder that a page takes in
@@ -82,7 +82,8 @@ def _curves(logs: Sequence[tuple[Path, list[dict[str, Any]]]], name: str) -> Plo
             )
         )
         shown.add(condition)
-    drawn = figure(traces, xaxis=axis("step"), yaxis=axis(words(name)))
+    steps, values = ([number for trace in traces for number in trace[of]] for of in ("x", "y"))
+    drawn = figure(traces, xaxis=axis("step", log=early(steps)), yaxis=axis(words(name), log=wide(values)))
     return Plot(f"curve-{name.replace('_', '-')}", f"{words(name)} over the steps of every run", drawn)
 
 

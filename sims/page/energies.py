@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ..compare.comparison import geometric_mean
 from ..compare.energy_series import EnergySeries, ModeGroup, eigenspace_name, energy_series, positive
-from ..compare.trajectory_fit import TrajectoryFit
 from .blocks import Choice, Plot, Section
 from .charts import THEORY, axis, figure, look
 from .views import ModelView, TaskView
@@ -38,9 +37,7 @@ def energy_section(view: TaskView) -> Section:
         if model_view.predicted is not None and model_view.predicted.own
     ]
     notes += [
-        f"{model_view.model.title}: {_fitted(model_view.fit)}."
-        for model_view in view.models
-        if model_view.fit is not None
+        f"{model_view.model.title}: {_fitted(model_view)}." for model_view in view.models if model_view.fit is not None
     ]
     return Section("Mode energies", [_chosen("Model", options)], notes, view.source)
 
@@ -123,11 +120,13 @@ def _wide(view: TaskView) -> bool:
     return bool(losses.min() > 0 and losses.max() > 10 * losses.min())
 
 
-def _fitted(fit: TrajectoryFit) -> str:
+def _fitted(model_view: ModelView) -> str:
+    fit = model_view.fit
+    assert fit is not None
     what = "nothing fitted"
     if fit.fitted:
         what = f"fitted {fit.time_scale:.3g} flow time a step and factor {fit.amplitude:.3g} on the energies"
-    return f"{what}; distance {fit.rms_log10:.3g} decades"
+    return f"{what}; trajectory error of the mean over seeds, which is drawn, {fit.rms_log10:.3g} decades"
 
 
 def _chosen(label: str, options: list[tuple[str, Plot]]) -> Plot | Choice:

@@ -25,6 +25,19 @@ FIRST = {
     "edge_recall": 1.0,
     "trajectory_error": 0.0,
 }
+# What they mean; shown beside them.
+MEANING = {
+    "loss_per_node": "cross-entropy a node, in nats",
+    "gram_error": "relative distance of the centred Gram matrix from the limit's, after the best scale",
+    "gram_error_at_time": "the same from the flow at the run's own time t = learning rate × steps",
+    "fiedler_score": "share of the centred energy in the limit's column space",
+    "effective_rank": "exp of the entropy of the centred Gram matrix's eigenvalues: how many directions are in use",
+    "geometric_level": "mean cosine of the embeddings of an edge's two ends",
+    "geometric_margin": "largest logit VV' of a neighbour less the largest of another node, mean over nodes",
+    "edge_recall": "share of nodes whose most likely targets are their neighbours",
+    "trajectory_error": "root mean square of log10(measured / predicted) mode energies over time, in decades",
+    "gram_scale": "factor that brings the Gram matrix nearest to the limit's",
+}
 MOST_BESIDE = 8  # names that stand beside each other; more are turned
 LAST = ("seconds",)
 Group = tuple[str, Sequence[int], Mapping[str, Sequence[float]]]  # a name, its seeds, for each score a value a seed
@@ -51,6 +64,8 @@ def score_blocks(groups: Sequence[Group], reference: Mapping[str, float | None])
     names.sort(key=lambda name: name in LAST)
     options = [(words(name), _plot(name, groups, reference.get(name))) for name in names]
     means = Table("scores", ["score", *(title for title, _, _ in groups)], [_row(name, groups) for name in names])
+    meanings = [[words(name), MEANING[name]] for name in names if name in MEANING]
+    legend: list[Block] = [Table("what-scores-mean", ["score", "what it is"], meanings)] if meanings else []
     each = Table(
         "scores-by-seed",
         ["run", "seed", *map(words, names)],
@@ -61,7 +76,7 @@ def score_blocks(groups: Sequence[Group], reference: Mapping[str, float | None])
         ],
         "Every seed",
     )
-    return [Choice("Score", options), means, each]
+    return [Choice("Score", options), means, *legend, each]
 
 
 def _plot(name: str, groups: Sequence[Group], reference: float | None) -> Plot:

@@ -22,7 +22,8 @@ SHOWN = 60  # leading eigenvalues
 def spectrum_section(view: TaskView) -> Section:
     """Gram spectra of every model against its prediction, and the Laplacian's eigenvalues with their multiplicities."""
     options = [(one.model.title, _gram(view, one)) for one in view.models]
-    blocks: list[Plot | Choice] = [options[0][1] if len(options) == 1 else Choice("Model", options), _laplacian(view)]
+    blocks: list[Plot | Choice] = [options[0][1] if len(options) == 1 else Choice("Model", options)]
+    blocks += [_laplacian(view)]
     certificate = view.optimum.get("certificate") or {}
     notes = [f"Eigenvalues of the centred Gram matrix J V V' J; runs: mean over seeds with its {T_INTERVAL}."]
     if certificate:
@@ -56,7 +57,7 @@ def _gram(view: TaskView, one: ModelView) -> Plot:
                 name="limit" if one.model.tied else "predicted",
                 line={"color": THEORY, "width": 1.5},
                 marker={"symbol": "square-open", "size": 9},
-                hovertemplate="predicted %{x}: %{y:.5g}<extra></extra>",
+                hovertemplate=("limit" if one.model.tied else "predicted") + " %{x}: %{y:.5g}<extra></extra>",
             )
         )
     at_time = spectrum_at_time(one.scores) if one.model.tied else None
@@ -97,7 +98,20 @@ def _gram_spectrum(view: TaskView, embedding: NDArray[np.floating]) -> Floats:
 
 
 def _laplacian(view: TaskView) -> Plot:
+    """The eigenvalues with their multiplicities, or where every one is simple, in order."""
     values = np.where(np.abs(view.eigenvalues) < 1e-9, 0.0, view.eigenvalues)
+    name, alt = "laplacian-spectrum", f"Laplacian spectrum of {view.graph.name}"
+    if (view.multiplicities == 1).all():
+        points = go.Scatter(
+            x=np.arange(1, len(values) + 1),
+            y=values,
+            mode="markers",
+            marker={"color": look(0)["colour"], "size": 6},
+            hovertemplate="μ %{x}: %{y:.5g}<extra></extra>",
+            showlegend=False,
+        )
+        index = axis("index of the eigenvalues of the symmetrized random-walk Laplacian, every one simple")
+        return Plot(name, alt, figure([points], xaxis=index, yaxis=axis("eigenvalue μ")), 300)
     drawn = figure(
         [
             go.Scatter(
@@ -121,4 +135,4 @@ def _laplacian(view: TaskView) -> Plot:
         xaxis=axis("eigenvalue μ of the symmetrized random-walk Laplacian"),
         yaxis=axis("multiplicity", rangemode="tozero"),
     )
-    return Plot("laplacian-spectrum", f"Laplacian spectrum of {view.graph.name}", drawn, 300)
+    return Plot(name, alt, drawn, 300)

@@ -14,7 +14,7 @@ from ..draw.colours import DIVERGING_ON_PAGE, SEQUENTIAL_ON_PAGE
 from ..draw.over_seeds import T_INTERVAL
 from ..draw.sources import source_of
 from .blocks import Block, Choice, Part, Plot, Section, Table
-from .charts import COLOURS, axis, figure, interval, look, words
+from .charts import COLOURS, axis, figure, interval, look, wide, words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ def _phase(phase: dict[str, Any], source: dict[str, Any]) -> Section:
                     hovertemplate=f"{title}<extra></extra>",
                 )
             )
-    scales = {name: _log(np.array([cell[name] for cell in cells], dtype=np.float64)) for name in (x, y) if name}
+    scales = {name: wide(np.array([cell[name] for cell in cells], dtype=np.float64)) for name in (x, y) if name}
     drawn = figure(
         traces,
         xaxis=axis(words(x), log=scales[x]),
@@ -203,15 +203,9 @@ def _lines(done: pd.DataFrame, x: str, others: list[str], score: str) -> Plot:
                 hovertemplate=f"{label}<br>{words(x)} %{{x:.4g}}: %{{y:.5g}}<extra></extra>",
             )
         )
-    log = _log(done[x].to_numpy(dtype=np.float64))
+    log = wide(done[x].to_numpy(dtype=np.float64))
     drawn = figure(traces, xaxis=axis(words(x), log=log), yaxis=axis(words(score)), showlegend=bool(others))
     return Plot(f"sweep-{score}", f"{words(score)} over {words(x)}", drawn, 440)
-
-
-def _log(values: Any) -> bool:
-    """Whether an axis of these numbers is better read in powers of ten."""
-    numbers = np.asarray(values, dtype=np.float64)
-    return bool((numbers > 0).all() and numbers.max() > 20 * numbers.min())
 
 
 def _short(value: Any) -> str:

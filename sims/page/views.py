@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,8 @@ class ModelView:
 class TaskView:
     """A task and the models trained on it. ``optimum_factor`` (n, r): V of the certified optimum's K = V V', None where
     it was not made; ``optimum``: what scores.json says of it. ``missing``: in sentences, what the page lacks and the
-    command that adds it; ``notes``: what is to be said beside the numbers (``compare.notes``)."""
+    command that adds it; ``notes``: what is to be said beside the numbers (``compare.notes``); ``rivals`` and ``bias``:
+    what scores.json says of other theories and of the spectral bias, by model."""
 
     folder: Path
     task: Task
@@ -91,6 +92,8 @@ class TaskView:
     models: list[ModelView]
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    rivals: Mapping[str, Any] = field(default_factory=dict)
+    bias: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def graph(self) -> Graph:
@@ -153,7 +156,16 @@ def view_of(comparison: Comparison) -> TaskView:
         models,
         (*missing, *_partial(comparison.task)),
         tuple(comparison_notes(comparison)),
+        {one.model.name: one.rivals for one in comparison.models},
+        _bias(comparison),
     )
+
+
+def _bias(comparison: Comparison) -> Mapping[str, Any]:
+    folder = comparison.folder
+    if folder is None or not (folder.path / "scores.json").is_file():
+        return {}
+    return dict(folder.read_scores().get("spectral_bias", {}))
 
 
 def read_run(folder: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) -> TaskView:

@@ -14,6 +14,7 @@ from ...scores.statistics import mean, standard_deviation
 from ..comparison import Comparison, scores_of_runs, summarise
 from ..notes import comparison_notes
 from ..spectral_bias import spectral_bias_notes, spectral_bias_rows
+from ..verdict import comparison_verdicts
 
 # column title, key of the summary, number format
 COLUMNS = (
@@ -73,6 +74,7 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         "",
         f"{task.graph.n} nodes, {task.graph.edge_count} edges, {task.graph.component_count} component(s).",
         "",
+        *(f"{text}\n" for text in comparison_verdicts(comparison)),
         f"![Theory lines through measured mode energies, Gram spectrum and embedding]({figure})",
         "",
         *markdown_table(header, rows),

@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console, RenderableType
 
 from comparisons import small_comparison
-from fiedler.sims.cli.tables import HEAD, MOST_BESIDE, TAIL, comparison_table, score_table, theory_tables
+from fiedler.sims.cli.tables import BRIEF, HEAD, MOST_BESIDE, TAIL, comparison_table, score_table, theory_tables
 from fiedler.sims.compare.show.report import comparison_rows
 from fiedler.sims.compare.spectral_bias import spectral_bias_rows
+from fiedler.sims.compare.verdict import comparison_verdicts
 from fiedler.sims.predict.describe import describe_theory
 from fiedler.sims.scores.embedding import score_embedding
 from fiedler.sims.tasks.task import Task
@@ -159,9 +160,9 @@ def test_scores_against_a_zero_optimum() -> None:
 def test_a_comparison_is_its_rows_turned(word: str, models: tuple[str, ...], decay: float | None) -> None:
     comparison = small_comparison(word, models, weight_decay=decay)
     header, wanted = comparison_rows(comparison)
-    lines = render(comparison_table(comparison))  # 80 columns, checked there
+    lines = render(comparison_table(comparison, everything=True))  # 80 columns, checked there
     assert lines[0].strip() == f"{word}: predicted and measured"
-    wide = rows(render(comparison_table(comparison), width=200))  # where nothing is wrapped
+    wide = rows(render(comparison_table(comparison, everything=True), width=200))  # where nothing is wrapped
     apart = [row for row in wanted if "predicted at" in row[0]] if len(wanted) > MOST_BESIDE else []
     turned = []
     for chosen in [row for row in wanted if row not in apart], apart:
@@ -173,3 +174,14 @@ def test_a_comparison_is_its_rows_turned(word: str, models: tuple[str, ...], dec
     text = " ".join(lines)
     assert "…" not in text
     assert all(part in text for row in wanted for cell in row for part in cell.split())
+
+
+def test_a_comparison_begins_with_words_and_the_most_useful_rows() -> None:
+    comparison = small_comparison("florentine", ("node2vec", "transformer"))
+    lines = render(comparison_table(comparison))
+    text = " ".join(" ".join(lines).split())
+    for verdict in comparison_verdicts(comparison):
+        assert verdict in text
+    assert [row[0] for row in rows(render(comparison_table(comparison), width=200))][1:] == list(BRIEF)
+    assert "Spectral bias" not in text.partition("--all")[0]
+    assert len(lines) < len(render(comparison_table(comparison, everything=True)))
