@@ -88,6 +88,7 @@ def score(
     from ..runs.seeking import seek_optimum
     from ..runs.stopping import heeding, stop_on_signals
     from ..scores.embedding import score_embedding
+    from ..scores.references import loss_of_embedding, reference_scores
     from ..tasks.optimum import reference_decay
     from .tables import score_table
 
@@ -120,13 +121,16 @@ def score(
         found = seek_optimum(task, weight_decay, search, stages.watch(stop))
         stages.update("scores", 0.0)
         scores = heeding(stop, lambda: score_embedding(embedding, task, found, weight_decay=weight_decay))
+        beside = heeding(stop, lambda: reference_scores(embedding, task, found, weight_decay=weight_decay))
         stages.update("scores", 1.0)
     answer = {
         **task.describe(),
         "file": str(embedding_file),
         "dimension": embedding.shape[1],
         **describe_search(task, found, search),
+        "loss_per_node": loss_of_embedding(embedding, task),
         **scores,
+        "references": beside,
     }
     if json:
         print(to_json(answer))

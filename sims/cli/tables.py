@@ -20,6 +20,7 @@ from ..foreign import visible
 from ..scores.embedding import AGAINST_OPTIMUM, gap_uncertainty
 
 SHOWN = 1e-5  # uncertainty that no digit shown here tells
+ZERO = 1e-12  # scores below it are zero but for rounding
 ROUGH = 1e-6  # relative gap above which what is derived from a point says so
 BRIEF = ("seeds", "loss/node", "gram_error to limit", "gram_error at t", "edge recall")  # rows shown at first
 WARNING = "warning:"  # in notes that are always shown
@@ -107,7 +108,9 @@ def _open(scores: Mapping[str, Any]) -> str:
 
 def _score(scores: Mapping[str, Any], name: str) -> str:
     value = scores.get(name)
-    return "undefined" if value is None else f"{value:.6g}"
+    if value is None or value != value:
+        return "undefined"
+    return f"{value if abs(value) > ZERO else 0.0:.6g}"
 
 
 def score_table(answer: Mapping[str, Any]) -> RenderableType:
@@ -124,19 +127,25 @@ def score_table(answer: Mapping[str, Any]) -> RenderableType:
         "geometric_margin",
         "geometric_margin_top1",
     )
-    left_out = answer.get("optimum_left_out", "")
+    left_out, behind = answer.get("optimum_left_out", ""), list[tuple[str, str]]()
     missing = set(AGAINST_OPTIMUM) if left_out else set()
-    lines = [(name, _score(answer, name)) for name in names if name in answer and name not in missing]
+    shown = [name for name in names if name in answer and name not in missing]
+    references = answer.get("references") or {}
+    lines = [(name, *(_score(of, name) for of in (answer, *references.values()))) for name in shown]
     if left_out:
-        lines.append((", ".join(AGAINST_OPTIMUM), left_out))
+        lines.append((", ".join(AGAINST_OPTIMUM), left_out, *[""] * len(references)))
     else:
         angles = ", ".join(f"{angle:.4g}" for angle in answer["principal_angles"][:8])
         unfinished = "none: the search ended before it found any direction"
         nothing = unfinished if "optimum_stopped_by" in answer else "none: the predicted optimum is zero"
-        lines.append(("principal angles (rad)", angles or nothing))
+        behind = [("principal angles (rad)", angles or nothing)]
         decay, reach = answer.get("optimum_weight_decay", 0.0), _open(answer)
-        lines.append(("optimum", f"weight decay {decay:g}, relative gap {answer['optimum_relative_gap']:.1e}{reach}"))
-    return _titled(f"{answer['file']} against {answer['graph']}", _facts(lines))
+        behind.append(("optimum", f"weight decay {decay:g}, relative gap {answer['optimum_relative_gap']:.1e}{reach}"))
+    title = f"{answer['file']} against {answer['graph']}"
+    if not references:
+        return _titled(title, _facts([*lines, *behind]))
+    table = _columns(("", "this embedding", *references), lines)
+    return Group(_titled(title, table), *(Text(f"{name}: {value}") for name, value in behind))
 
 
 def comparison_table(comparison: Comparison, *, everything: bool = False) -> RenderableType:

@@ -18,12 +18,20 @@ SIDESTEP = 0.04  # between the markers of one shape, in shapes
 
 
 def profile_table(row: Mapping[str, Any]) -> Table:
-    """One shape: ours, the peers that ran and, below them, why others did not."""
+    """One shape: ours, the peers that ran and, below them, why others did not; under each median its range. It fits 80
+    columns."""
     title = f"{row['op']}: N {row['N']}, D {row['D']}, V {row['V']}, {row['dtype']} on {row['device']}"
     threads = "" if row["threads"] is None else f", {row['threads']} thread{'s' if row['threads'] > 1 else ''}"
-    table = Table(title=f"{title}{threads}", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table = Table(
+        title=f"{title}{threads}",
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        padding=(0, 0),
+        show_edge=False,
+    )
     for name in ("", "ms", "/ floor", "/ ours", "TFLOP/s", "GB/s", "peak MiB", "error"):
-        table.add_column(name, justify="left" if not name else "right")
+        table.add_column(name, justify="left" if not name else "right", overflow="fold")
     table.add_row(f"{OURS} ({row['path']})", *_cells(row, None))
     for name, peer in row["peers"].items():
         if "ms_median" in peer:
@@ -88,7 +96,7 @@ def _cells(entry: Mapping[str, Any], to_ours: Sequence[float] | None) -> list[st
     low, high = entry["ms_spread"]
     error = "-" if entry["error"] is None else f"{entry['error']:.1e}"
     return [
-        f"{entry['ms_median']:.4g} ({low:.4g}-{high:.4g})",
+        f"{_short(entry['ms_median'])}\n{_short(low)}-{_short(high)}",
         _ratio(entry["ratio_to_floor"]),
         "1" if to_ours is None else _ratio(to_ours),
         f"{entry['tflops']:.3g}",
@@ -99,4 +107,8 @@ def _cells(entry: Mapping[str, Any], to_ours: Sequence[float] | None) -> list[st
 
 
 def _ratio(triple: Sequence[float]) -> str:
-    return f"{triple[0]:.2f} ({triple[1]:.2f}-{triple[2]:.2f})"
+    return f"{_short(triple[0])}\n{_short(triple[1])}-{_short(triple[2])}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"

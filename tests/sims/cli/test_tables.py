@@ -17,6 +17,7 @@ from fiedler.sims.compare.spectral_bias import spectral_bias_rows
 from fiedler.sims.compare.verdict import comparison_verdicts
 from fiedler.sims.predict.describe import describe_theory
 from fiedler.sims.scores.embedding import score_embedding
+from fiedler.sims.scores.references import reference_scores
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse, tied_optimum
 
@@ -137,6 +138,22 @@ def test_scores_show_every_number() -> None:
     assert facts == {name: f"{answer[name]:.6g}" for name in facts}
     assert list(facts)[:4] == ["fiedler_score", "gram_error", "gram_scale", "effective_rank"]
     assert len(facts) == 8
+
+
+def test_scores_stand_beside_those_of_the_optimum_and_of_random_vectors() -> None:
+    task = Task(parse("cycle:15"))
+    optimum, v = tied_optimum(task.target), np.random.default_rng(0).standard_normal((15, 4))
+    answer = {
+        "file": "v.npy", **task.describe(), **score_embedding(v, task, optimum),
+        "references": reference_scores(v, task, optimum),
+    }  # fmt: skip
+    lines = render(score_table(answer))
+    head, *table = rows(lines)
+    assert head == ["", "this embedding", "optimum", "random"]
+    shown = {row[0]: row[1:] for row in table}
+    assert shown["fiedler_score"][1:] == ["1", f"{answer['references']['random']['fiedler_score']:.6g}"]
+    assert shown["gram_error"][1] == "0"  # not its rounding
+    assert any(line.startswith("principal angles (rad): ") for line in lines)
 
 
 def test_scores_against_a_zero_optimum() -> None:
