@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,21 @@ def print_estimates(
             f"in all about {duration(training)} of training and {duration(predictions)} of predictions: "
             f"{duration(whole['seconds'])} with {jobs} process{'es' if jobs > 1 else ''}, and the optima"
         )
+
+
+def print_path_estimates(
+    graph: Any, conditions: Any, seeds: range, folder: Path, device: str, jobs: int | None, json: bool
+) -> None:
+    """The same of path runs: a line or object for each condition."""
+    from ..disk.jsonio import to_json
+    from ..paths.estimate import estimate_paths
+
+    estimates = estimate_paths(graph, conditions, seeds, folder, device=device, jobs=jobs)
+    if json:
+        print(to_json({"estimates": [dataclasses.asdict(one) for one in estimates]}))
+        return
+    for one in estimates:
+        print(one.text)
 
 
 def say_optimum(stages: Stages, search: Search, tasks: Iterable[Task]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from ..paths.settings import OPTIONS, PathSettings
 from ..runs.control import Restart, Watch
 from .completion import choices, complete_paths_condition, complete_paths_preset
 from .console import wide_console
+from .estimates import print_path_estimates
 from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, SideBySide, with_reading, with_settings
 from .progress import Stages
 
@@ -97,7 +97,7 @@ def paths(
     folder = out or Path("runs") / f"paths-{preset}-{_folder(found.name)}"
     numbers = range(seeds or chosen.seeds)
     if dry_run:
-        _print_estimate(found, conditions, numbers, folder, place, jobs, json)
+        print_path_estimates(found, conditions, numbers, folder, place, jobs, json)
         return
     title = f"{preset}: {chosen.about}"
     answer, written = _run(found, conditions, numbers, folder, place, jobs, projection, title, restart)
@@ -132,20 +132,6 @@ def _run(
         answer, written = write_paths(result, title, projection)
         stages.update("figures", 1.0)
     return answer, written
-
-
-def _print_estimate(
-    graph: Any, conditions: Any, seeds: range, folder: Path, device: str, jobs: int | None, json: bool
-) -> None:
-    from ..disk.jsonio import to_json
-    from ..paths.estimate import estimate_paths
-
-    estimates = estimate_paths(graph, conditions, seeds, folder, device=device, jobs=jobs)
-    if json:
-        print(to_json({"estimates": [dataclasses.asdict(one) for one in estimates]}))
-        return
-    for one in estimates:
-        print(one.text)
 
 
 def _print_table(answer: dict[str, Any]) -> None:

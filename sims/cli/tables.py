@@ -303,7 +303,7 @@ def _titled(title: str, table: Table) -> Group:
     return Group(Text(visible(title), style="bold"), table)
 
 
-def _facts(lines: Sequence[tuple[str, str]]) -> Table:
+def _facts(lines: Sequence[tuple[str, ...]]) -> Table:
     table = Table(show_header=False)
     for line in lines:
         table.add_row(*(Text(visible(cell, keep="\n")) for cell in line))

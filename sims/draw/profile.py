@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
@@ -69,6 +70,9 @@ def plot_profile(rows: Sequence[Mapping[str, Any]]) -> Figure:
         time.set(ylabel="time / floor (median, range)", yscale="log", title=f"{rows[0]['op']}, {rows[0]['dtype']}")
         memory.set(ylabel="peak memory, MiB", yscale="log", title=str(rows[0]["device"]))
         for ax in (time, memory):
+            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter(NullFormatter())
             ax.set_xticks(list(places), labels)
             ax.margins(x=0.08)
         time.legend(frameon=False, loc="best")

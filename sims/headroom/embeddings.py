@@ -42,6 +42,12 @@ MEASURES = (
 )
 
 
+def headroom_models(variants: Sequence[Model], changes: Mapping[str, Any] | None = None) -> list[tuple[Model, Any]]:
+    """The variants with their settings, ``changes`` among them, and Node2Vec with its own."""
+    reference = dataclasses.replace(get_model("node2vec"), name=REFERENCE)
+    return [*((one, one.make_settings(**(changes or {}))) for one in variants), (reference, reference.make_settings())]
+
+
 def run_headroom(
     tasks: Sequence[Task],
     variants: Sequence[Model],
@@ -59,9 +65,7 @@ def run_headroom(
 
     Raises ValueError for a task whose predicted geometry is zero.
     """
-    reference = dataclasses.replace(get_model("node2vec"), name=REFERENCE)
-    models = [(one, one.make_settings(**(changes or {}))) for one in variants]
-    models.append((reference, reference.make_settings()))
+    models = headroom_models(variants, changes)
     for task in tasks:
         for model, settings in models:  # refused before anything is trained
             model.start(task, settings, [seeds[0]])

@@ -14,6 +14,7 @@ import pytest
 
 import pages
 from fiedler.sims.page import parts_of, write_page
+from fiedler.sims.page.blocks import Part, Section, Table
 from phase_tables import swept
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -127,7 +128,7 @@ def point_at(page: Any, mark: Any) -> None:
 
 def test_everything_is_drawn_without_a_complaint(opened: Opened) -> None:
     opened.see_everything()
-    assert opened.page.locator("main section").count() == 8
+    assert opened.page.locator("main section").count() == 12
     assert opened.page.locator("figure .main-svg").count() > 8
     opened.shot("comparison")
 
@@ -211,6 +212,39 @@ def test_downloads_are_what_they_say(opened: Opened) -> None:
     assert kinds == {"theory", "runs", "log10(run / theory)"}
     scores = opened.download("Download the table scores-by-seed as CSV").decode()
     assert len(list(csv.reader(io.StringIO(scores)))) == 1 + 2 * len(pages.SEEDS)
+
+
+def test_a_downloaded_table_computes_nothing(browser: Any, tmp_path: Path) -> None:
+    names = ["=HYPERLINK(1)", "+1+2", "@SUM(1)", "-x", "-3", "plain, with a comma", 'a "quoted" one']
+    part = Part("words", [Section("Words", [Table("words", ("name", "number"), [[name, -2.5] for name in names])])])
+    write_page("words", [part], tmp_path / "words.html")
+    page = Opened(browser, tmp_path / "words.html")
+    rows = list(csv.reader(io.StringIO(page.download("Download the table words as CSV").decode())))
+    page.close()
+    assert [row[0] for row in rows[1:]] == ["'=HYPERLINK(1)", "'+1+2", "'@SUM(1)", "'-x", *names[4:]]
+    assert {row[1] for row in rows[1:]} == {"-2.5"}  # a number stays one
+
+
+def test_the_nodes_fill_their_box_at_every_step(opened: Opened) -> None:
+    """Both sides have the same box, and the larger side of what is drawn in it takes most of it."""
+    for step in (0, 10**6):
+        opened.page.evaluate(
+            "at => { const s = document.querySelector('input[type=range]'); s.value = Math.min(at, s.max);"
+            " s.dispatchEvent(new Event('input')); }",
+            step,
+        )
+        opened.page.wait_for_timeout(300)
+        boxes = [
+            opened.page.evaluate(
+                "side => { const l = document.querySelectorAll('.embedding .plot')[side].layout;"
+                " return [l.xaxis.range, l.yaxis.range]; }",
+                side,
+            )
+            for side in (0, 1)
+        ]
+        assert boxes[0] == boxes[1]
+        spans = [max(xs) - min(xs) for side in (0, 1) for xs in nodes(opened.page, side)[:2]]
+        assert 0.3 < max(spans) / (boxes[0][0][1] - boxes[0][0][0]) < 1
 
 
 def test_the_keyboard_reaches_everything(opened: Opened) -> None:

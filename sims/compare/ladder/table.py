@@ -162,7 +162,9 @@ def ladder_rendering(graphs: Sequence[tuple[str, Ladder]]) -> RenderableType:
     for graph, ladder in graphs:
         table = Table()
         for i in shown:
-            table.add_column(HEADER[i], justify="right" if i else "left", overflow="fold")
+            title = HEADER[i].replace("eigenvalues predicted", "predicted eigenvalues")
+            wide = len("eigenvalues") if "eigenvalues" in title else None
+            table.add_column(title, justify="right" if i else "left", overflow="fold", min_width=wide)
         for line in ladder_lines(ladder.rows):
             table.add_row(*(line[i].replace(" to ", "\nto ") for i in shown))
         missing = [Text(f"No prediction of {title}: {why}.") for title, why in ladder.left_out.items()]

@@ -27,7 +27,7 @@ OPTIONS = {
     "compare": "--preset --model --seeds --out --steps --learning-rate --width --init-std --weight-decay --self-edges "
     "--label-smoothing --window --p --q --edges --weights --symmetrize --overwrite "
     "--resume --checkpoint-every --optimum --no-optimum --tolerance --time-limit --jobs --dry-run "
-    "--delimiter --header --no-header --comments --weight --json --help",
+    "--all --delimiter --header --no-header --comments --weight --json --help",
     "train": "--model --steps --seed --out --learning-rate --width --init-std --weight-decay --self-edges "
     "--label-smoothing --window --p --q --edges --weights --symmetrize --overwrite "
     "--resume --checkpoint-every --optimum --no-optimum --tolerance --time-limit --dry-run "

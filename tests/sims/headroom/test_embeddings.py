@@ -125,6 +125,15 @@ def test_the_answer_of_paths(capsys: Capture) -> None:
     assert "path-star:5x3, width 8: difference" in again
 
 
+def test_a_dry_run_estimates_every_run_and_trains_none(capsys: Capture) -> None:
+    found = answer(capsys, "headroom", "cycle:8", "--steps", "30", "--seeds", "2", "--dry-run")["estimates"]
+    assert [one["model"] for one in found] == [BASE, *VARIANTS, REFERENCE]
+    assert all(one["seconds"] > 0 and one["seeds"] == 2 for one in found)
+    found = answer(capsys, "headroom", "--paths", "path-star:5x3", "--steps", "20", "--seeds", "2", "--dry-run")
+    assert len(found["estimates"]) == len(path_variants(PathSettings()))
+    assert not files_here()
+
+
 def test_no_embedding_of_the_width_is_nearer_than_the_least_gram_error() -> None:
     optimum = tied_optimum(one_hop_target(parse("path-star:6x3")))
     for width in (2, 4):
