@@ -70,7 +70,7 @@ def plot_profile(rows: Sequence[Mapping[str, Any]]) -> Figure:
         time.set(ylabel="time / floor (median, range)", yscale="log", title=f"{rows[0]['op']}, {rows[0]['dtype']}")
         memory.set(ylabel="peak memory, MiB", yscale="log", title=str(rows[0]["device"]))
         for ax in (time, memory):
-            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
             ax.yaxis.set_major_formatter("{x:g}")
             ax.yaxis.set_minor_formatter(NullFormatter())
             ax.set_xticks(list(places), labels)

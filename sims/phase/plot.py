@@ -98,9 +98,8 @@ def _draw_plane(figure: Figure, ax: Axes, diagram: PhaseDiagram) -> list[Any]:
         edges = cell_edges(horizontal), cell_edges(vertical)
         ax.patch.set(facecolor="white", edgecolor=NOT_RUN, hatch="////", lw=0)
         ax.margins(0)  # a border near the largest float leaves no room
-        image: Any = ax.pcolormesh(
-            *edges, grid.matrix(grid.mean), norm=norm, cmap=colours, rasterized=True
-        )  # as squares of a PDF they would show seams
+        # As squares of a PDF the cells would show seams.
+        image: Any = ax.pcolormesh(*edges, grid.matrix(grid.mean), norm=norm, cmap=colours, rasterized=True)
         kinds: list[tuple[NDArray[np.bool_], dict[str, Any]]] = [
             (lost, {"facecolor": NO_SEED, "edgecolor": "#555555", "hatch": "xxx", "label": "every seed failed"}),
             (void, {"facecolor": "white", "edgecolor": "#555555", "hatch": "..", "label": "score undefined"}),
