@@ -142,6 +142,12 @@ def one_at_time(task: Task, search: Search = SEARCH, watch: Watch = UNWATCHED) -
     return describe
 
 
+def of_one_start(scores: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Those of one model's runs whose flow starts from their own V(0), where there are any, or all: a mean over both
+    would be of two predictions."""
+    return [one for one in scores if one.get("predicted_from") == OWN] or scores
+
+
 def own_start(run: Run) -> Floats | None:
     """V(0) of a tied Node2Vec run, (n, m), in float32 digits; None where it was not recorded whole."""
     modes = run.modes

@@ -21,6 +21,7 @@ from ..runs.folder import RunDir
 from ..runs.recorder import Modes
 from ..scores.statistics import first_step, mean, standard_deviation
 from ..tasks.task import Task
+from .at_time import of_one_start
 from .model_comparison import ModelComparison
 from .spectral_bias import ModelBias, spectral_biases
 
@@ -43,6 +44,9 @@ SUMMARISED = (
     "edge_recall",
     "trajectory_rms_log10",
 )
+
+
+OF_FLOW = {name for name in SUMMARISED if name.startswith("predicted_")} | {"gram_error_at_time"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +96,12 @@ def scores_of_runs(compared: ModelComparison) -> list[dict[str, Any]]:
 
 
 def summarise(entries: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Mean and standard deviation over seeds of the scalar scores."""
+    """Mean and standard deviation over seeds of the scalar scores; of those against the flow, ``of_one_start``."""
     summary: dict[str, dict[str, float | None]] = {}
+    of_flow = of_one_start(entries)
     for name in SUMMARISED:
-        values = [e["trajectory_fit"]["rms_log10"] if name == "trajectory_rms_log10" else e.get(name) for e in entries]
+        used = of_flow if name in OF_FLOW else entries
+        values = [e["trajectory_fit"]["rms_log10"] if name == "trajectory_rms_log10" else e.get(name) for e in used]
         numbers = [float("nan") if value is None else value for value in values]  # None: without the optimum
         summary[name] = {"mean": mean(numbers), "std": standard_deviation(numbers)}
     return summary

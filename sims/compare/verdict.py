@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..scores.statistics import mean
-from .at_time import number
+from .at_time import number, of_one_start
 from .comparison import Comparison, scores_of_runs
 from .spectral_bias import describe_spectral_bias
 from .trajectory_fit import TrajectoryFit
@@ -45,13 +45,14 @@ def model_verdict(
 
 
 def _prediction(scores: Sequence[Mapping[str, Any]], fit: TrajectoryFit | None) -> str:
-    at_time, limit = (_mean(scores, name) for name in ("gram_error_at_time", "gram_error"))
-    runs = f"{len(scores)} run{'s' if len(scores) > 1 else ''}"
+    flows, limit = of_one_start(scores), _mean(scores, "gram_error")
+    at_time = _mean(flows, "gram_error_at_time")
+    runs = f"{len(flows)} run{'s' if len(flows) > 1 else ''}" + (f" of {len(scores)}" if flows != scores else "")
     if not np.isnan(at_time):
         holds = "holds" if at_time <= HOLDS else "holds roughly" if at_time <= ROUGHLY else "fails"
         text = (
             f"the prediction {holds}: at t = {scores[0]['flow_time']:g} the Gram matrix of the flow, followed from "
-            f"{scores[0]['predicted_from']}, is {_percent(at_time)} from that of {runs}, with nothing fitted"
+            f"{flows[0]['predicted_from']}, is {_percent(at_time)} from that of {runs}, with nothing fitted"
         )
         return text + ("." if np.isnan(limit) else f"; its limit is {_percent(limit)} from it.")
     if fit is None or not np.isfinite(fit.rms_log10):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fiedler.theory import effective_rank
 
-from ..compare.at_time import number
+from ..compare.at_time import number, of_one_start
 from ..scores.statistics import mean
 from .blocks import Section, Table
 from .views import ModelView, TaskView
@@ -56,4 +56,9 @@ def _mean(one: ModelView, name: str) -> float | None:
         return None
     if name == "loss_per_node":
         return float(one.loss[:, -1].mean())
-    return mean([number(scores, name) for scores in one.scores])
+    return mean(
+        [
+            number(scores, name)
+            for scores in (of_one_start(one.scores) if name in (*OF_FLOW, "gram_error_at_time") else one.scores)
+        ]
+    )

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from ..compare.at_time import of_one_start
+from ..compare.comparison import OF_FLOW
 from ..draw.over_seeds import T_INTERVAL, mean_and_interval
 from .blocks import Block, Choice, Plot, Section, Table
 from .charts import THEORY, axis, figure, interval, look, words
@@ -46,12 +48,20 @@ Group = tuple[str, Sequence[int], Mapping[str, Sequence[float]]]  # a name, its 
 def score_section(view: TaskView) -> Section | None:
     """None where nothing was scored."""
     groups: list[Group] = [
-        (one.model.title, one.seeds, run_scores(one.scores)) for one in view.models if len(one.scores) == len(one.seeds)
+        (one.model.title, one.seeds, run_scores(_of_one_start(one.scores)))
+        for one in view.models
+        if len(one.scores) == len(one.seeds)
     ]
     if not groups:
         return None
     perfect = {**FIRST, "loss_per_node": view.optimum.get("loss_per_node")}
     return Section("Scores", score_blocks(groups, perfect), [INTERVALS], view.source)
+
+
+def _of_one_start(scores: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """What is against another flow than that of the runs' own starts is left out, where some have that."""
+    kept, undefined = of_one_start(scores), dict.fromkeys(OF_FLOW, float("nan"))
+    return [one if any(one is each for each in kept) else {**one, **undefined} for one in scores]
 
 
 INTERVALS = f"Mean over seeds with its {T_INTERVAL} where there are two seeds or more."
