@@ -15,6 +15,8 @@ from .trajectory_fit import VISIBLE_SHARE, interpolate_energy
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+LARGEST_MODES = 2  # of those with a line; the others are spread over the spectrum
+SEEN = 1e-4  # of the energy at some time: modes with less have no line
 ROUNDING = 1e-9  # eigenvalues below it are zero but for rounding, and are labelled so
 
 
@@ -76,6 +78,27 @@ def energy_series(
         line = None if predicted is None else predicted.centred_energy[:, members].sum(axis=1)
         series.append(EnergySeries(group, line, of_group, measured, geometric_mean(measured), drawn, compared))
     return series
+
+
+def spread_modes(energies: Sequence[Floats], count: int) -> Integers:
+    """``count`` eigenspaces that are worth a line, ascending: the LARGEST_MODES of the largest share of the energy,
+    averaged over log time and over ``energies``, each (k, modes), and others as far from them and from each other in
+    the spectrum as can be, since neighbours in it look alike. Fewer where fewer have energy."""
+    late, largest = [], []
+    for energy in energies:
+        total = energy.sum(axis=1, keepdims=True)
+        share = energy / np.where(total > 0, total, 1.0)
+        late.append(share[len(share) // 4 :].mean(axis=0))
+        largest.append(share.max(axis=0))
+    order = np.argsort(-np.mean(late, axis=0), kind="stable")
+    seen = np.flatnonzero(np.max(largest, axis=0) >= SEEN)
+    chosen = [int(k) for k in order if k in seen][: min(LARGEST_MODES, count)]
+    while len(chosen) < min(count, len(seen)):
+        left = np.setdiff1d(seen, chosen)
+        ranks, taken = np.searchsorted(seen, left), np.searchsorted(seen, chosen)
+        apart = np.abs(ranks[:, None] - taken).min(axis=1)
+        chosen.append(int(left[np.argmax(apart)]))
+    return np.array(sorted(chosen), dtype=np.int64)
 
 
 def positive(energies: Floats) -> Floats:

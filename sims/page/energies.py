@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ..compare.comparison import geometric_mean
-from ..compare.energy_series import EnergySeries, ModeGroup, eigenspace_name, energy_series, positive
+from ..compare.energy_series import EnergySeries, ModeGroup, eigenspace_name, energy_series, positive, spread_modes
 from .blocks import Choice, Plot, Section
 from .charts import THEORY, axis, figure, look
 from .views import ModelView, TaskView
@@ -140,11 +140,13 @@ def _plot(view: TaskView, model_view: ModelView) -> Plot:
     energies = positive(model_view.centred_energy[:, model_view.steps > 0]) / amplitude
     centre = geometric_mean(energies)
     floor = float(max(centre.max(), _most(model_view))) * 10.0**-DECADES
-    groups = _groups(view, _by_energy(model_view, centre))
+    energy = centre if model_view.predicted is None else model_view.predicted.centred_energy
+    shown = spread_modes([energy], SHOWN_MODES)
+    order = np.union1d(shown, _by_energy(energy)[: MOST_MODES - len(shown)])
     traces: list[Any] = []
-    for index, series in enumerate(energy_series(groups, times, energies, model_view.predicted, POINTS)):
+    for series in energy_series(_groups(view, order), times, energies, model_view.predicted, POINTS):
         if series.largest >= floor:
-            traces += _traces(model_view, series, times, steps, shown=index < SHOWN_MODES)
+            traces += _traces(model_view, series, times, steps, shown=series.group.members[0] in shown)
     return Plot(
         f"mode-energies-{model_view.model.name}", _alt(view, model_view), _layout(model_view, traces, floor), 620
     )
@@ -237,11 +239,10 @@ def _layout(model_view: ModelView, traces: list[Any], floor: float) -> go.Figure
     return figure(traces, **layout)
 
 
-def _by_energy(model_view: ModelView, centre: Floats) -> NDArray[np.intp]:
-    """The modes by their mean share of the energy over log time, predicted where there is a prediction."""
-    energy = centre if model_view.predicted is None else model_view.predicted.centred_energy
+def _by_energy(energy: Floats) -> NDArray[np.intp]:
+    """The modes by their mean share of the energy over log time."""
     share = energy / np.maximum(energy.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    return np.argsort(-share.mean(axis=0), kind="stable")[:MOST_MODES]
+    return np.argsort(-share.mean(axis=0), kind="stable")
 
 
 def _most(model_view: ModelView) -> float:

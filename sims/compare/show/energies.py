@@ -12,39 +12,24 @@ from numpy.typing import NDArray
 from fiedler.theory import Eigenspaces
 
 from ...draw.style import COLOURS, MARKERS, REST_COLOUR
-from ..energy_series import ModeGroup, eigenspace_name, energy_series, positive
+from ..energy_series import ModeGroup, eigenspace_name, energy_series, positive, spread_modes
 from ..model_comparison import ModelComparison
 
 Floats = NDArray[np.float64]
 
 DRAWN_MODES = 5  # eigenspaces with a line of their own; the others are summed
-LARGEST_MODES = 2  # of them those of most energy; the others are spread over the spectrum
-SEEN = 1e-4  # of the energy at some time: modes with less have no line
 DOTS = 26  # measured points drawn along the time axis
 RESIDUAL_REACHES = (0.2, 0.5, 1.0, 2.0, 5.0)  # decades shown of the residuals: the first that holds every dot
 FLOORS = 1e-4, 1e-8  # the energy axis ends at these fractions of the predicted final and of the largest energy
 
 
 def drawn_modes(models: Sequence[ModelComparison], count: int = DRAWN_MODES) -> NDArray[np.int64]:
-    """The eigenspaces that get a line, ascending, the same for all models: those with the largest share of the energy,
-    averaged over log time and models, and others as far from them and from each other in the spectrum as can be, since
-    neighbours in it look alike. The energy is the predicted one, the measured where there is no prediction."""
-    late, largest = [], []
-    for one in models:
-        energy = one.mean_modes.centred_energy if one.predicted is None else one.predicted.centred_energy
-        total = energy.sum(axis=1, keepdims=True)
-        share = energy / np.where(total > 0, total, 1.0)
-        late.append(share[len(share) // 4 :].mean(axis=0))
-        largest.append(share.max(axis=0))
-    order = np.argsort(-np.mean(late, axis=0), kind="stable")
-    seen = np.flatnonzero(np.max(largest, axis=0) >= SEEN)
-    chosen = [int(k) for k in order if k in seen][: min(LARGEST_MODES, count)]
-    while len(chosen) < min(count, len(seen)):
-        left = np.setdiff1d(seen, chosen)
-        ranks, taken = np.searchsorted(seen, left), np.searchsorted(seen, chosen)
-        apart = np.abs(ranks[:, None] - taken).min(axis=1)
-        chosen.append(int(left[np.argmax(apart)]))
-    return np.array(sorted(chosen), dtype=np.int64)
+    """The eigenspaces that get a line, the same for all models: ``spread_modes`` of the predicted energies, the
+    measured ones where there is no prediction."""
+    energies = [
+        one.mean_modes.centred_energy if one.predicted is None else one.predicted.centred_energy for one in models
+    ]
+    return spread_modes(energies, count)
 
 
 def draw_energy(

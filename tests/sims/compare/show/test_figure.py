@@ -15,7 +15,8 @@ from matplotlib.colors import to_hex
 from matplotlib.transforms import Bbox
 
 from comparisons import BOTH, small_comparison
-from fiedler.sims.compare.show.energies import DRAWN_MODES, LARGEST_MODES, drawn_modes
+from fiedler.sims.compare.energy_series import LARGEST_MODES
+from fiedler.sims.compare.show.energies import DRAWN_MODES, drawn_modes
 from fiedler.sims.compare.show.figure import plot_comparison
 from fiedler.sims.draw.plane import plane_coordinates
 from fiedler.sims.draw.style import COLOURS, MARKERS, REST_COLOUR, save_figure
