@@ -15,6 +15,8 @@ from .completion import complete_figure
 from .console import wide_console
 from .options import Json
 
+CAPTION_WIDTH = 100  # columns, where standard output is no terminal
+
 
 def figure(
     name: Annotated[
@@ -76,7 +78,7 @@ def figure(
     if json:
         print(to_json(describe_figure(kind, drawn, column, files)))
         return
-    print(textwrap.fill(drawn.caption, 100))
+    print(textwrap.fill(drawn.caption, wide_console(CAPTION_WIDTH).width))
     for path in written:
         print(f"written: {path}")
 
