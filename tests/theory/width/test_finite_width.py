@@ -11,7 +11,7 @@ SIGMAS = 4.5  # for some 100 figures a case; the seeds are fixed
 HIGHER = 0.05  # next order of a standard deviation at width 400, measured below 0.02
 WIDTHS = (50, 100, 200, 400, 800, 1600, 3200)
 
-# Graph, scale, times, samples. The tangent of karate costs seconds: short times only.
+# Graph, scale, times, samples. The tangent of karate costs seconds: short times only, and `make faults`.
 CASES = {
     "cycle, small": ("cycle:15", 1.0, [0.0, 0.5, 2.0], 1000),
     "cycle, large": ("cycle:15", 10.0, [0.1, 0.5], 1000),
@@ -24,7 +24,10 @@ def spaces_of(graph):
     return laplacian_eigenspaces(graph, "symmetrized-random-walk")
 
 
-@pytest.fixture(scope="module", params=CASES.values(), ids=CASES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(one, id=name, marks=[pytest.mark.long] * (name == "karate")) for name, one in CASES.items()],
+)
 def case(request):
     word, scale, times, samples = request.param
     graph = parse(word)
