@@ -16,7 +16,9 @@ WORST = 5  # failures that are printed
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sweep in TOML: base, axes, seeds; see the guide.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A sweep in TOML: base, axes, seeds; or knobs, which ships.")
+    ],
     out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/FILE's name).")] = None,
     jobs: Workers = None,
     backend: BackendName = "loky",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -127,8 +128,9 @@ def train(
         print(to_json(scores))
         return
     notes = "".join(f"\n{text}" for text in run_notes(settings, scores))
+    loss = f"{_number(scores['loss_per_node'])}{_floor(scores)}"
     print(
-        f"{chosen.title} on {visible(task.graph.name)}, seed {seed}: loss per node {_number(scores['loss_per_node'])}, "
+        f"{chosen.title} on {visible(task.graph.name)}, seed {seed}: loss per node {loss}, "
         f"{against_optimum(scores)}{notes}\nrun folder: {folder}"
     )
 
@@ -143,6 +145,11 @@ def _logged(folder: Path, kind: str | None, out: Path) -> AbstractContextManager
     except ImportError as error:
         raise ValueError(str(error)) from error
     return follow_logs(folder, kind, out)
+
+
+def _floor(scores: Mapping[str, Any]) -> str:
+    floor = scores.get("entropy_floor")  # None: of graphs too large for a matrix of all pairs
+    return "" if floor is None else f" (entropy floor {floor:.6g})"
 
 
 def _number(value: float | None) -> str:

@@ -31,7 +31,7 @@ LONGEST_TITLE = 160  # characters of a figure's title, names of graphs in it inc
 def draw_figure(kind: Kind, folders: Sequence[Path], column: Column, *, title: bool = False, **given: Any) -> Drawn:
     """``kind`` from ``folders``, with a ``title`` above or without; ``given``: options that it takes. Raises ValueError
     for folders that cannot make it, naming what is missing and the commands that make it."""
-    made = " and ".join(f"`{command}`" for command in kind.commands)
+    made = (" or " if kind.any_one else " and ").join(f"`{command}`" for command in kind.commands)
     if not folders:
         raise ValueError(f"{kind.name} needs the folder of {made}: give it after the name")
     with column.style():

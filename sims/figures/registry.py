@@ -24,8 +24,9 @@ DIRECTIONS = tuple(f"{edges}_edges_reverse_path" for edges in ("both", "forward"
 
 @dataclass(frozen=True)
 class Kind:
-    """``paper``: whose figure it is; ``commands``: what makes the folders it is made from, one each; ``module`` and
-    ``function`` of this package that draw it, with ``options``; ``takes``: further ones, which a caller may give."""
+    """``paper``: whose figure it is; ``commands``: what makes the folders it is made from, one each, or ``any_one`` of
+    them; ``module`` and ``function`` of this package that draw it, with ``options``; ``takes``: further ones, which a
+    caller may give."""
 
     name: str
     paper: str
@@ -34,6 +35,7 @@ class Kind:
     module: str
     function: str = "draw"
     options: Mapping[str, Any] = field(default_factory=dict)
+    any_one: bool = False
     takes: tuple[str, ...] = ()
 
     def draw(self, folders: Sequence[Path], column: Column, **given: Any) -> Drawn:
@@ -61,6 +63,7 @@ def _paths(name: str, shows: str, needs: Sequence[str], function: str = "draw", 
 
 _CHOICE = ("path_accuracy", "first_token_accuracy", "first_token_choice")
 _COMPARE = ("fiedler compare GRAPH",)
+_STARS = ("fiedler paths", "fiedler compare path-star:4x5")
 _WIDTHS = tuple(
     f"fiedler compare cycle:15 --model node2vec --width {width} --init-std {std} --out runs/width-{width}"
     for width, std in ((50, 1.0), (200, 0.5), (800, 0.25))
@@ -131,8 +134,20 @@ KINDS = {
              "width_check"),
         Kind("ladder", OURS, "how much of each model's mode energies its own net's flow explains, and when they part",
              ("fiedler compare --preset ladder",), "ladder"),
-        Kind("retention", OURS, "share of the energy in the first eigenspace over time, predicted and measured",
-             ("fiedler compare --preset retention",), "ladder", "draw_shares"),
+        Kind("retention", OURS, "share of the energy in the first eigenspace over time, past its peak: of that preset, "
+             "or of any comparison", ("fiedler compare --preset retention", "fiedler compare GRAPH"), "ladder",
+             "draw_shares", any_one=True),
+        *(
+            Kind(f"{name}{more}", OURS, f"{shows}{less}", _STARS, "cosines", function, {"centred": bool(more)}, True)
+            for name, shows, function in (
+                ("root-cosines", "cosine of every node's embedding with the root's by depth, over training",
+                 "draw_root"),
+                ("arm-cosines", "cosines within an arm and across arms, over training", "draw_arms"),
+            )
+            for more, less in (("", ""), ("-centred", ", of embeddings less their mean"))
+        ),
+        Kind("evolution", OURS, "the embedding over training, in the principal plane of its last step",
+             ("fiedler compare GRAPH", "fiedler paths"), "evolution", any_one=True),
         Kind("headroom", OURS, "distance of trained embeddings from the optimum, and what moving them there does",
              ("fiedler headroom",), "headroom"),
         Kind("phase", OURS, "the phase diagram of a sweep, measured and predicted", ("fiedler sweep FILE",), "phase"),

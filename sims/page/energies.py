@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..compare.comparison import geometric_mean
 from ..compare.energy_series import EnergySeries, ModeGroup, eigenspace_name, energy_series, positive, spread_modes
+from ..tasks.task import DENSE_NODES
 from .blocks import Choice, Plot, Section
 from .charts import THEORY, axis, figure, look
 from .views import ModelView, TaskView
@@ -43,7 +44,7 @@ def energy_section(view: TaskView) -> Section:
 
 
 def loss_section(view: TaskView) -> Section:
-    """Loss per node of every model over its steps, with the optimum's."""
+    """Loss per node of every model over its steps, with the optimum's and the floor of all."""
     traces: list[Any] = []
     for index, model_view in enumerate(view.models):
         style, used = look(index), model_view.steps > 0
@@ -77,23 +78,25 @@ def loss_section(view: TaskView) -> Section:
             )
     traces += [trace for index, one in enumerate(view.models) for trace in _loss_at_time(one, index)]
     if view.optimum.get("loss_per_node") is not None:
-        ends = [
-            min(model_view.steps[1] for model_view in view.models),
-            max(model_view.steps[-1] for model_view in view.models),
-        ]
-        traces.append(
-            go.Scatter(
-                x=ends,
-                y=[view.optimum["loss_per_node"]] * 2,
-                mode="lines",
-                name="limit: certified optimum of logits VV'",
-                line={"color": THEORY, "width": 1, "dash": "dot"},
-                hovertemplate="optimum %{y:.6g}<extra></extra>",
-            )
-        )
+        traces.append(_level(view, view.optimum["loss_per_node"], "limit: certified optimum of logits VV'", "dot"))
+    if view.graph.n <= DENSE_NODES and view.task.entropy_floor > 0:  # zero has no place on a logarithmic axis
+        traces.append(_level(view, view.task.entropy_floor, "floor: entropy of the targets", "dashdot"))
     drawn = figure(traces, xaxis=axis("step", log=True), yaxis=axis("loss per node, nats", log=_wide(view)))
     plot = Plot("loss", f"Loss per node over the steps on {view.graph.name}", drawn)
     return Section("Loss", [plot], source=view.source)
+
+
+def _level(view: TaskView, loss: float, name: str, dash: str) -> go.Scatter:
+    """A line at one loss across all steps."""
+    ends = [min(one.steps[1] for one in view.models), max(one.steps[-1] for one in view.models)]
+    return go.Scatter(
+        x=ends,
+        y=[loss] * 2,
+        mode="lines",
+        name=name,
+        line={"color": THEORY, "width": 1, "dash": dash},
+        hovertemplate=f"{name.partition(':')[0]} %{{y:.6g}}<extra></extra>",
+    )
 
 
 def _loss_at_time(one: ModelView, index: int) -> list[Any]:

@@ -52,15 +52,15 @@ class InWeightsData:
 
     def batches(self, step: int, generator: torch.Generator) -> list[Batch]:
         settings, found = self._settings, list[Batch]()
-        if settings.recipe != "staged" or step < settings.edge_steps:
+        with_edges = settings.recipe != "staged" or step < settings.edge_steps
+        with_paths = settings.recipe != "edges" and step >= settings.edge_steps
+        edges, paths = settings.mixed_rows if with_edges and with_paths else (settings.edge_batch, settings.path_batch)
+        if with_edges:
             exact = self._neighbours
-            found.append(
-                _draw(self.edges, settings.edge_batch, generator)
-                if exact is None
-                else exact.draw(settings.edge_batch, generator)
-            )
-        if settings.recipe != "edges" and step >= settings.edge_steps:
-            found.append(_draw(self._taught, settings.path_batch, generator))
+            drawn = _draw(self.edges, edges, generator) if exact is None else exact.draw(edges, generator)
+            found.append(drawn)
+        if with_paths:
+            found.append(_draw(self._taught, paths, generator))
         return found
 
     def measure(self, predict: Predict, device: torch.device) -> dict[str, Any]:

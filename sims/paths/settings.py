@@ -40,6 +40,10 @@ OPTIONS = {
     "steps": Option("Training steps.", least=1, most=MAX_STEPS),
     "edge_batch": Option("Edges a step.", least=1),
     "path_batch": Option("Paths a step.", least=1),
+    "path_share": Option(
+        "Share of the paths among a step's examples, whose number stays: 0.5, as many paths as edges (default: by the "
+        "two numbers)."
+    ),
     "context_arms": Option("Arms of the graphs in prompts (in-context conditions).", least=2),
     "learning_rate": Option("Peak step size."),
     "weight_decay": Option("Weight decay of AdamW."),
@@ -60,7 +64,8 @@ class PathSettings:
     ``paths.star``; ``edge_targets`` "sampled" or "exact": see ``paths.neighbours``. ``in_context``: a fresh path-star
     of ``context_arms`` arms in each prompt in place of edges and paths.
     Training: AdamW, ``steps`` steps of ``edge_batch`` and ``path_batch`` rows drawn with replacement (in context as
-    many prompts as hold the same number of tokens), linear warm-up over ``warmup`` steps, then a cosine to ``floor``
+    many prompts as hold the same number of tokens); ``path_share``: of a step with both, of as many rows in all, so
+    large a part are paths (None: by the two numbers); linear warm-up over ``warmup`` steps, then a cosine to ``floor``
     times the ``learning_rate``; the second stage has ``path_learning_rate`` (None: the same). ``records``: how often
     the run is measured, beside its start. ``geometry``, ``geometry_strength``: how the embeddings of the nodes are
     moved toward the geometry predicted from the edges, see ``models.guidance``.
@@ -98,6 +103,7 @@ class PathSettings:
     edge_targets: str = "sampled"
     geometry: str = "none"
     geometry_strength: float = 1.0
+    path_share: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "state_size", "expand", "steps", "edge_batch", "path_batch",
@@ -119,6 +125,8 @@ class PathSettings:
             raise ValueError(f"floor must be a share of the learning rate in [0, 1]; got {self.floor}")
         if not 0 < self.edge_share < 1:
             raise ValueError(f"edge_share must be in (0, 1); got {self.edge_share}")
+        if self.path_share is not None and not 0 < self.path_share < 1:
+            raise ValueError(f"path_share must be a share of a step's examples in (0, 1); got {self.path_share}")
         words = {"recipe": RECIPES, "objective": OBJECTIVES, "edges": EDGE_DIRECTIONS, "task": TASKS, "split": SPLITS,
                  "edge_targets": EDGE_TARGETS}  # fmt: skip
         for name, known in words.items():
@@ -144,6 +152,15 @@ class PathSettings:
         if self.recipe == "mixed":
             return 0
         return self.steps if self.recipe == "edges" else round(self.edge_share * self.steps)
+
+    @property
+    def mixed_rows(self) -> tuple[int, int]:
+        """How many edges and how many paths there are in a step that has both, at least one of each."""
+        if self.path_share is None:
+            return self.edge_batch, self.path_batch
+        whole = self.edge_batch + self.path_batch
+        paths = min(max(round(self.path_share * whole), 1), whole - 1)
+        return whole - paths, paths
 
     def rate(self, step: int) -> float:
         """The learning rate of step ``step`` (from 0); each stage has its own warm-up and cosine."""

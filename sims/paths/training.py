@@ -28,8 +28,10 @@ from ..models.protocol import Diverged
 from ..models.streams import Stream
 from ..models.switches import Switches
 from ..models.torch_state import learned_state, load_learned_state
+from ..runs.one_run import record_steps
 from ..tasks.task import Task
-from .data import Batch, make_data
+from .data import Batch, InWeightsData, make_data
+from .film import Film
 from .neighbours import NeighbourTargets
 from .settings import PathSettings
 
@@ -74,6 +76,8 @@ class PathTraining:
         )
         seeds = np.random.SeedSequence((seed, Stream.PATH_BATCHES)).generate_state(1)
         self._generator = torch.Generator().manual_seed(int(seeds[0]))
+        star = self.data.star if isinstance(self.data, InWeightsData) else None
+        self._film = None if star is None else Film(star, settings.width, record_steps(settings))
 
     @property
     def parameters(self) -> int:
@@ -103,6 +107,8 @@ class PathTraining:
             record = {"step": self.step, **self.data.measure(self._predict, self.device)}
         if not np.isfinite(record["loss"]):
             raise Diverged(f"training diverged before step {self.step}", "lower the learning rate", self.step)
+        if self._film is not None:
+            self._film.take(self.step, self.embedding())
         return record
 
     def embedding(self) -> NDArray[np.float32]:
@@ -111,17 +117,22 @@ class PathTraining:
         return np.ascontiguousarray(weight[self.data.vocabulary.node_tokens])
 
     def results(self) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """What a finished run keeps: the embeddings of the nodes."""
-        return {"embedding": self.embedding()}, {}
+        """What a finished run keeps: the embeddings of the nodes, and the film of them."""
+        film = {} if self._film is None else self._film.arrays()
+        return {"embedding": self.embedding(), **film}, {}
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """What ``restore`` needs: weights, the optimiser's moments and the random state."""
-        return {**learned_state(self._weights, self._optimiser), "generator": self._generator.get_state().numpy()}
+        """What ``restore`` needs: weights, the optimiser's moments, the random state and the film."""
+        film = {} if self._film is None else self._film.state()
+        state = learned_state(self._weights, self._optimiser)
+        return {**state, "generator": self._generator.get_state().numpy(), **film}
 
     def restore(self, step: int, kept: Mapping[str, NDArray[Any]]) -> None:
         """Go on from ``state()`` of ``step``."""
         load_learned_state(self._weights, self._optimiser, kept)
         self._generator.set_state(torch.from_numpy(np.array(kept["generator"])))
+        if self._film is not None:
+            self._film.restore(kept)
         self.step = step
 
     def _loss(self, examples: Batch) -> Tensor:

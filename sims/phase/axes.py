@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-WHOLE = ("width", "steps", "window")  # settings that are whole numbers
+WHOLE = ("width", "layers", "heads", "steps", "window")  # settings that are whole numbers
 LOG_RANGE = 10.0  # largest over smallest positive value from which an axis is logarithmic
 SAME_STEP = 1e-6  # relative difference of steps that are equal
 

@@ -115,7 +115,8 @@ def describe_phase(
 
     "cells": one each, with mean, std, low, high, how many seeds are done, undefined and failed, side (null where
     unresolved) and the predicted scores. "measured_boundary", "predicted_boundary", "predicted_boundary_finite_width":
-    polylines in units of the axes. "mode_deaths". "agreement": for each prediction the resolved cells that have a
+    polylines in units of the axes. "mode_deaths". "stable_rate": above it gradient descent
+    leaves its flow (null where not within the axis). "agreement": for each prediction the resolved cells that have a
     predicted side and how many are on it, root mean square and largest difference of the scores, and the mean distance
     of the predicted boundary from the measured one, both interpolated between the measured cells (in decades of
     logarithmic axes, else in units of the range; null where either has none).
@@ -151,6 +152,7 @@ def describe_phase(
         "predicted_boundary": [line.tolist() for line in diagram.limit_lines],
         "predicted_boundary_finite_width": [line.tolist() for line in diagram.finite_lines],
         "mode_deaths": list(p.deaths),
+        "stable_rate": p.stable_rate,
         "agreement": {
             "infinite_width": _agreement(diagram, p.limit),
             "finite_width": _agreement(diagram, p.finite),

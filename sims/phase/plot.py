@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize, SymLogNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
@@ -53,6 +53,7 @@ COLOUR_SPAN = 1e5  # of the largest distance: colours are linear below this part
 BAR_TICKS = 3  # on either side of zero of a logarithmic colour bar
 DRAWN_DEATHS = 12  # the largest; more lines cannot be told apart
 MEASURED, LIMIT, FINITE, DEATH = "#000000", COLOURS[2], "#7B3294", "#222222"
+STABLE = COLOURS[1]
 NO_SEED, NOT_RUN = "#9a9a9a", "#bbbbbb"
 CAPTION = 100  # characters a line
 LABEL_GAP = 0.05  # of the axes between two labels of lines
@@ -77,7 +78,7 @@ def phase_figure(
     return figure
 
 
-def draw_phase(figure: Figure, diagram: PhaseDiagram, gap: float = LABEL_GAP) -> list[Any]:
+def draw_phase(figure: Figure | SubFigure, diagram: PhaseDiagram, gap: float = LABEL_GAP) -> list[Any]:
     """The diagram in a new panel of ``figure``; the handles of its legend. ``gap``: of the axes, between two labels of
     lines."""
     ax = figure.add_subplot()
@@ -85,7 +86,7 @@ def draw_phase(figure: Figure, diagram: PhaseDiagram, gap: float = LABEL_GAP) ->
     return handles + _draw_deaths(ax, diagram, gap)
 
 
-def _draw_plane(figure: Figure, ax: Axes, diagram: PhaseDiagram) -> list[Any]:
+def _draw_plane(figure: Figure | SubFigure, ax: Axes, diagram: PhaseDiagram) -> list[Any]:
     grid = diagram.grid
     horizontal, vertical = grid.axes
     norm, colours = _colours(diagram)
@@ -169,6 +170,10 @@ def _draw_curve(ax: Axes, diagram: PhaseDiagram) -> list[Any]:
             handles += ax.plot(across, surface.values[0], style, color=colour, lw=1.8, label=name, zorder=4)
     if diagram.boundary is not None:
         handles.append(ax.axhline(diagram.boundary, color="#888888", lw=0.9, label="boundary"))
+    if p.stable_rate is not None:
+        handles.append(
+            ax.axvline(p.stable_rate, color=STABLE, ls=(0, (6, 2)), lw=1.3, label="largest stable step, 2 / sharpness")
+        )
     lost = grid.failed > 0
     if lost.any():
         floor = np.full(int(lost.sum()), 0.02)

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import decay_thresholds, early_modes, target_decay_thresholds
+from fiedler.theory import EarlyModes, decay_thresholds, early_modes, target_decay_thresholds
 from fiedler.theory.routes.optimum import useful_symmetry
 
 from ..models.registry import Model
 from ..tasks.task import TASK_OPTIONS, Task
-from .axes import WHOLE, Axis
-from .scores import predict_scores, why_not_predicted
+from .axes import WHOLE, Axis, level_lines
+from .own_nets import is_net, predict_nets, stable_steps_of_nets, why_not_followed
+from .scores import METRICS, predict_scores, stable_steps, why_not_predicted
 
 Floats = NDArray[np.float64]
 
@@ -32,6 +33,7 @@ SAMPLES = 16  # starts: the scatter of their mean is a quarter of one run's
 SAMPLED_NODES = 30  # above it the sampled flows of a diagram take longer than its runs
 FLOWS = 120  # flows of 15 nodes that a finer grid than the measured one may cost, some ten seconds; fewer of more nodes
 SAMPLED_FLOWS = 12  # the same of flows of a whole sample, each as long as five
+NET_SAMPLES = 4  # starts of a linear net, whose flow takes seconds
 FINEST = 4  # steps of the predicted grid between two measured values, at most
 MOST_FLOWS = 1000  # flows of 15 nodes, about a minute, that the measured cells may cost; (n / 15)^3 each of n nodes
 SPREAD = 17  # predicted values along an axis where the measured ones are scattered
@@ -68,7 +70,8 @@ class Surface:
 class PhasePrediction:
     """``note``: why there is no predicted score, empty where there is. ``limit``: of infinite width, None without;
     ``finite``: of finite width, None where nothing was sampled (``samples`` 0). ``deaths``: descending;
-    ``deaths_note``: what is missing of them."""
+    ``deaths_note``: what is missing of them; ``stable_rate``: over the learning
+    rate alone, the one above which gradient descent leaves its flow, None where that is not within the axis."""
 
     note: str
     limit: Surface | None = None
@@ -76,6 +79,7 @@ class PhasePrediction:
     samples: int = 0
     deaths: tuple[ModeDeath, ...] = ()
     deaths_note: str = ""
+    stable_rate: float | None = None
 
 
 def predict_phase(
@@ -111,22 +115,29 @@ def predict_phase(
     def surface(flows: int, count: int) -> Surface:
         fine = [axis.spread(SPREAD) for axis in axes] if scattered else _finer(axes, task.graph.n, flows)
         grid = [point(values[::-1]) for values in product(*fine[::-1])]
-        scores = predict_scores([*measured, *grid], model, metric, samples=count, seed=seed)
+        follow = predict_nets if net else predict_scores
+        scores = follow([*measured, *grid], model, metric, samples=count, seed=seed)
         x, y = fine[0], fine[1] if len(fine) > 1 else np.array([np.nan])
         return Surface(x, y, scores[len(measured) :].reshape(len(y), len(x)), scores[: len(measured)])
 
     measured = [point(cell) for cell in cells]
-    deaths = _deaths_on(task, model, axes, measured[0][1])
+    first = measured[0][1]
+    deaths = _deaths_on(task, model, axes, first)
     costly = [k for k, axis in enumerate(axes) if axis.name not in FREE]
     flows = len(np.unique(cells[:, costly], axis=0)) if costly else 1
-    note = why_not_predicted(model, measured[0][1], metric)
+    net = model.time_per_step(first) is not None and is_net(first)
+    note = _why_not_net(model, first, metric) if net else why_not_predicted(model, first, metric)
     if not note and flows * (task.graph.n / 15) ** 3 > MOST_FLOWS:
         note = f"no prediction: {flows} flows of {task.graph.n} nodes would take too long"
     if note:
         return PhasePrediction(note, None, None, 0, *deaths)
+    stable = _stable_rate(axes, measured, model, net)
+    if net:
+        count = samples or NET_SAMPLES
+        return PhasePrediction("", None, surface(0, count), count, *deaths, stable)
     count = samples if samples is not None else SAMPLES if task.graph.n <= SAMPLED_NODES else 0
     finite = surface(SAMPLED_FLOWS, count) if count else None
-    return PhasePrediction("", surface(FLOWS, 0), finite, count, *deaths)
+    return PhasePrediction("", surface(FLOWS, 0), finite, count, *deaths, stable)
 
 
 def mode_deaths(task: Task, model: Model, lowest: float) -> tuple[tuple[ModeDeath, ...], str]:
@@ -149,11 +160,7 @@ def mode_deaths(task: Task, model: Model, lowest: float) -> tuple[tuple[ModeDeat
         else:
             raise RuntimeError(f"more than {DEATHS_NODES} nodes without enough symmetry")
     except RuntimeError as error:
-        first = modes.left[:, modes.rates >= modes.rates[0] * (1 - 1e-9)]
-        energy = np.bincount(spaces.labels, weights=((spaces.basis.T @ first) ** 2).sum(axis=1))
-        k, count = int(energy.argmax()), first.shape[1]
-        only = ModeDeath(top, float(spaces.eigenvalues[k]), k, count, float(energy[k] / count), True)
-        return (only,), f"of the deaths only the largest is known ({error})"
+        return (_last_death(task, modes, top),), f"of the deaths only the largest is known ({error})"
     change = thresholds.upper_ranks - thresholds.lower_ranks
     deaths = tuple(
         ModeDeath(float(decay), float(thresholds.eigenvalues[k]), int(k), int(abs(step)), float(share), bool(step < 0))
@@ -164,6 +171,40 @@ def mode_deaths(task: Task, model: Model, lowest: float) -> tuple[tuple[ModeDeat
     return deaths, f"deaths below {thresholds.lowest:.2g} were not looked for" if missing else ""
 
 
+def _last_death(task: Task, modes: EarlyModes, decay: float) -> ModeDeath:
+    """Of the fastest modes: above it nothing grows from zero."""
+    spaces, first = task.spaces, modes.left[:, modes.rates >= modes.rates[0] * (1 - 1e-9)]
+    energy = np.bincount(spaces.labels, weights=((spaces.basis.T @ first) ** 2).sum(axis=1))
+    k, count = int(energy.argmax()), first.shape[1]
+    return ModeDeath(decay, float(spaces.eigenvalues[k]), k, count, float(energy[k] / count), True)
+
+
+def _deaths_of_net(task: Task, settings: Any, lowest: float) -> tuple[tuple[ModeDeath, ...], str]:
+    """Of a linear net: near zero its residual layers are I, and E grows as Node2Vec's does but for a decay l E in the
+    place of 2 l V. No other death is known, and none without residuals."""
+    if settings.arch != "linear" or not settings.residual:
+        return (), ""
+    modes = early_modes(task.target, tied=settings.tied, row_weight=task.row_weight)
+    top = float(modes.rates[0])
+    if not 0 < lowest <= top:
+        return (), ""
+    return (_last_death(task, modes, top),), "of the deaths only the largest is known for a net with layers"
+
+
+def _why_not_net(model: Model, settings: Any, metric: str) -> str:
+    return why_not_followed(model, settings) or ("" if metric in METRICS else f"no prediction for {metric}")
+
+
+def _stable_rate(axes: Sequence[Axis], points: Sequence[tuple[Task, Any]], model: Model, net: bool) -> float | None:
+    """The smallest learning rate that is 2 / sharpness at the end of its run, between two that were run."""
+    if len(axes) > 1 or axes[0].name != "learning_rate":
+        return None
+    rates = np.array([settings.learning_rate for _, settings in points])
+    over = np.log(rates / (stable_steps_of_nets(points, model) if net else stable_steps(points, model)))
+    crossings = level_lines(axes, rates, np.array([np.nan]), over[None], 0.0)
+    return float(min(line[0, 0] for line in crossings)) if crossings else None
+
+
 def _deaths_on(task: Task, model: Model, axes: Sequence[Axis], settings: Any) -> tuple[tuple[ModeDeath, ...], str]:
     """The deaths within the axis that is the weight decay, if there is one, the decay is the theory's and the other
     axis leaves the target alone."""
@@ -171,7 +212,9 @@ def _deaths_on(task: Task, model: Model, axes: Sequence[Axis], settings: Any) ->
     fixed_target = not any(axis.name in TASK_OPTIONS for axis in axes)
     if not decays or len(decays[0]) == 0 or model.time_per_step(settings) is None or not fixed_target:
         return (), ""
-    deaths, note = mode_deaths(task, model, float(decays[0][0]))
+    lowest = float(decays[0][0])
+    found = _deaths_of_net(task, settings, lowest) if is_net(settings) else mode_deaths(task, model, lowest)
+    deaths, note = found
     return tuple(death for death in deaths if death.decay <= decays[0][-1]), note
 
 

@@ -35,11 +35,13 @@ from fiedler.theory import (
     gram_error,
     gram_scale,
     integrate,
+    sharpness,
     tied_flow,
     untied_flow,
     untied_gaussian_starts,
 )
 
+from ..models.node2vec import Node2VecSettings
 from ..models.registry import Model
 from ..runs.scored import own_decay
 from ..tasks.optimum import reference_optimum
@@ -60,6 +62,8 @@ def why_not_predicted(model: Model, settings: Any, metric: str) -> str:
     """Why theory has nothing to say about a score of a model; empty where it has."""
     if model.time_per_step(settings) is None:
         return "no prediction for this model: its optimiser has no gradient-flow time"
+    if not isinstance(settings, Node2VecSettings):
+        return "no prediction for this model: its flow is not Node2Vec's"
     if metric not in METRICS:
         return f"no prediction for {metric}"
     return ""
@@ -103,6 +107,21 @@ def predict_scores(
         values = np.full(int(place.max()) + 1, np.nan)
         values[: len(states)] = [_mean_score(metric, one, task, optima.get(own), GONE * scale) for one in states]
         found[members] = values[place]
+    return found
+
+
+def stable_steps(points: Sequence[tuple[Task, Any]], model: Model) -> Floats:
+    """2 / sharpness of the infinite-width flow at the end of each point's run, (len(points),): gradient descent with a
+    larger learning rate does not stay there. NaN where the integrator gives up."""
+    found = np.full(len(points), np.nan)
+    for number, (task, settings) in enumerate(points):
+        decay, scale = float(settings.weight_decay), float(np.sqrt(model.initial_energy(settings)))
+        try:
+            ((v, u),) = _limit(task, model, scale, decay, np.array([_end(model, settings)]))
+        except RuntimeError:
+            continue
+        options: dict[str, Any] = {"weight_decay": decay, "row_weight": task.row_weight}
+        found[number] = 2 / sharpness(task.target, v[0], context=None if model.tied else u[0], **options)
     return found
 
 

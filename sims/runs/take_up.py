@@ -22,7 +22,7 @@ NEURAL = {name: getattr(NeuralSettings, name) for name in ("edge_token", "biases
 # neural models, and runs of paths and recall, which come after this room.
 LATER: tuple[tuple[Set[str], dict[str, Any]], ...] = (
     ({one.name for one in fields(NeuralSettings)} - NEURAL.keys(), NEURAL),
-    ({"context_arms", "edge_share", "path_batch"}, {"edge_targets": "sampled"}),
+    ({"context_arms", "edge_share", "path_batch"}, {"edge_targets": "sampled", "path_share": None}),
     ({"subjects", "relations", "chain_of_thought"}, {"held_out_facts": 0.0, "zero_hop": ""}),
 )
 

@@ -11,7 +11,8 @@ weight_decay = { from = 0.001, to = 1.0, points = 7, scale = "log" }
 init_std = [0.01, 0.1, 1.0]
 
 [sweep]
-kind = "grid"                # every combination (default); "random" draws `points` of them
+kind = "grid"                # every combination (default); "random" draws `points` of them; "each" varies one axis at a
+                             # time, the others as in [base], where an axis may have a value too
 seeds = 5                    # 0, 1, ..., 4; or a list
 
 [phase]                      # the figure; by default of the first two axes of numbers
@@ -42,32 +43,38 @@ TABLES = {
     "sweep": ("kind", "points", "seed", "seeds"),
     "phase": ("x", "y", "metric"),
 }
-KINDS = ("grid", "random")
+KINDS = ("grid", "random", "each")
 SCALES = ("linear", "log")
 MOST_POINTS = 1_000_000
+SHIPPED = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
 
 
 @dataclass(frozen=True)
 class SweepPlan:
     """What a file asks for: every ``point`` once for each of ``seeds``; ``axes``: the names that vary; ``phase``: x, y
-    and metric of the figure as far as the file says."""
+    and metric of the figure as far as the file says; ``base``: where axes vary one at a time, the point the others keep
+    to, which need not be among them."""
 
     name: str
     points: tuple[Point, ...]
     seeds: tuple[int, ...]
     axes: tuple[str, ...]
     phase: Mapping[str, str]
+    base: Point | None = None
 
 
 def read_sweep(path: Path) -> SweepPlan:
-    """The plan of the TOML file ``path``. Raises ValueError, naming file, place and remedy, for anything amiss."""
+    """The plan of the TOML file ``path``, or, where there is none, of the one of that name that ships. Raises
+    ValueError, naming file, place and remedy, for anything amiss."""
+    path = path if path.exists() else SHIPPED.get(str(path), path)
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for, a device read without end
             raise OSError(None, "not an ordinary file")
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ValueError(f"{path} cannot be read ({reason}): give a sweep file in TOML") from error
+        hint = f"give a sweep file in TOML, or the name of one that ships: {', '.join(SHIPPED)}"
+        raise ValueError(f"{path} cannot be read ({reason}): {hint}") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not TOML ({error}): correct it there") from error
     try:
@@ -89,21 +96,25 @@ def plan_sweep(content: Mapping[str, Any], name: str) -> SweepPlan:
     base, axes = dict(content.get("base", {})), dict(content.get("axes", {}))
     if "seed" in base or "seed" in axes:
         raise ValueError("seed is no option of a point: give seeds in [sweep], a number of them or a list")
-    if both := sorted(base.keys() & axes.keys()):
-        raise ValueError(f"{both[0]} is in [base] and in [axes]: keep one")
     sweep = content.get("sweep", {})
     kind = sweep.get("kind", "grid")
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r} of [sweep]: {choose(kind, KINDS)}")
+    if kind != "each" and (both := sorted(base.keys() & axes.keys())):
+        raise ValueError(f"{both[0]} is in [base] and in [axes]: keep one")
     draws = sweep.get("points")
     if kind == "random":
         rows = _random(axes, draws, sweep.get("seed", 0))
     elif draws is None:
-        rows = _grid(axes)
+        rows = _each(axes) if kind == "each" else _grid(axes)
     else:
-        raise ValueError('points in [sweep] are for kind = "random": a grid has those of its axes')
+        raise ValueError('points in [sweep] are for kind = "random": other kinds have those of their axes')
     points = tuple(dict.fromkeys(Point.make({**base, **row}) for row in rows))
-    return SweepPlan(name, points, _seeds(sweep.get("seeds", 1)), tuple(axes), _phase(content.get("phase", {}), axes))
+    phase = _phase(content.get("phase", {}), axes)
+    if kind == "each" and (drawn := sorted({"x", "y"} & phase.keys())):
+        raise ValueError(f'{drawn[0]} of [phase] is for a plane: kind = "each" draws a panel an axis')
+    one = Point.make(base) if kind == "each" else None
+    return SweepPlan(name, points, _seeds(sweep.get("seeds", 1)), tuple(axes), phase, one)
 
 
 def _grid(axes: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -112,6 +123,12 @@ def _grid(axes: Mapping[str, Any]) -> list[dict[str, Any]]:
     if count > MOST_POINTS:
         raise ValueError(f"the axes have {count} combinations, more than {MOST_POINTS}: take fewer values, or random")
     return [dict(zip(values, row, strict=True)) for row in itertools.product(*values.values())]
+
+
+def _each(axes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if not axes:
+        raise ValueError("a sweep of each axis needs [axes]")
+    return [{name: value} for name, axis in axes.items() for value in _values(name, axis)]
 
 
 def _random(axes: Mapping[str, Any], count: Any, seed: Any) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..disk.files import write_text
 from ..disk.jsonio import to_json
 from .plan import SweepPlan
-from .table import collect, write_table
+from .table import collect, options_of, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +44,7 @@ def report_sweep(plan: SweepPlan, out: Path, *, draw: bool = True) -> dict[str, 
 def _phase(plan: SweepPlan, table: pd.DataFrame, out: Path) -> tuple[Path | None, str]:
     from ..draw.style import save_figure
     from ..phase.diagram import describe_phase, phase_diagram
+    from ..phase.panels import panel_diagrams, panels_figure
     from ..phase.plot import phase_figure
 
     axes = [
@@ -58,11 +59,16 @@ def _phase(plan: SweepPlan, table: pd.DataFrame, out: Path) -> tuple[Path | None
     if not (table["status"] == "done").any():
         return None, "no phase diagram: no run is done"
     try:
-        diagram = phase_diagram(table, x, y, metric)
+        if plan.base is None:
+            diagram = phase_diagram(table, x, y, metric)
+            figure, answer = phase_figure(diagram), describe_phase(diagram)
+        else:
+            diagrams = panel_diagrams(table, options_of(plan.base), axes, metric)
+            figure, answer = panels_figure(diagrams), {"metric": metric, "panels": list(map(describe_phase, diagrams))}
     except ValueError as error:
         return None, f"no phase diagram: {error}"
     folder = out / "figures"
     folder.mkdir(exist_ok=True)
-    path = save_figure(phase_figure(diagram), folder, "phase")[0]
-    write_text(out / "phase.json", f"{to_json(describe_phase(diagram), indent=2)}\n")
+    path = save_figure(figure, folder, "phase")[0]
+    write_text(out / "phase.json", f"{to_json(answer, indent=2)}\n")
     return path, ""

@@ -28,7 +28,7 @@ def collect(plan: SweepPlan, out: Path) -> pd.DataFrame:
     command does not have is missing there."""
     import pandas as pd
 
-    options = [_options(point) for point in plan.points]
+    options = [options_of(point) for point in plan.points]
     if any(point.option("command") != TRAIN for point in plan.points):
         options = [{"command": point.option("command"), **own} for point, own in zip(plan.points, options, strict=True)]
     names = tuple(dict.fromkeys(name for own in options for name in own))
@@ -62,7 +62,8 @@ def write_table(table: pd.DataFrame, out: Path) -> tuple[Path, Path]:
     return out / CSV, out / PARQUET
 
 
-def _options(point: Point) -> dict[str, Any]:
+def options_of(point: Point) -> dict[str, Any]:
+    """Every option and setting of a point, defaults included."""
     return {**point.command.columns(point.own), **dataclasses.asdict(point.settings())}
 
 

@@ -71,6 +71,7 @@ CALLS: dict[str, Call] = {
     "ladder_equation": call(
         "ladder_equation", {"target": TARGET, "net": NET, "train_embedding": True, "train_layers": True, **PROBLEM}
     ),
+    "ladder_sharpness": call("ladder_sharpness", {"target": TARGET, "net": NET, **PROBLEM}),
     "ladder_flow": call(
         "ladder_flow",
         {"target": TARGET, "net": NET, "times": [0.0, 0.5], "train_embedding": True, "train_layers": True}

@@ -69,7 +69,7 @@ def sharpness(
     product = (
         _tied_product(factors[0], p, r, w, decay) if tied else _untied_product(factors[0], factors[1], p, r, w, decay)
     )
-    return _largest_eigenvalue(product, np.stack(factors).shape)
+    return largest_eigenvalue(product, np.stack(factors).shape)
 
 
 def _tied_product(v: Array, p: Array, r: Array, w: Array, decay: float) -> Callable[[Array], Array]:
@@ -98,7 +98,8 @@ def _residual_change(logits: Array, p: Array, w: Array) -> Array:
     return -w[:, None] * (moved - p * moved.sum(axis=1, keepdims=True))
 
 
-def _largest_eigenvalue(product: Callable[[Array], Array], shape: tuple[int, ...]) -> float:
+def largest_eigenvalue(product: Callable[[Array], Array], shape: tuple[int, ...]) -> float:
+    """Of the symmetric map ``product`` on arrays of ``shape``."""
     size = int(np.prod(shape))
     if size <= DENSE_ENTRIES:
         columns = np.array([product(e.reshape(shape)).ravel() for e in np.eye(size)])

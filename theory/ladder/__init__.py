@@ -25,6 +25,7 @@ from .one_layer import OneLayerTrajectory, one_layer_descent, one_layer_equation
 from .pre_norm import PreNormNet, Sublayer, pre_norm_features, pre_norm_logits
 from .reduced import ReducedLadderTrajectory, reduced_ladder_flow
 from .saddle_escape import saddle_escape_time
+from .sharpness import ladder_sharpness
 from .spectral import SpectralMap, spectral_map
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "ladder_gram_flow",
     "ladder_limit",
     "ladder_logits",
+    "ladder_sharpness",
     "layer_norm",
     "mode_cost",
     "norm_clock",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...draw.sources import Source, Unsuitable, open_run, source_of_run
 from .agreement import Agreement
-from .retention import first_share
+from .retention import Shares, first_share
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +50,14 @@ class RungCourse:
 
 
 Graphs = Sequence[tuple[str, Sequence[RungCourse]]]
+
+
+def course_shares(graphs: Graphs) -> list[tuple[str, list[Shares]]]:
+    """The share in the first eigenspace of every rung on every graph."""
+    return [
+        (graph, [Shares(one.title, one.times, one.share, one.predicted_share, one.has_clock) for one in rungs])
+        for graph, rungs in graphs
+    ]
 
 
 def course_arrays(graphs: Graphs) -> dict[str, NDArray[Any]]:

@@ -15,7 +15,7 @@ from ...draw.style import save_figure
 from ...runs.control import Watch
 from ..presets.run import PresetResult, describe_preset
 from .course import Graphs as Courses
-from .course import course_arrays
+from .course import course_arrays, course_shares
 from .end_figures import end_figures
 from .figure import MOST_GRAPHS, ladder_caption, plot_ladder
 from .retention_figure import MOST_SHARES, plot_shares, shares_caption
@@ -79,8 +79,9 @@ def _figures(graphs: Courses, folder: Path, into: Path) -> list[tuple[str, str, 
         path = save_figure(plot_ladder(part), into, name)[0]
         found.append(("The ladder", path.relative_to(folder).as_posix(), ladder_caption(part)))
     if graphs and len(graphs[0][1]) <= MOST_SHARES:
-        path = save_figure(plot_shares(graphs), into, "retention")[0]
-        found.append(("Retention", path.relative_to(folder).as_posix(), shares_caption(graphs)))
+        shares = course_shares(graphs)
+        path = save_figure(plot_shares(shares), into, "retention")[0]
+        found.append(("Retention", path.relative_to(folder).as_posix(), shares_caption(shares)))
     return found
 
 

@@ -31,6 +31,28 @@ class Retention:
         return self.end / self.peak if self.peak > 0 else float("nan")
 
 
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """f of one model on one graph: its ``title``; ``measured`` (seeds, k) at ``times`` (k,) > 0, flow time or, without
+    a ``clock``, steps; ``predicted`` (flows, k) at the same, None where nothing is."""
+
+    title: str
+    times: Floats
+    measured: Floats
+    predicted: Floats | None
+    clock: bool
+
+    @property
+    def median(self) -> Floats:
+        """(k,): over seeds."""
+        return np.asarray(np.median(self.measured, axis=0))
+
+    @property
+    def retention(self) -> Retention:
+        """Of the median."""
+        return retention(self.times, self.median)
+
+
 def first_share(energy: Floats) -> Floats:
     """f of centred energies (..., modes); 0 where there is none, or no other eigenspace than that of zero."""
     total = energy.sum(axis=-1)

@@ -11,14 +11,16 @@ from ...draw.markdown import environment_section, markdown_table
 from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
 from ...scores.embedding import gap_uncertainty
 from ...scores.statistics import mean, standard_deviation
+from ...tasks.task import DENSE_NODES
 from ..comparison import Comparison, scores_of_runs, summarise
 from ..notes import comparison_notes
 from ..spectral_bias import spectral_bias_notes, spectral_bias_rows
 from ..verdict import comparison_verdicts
 
+LOSS = "loss/node"
 # column title, key of the summary, number format
 COLUMNS = (
-    ("loss/node", "loss_per_node", ".6f"),
+    (LOSS, "loss_per_node", ".6f"),
     ("gram_error to limit", "gram_error", ".4f"),
     ("gram_error at t", "gram_error_at_time", ".2g"),
     ("fiedler_score", "fiedler_score", ".4f"),
@@ -41,7 +43,7 @@ def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]
     before a model that has a flow time the flow at the end of its runs.
 
     A model trained with weight decay is measured from the optimum with it, which then has a row too."""
-    header = ["", "seeds", *(title for title, _, _ in COLUMNS)]
+    header = ["", "seeds", *(_title(comparison, title) for title, _, _ in COLUMNS)]
     rows = []
     if comparison.optimum is not None:
         decay = comparison.optimum.weight_decay  # with one direction of the edges, and where every model has it
@@ -65,6 +67,13 @@ def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]
     return header, rows
 
 
+def _title(comparison: Comparison, title: str) -> str:
+    """Beside the loss the entropy of the target, below which none is, where a matrix of all pairs of nodes is small."""
+    if title != LOSS or comparison.task.graph.n > DENSE_NODES:
+        return title
+    return f"{title} (floor {comparison.task.entropy_floor:.6f})"
+
+
 def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], figure: str) -> str:
     """report.md: figure, table, what was fitted, settings, command and versions."""
     task = comparison.task
@@ -84,6 +93,7 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         "run's own time t = learning rate × steps, from its own V(0) where that is known. `fiedler_score`: share of",
         "the centred energy in the limit's column space.",
         "Trajectory error: root mean square of log10(measured / predicted) centred mode energies.",
+        "Floor: entropy of the targets (nats), below which no loss is, whatever the model.",
         "",
         "## Prediction",
         "",
