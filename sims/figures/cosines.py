@@ -149,10 +149,9 @@ def _panels(reels: Sequence[Reel], column: Column) -> tuple[Figure, list[tuple[A
     pairs = [(flat[2 * k], flat[2 * k + 1]) for k in range(len(reels))]
     for ax in flat[2 * len(reels) :]:
         ax.set_visible(False)
+    letters = MOST_LETTERS if column.wide and in_a_row == 1 else LETTERS
     for (left, _), reel in zip(pairs, reels, strict=True):
-        left.set_title(
-            textwrap.fill(drawn(reel.name, MOST_LETTERS), LETTERS if in_a_row > 1 or not column.wide else MOST_LETTERS)
-        )
+        left.set_title(textwrap.fill(drawn(reel.name, MOST_LETTERS), letters, break_on_hyphens=False))
     letter_panels([ax for pair in pairs for ax in pair])
     return figure, pairs
 

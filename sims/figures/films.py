@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ class Arms:
 def read_reels(folders: Sequence[Path]) -> tuple[list[Reel], tuple[Source, ...]]:
     """Every model of comparisons and every condition in the weights of path runs. Raises Unsuitable for other folders,
     and where nothing was kept on the way."""
-    reels: list[Reel] = []
+    reels: list[tuple[Path, Reel]] = []
     sources = []
     for path in folders:
         folder, config = open_run(path, ("graph", "seeds"), FOLDERS)
@@ -99,11 +99,19 @@ def read_reels(folders: Sequence[Path]) -> tuple[list[Reel], tuple[Source, ...]]
         found = list(_of_comparison(path) if "models" in config else _of_path_runs(path, config))
         if not found:
             raise Unsuitable(f"{path} keeps no embeddings on the way")
-        reels += found
+        reels += [(path, reel) for reel in found]
         sources.append(source_of_run(folder))
-    several = len({reel.graph.name for reel in reels}) > 1 or len({reel.name for reel in reels}) < len(reels)
-    named = [Reel(**{**vars(reel), "name": f"{reel.name}, {reel.graph.name}"}) for reel in reels]
-    return (named if several else reels), tuple(sources)
+    return _told_apart(reels), tuple(sources)
+
+
+def _told_apart(reels: Sequence[tuple[Path, Reel]]) -> list[Reel]:
+    """Each with its graph in its name where there are several, and with its folder where that is not enough."""
+    several = len({reel.graph.name for _, reel in reels}) > 1
+    names = [f"{reel.name}, {reel.graph.name}" if several else reel.name for _, reel in reels]
+    return [
+        replace(reel, name=name if names.count(name) == 1 else f"{name}, {path.resolve().name}")
+        for name, (path, reel) in zip(names, reels, strict=True)
+    ]
 
 
 def kept_text(reels: Sequence[Reel]) -> str:
