@@ -66,7 +66,7 @@ class SweepPlan:
 def read_sweep(path: Path) -> SweepPlan:
     """The plan of the TOML file ``path``, or, where there is none, of the one of that name that ships. Raises
     ValueError, naming file, place and remedy, for anything amiss."""
-    path = path if path.exists() else SHIPPED.get(str(path), path)
+    path = path if path.exists() and not path.is_dir() else SHIPPED.get(str(path), path)
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for, a device read without end
             raise OSError(None, "not an ordinary file")

@@ -69,17 +69,17 @@ def paths_folder() -> Path:
 
 
 @lru_cache
-def sweep_folder() -> Path:
-    """A grid of two widths and two starting sizes, of which two points start alike."""
+def sweep_folder(kind: str = "grid") -> Path:
+    """A grid of two widths and two starting sizes, of which two points start alike; or each alone."""
     plan = plan_sweep(
         {
             "base": {"graph": "cycle:5", "model": "node2vec", "steps": 40},
             "axes": {"width": [16, 64], "init_std": [0.5, 1.0]},
-            "sweep": {"seeds": 2},
+            "sweep": {"seeds": 2, "kind": kind},
         },
         "widths",
     )
-    folder = root() / "sweep"
+    folder = root() / f"sweep-{kind}"
     run_sweep(plan, folder, jobs=1)
     report_sweep(plan, folder)
     return folder

@@ -187,3 +187,34 @@ def test_some_contents(content: dict[str, Any]) -> None:
 @given(content=CONTENT)
 def test_many_contents(content: dict[str, Any]) -> None:
     check_content(content)
+
+
+EACH = '[base]\ngraph = "cycle:5"\nwidth = 6\n[axes]\nwidth = [4, 6]\ninit_std = [0.5]\n[sweep]\nkind = "each"\n'
+
+
+def test_each_axis_varies_alone_around_the_base() -> None:
+    found = plan(EACH)
+    options = [dict(point.options) for point in found.points]
+    assert [(o["width"], o.get("init_std")) for o in options] == [(4, None), (6, None), (6, 0.5)]
+    assert found.base == found.points[1]
+    assert plan(BASE).base is None
+    for text, message in (
+        (EACH.replace("[axes]\nwidth = [4, 6]\ninit_std = [0.5]\n", ""), "a sweep of each axis needs"),
+        (EACH + '[phase]\nx = "width"\n', "x of .phase. is for a plane"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            plan(text)
+
+
+def test_the_knobs_ship_and_a_file_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "knobs").mkdir()  # a folder is no sweep
+    found = read_sweep(Path("knobs"))
+    assert found.axes == ("learning_rate", "weight_decay", "embedding_std", "layers", "width")
+    assert found.base is not None
+    assert found.base.settings().time_per_step is not None
+    (tmp_path / "knobs").rmdir()
+    (tmp_path / "knobs").write_text(EACH)
+    assert read_sweep(Path("knobs")).axes == ("width", "init_std")
+    with pytest.raises(ValueError, match="or the name of one that ships: knobs"):
+        read_sweep(Path("knops"))
