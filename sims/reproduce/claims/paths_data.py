@@ -15,8 +15,9 @@ BACKWARD_REVERSE = cell("backward edges, reverse path", edges="backward", task="
 REVERSE = cell("reverse path", task="reverse")
 NO_PAUSE = cell("no pause tokens", pause=0)
 STAGED = cell("edges first", recipe="staged")
-TREE = "tree-star:16x4"
-LEAVES, ARMS = cell("leaves held out", TREE), cell("arms held out", TREE, split="first-token")
+LEAVES = cell("leaves held out", "tree-star:16x4")
+# More arms: of 16 twelve are shown, whose first hops are memorised one by one, and no other is found (0, one seed).
+ARMS = cell("arms held out", "tree-star:64x4", split="first-token", steps=600)
 # More shown paths than dimensions: with fewer each leaf has a direction of its own, and its first hop is a lookup.
 SMALL_MAMBA = PathSettings(
     arch="mamba", layers=2, width=32, pause=0, edge_batch=512, path_batch=40, learning_rate=4e-3, steps=400, records=20
@@ -116,7 +117,7 @@ CLAIMS = (
         "Tree-stars are found, above one in the leaves",
         "figure 11 and its appendix",
         "Where arms branch, unseen leaves and leaves of unseen arms are reached above one in the number of leaves.",
-        "first node right for 0.25 of held-out leaves (chance 1/16) and for 0.12 of held-out arms",
+        "first node right for 0.25 of held-out leaves of 16 arms, and for 0.12 of held-out arms of 64 (chance 1/64)",
         "first nodes at chance",
         (LEAVES, ARMS),
         Criterion(
@@ -125,7 +126,7 @@ CLAIMS = (
                 Check("first node, arms held out", (ARMS.name,), "first", least=0.12),
             )
         ),
-        2 * SECONDS,
+        2.5 * SECONDS,
     ),
     Claim(
         "A.fig8",
