@@ -181,13 +181,13 @@ def comparison_table(comparison: Comparison, *, everything: bool = False) -> Ren
 
 
 def _turned(header: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequence[str] | None = None) -> Table:
-    """A column for each row; what is empty in all of them is left out, and what is not ``shown``."""
+    """A column for each row; what is empty in all of them is left out, and what is not ``shown``, brackets aside."""
     table = Table()
     table.add_column("", min_width=len("fiedler_score"))
     for row in rows:
         table.add_column(row[0], justify="right", overflow="fold")  # a model's name may be its settings
     for i, title in enumerate(header[1:], 1):
-        if any(row[i] for row in rows) and (shown is None or title in shown):
+        if any(row[i] for row in rows) and (shown is None or title.partition(" (")[0] in shown):
             table.add_row(title, *(row[i] for row in rows))
     return table
 

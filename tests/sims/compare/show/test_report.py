@@ -7,6 +7,7 @@ import re
 from statistics import mean, stdev
 from typing import Any
 
+import numpy as np
 import pytest
 
 from comparisons import small_comparison
@@ -45,7 +46,10 @@ def measured(comparison: Comparison, model: int, key: str) -> list[float]:
 def test_rows_hold_mean_and_deviation_over_seeds(word: str) -> None:
     comparison = small_comparison(word)
     header, rows = comparison_rows(comparison)
-    assert header == ["", "seeds", *(title for title, _, _ in COLUMNS)]
+    floor = f"loss/node (floor {comparison.task.entropy_floor:.6f})"
+    assert header == ["", "seeds", floor, *(title for title, _, _ in COLUMNS[1:])]
+    lines = comparison.task.graph.adjacency.toarray()
+    assert comparison.task.entropy_floor == pytest.approx(np.log(lines.sum(axis=1)).mean())  # a neighbour's entropy
     assert [row[0] for row in rows] == ["limit", "predicted at t = 1.5", "Node2Vec", "Transformer"]
     assert {len(row) for row in rows} == {len(header)}
     for model, row in enumerate(rows[2:]):
