@@ -35,7 +35,7 @@ DEPTH_LINES: tuple[Any, ...] = ("-", (0, (5, 1)), "--", "-.", ":", (0, (1, 1)))
 PARTS = ("start", "a third", "two thirds", "end")  # of the steps kept, whose profile over the depth is drawn
 MOST_NODES = 400  # whose pairs are taken: of whole arms, evenly chosen
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-BINS = np.linspace(-1, 1, 41)
+BINS = np.linspace(-1, 1, 41).tolist()
 LETTERS, MOST_LETTERS = 20, 60  # of a title over a narrow panel a line, and of any title
 WITHIN, ACROSS = "within an arm", "across arms"
 

@@ -86,7 +86,7 @@ def _colours(reel: Reel, last: NDArray[np.float64]) -> Sequence[Any]:
         of_all = node_colours(reel.graph, last)
         return [of_all[node] for node in reel.nodes]
     shades = plt.get_cmap(DEPTH_MAP)(np.linspace(0, LIGHTEST, arms.depth.max()))
-    return np.vstack([[0.0, 0.0, 0.0, 1.0], shades])[arms.depth]
+    return list(np.vstack([[0.0, 0.0, 0.0, 1.0], shades])[arms.depth])
 
 
 def _edges(reel: Reel) -> NDArray[np.int64]:

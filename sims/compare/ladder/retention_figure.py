@@ -25,7 +25,13 @@ IN_A_ROW, LEAST_PANEL = 4, 1.6  # panels beside each other; inches each of them 
 LEAST_WIDTH = 3.6  # inches, for the legend
 MOST_SHARES = 4  # models whose shares are told apart in one panel
 DOTS = 24  # measured times that are drawn
-PEAK = {"marker": "*", "markersize": 8, "markeredgecolor": "black", "markeredgewidth": 0.7, "linestyle": "none"}
+PEAK: Mapping[str, Any] = {
+    "marker": "*",
+    "markersize": 8,
+    "markeredgecolor": "black",
+    "markeredgewidth": 0.7,
+    "linestyle": "none",
+}
 
 
 def plot_shares(panels: Panels, width: float | None = None, style: Mapping[str, Any] = STYLE) -> Figure:
