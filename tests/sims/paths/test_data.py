@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -255,3 +256,24 @@ def test_the_learning_rate_warms_up_and_falls_to_its_floor() -> None:
     staged = PathSettings(steps=100, warmup=10, learning_rate=1.0, path_learning_rate=0.5, recipe="staged")
     assert [staged.rate(step) for step in (9, 50, 59)] == pytest.approx([1.0, 0.05, 0.5])
     assert staged.rate(49) == pytest.approx(0.1, abs=2e-3)
+
+
+@pytest.mark.parametrize(("share", "rows"), [(None, (20, 4)), (0.5, (12, 12)), (0.25, (18, 6)), (0.001, (23, 1)),
+                                             (0.999, (1, 23))])  # fmt: skip
+def test_a_share_of_paths_keeps_the_number_of_rows(share: float | None, rows: tuple[int, int]) -> None:
+    settings = PathSettings(layers=1, width=8, heads=2, pause=1, edge_batch=20, path_batch=4, path_share=share)
+    data = InWeightsData(parse("path-star:8x4"), settings, 0)
+    assert settings.mixed_rows == rows
+    assert tuple(map(len, data.batches(0, torch.Generator()))) == rows
+
+
+def test_steps_of_edges_or_of_paths_alone_have_no_share() -> None:
+    def lengths(step: int, **changes: Any) -> list[int]:
+        settings = PathSettings(steps=10, edge_batch=20, path_batch=4, path_share=0.5, width=8, **changes)
+        return [len(one) for one in InWeightsData(parse("path-star:8x4"), settings, 0).batches(step, torch.Generator())]
+
+    assert lengths(0, recipe="staged") == lengths(9, recipe="edges") == [20]
+    assert lengths(9, recipe="staged") == [4]
+    for share in (0.0, 1.0, float("nan")):
+        with pytest.raises(ValueError, match=r"path_share must be a share of a step's examples in \(0, 1\)"):
+            PathSettings(path_share=share)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from fiedler.sims.disk.sums import read_sums, rewrite_sums
 from fiedler.sims.models.protocol import Diverged
 from fiedler.sims.models.torch_state import one_thread
 from fiedler.sims.paths.one_run import run_path
@@ -210,3 +213,19 @@ def test_presets_are_settings_that_build() -> None:
     assert (get_preset("full").graph, get_preset("full").device) == ("path-star:5000x5", "cuda")
     with pytest.raises(ValueError, match="unknown preset 'fig44'; did you mean 'fig4'"):
         get_preset("fig44")
+
+
+def test_a_run_of_an_earlier_version_without_later_settings_goes_on(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run_path(GRAPH, TINY, 0, tmp_path / "run", watch=Watch(stop=AfterSteps(5)))
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    for later in ("path_share", "edge_targets"):
+        del config["settings"][later]
+    text = json.dumps(config)
+    (tmp_path / "run" / "config.json").write_text(text)
+    sums = read_sums(tmp_path / "run")
+    rewrite_sums(tmp_path / "run", {**sums, "config.json": sha256(text.encode()).hexdigest()})
+    run = run_path(GRAPH, TINY, 0, tmp_path / "run", restart=Restart(resume=True))
+    assert run.records[-1]["step"] == TINY.steps
+    with pytest.raises(ValueError, match=r"path_share None instead of 0\.5"):
+        run_path(GRAPH, replace(TINY, path_share=0.5), 0, tmp_path / "run", restart=Restart(resume=True))

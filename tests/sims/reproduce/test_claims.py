@@ -9,6 +9,7 @@ import pytest
 from fiedler.sims.disk.jsonio import to_json
 from fiedler.sims.reproduce.cell import CellPoint
 from fiedler.sims.reproduce.claim import Claim
+from fiedler.sims.reproduce.claims.path_cells import BASE, cell
 from fiedler.sims.reproduce.registry import CLAIMS, get_claim, get_claims
 from fiedler.sims.reproduce.verdict import CONFIRMED, CONTRADICTED, IN_PART, NOT, NOT_MEASURED, OUT_OF_REACH
 from planted_claims import PLANTED, planted
@@ -80,3 +81,11 @@ def test_names() -> None:
         get_claim("A.lema")
     with pytest.raises(ValueError, match=r"no claim begins with 'x\.'"):
         get_claims(["X."])
+
+
+def test_a_setting_that_came_later_changes_no_cell_without_it() -> None:
+    plain, other = cell("a"), cell("a", path_share=0.5)
+    assert "path_share" not in dict(plain.options["settings"])
+    assert dict(other.options["settings"])["path_share"] == 0.5
+    assert CellPoint.of(plain).key != CellPoint.of(other).key
+    assert {**dict(plain.options["settings"]), "path_share": None} == dataclasses.asdict(BASE)
