@@ -21,7 +21,7 @@ ORDER = {
         "graph", "sharded", "profiling", "compile_report",
     ),
     "sims": (
-        "lazy", "suggest", "foreign", "disk", "tasks", "scores", "models", "runs", "predict", "draw", "interop",
+        "lazy", "suggest", "foreign", "disk", "processes", "tasks", "scores", "models", "runs", "predict", "draw", "interop",
         "compare", "phase", "paths", "recall", "headroom", "sweep", "page", "figures", "reproduce", "cli", "sharded",
         "parallel_transformer",
     ),

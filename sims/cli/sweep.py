@@ -19,7 +19,7 @@ def sweep(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A sweep in TOML: base, axes, seeds; see the guide.")],
     out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/FILE's name).")] = None,
     jobs: Workers = None,
-    backend: BackendName = "loky",
+    backend: BackendName = "local",
     address: Address = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again the runs that failed.")] = False,
     checkpoint_every: CheckpointEvery = None,
@@ -42,6 +42,7 @@ def sweep(
     from ..disk.jsonio import to_json
     from ..runs.stopping import Interrupted, heeding, stop_on_signals
     from ..sweep.plan import read_sweep
+    from ..sweep.point import FAILURES
     from ..sweep.report import report_sweep
     from ..sweep.run import check_folder, run_sweep
     from .sweep_progress import SweepProgress
@@ -68,7 +69,7 @@ def sweep(
                 on_outcome=progress.update,
                 stop=stop,
             )
-    except Interrupted:
+    except (Interrupted, RuntimeError):  # a back end that fails, say
         report_sweep(plan, folder, draw=False)  # the table of what there is, at once
         raise
     with Stages(transient=True) as stages, stop_on_signals() as stop:
@@ -81,6 +82,10 @@ def sweep(
         _print(answer)
     if counts.busy:
         raise RuntimeError(f"{counts.busy} runs in {folder} are being written by other processes: run this again later")
+    if answer["failed"] and not answer["done"] and not answer["pending"]:
+        raise RuntimeError(
+            f"all {answer['failed']} runs failed: their errors are in {answer['csv']}, more in {folder / FAILURES}"
+        )
 
 
 def _print(answer: dict[str, Any]) -> None:

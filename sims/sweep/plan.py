@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from ..models.options import MOST_SEED
 from ..suggest import choose, nearest
 from .commands import WHOLE
 from .point import Point
@@ -44,7 +45,8 @@ TABLES = {
 }
 KINDS = ("grid", "random")
 SCALES = ("linear", "log")
-MOST_POINTS = 1_000_000
+MOST_RUNS = 100_000  # of a file: each has a folder, and a row of a table that is held in memory
+MOST_VALUES = 10_000  # of a range
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,11 @@ def read_sweep(path: Path) -> SweepPlan:
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for, a device read without end
             raise OSError(None, "not an ordinary file")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows write a mark first
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise ValueError(f"{path} cannot be read ({reason}): give a sweep file in TOML") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, and numbers of thousands of digits
         raise ValueError(f"{path} is not TOML ({error}): correct it there") from error
     try:
         return plan_sweep(content, path.stem)
@@ -95,32 +97,30 @@ def plan_sweep(content: Mapping[str, Any], name: str) -> SweepPlan:
     kind = sweep.get("kind", "grid")
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r} of [sweep]: {choose(kind, KINDS)}")
-    draws = sweep.get("points")
+    draws, seeds = sweep.get("points"), _seeds(sweep.get("seeds", 1))
     if kind == "random":
-        rows = _random(axes, draws, sweep.get("seed", 0))
+        rows = _random(axes, draws, sweep.get("seed", 0), len(seeds))
     elif draws is None:
-        rows = _grid(axes)
+        rows = _grid(axes, len(seeds))
     else:
         raise ValueError('points in [sweep] are for kind = "random": a grid has those of its axes')
     points = tuple(dict.fromkeys(Point.make({**base, **row}) for row in rows))
-    return SweepPlan(name, points, _seeds(sweep.get("seeds", 1)), tuple(axes), _phase(content.get("phase", {}), axes))
+    return SweepPlan(name, points, seeds, tuple(axes), _phase(content.get("phase", {}), axes))
 
 
-def _grid(axes: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _grid(axes: Mapping[str, Any], seeds: int) -> list[dict[str, Any]]:
     values = {name: _values(name, axis) for name, axis in axes.items()}
     count = math.prod(map(len, values.values()))
-    if count > MOST_POINTS:
-        raise ValueError(f"the axes have {count} combinations, more than {MOST_POINTS}: take fewer values, or random")
+    _check_runs(count, seeds)
     return [dict(zip(values, row, strict=True)) for row in itertools.product(*values.values())]
 
 
-def _random(axes: Mapping[str, Any], count: Any, seed: Any) -> list[dict[str, Any]]:
+def _random(axes: Mapping[str, Any], count: Any, seed: Any, seeds: int) -> list[dict[str, Any]]:
     if not _is_count(count):
         raise ValueError(f"a random sweep needs points in [sweep], how many to draw; got {count!r}")
     if not axes:
         raise ValueError("a random sweep needs [axes] to draw from")
-    if count > MOST_POINTS:
-        raise ValueError(f"points = {count} is more than {MOST_POINTS}: draw fewer")
+    _check_runs(count, seeds)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"seed of [sweep] must be an integer >= 0; got {seed!r}")
     rng = np.random.default_rng(seed)
@@ -142,8 +142,8 @@ def _values(name: str, axis: Any) -> list[Any]:
     if isinstance(axis, Mapping):
         low, high, scale, whole = _range(name, axis, ("from", "to", "scale", "points"))
         points: Any = axis.get("points")
-        if not _is_count(points) or points > MOST_POINTS:
-            raise ValueError(f"axis {name} needs points, how many values to take; got {points!r}")
+        if not _is_count(points) or points > MOST_VALUES:
+            raise ValueError(f"axis {name} needs points, how many values to take, 1 to {MOST_VALUES}; got {points!r}")
         ends = (low, high)
         spread = (np.geomspace(*ends, points) if scale == "log" else np.linspace(*ends, points)).tolist()
         # Rounded to 12 digits, so that 0.1 is 0.1 and the same value in another range is the same point.
@@ -157,7 +157,7 @@ def _range(name: str, axis: Mapping[str, Any], allowed: Sequence[str]) -> tuple[
     for key in axis:
         _known(key, allowed, f"key of axis {name}")
     ends: list[Any] = [axis.get("from"), axis.get("to")]
-    if any(isinstance(end, bool) or not isinstance(end, (int, float)) or not math.isfinite(end) for end in ends):
+    if not all(_is_number(end) for end in ends):
         raise ValueError(f"axis {name} needs numbers from and to; got {ends[0]!r} and {ends[1]!r}")
     scale = axis.get("scale", "linear")
     if scale not in SCALES:
@@ -168,11 +168,24 @@ def _range(name: str, axis: Mapping[str, Any], allowed: Sequence[str]) -> tuple[
 
 
 def _seeds(wanted: Any) -> tuple[int, ...]:
-    seeds = list(range(wanted)) if _is_count(wanted) and wanted <= MOST_POINTS else wanted
+    if _is_count(wanted):
+        _check_runs(1, wanted)
+    seeds = list(range(wanted)) if _is_count(wanted) else wanted
     whole = isinstance(seeds, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds)
     if not whole or not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds of [sweep] must be a number of seeds or a list without repeats; got {wanted!r}")
+    if max(seeds) > MOST_SEED:
+        raise ValueError(f"seeds of [sweep] are whole numbers up to {MOST_SEED}; got {max(seeds)}")
     return tuple(seeds)
+
+
+def _check_runs(points: int, seeds: int) -> None:
+    if points * seeds > MOST_RUNS:
+        product = f" ({points} points x {seeds} seeds)" if points > 1 and seeds > 1 else ""
+        raise ValueError(
+            f"{points * seeds} runs{product} are more than a sweep takes, {MOST_RUNS}: take fewer values or seeds, "
+            '`kind = "random"`, or several files'
+        )
 
 
 def _phase(figure: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, str]:
@@ -187,6 +200,18 @@ def _phase(figure: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, str]
                 f"{key} = {figure[key]!r} of [phase] is not one of the axes, {', '.join(axes) or 'none'}{hint}"
             )
     return dict(figure)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63
 
 
 def _is_count(value: Any) -> bool:
