@@ -24,6 +24,7 @@ R = TypeVar("R")
 
 LENGTH = struct.Struct(">Q")
 BEGUN = b"begun"
+PEAK = ", peak memory "  # in the words of a death, before the number
 LOOK_SECONDS = 1.0  # between two looks whether it still lives, while it says nothing
 # A call computes on one thread; what starts several reads one of these.
 ONE_THREAD = dict.fromkeys(
@@ -62,9 +63,13 @@ class ProcessDied(RuntimeError):
 
     def __str__(self) -> str:
         how = f"exit code {self.code}" if self.signal is None else self.signal
-        reason = ", as where memory runs out" if self.killed else ""
-        held = "" if self.peak is None else f", {self.peak / 1e6:.0f} MB of memory at its peak"
-        return f"its process died ({how}{reason}{held})"
+        reason = " (did memory run out?)" if self.killed else ""
+        held = "" if self.peak is None else f"{PEAK}{self.peak / 1e6:.0f} MB"
+        return f"its process died: {how}{reason}{held}"
+
+
+class NoProcess(RuntimeError):
+    """No process starts."""
 
 
 class NotBegun(Exception):

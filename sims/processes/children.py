@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from .child import Child, NotBegun, ProcessDied
+from .child import Child, NoProcess, NotBegun, ProcessDied
 
 R = TypeVar("R")
 W = TypeVar("W")
@@ -35,7 +35,7 @@ class Children:
 
     def call(self, function: Callable[..., R], *arguments: Any) -> R:
         """``function(*arguments)`` in a process of its own, on one thread; ``function`` and all that goes there and
-        back are pickled. Raises what it raises, ProcessDied where the process dies, RuntimeError where none starts."""
+        back are pickled. Raises what it raises, ProcessDied where the process dies, NoProcess where none starts."""
         code = 0
         for _ in range(TRIES):
             child = self._take()
@@ -53,7 +53,7 @@ class Children:
                 raise
             finally:
                 self._give_back(child, keep)
-        raise RuntimeError(f"a process for the work does not start (it ends with {code}): see what it prints")
+        raise NoProcess(f"a process for the work does not start (it ends with {code}): see what it prints")
 
     def close(self) -> None:
         """End all of them now; calls that go on raise ProcessDied."""

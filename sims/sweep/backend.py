@@ -69,7 +69,7 @@ def opened_backend(name: str, jobs: int, address: str | None) -> Iterator[Place]
         with local_calls(jobs) as pool:
             yield Place(name, pool.submit, lambda: jobs)
     elif name == "dask":
-        with _quiet("distributed"), _dask(jobs, address) as place:
+        with _dask(jobs, address) as place:
             yield place
     else:
         with _ray(jobs, address) as place:
@@ -83,11 +83,12 @@ def _dask(jobs: int, address: str | None) -> Iterator[Place]:
     except ImportError as error:
         raise ValueError('the dask backend needs Dask: pip install "fiedler[dask]"') from error
     with ExitStack() as held:
+        held.enter_context(_quiet("distributed"))
         if address is None:
             # Workers of this process: what may die are theirs.
             cluster = held.enter_context(
                 LocalCluster(n_workers=jobs, threads_per_worker=1, processes=False, memory_limit=0,
-                             dashboard_address=None)
+                             dashboard_address=None, silence_logs=logging.CRITICAL)
             )  # fmt: skip
             client = held.enter_context(Client(cluster))
         else:
@@ -151,13 +152,15 @@ def _call(function: Callable[..., Any], *arguments: Any) -> Any:
 @contextmanager
 def _quiet(name: str) -> Iterator[None]:
     """What the libraries log of a cluster that goes is said in one line, by us."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    names = [one for one in logging.root.manager.loggerDict if one.partition(".")[0] == name]
+    before = {one: logging.getLogger(one).level for one in (name, *names)}
+    for one in before:
+        logging.getLogger(one).setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for one, level in before.items():
+            logging.getLogger(one).setLevel(level)
 
 
 def _line(error: BaseException) -> str:

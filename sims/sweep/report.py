@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..disk.files import clear_leftovers, sha256_of, write_text
 from ..disk.jsonio import to_json
 from ..disk.sums import SUMS_FILE, read_sums, rewrite_sums
+from ..processes.child import PEAK
 from .plan import SweepPlan
 from .table import collect, write_table
 
@@ -32,7 +33,8 @@ def report_sweep(plan: SweepPlan, out: Path, *, draw: bool = True) -> dict[str, 
     figure, note = _phase(plan, table, out) if draw else (None, "no phase diagram: it was not asked for")
     written = [csv.name, parquet.name, *([] if figure is None else [PHASE])]
     rewrite_sums(out, {**{name: sha256_of(out / name) for name in written}, **kept})
-    errors = table.loc[table["status"] == "failed", "error"].value_counts()
+    failed = table.loc[table["status"] == "failed", "error"]
+    errors = failed.map(lambda error: str(error).partition(PEAK)[0]).value_counts()  # deaths of one kind are one
     return {
         "sweep": plan.name,
         "runs": len(table),

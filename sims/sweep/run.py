@@ -22,7 +22,7 @@ from ..disk.files import clear_leftovers, write_text
 from ..disk.jsonio import from_json, to_json
 from ..disk.jsonlog import JsonLog
 from ..disk.lock import LOCK_FILE, locked
-from ..processes.child import ProcessDied
+from ..processes.child import NoProcess, ProcessDied
 from ..processes.children import as_they_end, in_child
 from ..runs.stopping import Interrupted, StopRequest, announced
 from ..runs.workers import processes
@@ -34,7 +34,7 @@ from .point import FAILURES, STOP_FILE, Outcome, Point, is_done, read_failure, r
 SWEEP_FILE, TIMINGS = "sweep.json", "timings.jsonl"
 MARK = "fiedler_sweep"
 
-Answer = tuple[list[Outcome] | ProcessDied, float]
+Answer = tuple[list[Outcome] | Exception, float]
 
 
 @dataclass(frozen=True)
@@ -201,9 +201,11 @@ def _from_outside(death: Exception) -> bool:
 
 
 def _work(job: Job, out: str, checkpoint_every: float | None, search: Search) -> Answer:
-    """On a worker: what became of the seeds, or of the process that trained them, and after how many seconds."""
+    """On a worker: what became of the seeds, or how the process that trained them ended, and after how many seconds."""
     began = time.perf_counter()
     try:
         return in_child(run_point, job.point, job.seeds, out, checkpoint_every, search), time.perf_counter() - began
-    except ProcessDied as death:
-        return death, time.perf_counter() - began
+    except NoProcess:
+        raise  # of this machine, not of the run
+    except Exception as error:
+        return error, time.perf_counter() - began

@@ -90,14 +90,13 @@ def test_overwriting_that_dies_leaves_a_folder_that_can_be_overwritten_again(tmp
 def test_every_operation_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweep's own files: points run in this process, so that it is their parent that dies. The figure is blank:
     drawing the real one takes as long as all the rest."""
-    import joblib
     import matplotlib.pyplot as plt
 
     import fiedler.sims.phase.plot
     import fiedler.sims.sweep.run as module
 
     monkeypatch.setattr(fiedler.sims.phase.plot, "phase_figure", lambda diagram: plt.figure(figsize=(1, 1)))
-    monkeypatch.setattr(module, "parallel_backend", lambda *_: joblib.parallel_config("sequential"))
+    monkeypatch.setattr(module, "in_child", lambda function, *arguments: function(*arguments))
     plan = plan_sweep({"base": {"graph": "cycle:4", "steps": 2, "width": 2}, "axes": {"init_std": [0.1, 1e300]}}, "s")
 
     def sweeping(out: Path) -> Callable[[], object]:

@@ -9,8 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +23,17 @@ import psutil
 import pytest
 
 import fiedler.sims.sweep.run as module
+from dying_points import die_once, run_or_die
 from fiedler.sims.models.registry import get_model
+from fiedler.sims.processes.children import CHILDREN
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.scored import run_and_score
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
+from fiedler.sims.sweep.backend import Place
 from fiedler.sims.sweep.plan import SweepPlan, plan_sweep
 from fiedler.sims.sweep.point import Outcome, Point, run_point
 from fiedler.sims.sweep.report import report_sweep
-from fiedler.sims.sweep.run import Counts, Job, outstanding, run_sweep
+from fiedler.sims.sweep.run import Counts, outstanding, run_sweep
 from fiedler.sims.sweep.table import collect
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
@@ -47,9 +53,7 @@ def statuses(plan: SweepPlan, out: Path) -> dict[str, int]:
 @pytest.fixture(autouse=True)
 def _no_workers_left() -> Iterator[None]:
     yield
-    from joblib.externals.loky import get_reusable_executor
-
-    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+    CHILDREN.close()
 
 
 @pytest.fixture(scope="module")
@@ -193,17 +197,32 @@ def test_a_mistake_of_ours_is_a_failure_with_its_traceback(tmp_path: Path, monke
 # Back ends.
 
 
-def test_dask(tmp_path: Path) -> None:
-    counts = run_sweep(small(), tmp_path / "local", jobs=2, backend="dask")
-    assert (counts.done, counts.failed) == (4, 4)
+@pytest.mark.processes
+def test_dask(swept: Path, tmp_path: Path) -> None:
     from dask.distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        address = cluster.scheduler_address
-        counts = run_sweep(small(), tmp_path / "running", backend="dask", address=address)
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
+        counts = run_sweep(small(), tmp_path, backend="dask", address=cluster.scheduler_address)
     assert (counts.done, counts.failed) == (4, 4)
-    local, running = (collect(small(), tmp_path / name).drop(columns="seconds") for name in ("local", "running"))
+    local, running = (collect(small(), folder).drop(columns="seconds") for folder in (swept, tmp_path))
     pd.testing.assert_frame_equal(local, running)
+
+
+@pytest.mark.processes
+def test_a_scheduler_that_is_gone_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What is done is kept, and the same call goes on elsewhere."""
+    from dask.distributed import LocalCluster
+
+    plan = plan_sweep({"base": {**BASE, "steps": 10**7}}, "s")
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None, silence_logs=50) as cluster:
+        address = cluster.scheduler_address
+        gone = threading.Timer(2.0, cluster.close)  # while the call waits for a worker
+        gone.start()
+        with pytest.raises(RuntimeError, match="the dask back end fails .its scheduler is gone.: the same command"):
+            run_sweep(plan, tmp_path, backend="dask", address=address)
+        gone.join()
+    assert "Traceback" not in capfd.readouterr().err
+    assert statuses(plan, tmp_path) == {"pending": 1}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
@@ -215,7 +234,7 @@ def test_ray(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "spark"}, "unknown backend 'spark'; choose from loky, dask, ray"),
+        ({"backend": "spark"}, "unknown backend 'spark'; choose from local, dask, ray"),
         ({"jobs": 0}, "jobs must be at least 1; got 0"),
         ({"address": "tcp://x:1"}, "--address is for the dask and ray backends"),
         ({"backend": "dask", "address": "tcp://127.0.0.1:9"}, "no Dask scheduler at 'tcp://127.0.0.1:9'"),
@@ -230,44 +249,78 @@ def test_bad_back_ends(tmp_path: Path, options: dict[str, Any], message: str) ->
 # Ends of every kind.
 
 
-@pytest.mark.long
-def test_workers_that_die_are_replaced(tmp_path: Path) -> None:
-    plan = plan_sweep({"base": {**BASE, "steps": 40_000}, "axes": {"weight_decay": [0.01, 0.02, 0.03, 0.04]}}, "killed")
-    killed = []
-
-    def kill_one(counts: Counts, outcome: Outcome | None) -> None:
-        if outcome is not None and not killed:
-            for child in psutil.Process().children(recursive=True):
-                if "popen_loky_posix" in " ".join(child.cmdline()):
-                    child.kill()
-                    killed.append(child.pid)
-                    break
-
-    counts = run_sweep(plan, tmp_path, jobs=2, on_outcome=kill_one)
-    assert killed
-    assert (counts.done, counts.failed) == (4, 0)
+DEATHS = {0.11: "SIGKILL", 0.12: "SIGSEGV", 0.13: "exit code 7", 0.14: "MemoryError"}  # of ``dying_points``
 
 
-def test_a_job_that_kills_its_worker_twice_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("jobs", "backend", "deaths", "seeds"),
+    [
+        (1, "local", (0.12,), 2),  # which die together, and are tried alone
+        (2, "local", (0.11, 0.13, 0.14), 1),
+        pytest.param(2, "dask", (0.11, 0.12, 0.13, 0.14), 2, marks=pytest.mark.long),
+    ],
+)
+def test_a_point_that_dies_is_a_failure_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int, backend: str, deaths: tuple[float, ...], seeds: int
+) -> None:
+    """Seed 0 of some points dies in every way there is; the others, seeds of its own point too, are done."""
+    monkeypatch.setattr(module, "run_point", run_or_die)
+    axes = {"init_std": [0.1, *deaths, 0.2]}
+    plan = plan_sweep({"base": {**BASE, "steps": 3}, "axes": axes, "sweep": {"seeds": seeds}}, "s")
+    counts = run_sweep(plan, tmp_path, jobs=jobs, backend=backend)
+    assert (counts.done, counts.failed) == (counts.total - len(deaths), len(deaths))
+    table = collect(plan, tmp_path)
+    failed = table[table["status"] == "failed"].set_index("init_std")
+    assert set(failed["seed"]) == {0}
+    records = [json.loads(path.read_text()) for path in (tmp_path / "failures").iterdir()]
+    for record in records:
+        words = DEATHS[record["options"]["init_std"]]
+        assert words in record["message"] == failed.loc[record["options"]["init_std"], "error"]
+        if record["error"] == "ProcessDied":
+            assert words == record["signal"] or words == f"exit code {record['exit_code']}"
+            assert record["peak_memory_bytes"] > 10**6
+    assert len(records) == len(deaths)
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp") or name == ".stop"]
+    seen: list[Outcome | None] = []
+    assert run_sweep(plan, tmp_path, jobs=jobs, on_outcome=lambda _, one: seen.append(one)).failed == len(deaths)
+    assert seen == [None]  # not tried again, and no process started
 
-    plan = plan_sweep({"base": BASE, "axes": {"weight_decay": [0.01, 0.02, 0.03]}}, "s")
+
+@pytest.mark.processes
+def test_a_cluster_that_loses_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What its scheduler gives up is tried once more, alone, and then a failure."""
+
+    class Lost(Exception):
+        pass
+
     calls: list[int] = []
 
-    def run(batch: list[Job], out: Path, every: Any, stop: Any) -> Iterator[tuple[list[Outcome], Job]]:
-        calls.append(len(batch))
-        for job in batch:
-            job.point.folder(out, 0).mkdir(parents=True, exist_ok=True)
-            if dict(job.point.options)["weight_decay"] == 0.02:
-                raise TerminatedWorkerError("exit codes of the workers are {SIGKILL(-9)}")
-            yield [Outcome(job.point, 0, "done", 0.1)], job
+    def submit(function: Any, job: Any, *rest: Any) -> Future[Any]:
+        answer: Future[Any] = Future()
+        calls.append(job.point.option("init_std"))
+        if calls[-1] == 0.2 or calls.count(0.1) == 1:
+            answer.set_exception(Lost("it died 4 times"))
+        else:
+            answer.set_result(function(job, *rest))
+        return answer
 
-    monkeypatch.setattr(module, "_run", run)
-    counts = run_sweep(plan, tmp_path, jobs=2)
-    assert (counts.done, counts.failed) == (2, 1)
-    assert calls == [3, 1, 1]
+    monkeypatch.setattr(module, "opened_backend", lambda *_: nullcontext(Place("dask", submit, lambda: 1, (Lost,))))
+    plan = plan_sweep({"base": {**BASE, "steps": 3}, "axes": {"init_std": [0.1, 0.2]}}, "s")
+    counts = run_sweep(plan, tmp_path, backend="dask")
+    assert (counts.done, counts.failed) == (1, 1)
+    assert calls == [0.1, 0.2, 0.1, 0.2]
     (record,) = (tmp_path / "failures").iterdir()
-    assert "its process died, twice" in json.loads(record.read_text())["message"]
+    assert json.loads(record.read_text())["message"] == "its dask worker died: it died 4 times"
+
+
+@pytest.mark.processes
+def test_a_run_that_was_killed_beside_others_is_tried_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that ran out, say: beside others it takes all, alone it has enough."""
+    monkeypatch.setattr(module, "run_point", die_once)
+    plan = plan_sweep({"base": {**BASE, "steps": 3}, "axes": {"init_std": [0.1, 0.2]}}, "s")
+    assert run_sweep(plan, tmp_path, jobs=2).done == 2
+    assert len(list(tmp_path.glob("died-*"))) == 2
 
 
 def test_stopping_keeps_what_is_done_and_the_same_call_goes_on(tmp_path: Path) -> None:
@@ -295,7 +348,9 @@ FILE = '[base]\ngraph = "path-star:3x2"\nsteps = 30000\nwidth = 4\n[axes]\ninit_
 def command(folder: Path, *options: str) -> subprocess.Popen[str]:
     (folder / "s.toml").write_text(FILE)
     words = [sys.executable, "-m", "fiedler.sims.cli", "sweep", "s.toml", "--jobs", "2", *options]
-    return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def wait_for_a_run(folder: Path) -> None:
@@ -305,14 +360,21 @@ def wait_for_a_run(folder: Path) -> None:
 
 
 @pytest.mark.long
-def test_ctrl_c_on_the_command(tmp_path: Path) -> None:
-    process = command(tmp_path)
+@pytest.mark.parametrize("backend", ["local", "dask"])
+def test_ctrl_c_on_the_command(tmp_path: Path, backend: str) -> None:
+    """As a terminal does it: to the whole group of processes."""
+    process = command(tmp_path, "--backend", backend)
     wait_for_a_run(tmp_path)
-    process.send_signal(signal.SIGINT)
+    children = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
-    assert "interrupted with" in error.splitlines()[-1]
+    assert [line for line in error.splitlines() if "runs done" not in line] == [
+        line for line in error.splitlines() if "interrupted with" in line
+    ]
+    assert psutil.wait_procs(children, timeout=10)[1] == []
     assert (tmp_path / "runs/s/results.csv").exists()
+    assert not (tmp_path / "runs/s/.stop").exists()
     finish = command(tmp_path, "--json")
     output, error = finish.communicate(timeout=120)
     assert finish.returncode == 0, error
@@ -326,10 +388,8 @@ def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     children = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait(timeout=60)
-    for child in children:  # a worker may outlive its parent for as long as its point takes
-        if child.is_running():
-            child.kill()
-    psutil.wait_procs(children, timeout=30)
+    assert children
+    assert psutil.wait_procs(children, timeout=10)[1] == []  # they end with it
     finish = command(tmp_path, "--json")
     output, error = finish.communicate(timeout=120)
     assert finish.returncode == 0, error
