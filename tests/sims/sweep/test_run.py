@@ -29,6 +29,7 @@ from fiedler.sims.processes.children import CHILDREN
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.scored import run_and_score
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
+from fiedler.sims.sweep import backend
 from fiedler.sims.sweep.backend import Place
 from fiedler.sims.sweep.plan import SweepPlan, plan_sweep
 from fiedler.sims.sweep.point import Outcome, Point, run_point
@@ -202,9 +203,9 @@ def test_dask(swept: Path, tmp_path: Path) -> None:
     from dask.distributed import LocalCluster
 
     with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=None) as cluster:
-        counts = run_sweep(small(), tmp_path, backend="dask", address=cluster.scheduler_address)
+        counts = run_sweep(small(), tmp_path / "dask", backend="dask", address=cluster.scheduler_address)
     assert (counts.done, counts.failed) == (4, 4)
-    local, running = (collect(small(), folder).drop(columns="seconds") for folder in (swept, tmp_path))
+    local, running = (collect(small(), folder).drop(columns="seconds") for folder in (swept, tmp_path / "dask"))
     pd.testing.assert_frame_equal(local, running)
 
 
@@ -218,7 +219,7 @@ def test_a_scheduler_that_is_gone_is_said(tmp_path: Path, capfd: pytest.CaptureF
         address = cluster.scheduler_address
         gone = threading.Timer(2.0, cluster.close)  # while the call waits for a worker
         gone.start()
-        with pytest.raises(RuntimeError, match="the dask back end fails .its scheduler is gone.: the same command"):
+        with pytest.raises(RuntimeError, match=r"the dask back end fails \(its scheduler is gone\): the same command"):
             run_sweep(plan, tmp_path, backend="dask", address=address)
         gone.join()
     assert "Traceback" not in capfd.readouterr().err
@@ -241,7 +242,8 @@ def test_ray(tmp_path: Path) -> None:
         ({"backend": "dask", "address": "nonsense:/"}, "no Dask scheduler at 'nonsense:/'"),
     ],
 )
-def test_bad_back_ends(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+def test_bad_back_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str) -> None:
+    monkeypatch.setattr(backend, "CONNECT_SECONDS", 1)
     with pytest.raises(ValueError, match=message):
         run_sweep(small(), tmp_path, **options)
 
