@@ -9,10 +9,12 @@ import typer
 from rich.console import Console
 
 from ..tasks.optimum import TIME_LIMIT, Search
+from .entry import print_line
 from .options import Address, BackendName, CheckpointEvery, Json, Optimum, TimeLimit, Tolerance, Workers
 from .progress import Stages
 
 WORST = 5  # failures that are printed
+MANY = 2000  # runs, from which it takes a moment until the first begins
 
 
 def sweep(
@@ -42,12 +44,11 @@ def sweep(
     from ..disk.jsonio import to_json
     from ..runs.stopping import Interrupted, heeding, stop_on_signals
     from ..sweep.plan import read_sweep
-    from ..sweep.point import FAILURES
     from ..sweep.report import report_sweep
     from ..sweep.run import check_folder, run_sweep
     from .sweep_progress import SweepProgress
 
-    search, plan = Search(optimum, tolerance, time_limit), read_sweep(file)
+    search, plan = Search(optimum, tolerance, time_limit), read_sweep(file, _say_many)
     folder = out or Path("runs") / plan.name
     check_folder(folder)
     if dry_run:
@@ -83,9 +84,12 @@ def sweep(
     if counts.busy:
         raise RuntimeError(f"{counts.busy} runs in {folder} are being written by other processes: run this again later")
     if answer["failed"] and not answer["done"] and not answer["pending"]:
-        raise RuntimeError(
-            f"all {answer['failed']} runs failed: their errors are in {answer['csv']}, more in {folder / FAILURES}"
-        )
+        raise RuntimeError(f"every run failed ({answer['failed']}): see the column error of {answer['csv']}")
+
+
+def _say_many(runs: int) -> None:
+    if runs >= MANY:
+        print_line(f"{runs} runs; --dry-run says about how long they take")
 
 
 def _print(answer: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 import itertools
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,9 @@ class SweepPlan:
     phase: Mapping[str, str]
 
 
-def read_sweep(path: Path) -> SweepPlan:
-    """The plan of the TOML file ``path``. Raises ValueError, naming file, place and remedy, for anything amiss."""
+def read_sweep(path: Path, on_count: Callable[[int], None] | None = None) -> SweepPlan:
+    """The plan of the TOML file ``path``. ``on_count``: told how many runs it asks for, before they are made, which
+    takes a moment where there are many. Raises ValueError, naming file, place and remedy, for anything amiss."""
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for, a device read without end
             raise OSError(None, "not an ordinary file")
@@ -73,12 +74,12 @@ def read_sweep(path: Path) -> SweepPlan:
     except (ValueError, RecursionError) as error:  # TOMLDecodeError, and numbers of thousands of digits
         raise ValueError(f"{path} is not TOML ({error}): correct it there") from error
     try:
-        return plan_sweep(content, path.stem)
+        return plan_sweep(content, path.stem, on_count)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def plan_sweep(content: Mapping[str, Any], name: str) -> SweepPlan:
+def plan_sweep(content: Mapping[str, Any], name: str, on_count: Callable[[int], None] | None = None) -> SweepPlan:
     """The plan of a sweep given as the dictionary its file stands for. Raises ValueError as ``read_sweep``."""
     for table, keys in content.items():
         _known(table, TABLES, "table")
@@ -104,6 +105,8 @@ def plan_sweep(content: Mapping[str, Any], name: str) -> SweepPlan:
         rows = _grid(axes, len(seeds))
     else:
         raise ValueError('points in [sweep] are for kind = "random": a grid has those of its axes')
+    if on_count is not None:
+        on_count(len(rows) * len(seeds))
     points = tuple(dict.fromkeys(Point.make({**base, **row}) for row in rows))
     return SweepPlan(name, points, seeds, tuple(axes), _phase(content.get("phase", {}), axes))
 

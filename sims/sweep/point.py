@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Point:
         point.settings()
         return point
 
-    @property
+    @cached_property
     def key(self) -> str:
         return hashlib.sha256(to_json(dict(self.options)).encode()).hexdigest()[:KEY_DIGITS]
 

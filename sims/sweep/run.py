@@ -33,6 +33,7 @@ from .point import FAILURES, STOP_FILE, Outcome, Point, is_done, read_failure, r
 
 SWEEP_FILE, TIMINGS = "sweep.json", "timings.jsonl"
 MARK = "fiedler_sweep"
+MOST_TOGETHER = 64  # seeds of a job: each holds the lock of its folder
 
 Answer = tuple[list[Outcome] | Exception, float]
 
@@ -149,8 +150,8 @@ def outstanding(
             else:
                 seeds.append(seed)
         together = point.command.together(point.own)
-        groups = [tuple(seeds)] if together and seeds else [(seed,) for seed in seeds]
-        left += [Job(point, group) for group in groups]
+        size = MOST_TOGETHER if together else 1
+        left += [Job(point, tuple(seeds[start : start + size])) for start in range(0, len(seeds), size)]
     counts.before = counts.done
     return counts, left
 

@@ -8,6 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+from fiedler.sims.models.protocol import Diverged
+from fiedler.sims.runs.control import Watch
+from fiedler.sims.runs.stopping import Interrupted
+
 
 def killed() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
@@ -83,3 +87,26 @@ def forks() -> None:
         time.sleep(20)
         os._exit(0)
     killed()
+
+
+# Works of ``side_by_side``.
+
+
+def works(value: int, *, watch: Watch) -> int:
+    return value
+
+
+def dies(*, watch: Watch) -> None:
+    segmented()
+
+
+def diverges(*, watch: Watch) -> None:
+    raise Diverged("training diverged at step 3", "lower the learning rate", 3)
+
+
+def waits(file: str, *, watch: Watch) -> None:
+    """Says that it has begun, and heeds a stop."""
+    Path(file).touch()
+    while not watch.stop_asked:
+        time.sleep(0.01)
+    raise Interrupted("saved")

@@ -32,3 +32,10 @@ def die_once(point: Point, seeds: Sequence[int], out: str, *how: Any) -> list[Ou
         mark.touch()
         deaths.killed()
     return run_point(point, seeds, out, *how)
+
+
+def die_on_six(point: Point, seeds: Sequence[int], out: str, *how: Any) -> list[Outcome]:
+    """``run_point``, but for what is on the cycle of six nodes."""
+    if point.option("graph") == "cycle:6":
+        deaths.segmented()
+    return run_point(point, seeds, out, *how)
