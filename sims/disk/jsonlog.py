@@ -48,11 +48,7 @@ def _own_file(path: Path) -> BinaryIO:
     if path.is_symlink():
         raise ValueError(f"{path} is a symbolic link, and what it leads to is not written: remove it")
     stream = _open(path)
-    found = os.fstat(stream.fileno())
-    if not stat.S_ISREG(found.st_mode):
-        stream.close()
-        raise ValueError(f"{path} is no ordinary file, so nothing is written into it: remove it")
-    if found.st_nlink > 1:
+    if os.fstat(stream.fileno()).st_nlink > 1:
         with stream:
             stream.seek(0)
             content = stream.read()
@@ -63,7 +59,11 @@ def _own_file(path: Path) -> BinaryIO:
 
 def _open(path: Path) -> BinaryIO:
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    return os.fdopen(os.open(path, flags, 0o666), "a+b")
+    descriptor = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError(f"{path} is no ordinary file, so nothing is written into it: remove it")
+    return os.fdopen(descriptor, "a+b")
 
 
 def _drop_cut_line(stream: BinaryIO) -> None:

@@ -68,6 +68,14 @@ def test_failures_are_counted_by_their_error(capsys: Capture) -> None:
     assert "3 x training diverged before step 0 (seed 0): lower the learning rate" in said
 
 
+def test_a_sweep_of_which_every_run_failed_fails(capsys: Capture) -> None:
+    write('[base]\ngraph = "cycle:5"\nsteps = 3\nwidth = 2\ninit_std = 1e200\n[sweep]\nseeds = 2\n')
+    assert main(["sweep", "s.toml", "--jobs", "1"]) == 1
+    said = capsys.readouterr()
+    assert said.err == "fiedler: every run failed (2): see the column error of runs/s/results.csv\n"
+    assert "0 of 2 runs done, 2 failed" in said.out
+
+
 @pytest.mark.parametrize(
     ("axes", "note"),
     [

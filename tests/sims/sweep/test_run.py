@@ -24,6 +24,7 @@ import pytest
 
 import fiedler.sims.sweep.run as module
 from dying_points import die_once, run_or_die
+from fiedler.sims.disk.sums import read_sums
 from fiedler.sims.models.registry import get_model
 from fiedler.sims.processes.children import CHILDREN
 from fiedler.sims.runs.folder import RunDir
@@ -95,6 +96,11 @@ def test_the_table_is_tidy(swept: Path) -> None:
     assert (answer["runs"], answer["done"], answer["failed"], answer["pending"]) == (8, 4, 4, 0)
     (message,) = {error.partition(" (")[0] for error in answer["errors"]}
     assert message == "training diverged before step 0"
+    sums = read_sums(swept)
+    assert set(sums) == {"results.csv", "results.parquet", "phase.json"}
+    (swept / "phase.json").write_text("{}")
+    report_sweep(small(), swept, draw=False)  # which leaves the figure as it is, and its checksum
+    assert read_sums(swept) == sums
     csv, parquet = pd.read_csv(answer["csv"]), pd.read_parquet(answer["parquet"])
     pd.testing.assert_frame_equal(csv, parquet, check_dtype=False)
     assert len(csv) == 8
