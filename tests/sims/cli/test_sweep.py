@@ -16,6 +16,7 @@ from fiedler.sims.models.neural import NeuralTraining
 from fiedler.sims.paths.training import PathTraining
 from fiedler.sims.recall.training import RecallTraining
 from fiedler.sims.sweep.point import Point
+from sweeps_here import sweep_here
 
 Capture = pytest.CaptureFixture[str]
 
@@ -154,6 +155,7 @@ def test_a_sweep_of_another_command(capsys: Capture, monkeypatch: pytest.MonkeyP
     assert "4 runs: 0 done, 0 failed, 4 to do" in table(capsys, "sweep", "s.toml", "--jobs", "1", "--dry-run")
     assert not Path("runs").exists()
     with monkeypatch.context() as patch:
+        sweep_here(patch)
         stop_once(patch, command)
         assert main(["sweep", "s.toml", "--jobs", "1"]) == 130
     assert set(pd.read_csv("runs/s/results.csv")["status"]) == {"pending"}

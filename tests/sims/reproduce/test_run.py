@@ -23,6 +23,7 @@ from fiedler.sims.reproduce.verdict import CONFIRMED, NOT, NOT_MEASURED
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
 from fiedler.sims.sweep import run as engine
 from fiedler.sims.sweep.run import SWEEP_FILE
+from sweeps_here import sweep_here
 
 ONE = Backend(jobs=1)
 
@@ -35,8 +36,7 @@ def claim(name: str = "A.one", measure: str = "storage.codes", seconds: float = 
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cells run in this process, where what a test patches is."""
-    monkeypatch.setattr(engine, "in_child", lambda function, *arguments: function(*arguments))
+    sweep_here(monkeypatch)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from fiedler.sims.sweep.run import run_sweep
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
 from killed_runs import assert_same_run, wait_for
+from sweeps_here import sweep_here
 
 TASK = Task(parse("path-star:3x2"))
 MODEL = get_model("node2vec")
@@ -93,10 +94,9 @@ def test_every_operation_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     import matplotlib.pyplot as plt
 
     import fiedler.sims.phase.plot
-    import fiedler.sims.sweep.run as module
 
     monkeypatch.setattr(fiedler.sims.phase.plot, "phase_figure", lambda diagram: plt.figure(figsize=(1, 1)))
-    monkeypatch.setattr(module, "in_child", lambda function, *arguments: function(*arguments))
+    sweep_here(monkeypatch)
     plan = plan_sweep({"base": {"graph": "cycle:4", "steps": 2, "width": 2}, "axes": {"init_std": [0.1, 1e300]}}, "s")
 
     def sweeping(out: Path) -> Callable[[], object]:
