@@ -16,7 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from io import BufferedWriter
-from typing import Any, BinaryIO, TypeVar
+from typing import IO, Any, TypeVar
 
 import cloudpickle
 
@@ -89,7 +89,7 @@ class Child:
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._calls = BufferedWriter(self._process.stdin)  # type: ignore[arg-type]
+        self._calls = BufferedWriter(self._process.stdin)
         self._answers = self._process.stdout  # unbuffered: what is in a buffer, ``select`` would not see
         self._peak: int | None = None
 
@@ -143,19 +143,19 @@ class Child:
         return self._process.returncode is not None
 
 
-def write_frame(stream: BinaryIO, content: bytes) -> None:
+def write_frame(stream: IO[bytes], content: bytes) -> None:
     """One message, sent."""
     stream.write(LENGTH.pack(len(content)) + content)
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> bytes | None:
+def read_frame(stream: IO[bytes]) -> bytes | None:
     """The next message; None where the stream ends before its end."""
     head = _exactly(stream, LENGTH.size)
     return None if head is None else _exactly(stream, LENGTH.unpack(head)[0])
 
 
-def _exactly(stream: BinaryIO, count: int) -> bytes | None:
+def _exactly(stream: IO[bytes], count: int) -> bytes | None:
     parts = []
     while count:
         part = stream.read(count)

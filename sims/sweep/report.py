@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PHASE = "phase.json"
+METRIC = "geometric_margin"  # of folders that do not say theirs
 
 
 def report_sweep(plan: SweepPlan, out: Path, *, draw: bool = True) -> dict[str, Any]:
