@@ -121,6 +121,10 @@ class Child:
                 stream.close()
         return int(self._process.returncode)
 
+    def ended(self) -> bool:
+        """Whether it is no more."""
+        return self._wait(os.WNOHANG)
+
     def kill(self) -> None:
         """End it now; whoever waits for its answer hears of its death."""
         self._process.kill()

@@ -16,7 +16,6 @@ from .child import Child, NoProcess, NotBegun, ProcessDied
 R = TypeVar("R")
 W = TypeVar("W")
 
-TRIES = 2  # to begin with a call: one that was idle may just have ended
 LOOK_SECONDS = 0.5  # between two looks for a signal, while calls go on
 
 
@@ -37,8 +36,8 @@ class Children:
         """``function(*arguments)`` in a process of its own, on one thread; ``function`` and all that goes there and
         back are pickled. Raises what it raises, ProcessDied where the process dies, NoProcess where none starts."""
         code = 0
-        for _ in range(TRIES):
-            child = self._take()
+        for new in (False, True):  # one that was idle may end just now
+            child = self._take(new)
             keep = False
             try:
                 answer = child.call(function, *arguments)
@@ -75,9 +74,16 @@ class Children:
         finally:
             self._closed = False
 
-    def _take(self) -> Child:
-        with self._lock:
-            child = self._idle.pop() if self._idle else None
+    def _take(self, new: bool) -> Child:
+        child = None
+        while child is None and not new:
+            with self._lock:
+                if not self._idle:
+                    break
+                child = self._idle.pop()
+            if child.ended():
+                child.end()
+                child = None
         if child is None and not self._closed:
             child = Child()
         with self._lock:

@@ -56,6 +56,11 @@ def sleeps(file: str, seconds: float) -> int:
     return os.getpid()
 
 
+def naps(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
 def prints(text: str) -> str:
     print(text)
     os.write(1, text.encode())

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -87,10 +88,14 @@ def test_one_that_cannot_start_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         Children().call(deaths.pid)
 
 
-def test_an_idle_one_that_was_killed_is_replaced() -> None:
-    first = in_child(deaths.pid)
-    os.kill(first, signal.SIGKILL)
-    assert in_child(deaths.pid) != first
+def test_idle_ones_that_ended_are_replaced() -> None:
+    """Each after half a minute without a call, all of them at once."""
+    with ThreadPoolExecutor(3) as pool:
+        before = {one.result() for one in [pool.submit(in_child, deaths.naps, 0.3) for _ in range(3)]}
+    assert len(before) == 3
+    for one in before:
+        os.kill(one, signal.SIGKILL)
+    assert in_child(deaths.pid) not in before
 
 
 def test_it_ends_by_itself_without_a_call() -> None:
