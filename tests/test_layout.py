@@ -21,9 +21,9 @@ ORDER = {
         "graph", "sharded", "profiling", "compile_report",
     ),
     "sims": (
-        "lazy", "suggest", "foreign", "disk", "tasks", "scores", "models", "runs", "predict", "draw", "interop",
-        "compare", "phase", "paths", "recall", "headroom", "sweep", "page", "figures", "reproduce", "cli", "sharded",
-        "parallel_transformer",
+        "lazy", "suggest", "foreign", "disk", "processes", "tasks", "scores", "models", "runs", "predict", "draw",
+        "interop", "compare", "phase", "paths", "recall", "headroom", "sweep", "page", "figures", "reproduce", "cli",
+        "sharded", "parallel_transformer",
     ),
 }  # fmt: skip
 # What a package may import of the others.

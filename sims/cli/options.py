@@ -69,8 +69,8 @@ BackendName = Annotated[
     str,
     typer.Option(
         "--backend",
-        help="loky (this machine), dask or ray: joblib's back ends.",
-        autocompletion=choices("loky", "dask", "ray"),
+        help="local (this machine), or the workers of dask or ray.",
+        autocompletion=choices("local", "dask", "ray"),
     ),
 ]
 Address = Annotated[

@@ -9,10 +9,12 @@ import typer
 from rich.console import Console
 
 from ..tasks.optimum import TIME_LIMIT, Search
+from .entry import print_line
 from .options import Address, BackendName, CheckpointEvery, Json, Optimum, TimeLimit, Tolerance, Workers
 from .progress import Stages
 
 WORST = 5  # failures that are printed
+MANY = 2000  # runs, from which it takes a moment until the first begins
 
 
 def sweep(
@@ -21,7 +23,7 @@ def sweep(
     ],
     out: Annotated[Path | None, typer.Option("--out", help="Output folder (default runs/FILE's name).")] = None,
     jobs: Workers = None,
-    backend: BackendName = "loky",
+    backend: BackendName = "local",
     address: Address = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again the runs that failed.")] = False,
     checkpoint_every: CheckpointEvery = None,
@@ -48,7 +50,7 @@ def sweep(
     from ..sweep.run import check_folder, run_sweep
     from .sweep_progress import SweepProgress
 
-    search, plan = Search(optimum, tolerance, time_limit), read_sweep(file)
+    search, plan = Search(optimum, tolerance, time_limit), read_sweep(file, _say_many)
     folder = out or Path("runs") / plan.name
     check_folder(folder)
     if dry_run:
@@ -70,7 +72,7 @@ def sweep(
                 on_outcome=progress.update,
                 stop=stop,
             )
-    except Interrupted:
+    except (Interrupted, RuntimeError):  # a back end that fails, say
         report_sweep(plan, folder, draw=False)  # the table of what there is, at once
         raise
     with Stages(transient=True) as stages, stop_on_signals() as stop:
@@ -83,6 +85,13 @@ def sweep(
         _print(answer)
     if counts.busy:
         raise RuntimeError(f"{counts.busy} runs in {folder} are being written by other processes: run this again later")
+    if answer["failed"] and not answer["done"] and not answer["pending"]:
+        raise RuntimeError(f"every run failed ({answer['failed']}): see the column error of {answer['csv']}")
+
+
+def _say_many(runs: int) -> None:
+    if runs >= MANY:
+        print_line(f"{runs} runs; --dry-run says about how long they take")
 
 
 def _print(answer: dict[str, Any]) -> None:

@@ -98,12 +98,18 @@ def against_optimum(scores: Mapping[str, Any]) -> str:
 def _open(scores: Mapping[str, Any]) -> str:
     """What is to be said where digits that are shown depend on the optimum's gap."""
     reach, between = scores.get("optimum_uncertainty", 0.0), scores.get("fiedler_score_range")
-    if reach <= SHOWN:
+    if reach is not None and reach <= SHOWN:
         return ""
     why = f", stopped by {scores['optimum_stopped_by']}" if "optimum_stopped_by" in scores else ""
     gap = scores["optimum_relative_gap"]
     rank = "" if between is None else f", fiedler_score between {between[0]:.4g} and {between[1]:.4g}"
+    if reach is None:  # JSON's word for an infinite gap
+        return f" (gram_error to no known digit{rank}: nothing bounds how far this point is from the optimum{why})"
     return f" (gram_error +- about {reach:.1g}{rank}: the optimum has a relative gap of {gap:.1e}{why})"
+
+
+def _gap(gap: float | None) -> str:
+    return "not bounded" if gap is None else f"{gap:.1e}"
 
 
 def _score(scores: Mapping[str, Any], name: str) -> str:
@@ -140,7 +146,9 @@ def score_table(answer: Mapping[str, Any]) -> RenderableType:
         nothing = unfinished if "optimum_stopped_by" in answer else "none: the predicted optimum is zero"
         behind = [("principal angles (rad)", angles or nothing)]
         decay, reach = answer.get("optimum_weight_decay", 0.0), _open(answer)
-        behind.append(("optimum", f"weight decay {decay:g}, relative gap {answer['optimum_relative_gap']:.1e}{reach}"))
+        behind.append(
+            ("optimum", f"weight decay {decay:g}, relative gap {_gap(answer['optimum_relative_gap'])}{reach}")
+        )
     title = f"{answer['file']} against {answer['graph']}"
     if not references:
         return _titled(title, _facts([*lines, *behind]))

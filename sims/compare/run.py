@@ -77,7 +77,7 @@ def comparison_config(task: Task, models: Sequence[tuple[Model, Any]], seeds: Se
     check_seeds(seeds)
     if task.graph.n < 2:
         raise ValueError(f"{task.graph.name} has one node, which leaves nothing to compare; use at least two")
-    _ = task.solver_target  # refuse an impossible task before the output folder is touched
+    _ = task.solver_target, task.row_weight  # refuse an impossible task before the output folder is touched
     check_pairs(
         task.graph.n, 3 + len(models) * len(seeds), f"comparing models on {task.graph.name}"
     )  # every run's logits

@@ -64,12 +64,12 @@ def _run(folder: RunDir, config: Mapping[str, Any], search: Search, watch: Watch
     model, seed = get_model(config["model"], earlier=True), int(config["seed"])
     settings = read_settings(model, config["settings"])
     files = RunFiles(folder, config)
-    if settings.steps not in files.steps():
+    training = model.start(task, settings, [seed])
+    if settings.steps not in files.steps(settings.steps, training.state()[0]):
         raise ValueError(
             f"{folder.checkpoints} lacks the checkpoint of step {settings.steps}, which holds the logits: run the same "
             "command with --resume"
         )
-    training = model.start(task, settings, [seed])
     training.restore(settings.steps, [files.load(settings.steps).state])
     run = dataclasses.replace(read_finished_run(folder, model, settings, seed), final=training.finals()[0])
     scores = _as_json(score_run(task, run, search, watch, one_at_time(task, search, watch)))

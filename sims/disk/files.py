@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -13,6 +15,8 @@ from typing import BinaryIO, TypeVar
 T = TypeVar("T")
 
 CHUNK = 1 << 20  # bytes hashed at a time
+YOUNG_SECONDS = 2.0  # between making a temporary file and holding it there is a moment
+_TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]{8}\.tmp")
 
 
 class Damage(UserWarning):
@@ -24,10 +28,11 @@ def atomic_write(path: Path, write: Callable[[BinaryIO], object]) -> None:
     temporary = temporary_name(path)
     try:
         with temporary.open("xb") as stream:
+            _hold(stream.fileno())
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)  # while it is held, so that nobody takes it for a leftover
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -48,6 +53,36 @@ def temporary_name(path: Path) -> Path:
 def is_temporary(name: str, of: tuple[str, ...]) -> bool:
     """Whether `name` is what a killed write of a file whose name begins like one of `of` left."""
     return name.endswith(".tmp") and name.startswith(tuple(f".{file}" for file in of))
+
+
+def clear_leftovers(folder: Path, of: tuple[str, ...] = ()) -> None:
+    """Remove what killed writes left in ``folder``, of files of the names ``of``, or of all; what somebody is writing
+    now stays."""
+    for name in os.listdir(folder) if folder.is_dir() else ():
+        found = _TEMPORARY.fullmatch(name)
+        if found and (not of or found[1] in of):
+            with contextlib.suppress(OSError):
+                _clear_leftover(folder / name)
+
+
+def _clear_leftover(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if time.time() - os.fstat(descriptor).st_mtime > YOUNG_SECONDS and _hold(descriptor):
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def _hold(descriptor: int) -> bool:
+    """Whether this process now is the one that writes the file, for as long as it lives and has it open."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):  # held, or a file system without locks
+        return False
+    return True
 
 
 def sync_folder(folder: Path) -> None:

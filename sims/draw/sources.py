@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..disk.files import Damage
 from ..disk.jsonio import from_json
 from ..runs.folder import RunDir
 from ..suggest import choose
 
-SCORES = "scores.json"
+SCORES, ENVIRONMENT = "scores.json", "environment.json"
 
 
 @dataclass(frozen=True)
@@ -132,8 +134,14 @@ def source_of(folder: Path, seeds: Sequence[int] = ()) -> dict[str, Any]:
 
 
 def read_environment(folder: Path) -> dict[str, Any]:
-    """environment.json of ``folder``; empty where there is none."""
-    return RunDir(folder).read_environment() if (folder / "environment.json").is_file() else {}
+    """environment.json of ``folder``; empty where there is none, and, with a warning, where it was changed."""
+    if not (folder / ENVIRONMENT).is_file():
+        return {}
+    try:
+        return RunDir(folder).read_environment()
+    except ValueError as error:
+        warnings.warn(f"{str(error).partition(': ')[0]}.", Damage, stacklevel=2)
+        return {}
 
 
 def versions_text(environment: Mapping[str, Any]) -> str:

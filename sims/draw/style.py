@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 
-from ..disk.files import atomic_write
+from ..disk.files import atomic_write, clear_leftovers
 
 # Okabe-Ito colours in an order that also falls apart in greyscale, each with its own marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
@@ -51,11 +51,10 @@ def plain_where_no_mathematics(figure: Figure) -> None:
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write ``name``.png and ``name``.svg into ``folder``; returns the paths."""
     plain_where_no_mathematics(figure)
-    paths = []
-    for suffix in ("png", "svg"):
-        path = folder / f"{name}.{suffix}"
+    paths = [folder / f"{name}.{suffix}" for suffix in ("png", "svg")]
+    clear_leftovers(folder, tuple(path.name for path in paths))
+    for path in paths:
         with plt.rc_context(STYLE):
-            atomic_write(path, lambda stream, suffix=suffix: figure.savefig(stream, format=suffix))  # type: ignore[misc]
-        paths.append(path)
+            atomic_write(path, lambda stream, suffix=path.suffix[1:]: figure.savefig(stream, format=suffix))  # type: ignore[misc]
     plt.close(figure)
     return paths

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import matplotlib.pyplot as plt
 
 from .. import foreign
-from ..disk.files import atomic_write, write_text
+from ..disk.files import atomic_write, clear_leftovers, write_text
 from ..disk.jsonio import from_json, to_json
 from ..draw.sources import Source, Unsuitable, versions_text
 from ..draw.style import plain_where_no_mathematics
@@ -79,6 +79,7 @@ def check_targets(files: Sequence[Path], overwrite: bool) -> None:
 def write_figure(kind: Kind, drawn: Drawn, column: Column, files: Sequence[Path]) -> list[Path]:
     """Write every file and, beside them, one JSON with figure, caption, sources and the checksum of each file."""
     files[0].parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(files[0].parent, tuple(file.name for file in (*files, sidecar(files[0]))))
     for file in files:
         kept = file.suffix.removeprefix(".")
         metadata = _metadata(kind, drawn, kept)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..suggest import choose
 from .geometry import check_geometry
+from .options import check_steps
 from .switches import Switches
 
 OPTIMISERS = ("adamw", "sgd")
@@ -70,6 +71,7 @@ class NeuralSettings:
     def __post_init__(self) -> None:
         if min(self.steps, self.width, self.heads, self.layers) < 1:
             raise ValueError("steps, width, heads and layers must be at least 1")
+        check_steps(self.steps)
         if max(self.width, self.heads, self.layers, self.state_size, self.expand, self.other_tokens) > LARGEST_COUNT:
             raise ValueError(f"width, heads, layers, state_size, expand and other_tokens must be <= {LARGEST_COUNT}")
         if self.width % self.heads:

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from ..scores.line_scores import MOST_NODES
 from ..suggest import choose
+from .options import check_steps
 from .protocol import Diverged, Final, Snapshot
 
 Floats = NDArray[np.float64]
@@ -51,6 +52,7 @@ class Node2VecSettings:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.width < 1:
             raise ValueError(f"steps and width must be at least 1; got {self.steps} and {self.width}")
+        check_steps(self.steps)
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning_rate must be a positive number; got {self.learning_rate}")
         if not (np.isfinite(self.init_std) and self.init_std > 0):

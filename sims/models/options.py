@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_STEPS = 10**9  # far beyond what finishes; keeps step counts inside 64-bit integers
+MOST_SEED = 2**63 - 1  # what generators take, and a column of whole numbers holds
+
+
+def check_steps(steps: int) -> None:
+    """Raises ValueError for more steps than MAX_STEPS."""
+    if steps > MAX_STEPS:
+        raise ValueError(f"steps must be at most {MAX_STEPS}; got {steps}")
 
 
 @dataclass(frozen=True)

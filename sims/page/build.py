@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..disk.files import Damage
 from ..disk.jsonio import from_json
 from ..draw.sources import source_of
 from ..runs.control import UNWATCHED, Watch
@@ -19,7 +22,7 @@ from .embedding import embedding_section
 from .energies import energy_section, loss_section
 from .findings import bias_section, rivals_section, settings_section, verdict_section
 from .ladder import is_ladder, ladder_part
-from .missing import missing_section
+from .missing import changed_files, changed_section, missing_section
 from .profiles import profile_part
 from .scoring import score_section
 from .sharded import sharded_part
@@ -66,11 +69,15 @@ def kind_of(folder: Path) -> str:
 def parts_of(folder: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) -> list[Part]:
     """One part for the folder; of a preset, whose cells are comparisons in folders of their own, one for each as well.
 
-    ``search``: how far the prediction of a single run, which its folder does not hold, is followed. Raises ValueError
-    for a folder that cannot be reported.
+    ``search``: how far the prediction of a single run, which its folder does not hold, is followed. A file that was
+    changed since it was written is warned of, and named on the page. Raises ValueError for a folder that cannot be
+    reported.
     """
     kind = kind_of(folder)
     watch.report("reading", 0.0)
+    changed = changed_files(folder, inside=kind != "sweep")  # a sweep's page is of its table
+    for sentence in changed:
+        warnings.warn(sentence, Damage, stacklevel=2)
     if kind == "sweep":
         parts = [sweep_part(folder)]
     elif kind == "profile":
@@ -88,6 +95,9 @@ def parts_of(folder: Path, search: Search = SEARCH, watch: Watch = UNWATCHED) ->
         first = ladder_part(folder) if kind == "ladder" else conditions_part(folder)
         parts = [first, *(_task_part(view, 1 / len(views)) for view in views)]
     watch.report("reading", 1.0)
+    section = changed_section(changed)
+    if section is not None:
+        parts[0] = replace(parts[0], sections=[section, *parts[0].sections])
     return parts
 
 

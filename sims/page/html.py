@@ -14,7 +14,7 @@ from typing import Any
 import plotly
 import plotly.io.json as plotly_json
 
-from ..disk.files import write_text
+from ..disk.files import clear_leftovers, write_text
 from ..draw.sources import source_of_environment
 from ..runs.environment import describe_environment
 from .blocks import Part
@@ -44,6 +44,7 @@ def write_page(title: str, parts: Sequence[Part], path: Path) -> int:
     """Write the page to ``path`` whole or not at all; returns its size in bytes."""
     text = render_page(title, parts)
     path.parent.mkdir(parents=True, exist_ok=True)
+    clear_leftovers(path.parent, (path.name,))
     write_text(path, text)
     return len(text.encode())
 

@@ -216,11 +216,15 @@ def _unscored(folder: Path, scores: list[dict[str, Any]]) -> list[str]:
         return [f"Scored {scores[0]['optimum_left_out']}: `fiedler score {folder} --optimum` adds what is against it."]
     if "optimum_stopped_by" in scores[0]:
         gap, reach = scores[0]["optimum_relative_gap"], scores[0]["optimum_uncertainty"]
+        known = (
+            "that is not known to be near it (no bound on its duality gap), which leaves gram_error and gram_scale open"
+            if gap is None or reach is None
+            else f"with a relative duality gap of {gap:.1e}, which leaves about {reach:.1g} open in gram_error and "
+            "gram_scale, and the rank open"
+        )
         return [
-            f"The scores are against an optimum with a relative duality gap of {gap:.1e}, which leaves about "
-            f"{reach:.1g} "
-            f"open in gram_error and gram_scale, and the rank open: `fiedler score {folder} --time-limit SECONDS` "
-            f"narrows it."
+            f"The scores are against a point of the search for the optimum {known}: `fiedler score {folder} "
+            "--time-limit SECONDS` narrows it."
         ]
     return []
 

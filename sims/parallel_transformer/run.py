@@ -21,7 +21,7 @@ from ..runs.guards import check_disk, memory_hint
 from ..runs.opening import open_all
 from ..runs.recorded import modes_arrays, record_snapshot
 from ..runs.recorder import Recorder, log_spaced_steps
-from ..runs.run_files import RunFiles
+from ..runs.run_files import RECORDED, RunFiles
 from ..sharded.together import run_together
 from ..tasks.task import Task
 from .training import ParallelTransformerTraining
@@ -113,7 +113,7 @@ class _ParallelCourse:
 
         if self.files is None:
             return b""
-        steps = self.files.steps()
+        steps = self.files.steps(int(self._recorder.steps[-1]), self.training.state(), RECORDED)
         if not steps:
             self.files.begin_again()
             return b""

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ..models.geometry import check_geometry
-from ..models.options import MAX_STEPS, Option
+from ..models.options import MAX_STEPS, Option, check_steps
 from ..suggest import choose
 
 RECIPES = ("mixed", "staged", "edges")
@@ -110,6 +110,7 @@ class PathSettings:
                      "records"):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        check_steps(self.steps)
         for name in ("pause", "warmup"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0; got {getattr(self, name)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..models.options import MAX_STEPS, Option
+from ..models.options import MAX_STEPS, Option, check_steps
 
 ZERO_HOP = ("", "identity", "permuted")
 CODE_SCALE = 6.0  # of frozen codes: short ones cannot grow, and all the training goes into the norm before them
@@ -100,6 +100,7 @@ class RecallSettings:
         for name in ("subjects", "relations", "hops", "layers", "heads", "width", "neurons", "steps", "records"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        check_steps(self.steps)
         for name in ("attributes", "batch", "warmup"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0; got {getattr(self, name)}")

@@ -13,7 +13,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from textwrap import dedent
@@ -63,7 +63,7 @@ class CellPoint(Point):
             return point
         return CellPoint(Point.make(cell.options).options)
 
-    @property
+    @cached_property
     def key(self) -> str:
         whole = [dict(self.options), dataclasses.asdict(self.settings())]
         return hashlib.sha256(to_json(whole).encode()).hexdigest()[:KEY_DIGITS]

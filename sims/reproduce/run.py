@@ -70,7 +70,7 @@ class Backend:
     """Where cells run, as ``run_sweep`` takes it."""
 
     jobs: int | None = None
-    name: str = "loky"
+    name: str = "local"
     address: str | None = None
 
 

@@ -12,7 +12,7 @@ import contextlib
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -42,10 +42,12 @@ class Checkpoint:
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write ``checkpoint`` into ``folder`` (made if absent) and remove all but the newest two up to its step.
 
-    Raises OSError, with every earlier checkpoint kept, where it cannot be written.
+    Raises OSError, with every earlier checkpoint kept, where it cannot be written; ValueError for a link.
     """
     from safetensors.numpy import save
 
+    if folder.is_symlink():
+        raise ValueError(f"{folder} is a symbolic link, and nothing is written or removed where it leads: remove it")
     folder.mkdir(exist_ok=True)
     arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
     # One entry: safetensors writes several in any order, and equal states should be equal files. In memory rather than
@@ -57,16 +59,26 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
-def usable_steps(folder: Path) -> list[int]:
-    """The steps of the checkpoints in ``folder`` that have their checksum, newest first. Warns of each that has not."""
+@dataclass(frozen=True)
+class Needs:
+    """What a checkpoint must have so that a run can go on from it: no step beyond the ``last``, arrays of these
+    ``shapes`` by name (None: any) and the named ``texts``."""
+
+    last: int | None = None
+    shapes: Mapping[str, tuple[int, ...] | None] = field(default_factory=dict)
+    texts: Collection[str] = ()
+
+
+def usable_steps(folder: Path, needs: Needs = Needs()) -> list[int]:
+    """The steps of the checkpoints in ``folder`` that have their checksum and what it ``needs``, newest first. Warns of
+    each that has not."""
     found = []
     for step, path in _files(folder):
-        if _whole(path):
+        amiss = _amiss(step, path, needs)
+        if amiss is None:
             found.append(step)
         else:
-            warnings.warn(
-                f"{path} is damaged (its checksum does not hold): an older state is used", Damage, stacklevel=2
-            )
+            warnings.warn(f"{path} is damaged ({amiss}): an older state is used", Damage, stacklevel=2)
     return sorted(set(found), reverse=True)
 
 
@@ -75,7 +87,7 @@ def read_checkpoint(folder: Path, step: int) -> Checkpoint | None:
     from safetensors import safe_open
 
     for found, path in _files(folder):
-        if found == step and _whole(path):
+        if found == step and _amiss(step, path, Needs()) is None:
             with safe_open(path, framework="np") as file:
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
                 texts = from_json(file.metadata()["texts"])
@@ -102,12 +114,30 @@ def _files(folder: Path) -> list[tuple[int, Path]]:
     return sorted(((int(match.group(1)), path) for match, path in matches), reverse=True)
 
 
-def _whole(path: Path) -> bool:
+def _amiss(step: int, path: Path, needs: Needs) -> str | None:
+    """Why nothing can go on from the checkpoint ``path``; None where it can."""
+    from safetensors import safe_open
+
     match = _NAME.fullmatch(path.name)
     try:
-        return match is not None and sha256_of(path)[:DIGITS] == match.group(2)
-    except OSError:
-        return False
+        if match is None or sha256_of(path)[:DIGITS] != match.group(2):
+            return "its checksum does not hold"
+        with safe_open(path, framework="np") as file:
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            texts = from_json(file.metadata()["texts"])
+    except OSError as error:
+        return error.strerror or "it cannot be read"
+    except Exception:  # safetensors' own error, and whatever a file that is none makes it raise
+        return "its content is no checkpoint"
+    if not isinstance(texts, dict):
+        return "its content is no checkpoint"
+    if needs.last is not None and step > needs.last:
+        return f"its step is beyond the last, {needs.last}"
+    for name, shape in needs.shapes.items():
+        if name not in shapes or shape not in (None, shapes[name]):
+            return f"its {name} {'has another shape' if name in shapes else 'is missing'}"
+    lacking = [name for name in needs.texts if not isinstance(texts.get(name), str)]
+    return f"its {lacking[0]} is missing" if lacking else None
 
 
 def _prune(folder: Path, newest: Path, step: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..disk.jsonio import from_json, to_json
+from ..models.options import MOST_SEED
 from ..models.protocol import Final, Training
 from ..models.registry import Model
 from ..tasks.task import Task
@@ -23,7 +24,7 @@ from .loop import run_course
 from .opening import open_all
 from .recorded import modes_arrays, record_snapshot
 from .recorder import Modes, Recorder, log_spaced_steps
-from .run_files import RunFiles
+from .run_files import RECORDED, RunFiles
 from .stopping import heeding
 
 QUICK_NODES = 400  # whose spectrum takes a moment
@@ -91,11 +92,13 @@ def run_seeds(
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Raises ValueError for no seeds, repeated or negative ones."""
+    """Raises ValueError for no seeds, repeated, negative or too large ones."""
     if len(set(seeds)) != len(seeds) or not seeds:
         raise ValueError(f"seeds must be a non-empty list without repeats; got {list(seeds)}")
     if min(seeds) < 0:
         raise ValueError(f"seeds must be zero or more; got {min(seeds)}")
+    if max(seeds) > MOST_SEED:
+        raise ValueError(f"seeds must be at most {MOST_SEED}; got {max(seeds)}")
 
 
 def describe_run(task: Task, model: Model, settings: Any, seed: int, seeds: Sequence[int] = ()) -> dict[str, Any]:
@@ -210,7 +213,9 @@ class _SeedsCourse:
         """Put the training and its recorders at the newest step that every seed's folder has a checkpoint of."""
         if not self._files:
             return
-        common = set.intersection(*(set(files.steps()) for files in self._files.values()))
+        fresh = zip(self._training.seeds, self._training.state(), strict=True)
+        last = int(self._recorders[self._training.seeds[0]].steps[-1])
+        common = set.intersection(*(set(self._files[seed].steps(last, state, RECORDED)) for seed, state in fresh))
         if not common:
             for files in self._files.values():
                 files.begin_again()

@@ -35,6 +35,7 @@ FORMAT = 1
 STARTED = ("config.json", "environment.json")
 RESULTS = ("metrics.jsonl", "modes.npz", "embeddings.safetensors")  # of a finished run
 FILES = ("environment.json", "resumed.jsonl", *RESULTS, "scores.json", "report.md")
+PAGE = "report.html"  # what `fiedler report` makes of the folder, unless it is given another name
 RESUME = "continue the run with --resume, which makes it again from the last checkpoint, or start over with --overwrite"
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -311,7 +312,7 @@ class RunDir:
         """Remove what an earlier run wrote, by name, following no link and entering no other folder."""
         (self.path / SUMS_FILE).unlink(missing_ok=True)  # first: nothing is final any more
         clear_checkpoints(self.checkpoints)
-        doomed = [self.path / name for name in FILES]
+        doomed = [self.path / name for name in (*FILES, PAGE)]
         doomed += [self.path / name for name in os.listdir(self.path) if _is_leftover(name)]
         if self.figures.is_dir() and not self.figures.is_symlink():
             figures = list(self.figures.iterdir())

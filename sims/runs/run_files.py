@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..disk.files import Damage, atomic_write
 from ..disk.jsonio import to_json
 from ..disk.jsonlog import JsonLog
-from .checkpoints import Checkpoint, read_checkpoint, usable_steps, write_checkpoint
+from .checkpoints import Checkpoint, Needs, read_checkpoint, usable_steps, write_checkpoint
 from .environment import describe_environment
 from .folder import RunDir
 
@@ -21,6 +21,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 METRICS = "metrics.jsonl"
 STATE, RECORD = "state/", "record/"  # of the training and of what is recorded, in the arrays of a checkpoint
+RECORDED = tuple(RECORD + name for name in ("energy", "centred_energy", "loss"))  # of a run on a graph
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +60,13 @@ class RunFiles:
         checkpoint = Checkpoint(step, {**arrays, "metrics": log, **rest}, {"config": self._config})
         write_checkpoint(self.folder.checkpoints, checkpoint)
 
-    def steps(self) -> list[int]:
-        """The steps it can go on from, newest first; 0, the beginning, is not among them."""
-        return usable_steps(self.folder.checkpoints)
+    def steps(self, last: int | None = None, state: Arrays | None = None, also: Collection[str] = ()) -> list[int]:
+        """The steps it can go on from, newest first; 0, the beginning, is not among them. None is beyond the ``last``,
+        and each has arrays of the names and shapes of ``state`` and those that are ``also`` named."""
+        shapes: dict[str, tuple[int, ...] | None] = {STATE + name: np.shape(a) for name, a in (state or {}).items()}
+        return usable_steps(
+            self.folder.checkpoints, Needs(last, {"metrics": None, **dict.fromkeys(also), **shapes}, ("config",))
+        )
 
     def load(self, step: int) -> Saved:
         """The checkpoint of ``step``, one of ``steps()``; metrics.jsonl is as it was then."""

@@ -1,14 +1,18 @@
-"""Work done side by side in processes, a thread each: how many, how they end early, and what tells that one died."""
+"""Work done side by side in processes, a thread each: how many, how they end early, and what becomes of the rest where
+one dies."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from ..processes.child import ProcessDied
+from ..processes.children import as_they_end, in_child, local_calls
 from .control import Watch
 from .stopping import Interrupted, announced, stop_on_signals
 
@@ -32,51 +36,60 @@ def processes(jobs: int | None) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def dead_workers() -> tuple[type[BaseException], ...]:
-    """What joblib raises when a worker process dies."""
-    from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
-
-    return (TerminatedWorkerError, BrokenProcessPool)
-
-
 def side_by_side(
     works: Sequence[tuple[str, Work[R]]], count: int, file: Path, watch: Watch, *, kind: str = "training"
 ) -> Iterator[tuple[int, R]]:
     """The place of each of the named ``works`` and what it returns, as they end: ``count`` at a time, in that order,
     each with a Watch that only hears of a stop. ``file``: is made where somebody asks to stop, which workers look for.
 
-    Raises FloatingPointError, with its name, for one that diverges; Interrupted where ``watch`` asks to stop, once
-    those in work have saved; RuntimeError where a process of this ``kind`` dies.
+    Raises the first error of one, once the others have saved, FloatingPointError with its name; Interrupted where
+    ``watch`` asks to stop, once those in work have saved; RuntimeError where a process of this ``kind`` dies, once all
+    the others are done.
     """
-    from joblib import Parallel, delayed, parallel_config
-
     file.unlink(missing_ok=True)
-    calls = [delayed(_work)(place, work, str(file.absolute())) for place, (_, work) in enumerate(works)]
-    done = 0
-    with parallel_config("loky", n_jobs=count, inner_max_num_threads=1), announced(file, watch.stop):
-        try:
-            for place, ended, outcome in Parallel(return_as="generator_unordered", batch_size=1)(calls):
-                if isinstance(outcome, FloatingPointError):
-                    file.touch()  # the others save and end
-                    raise FloatingPointError(f"{works[place][0]}: {outcome}")
-                if ended:
+    done, errors, deaths = 0, list[Exception](), list[str]()
+    with local_calls(count) as pool, announced(file, watch.stop):
+
+        def submit(place: int) -> Future[tuple[bool, Any]]:
+            return pool.submit(in_child, _work, works[place][1], str(file.absolute()))
+
+        for place, future in as_they_end(submit, range(len(works)), lambda: count):
+            try:
+                ended, outcome = future.result()
+            except ProcessDied as death:
+                deaths.append(f"{works[place][0]}: {death}")
+                continue
+            except FloatingPointError as error:
+                errors.append(FloatingPointError(f"{works[place][0]}: {error}"))
+            except Exception as error:
+                errors.append(error)
+            else:
+                if ended and not errors:
                     done += 1
                     yield place, outcome
-        except dead_workers() as error:
-            why = " ".join(str(error).split())[:200]
-            raise RuntimeError(f"a {kind} process died ({why}): go on with --resume, or fewer --jobs") from error
+            if errors:
+                file.touch()  # the others save and end
+    file.unlink(missing_ok=True)
+    if errors:
+        raise errors[0]
+    if deaths and not watch.stop_asked:
+        more = f" and {len(deaths) - 1} more" if len(deaths) > 1 else ""
+        raise RuntimeError(
+            f"{kind} ended without {deaths[0]}{more}; {done} of {len(works)} are done: go on with --resume, or fewer "
+            "--jobs"
+        )
     if done < len(works):
         raise Interrupted(f"interrupted with {len(works) - done} of {len(works)} runs left: go on with --resume")
 
 
-def _work(place: int, work: Work[Any], file: str) -> tuple[int, bool, Any]:
-    """In a worker: whether the work came to its end, and what it returned or how it diverged."""
+def _work(work: Work[Any], file: str) -> tuple[bool, Any]:
+    """In a process of its own: whether the work came to its end, and what it returned."""
     with stop_on_signals(Path(file)) as stop, threadpool_limits(1):
         if stop.asked:
-            return place, False, None
+            return False, None
         try:
-            return place, True, work(watch=Watch(stop=stop))
+            return True, work(watch=Watch(stop=stop))
         except Interrupted:
-            return place, False, None
+            return False, None
         except FloatingPointError as error:  # one with fields of its own travels badly between processes
-            return place, False, FloatingPointError(str(error))
+            raise FloatingPointError(str(error)) from error

@@ -20,7 +20,7 @@ from fiedler.kernels.sharded.ring import ALIKE, Ring
 
 from ..disk.files import atomic_write, sha256_of
 from ..disk.jsonio import to_json
-from ..runs.checkpoints import Checkpoint, clear_checkpoints, read_checkpoint, usable_steps, write_checkpoint
+from ..runs.checkpoints import Checkpoint, Needs, clear_checkpoints, read_checkpoint, usable_steps, write_checkpoint
 from ..runs.folder import RunDir
 from ..runs.shards import SHARD, names_in
 
@@ -60,10 +60,11 @@ class ShardFiles:
 
         self.ring.together(write, self.device)
 
-    def newest(self) -> Checkpoint | None:
+    def newest(self, last: int | None = None) -> Checkpoint | None:
         """This process's checkpoint of the newest step of which every process has one; None where there is no such
-        step. Raises ValueError, on every process, for checkpoints of another run or of another number of processes."""
-        steps = usable_steps(self.checkpoints)
+        step up to ``last``. Raises ValueError, on every process, for checkpoints of another run or of another number of
+        processes."""
+        steps = usable_steps(self.checkpoints, Needs(last, texts=("config", "processes")))
         found = read_checkpoint(self.checkpoints, steps[0]) if steps else None
         processes, error = None, None
         if found is not None:

@@ -144,7 +144,7 @@ class _ShardedCourse:
 
     def go_back(self, *, resume: bool) -> None:
         """Start at step 0 with no files of an earlier run, or where the checkpoints are."""
-        newest = self.files.newest() if resume else None
+        newest = self.files.newest(self._record_steps[-1]) if resume else None
         if not resume:
             self.ring.together(self.files.clear, self.files.device)
         if newest is not None:

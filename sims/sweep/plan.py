@@ -26,13 +26,14 @@ from __future__ import annotations
 import itertools
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..models.options import MOST_SEED
 from ..suggest import choose, nearest
 from .commands import WHOLE
 from .point import Point
@@ -45,7 +46,8 @@ TABLES = {
 }
 KINDS = ("grid", "random", "each")
 SCALES = ("linear", "log")
-MOST_POINTS = 1_000_000
+MOST_RUNS = 100_000  # of a file: each has a folder, and a row of a table that is held in memory
+MOST_VALUES = 10_000  # of a range
 SHIPPED = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
 
 
@@ -63,27 +65,28 @@ class SweepPlan:
     base: Point | None = None
 
 
-def read_sweep(path: Path) -> SweepPlan:
-    """The plan of the TOML file ``path``, or, where there is none, of the one of that name that ships. Raises
-    ValueError, naming file, place and remedy, for anything amiss."""
+def read_sweep(path: Path, on_count: Callable[[int], None] | None = None) -> SweepPlan:
+    """The plan of the TOML file ``path``, or, where there is none, of the one of that name that ships. ``on_count``:
+    told how many runs it asks for, before they are made, which takes a moment where there are many. Raises ValueError,
+    naming file, place and remedy, for anything amiss."""
     path = path if path.exists() and not path.is_dir() else SHIPPED.get(str(path), path)
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for, a device read without end
             raise OSError(None, "not an ordinary file")
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows write a mark first
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         hint = f"give a sweep file in TOML, or the name of one that ships: {', '.join(SHIPPED)}"
         raise ValueError(f"{path} cannot be read ({reason}): {hint}") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, and numbers of thousands of digits
         raise ValueError(f"{path} is not TOML ({error}): correct it there") from error
     try:
-        return plan_sweep(content, path.stem)
+        return plan_sweep(content, path.stem, on_count)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def plan_sweep(content: Mapping[str, Any], name: str) -> SweepPlan:
+def plan_sweep(content: Mapping[str, Any], name: str, on_count: Callable[[int], None] | None = None) -> SweepPlan:
     """The plan of a sweep given as the dictionary its file stands for. Raises ValueError as ``read_sweep``."""
     for table, keys in content.items():
         _known(table, TABLES, "table")
@@ -102,42 +105,44 @@ def plan_sweep(content: Mapping[str, Any], name: str) -> SweepPlan:
         raise ValueError(f"unknown kind {kind!r} of [sweep]: {choose(kind, KINDS)}")
     if kind != "each" and (both := sorted(base.keys() & axes.keys())):
         raise ValueError(f"{both[0]} is in [base] and in [axes]: keep one")
-    draws = sweep.get("points")
+    draws, seeds = sweep.get("points"), _seeds(sweep.get("seeds", 1))
     if kind == "random":
-        rows = _random(axes, draws, sweep.get("seed", 0))
+        rows = _random(axes, draws, sweep.get("seed", 0), len(seeds))
     elif draws is None:
-        rows = _each(axes) if kind == "each" else _grid(axes)
+        rows = _each(axes, len(seeds)) if kind == "each" else _grid(axes, len(seeds))
     else:
         raise ValueError('points in [sweep] are for kind = "random": other kinds have those of their axes')
+    if on_count is not None:
+        on_count(len(rows) * len(seeds))
     points = tuple(dict.fromkeys(Point.make({**base, **row}) for row in rows))
     phase = _phase(content.get("phase", {}), axes)
     if kind == "each" and (drawn := sorted({"x", "y"} & phase.keys())):
         raise ValueError(f'{drawn[0]} of [phase] is for a plane: kind = "each" draws a panel an axis')
     one = Point.make(base) if kind == "each" else None
-    return SweepPlan(name, points, _seeds(sweep.get("seeds", 1)), tuple(axes), phase, one)
+    return SweepPlan(name, points, seeds, tuple(axes), phase, one)
 
 
-def _grid(axes: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _grid(axes: Mapping[str, Any], seeds: int) -> list[dict[str, Any]]:
     values = {name: _values(name, axis) for name, axis in axes.items()}
     count = math.prod(map(len, values.values()))
-    if count > MOST_POINTS:
-        raise ValueError(f"the axes have {count} combinations, more than {MOST_POINTS}: take fewer values, or random")
+    _check_runs(count, seeds)
     return [dict(zip(values, row, strict=True)) for row in itertools.product(*values.values())]
 
 
-def _each(axes: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _each(axes: Mapping[str, Any], seeds: int) -> list[dict[str, Any]]:
     if not axes:
         raise ValueError("a sweep of each axis needs [axes]")
-    return [{name: value} for name, axis in axes.items() for value in _values(name, axis)]
+    rows = [{name: value} for name, axis in axes.items() for value in _values(name, axis)]
+    _check_runs(len(rows), seeds)
+    return rows
 
 
-def _random(axes: Mapping[str, Any], count: Any, seed: Any) -> list[dict[str, Any]]:
+def _random(axes: Mapping[str, Any], count: Any, seed: Any, seeds: int) -> list[dict[str, Any]]:
     if not _is_count(count):
         raise ValueError(f"a random sweep needs points in [sweep], how many to draw; got {count!r}")
     if not axes:
         raise ValueError("a random sweep needs [axes] to draw from")
-    if count > MOST_POINTS:
-        raise ValueError(f"points = {count} is more than {MOST_POINTS}: draw fewer")
+    _check_runs(count, seeds)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"seed of [sweep] must be an integer >= 0; got {seed!r}")
     rng = np.random.default_rng(seed)
@@ -159,8 +164,8 @@ def _values(name: str, axis: Any) -> list[Any]:
     if isinstance(axis, Mapping):
         low, high, scale, whole = _range(name, axis, ("from", "to", "scale", "points"))
         points: Any = axis.get("points")
-        if not _is_count(points) or points > MOST_POINTS:
-            raise ValueError(f"axis {name} needs points, how many values to take; got {points!r}")
+        if not _is_count(points) or points > MOST_VALUES:
+            raise ValueError(f"axis {name} needs points, how many values to take, 1 to {MOST_VALUES}; got {points!r}")
         ends = (low, high)
         spread = (np.geomspace(*ends, points) if scale == "log" else np.linspace(*ends, points)).tolist()
         # Rounded to 12 digits, so that 0.1 is 0.1 and the same value in another range is the same point.
@@ -174,7 +179,7 @@ def _range(name: str, axis: Mapping[str, Any], allowed: Sequence[str]) -> tuple[
     for key in axis:
         _known(key, allowed, f"key of axis {name}")
     ends: list[Any] = [axis.get("from"), axis.get("to")]
-    if any(isinstance(end, bool) or not isinstance(end, (int, float)) or not math.isfinite(end) for end in ends):
+    if not all(_is_number(end) for end in ends):
         raise ValueError(f"axis {name} needs numbers from and to; got {ends[0]!r} and {ends[1]!r}")
     scale = axis.get("scale", "linear")
     if scale not in SCALES:
@@ -185,11 +190,24 @@ def _range(name: str, axis: Mapping[str, Any], allowed: Sequence[str]) -> tuple[
 
 
 def _seeds(wanted: Any) -> tuple[int, ...]:
-    seeds = list(range(wanted)) if _is_count(wanted) and wanted <= MOST_POINTS else wanted
+    if _is_count(wanted):
+        _check_runs(1, wanted)
+    seeds = list(range(wanted)) if _is_count(wanted) else wanted
     whole = isinstance(seeds, list) and all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds)
     if not whole or not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"seeds of [sweep] must be a number of seeds or a list without repeats; got {wanted!r}")
+    if max(seeds) > MOST_SEED:
+        raise ValueError(f"seeds of [sweep] are whole numbers up to {MOST_SEED}; got {max(seeds)}")
     return tuple(seeds)
+
+
+def _check_runs(points: int, seeds: int) -> None:
+    if points * seeds > MOST_RUNS:
+        product = f" ({points} points x {seeds} seeds)" if points > 1 and seeds > 1 else ""
+        raise ValueError(
+            f"{points * seeds} runs{product} are more than a sweep takes, {MOST_RUNS}: take fewer values or seeds, "
+            '`kind = "random"`, or several files'
+        )
 
 
 def _phase(figure: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, str]:
@@ -204,6 +222,12 @@ def _phase(figure: Mapping[str, Any], axes: Mapping[str, Any]) -> dict[str, str]
                 f"{key} = {figure[key]!r} of [phase] is not one of the axes, {', '.join(axes) or 'none'}{hint}"
             )
     return dict(figure)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63
 
 
 def _is_count(value: Any) -> bool:

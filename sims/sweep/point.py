@@ -8,12 +8,14 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..disk.files import write_text
 from ..disk.jsonio import from_json, to_json
 from ..disk.lock import Locked
+from ..processes.child import ProcessDied
 from ..runs.control import Restart, Watch
 from ..runs.folder import RunDir
 from ..runs.stopping import Interrupted, stop_on_signals
@@ -23,6 +25,7 @@ from .commands import TRAIN, Command, How, get_command
 
 POINTS, FAILURES, STOP_FILE = "points", "failures", ".stop"
 KEY_DIGITS = 16
+LARGEST = 2**63  # whole numbers below it are columns of a table
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Point:
         point.settings()
         return point
 
-    @property
+    @cached_property
     def key(self) -> str:
         return hashlib.sha256(to_json(dict(self.options)).encode()).hexdigest()[:KEY_DIGITS]
 
@@ -144,13 +147,19 @@ def write_failure(point: Point, seed: int, out: Path, error: BaseException) -> N
     """Record why a run failed, so that it is not tried again unasked."""
     path = point.failure(out, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    record = {
+    record: dict[str, Any] = {
         "options": dict(point.options),
         "seed": seed,
         "error": type(error).__name__,
         "message": _line(error),
         "traceback": traceback.format_exception(error)[-8:],
     }
+    if isinstance(error, ProcessDied):
+        record |= {
+            "signal": error.signal,
+            "exit_code": None if error.signal else error.code,
+            "peak_memory_bytes": error.peak,
+        }
     write_text(path, f"{to_json(record, indent=2)}\n")
 
 
@@ -182,9 +191,11 @@ def read_scores(point: Point, seed: int, out: Path) -> dict[str, Any] | None:
 
 def _typed(name: str, value: Any, kind: type) -> Any:
     """``value`` as an option of type ``kind``: whole floats for integers and integers for floats are taken."""
+    if isinstance(value, int) and abs(value) >= LARGEST:
+        raise ValueError(f"{name} must be a number that 64 bits hold; got one of {value.bit_length()} bits")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if kind is int and isinstance(value, float) and value.is_integer():
+    if kind is int and isinstance(value, float) and value.is_integer() and abs(value) < LARGEST:
         return int(value)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
         names = {int: "a whole number", float: "a number", bool: "true or false", str: "a name in quotes"}

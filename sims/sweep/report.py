@@ -5,28 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..disk.files import write_text
+from ..disk.files import clear_leftovers, sha256_of, write_text
 from ..disk.jsonio import to_json
+from ..disk.sums import SUMS_FILE, read_sums, rewrite_sums
+from ..processes.child import PEAK
 from .plan import SweepPlan
 from .table import collect, options_of, write_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METRIC = "geometric_margin"
+PHASE = "phase.json"
+METRIC = "geometric_margin"  # of folders that do not say theirs
 
 
 def report_sweep(plan: SweepPlan, out: Path, *, draw: bool = True) -> dict[str, Any]:
     """Write results.csv, results.parquet and, where axes of numbers vary, figures/phase.png, .svg and phase.json, whose
-    prediction takes some seconds: without ``draw`` the figure is left as it is.
+    prediction takes some seconds: without ``draw`` the figure is left as it is. SHA256SUMS lists table and phase.json.
 
     Returns counts, the paths, how often each error came, and why there is no figure when there is none
     (``phase_note``).
     """
     table = collect(plan, out)
+    kept = {name: digest for name, digest in read_sums(out).items() if name == PHASE and not draw}
+    (out / SUMS_FILE).unlink(missing_ok=True)  # killed between the two, a new file is unlisted, not wrong
+    clear_leftovers(out)
     csv, parquet = write_table(table, out)
     figure, note = _phase(plan, table, out) if draw else (None, "no phase diagram: it was not asked for")
-    errors = table.loc[table["status"] == "failed", "error"].value_counts()
+    written = [csv.name, parquet.name, *([] if figure is None else [PHASE])]
+    rewrite_sums(out, {**{name: sha256_of(out / name) for name in written}, **kept})
+    failed = table.loc[table["status"] == "failed", "error"]
+    errors = failed.map(lambda error: str(error).partition(PEAK)[0]).value_counts()  # deaths of one kind are one
     return {
         "sweep": plan.name,
         "runs": len(table),
@@ -70,5 +79,5 @@ def _phase(plan: SweepPlan, table: pd.DataFrame, out: Path) -> tuple[Path | None
     folder = out / "figures"
     folder.mkdir(exist_ok=True)
     path = save_figure(figure, folder, "phase")[0]
-    write_text(out / "phase.json", f"{to_json(answer, indent=2)}\n")
+    write_text(out / PHASE, f"{to_json(answer, indent=2)}\n")
     return path, ""

@@ -1,5 +1,5 @@
-"""Running a sweep: its points through joblib, on this machine or a cluster, in one folder that any later call goes on
-with.
+"""Running a sweep: its points side by side, on this machine or a cluster, each in a process that may die, in one folder
+that any later call goes on with.
 
     OUT/sweep.json, sweep.toml        what was asked for last
     OUT/points/KEY/seedS/             one run folder for each point and seed
@@ -11,26 +11,31 @@ with.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..disk.files import write_text
+from ..disk.files import clear_leftovers, write_text
 from ..disk.jsonio import from_json, to_json
 from ..disk.jsonlog import JsonLog
 from ..disk.lock import LOCK_FILE, locked
+from ..processes.child import NoProcess, ProcessDied
+from ..processes.children import as_they_end, in_child
 from ..runs.stopping import Interrupted, StopRequest, announced
-from ..runs.workers import dead_workers, processes
-from ..suggest import choose
+from ..runs.workers import processes
 from ..tasks.optimum import SEARCH, Search
-from .backend import BACKENDS, parallel_backend
+from .backend import Place, WorkerDied, check_backend, opened_backend
 from .plan import SweepPlan
-from .point import STOP_FILE, Outcome, Point, is_done, read_failure, run_point, write_failure
+from .point import FAILURES, STOP_FILE, Outcome, Point, is_done, read_failure, run_point, write_failure
 
-SLICE = 8
 SWEEP_FILE, TIMINGS = "sweep.json", "timings.jsonl"
 MARK = "fiedler_sweep"
+MOST_TOGETHER = 64  # seeds of a job: each holds the lock of its folder
+
+Answer = tuple[list[Outcome] | Exception, float]
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def run_sweep(
     out: Path,
     *,
     jobs: int | None = None,
-    backend: str = "loky",
+    backend: str = "local",
     address: str | None = None,
     retry_failed: bool = False,
     checkpoint_every: float | None = None,
@@ -71,28 +76,32 @@ def run_sweep(
 ) -> Counts:
     """Run what of ``plan`` is neither finished nor failed in the folder ``out``, and say how all of it ended.
 
-    ``jobs``: processes, one for each CPU when None; ``backend``: "loky" (this machine), "dask" or "ray", joblib's own,
-    at ``address`` or in a local cluster of ``jobs`` workers. Workers elsewhere need ``out``, and graphs that are files,
+    ``jobs``: processes, one for each CPU when None; ``backend``: "local" (this machine), "dask" or "ray", at
+    ``address`` or in a local cluster of ``jobs`` workers. Workers elsewhere need ``out``, and graphs that are files,
     under the same path. ``search``: how far the optima that runs are scored against are sought. ``on_outcome(counts,
-    outcome)`` is called first with None, then for every run that ends.
+    outcome)`` is called first with None, then for every run that ends. A run whose process dies is a failure, and the
+    others go on; one that was killed beside others, or that died with other seeds, is first tried alone.
 
-    Raises ValueError for a folder that is not a sweep's or in use, an unknown or missing back end; Interrupted when
-    ``stop`` asks or a signal comes: points in work are saved, and the same call goes on.
+    Raises ValueError for a folder that is not a sweep's or in use, an unknown or missing back end; RuntimeError for one
+    that is gone; Interrupted when ``stop`` asks or a signal comes: points in work are saved, and the same call goes on.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"unknown backend {backend!r}; {choose(backend, BACKENDS)}")
-    if jobs is not None and jobs < 1:
-        raise ValueError(f"jobs must be at least 1; got {jobs}")
+    backend = check_backend(backend, jobs, address)
     report = on_outcome or (lambda counts, outcome: None)
     check_folder(out)
     with ExitStack() as held:
         held.enter_context(locked(out))
         (out / STOP_FILE).unlink(missing_ok=True)
+        for folder in (out, out / FAILURES):
+            clear_leftovers(folder)
+        held.callback((out / STOP_FILE).unlink, missing_ok=True)
         write_text(out / SWEEP_FILE, f"{to_json({MARK: 1, 'plan': plan}, indent=2)}\n")
         counts, left = outstanding(plan, out, retry_failed, search)
         report(counts, None)
         log = held.enter_context(JsonLog(out / TIMINGS))
-        for outcome in _outcomes(left, out, jobs, backend, address, (checkpoint_every, search), stop):
+        if left:
+            place = held.enter_context(opened_backend(backend, processes(jobs), address))
+            held.enter_context(announced(out / STOP_FILE, stop))
+        for outcome in _outcomes(left, out, place, (checkpoint_every, search), stop) if left else ():
             if outcome.status in ("done", "failed"):
                 log.append({"key": outcome.point.key, "seed": outcome.seed, "seconds": outcome.seconds})
             counts.done += outcome.status == "done"
@@ -141,8 +150,8 @@ def outstanding(
             else:
                 seeds.append(seed)
         together = point.command.together(point.own)
-        groups = [tuple(seeds)] if together and seeds else [(seed,) for seed in seeds]
-        left += [Job(point, group) for group in groups]
+        size = MOST_TOGETHER if together else 1
+        left += [Job(point, tuple(seeds[start : start + size])) for start in range(0, len(seeds), size)]
     counts.before = counts.done
     return counts, left
 
@@ -150,61 +159,54 @@ def outstanding(
 def _outcomes(
     left: Sequence[Job],
     out: Path,
-    jobs: int | None,
-    backend: str,
-    address: str | None,
+    place: Place,
     how: tuple[float | None, Search],
     stop: StopRequest | None,
 ) -> Iterator[Outcome]:
-    """Every run's outcome as it comes. A job whose process dies is tried once more, alone."""
-    suspects: list[Job] = []
-    waiting = list(left)
-    while waiting or suspects:
-        alone = not waiting
-        batch = [suspects.pop()] if alone else waiting
-        finished: set[Job] = set()
-        try:
-            with parallel_backend(backend, 1 if alone else processes(jobs), address):
-                for outcome, job in _run(batch, out, how, stop):
-                    finished.add(job)
-                    yield from outcome
-            waiting = [] if not alone else waiting
-        except dead_workers() as error:
-            unfinished = [job for job in batch if job not in finished]
-            begun = [job for job in unfinished if _begun(job, out)]
-            if alone:
-                (job,) = batch
-                death = RuntimeError(f"its process died, twice: {' '.join(str(error).split())[:200]}")
-                for seed in job.seeds:
-                    write_failure(job.point, seed, out, death)
-                    yield Outcome(job.point, seed, "failed", 0.0, str(death))
-                continue
-            suspects += begun or unfinished
-            waiting = [job for job in unfinished if job not in suspects]
+    """Every run's outcome as it comes. Seeds that died together are tried once more, and so is a run whose process was
+    killed beside others: each alone."""
+    again: list[Job] = []
+
+    def submit(job: Job) -> Future[Answer]:
+        return place.submit(_work, job, str(out.absolute()), *how)
+
+    for alone, jobs in ((False, left), (True, again)):
+        for job, future in as_they_end(submit, _until(stop, jobs), place.at_once if not alone else lambda: 1):
+            try:
+                found, seconds = place.result(future)
+            except WorkerDied as error:
+                found, seconds = error, 0.0
+            if isinstance(found, list):
+                yield from found
+            elif stop is not None and stop.asked:
+                yield from (Outcome(job.point, seed, "interrupted", seconds, str(found)) for seed in job.seeds)
+            elif len(job.seeds) > 1:
+                again += [Job(job.point, (seed,)) for seed in job.seeds]
+            elif not alone and (place.at_once() > 1 or isinstance(found, WorkerDied)) and _from_outside(found):
+                again.append(job)
+            else:
+                write_failure(job.point, job.seeds[0], out, found)
+                yield Outcome(job.point, job.seeds[0], "failed", seconds, str(found))
 
 
-def _run(
-    batch: Sequence[Job], out: Path, how: tuple[float | None, Search], stop: StopRequest | None
-) -> Iterator[tuple[list[Outcome], Job]]:
-    from joblib import Parallel, delayed
-    from joblib.parallel import get_active_backend
-
-    calls = [delayed(_work)(job, str(out), *how) for job in batch]
-    active, workers = get_active_backend()
-    with announced(out / STOP_FILE, stop):
-        if active.supports_return_generator:
-            yield from Parallel(return_as="generator_unordered", batch_size=1)(calls)
+def _until(stop: StopRequest | None, jobs: Sequence[Job]) -> Iterator[Job]:
+    for job in jobs:
+        if stop is not None and stop.asked:
             return
-        # Ray's back end only returns whole lists: a few jobs for each worker at a time, so that results are seen.
-        size = SLICE * max(1, active.effective_n_jobs(workers))
-        for start in range(0, len(calls), size):
-            yield from Parallel(batch_size=1)(calls[start : start + size])
+        yield job
 
 
-def _work(job: Job, out: str, checkpoint_every: float | None, search: Search) -> tuple[list[Outcome], Job]:
-    return run_point(job.point, job.seeds, out, checkpoint_every, search), job
+def _from_outside(death: Exception) -> bool:
+    """Whether others may have had a part in it: then another try, alone, may go well."""
+    return isinstance(death, WorkerDied) or (isinstance(death, ProcessDied) and death.killed)
 
 
-def _begun(job: Job, out: Path) -> bool:
-    """Whether a worker had begun the job: its run folder is there."""
-    return any(job.point.folder(out, seed).exists() for seed in job.seeds)
+def _work(job: Job, out: str, checkpoint_every: float | None, search: Search) -> Answer:
+    """On a worker: what became of the seeds, or how the process that trained them ended, and after how many seconds."""
+    began = time.perf_counter()
+    try:
+        return in_child(run_point, job.point, job.seeds, out, checkpoint_every, search), time.perf_counter() - began
+    except NoProcess:
+        raise  # of this machine, not of the run
+    except Exception as error:
+        return error, time.perf_counter() - began

@@ -27,5 +27,6 @@ def make_task(
 
     task = Task(parse(graph, symmetrize=symmetrize, options=reading), *options, **named)
     if dense:
-        _ = task.solver_target  # an impossible target is bad input, to be said before anything is made
+        # An impossible target or weight is bad input, to be said before anything is made.
+        _ = task.solver_target, task.row_weight
     return task

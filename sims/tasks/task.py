@@ -24,6 +24,7 @@ from fiedler.theory import (
     window_target,
 )
 from fiedler.theory.checks import DENSE_LIMIT
+from fiedler.theory.softmax import check_row_weight
 from fiedler.theory.targets.directions import DIRECTIONS, LINE_WEIGHTS, line_weights
 
 from ..suggest import choose
@@ -119,12 +120,20 @@ class Task:
         """w (n,) float64, or None where all are one.
 
         "node": 1, and 0 for a node without a line; "line": the node's number of lines over their mean, so that the sum
-        is n. Weights of edges count as repeated lines.
+        is n. Weights of edges count as repeated lines. Raises ValueError where they differ by more than the theory's
+        losses take: such a run could be trained, and never scored.
         """
         lines = one_way_arcs(self.graph, self.edges)
         if (self.weights == "node" and not self.directed) or not (lines.nnz or self.self_edges):
             return None  # all one; or no line at all, which the target refuses
         weight = line_weights(lines, self.self_edges, self.weights)
+        try:
+            check_row_weight(weight, self.graph.n)
+        except ValueError as error:
+            raise ValueError(
+                f"weighted by line, the nodes of {self.graph.name} count too differently ({error}): leave --weights "
+                "line out, or give edges more alike weights"
+            ) from error
         return None if (weight == 1.0).all() else weight
 
     @property

@@ -33,7 +33,7 @@ def reproduce(
     ] = 5,
     out: Annotated[Path, typer.Option("--out", help="Folder of all cells and verdicts.")] = Path("runs/reproduce"),
     jobs: Workers = None,
-    backend: BackendName = "loky",
+    backend: BackendName = "local",
     address: Address = None,
     overwrite: Overwrite = False,
     listed: Annotated[bool, typer.Option("--list", help="List the claims with their last verdicts.")] = False,

@@ -121,7 +121,7 @@ OPTIONS: dict[str, dict[str, list[str] | None]] = {
     "sweep": {
         "--out": OUTS,
         "--jobs": ["1", "0", "-1", "x"],
-        "--backend": ["loky", "spark", ""],
+        "--backend": ["local", "spark", ""],
         "--address": ["x", ""],
         "--retry-failed": None,
         "--checkpoint-every": NUMBERS,

@@ -16,6 +16,7 @@ from fiedler.sims.models.neural import NeuralTraining
 from fiedler.sims.paths.training import PathTraining
 from fiedler.sims.recall.training import RecallTraining
 from fiedler.sims.sweep.point import Point
+from sweeps_here import sweep_here
 
 Capture = pytest.CaptureFixture[str]
 
@@ -66,6 +67,14 @@ def test_failures_are_counted_by_their_error(capsys: Capture) -> None:
     said = table(capsys, "sweep", write(text), "--jobs", "1", "--out", "o")
     assert "3 of 6 runs done, 3 failed" in said
     assert "3 x training diverged before step 0 (seed 0): lower the learning rate" in said
+
+
+def test_a_sweep_of_which_every_run_failed_fails(capsys: Capture) -> None:
+    write('[base]\ngraph = "cycle:5"\nsteps = 3\nwidth = 2\ninit_std = 1e200\n[sweep]\nseeds = 2\n')
+    assert main(["sweep", "s.toml", "--jobs", "1"]) == 1
+    said = capsys.readouterr()
+    assert said.err == "fiedler: every run failed (2): see the column error of runs/s/results.csv\n"
+    assert "0 of 2 runs done, 2 failed" in said.out
 
 
 @pytest.mark.parametrize(
@@ -146,6 +155,7 @@ def test_a_sweep_of_another_command(capsys: Capture, monkeypatch: pytest.MonkeyP
     assert "4 runs: 0 done, 0 failed, 4 to do" in table(capsys, "sweep", "s.toml", "--jobs", "1", "--dry-run")
     assert not Path("runs").exists()
     with monkeypatch.context() as patch:
+        sweep_here(patch)
         stop_once(patch, command)
         assert main(["sweep", "s.toml", "--jobs", "1"]) == 130
     assert set(pd.read_csv("runs/s/results.csv")["status"]) == {"pending"}

@@ -11,7 +11,16 @@ import pytest
 from rich.console import Console, RenderableType
 
 from comparisons import small_comparison
-from fiedler.sims.cli.tables import BRIEF, HEAD, MOST_BESIDE, TAIL, comparison_table, score_table, theory_tables
+from fiedler.sims.cli.tables import (
+    BRIEF,
+    HEAD,
+    MOST_BESIDE,
+    TAIL,
+    against_optimum,
+    comparison_table,
+    score_table,
+    theory_tables,
+)
 from fiedler.sims.compare.show.report import comparison_rows
 from fiedler.sims.compare.spectral_bias import spectral_bias_rows
 from fiedler.sims.compare.verdict import comparison_verdicts
@@ -203,3 +212,12 @@ def test_a_comparison_begins_with_words_and_the_most_useful_rows() -> None:
     assert shown[1:] == list(BRIEF)
     assert "Spectral bias" not in text.partition("--all")[0]
     assert len(lines) < len(render(comparison_table(comparison, everything=True)))
+
+
+def test_an_optimum_without_a_bound_is_said() -> None:
+    """JSON keeps an infinite gap as null."""
+    scores = {"gram_error": 0.5, "fiedler_score": 0.7, "optimum_relative_gap": None, "optimum_uncertainty": None,
+              "optimum_stopped_by": "time limit", "fiedler_score_range": [0.0, 0.7]}  # fmt: skip
+    said = against_optimum(scores)
+    assert "gram_error to no known digit, fiedler_score between 0 and 0.7" in said
+    assert "stopped by time limit" in said

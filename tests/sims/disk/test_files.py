@@ -17,6 +17,7 @@ from fiedler.sims.disk import files
 from fiedler.sims.disk.files import (
     CHUNK,
     atomic_write,
+    clear_leftovers,
     folder_name,
     guarded,
     is_temporary,
@@ -239,3 +240,31 @@ def test_names_of_graphs_as_names_of_folders() -> None:
     assert folder_name("cycle:15") == "cycle-15"
     assert folder_name("../../etc/passwd") == "..-..-etc-passwd"
     assert folder_name("a b\0c\\d_e.f-g") == "a-b-c-d_e.f-g"
+
+
+def test_what_killed_writes_left_goes_and_what_is_being_written_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "YOUNG_SECONDS", 0.0)
+    path = tmp_path / "page.html"
+    assert die_at(lambda: write_text(path, "half"), 1, after=False)  # before the bytes are put on the disk
+    (tmp_path / ".other.png.deadbeef.tmp").write_text("of another file")
+    (tmp_path / ".mine.tmp").write_text("mine")
+    assert len(os.listdir(tmp_path)) == 3
+
+    def write(stream: BinaryIO) -> None:
+        stream.write(b"whole")
+        clear_leftovers(tmp_path, (path.name,))
+        assert len(os.listdir(tmp_path)) == 3  # the half one is gone, this one is not
+
+    atomic_write(path, write)
+    assert path.read_text() == "whole"
+    clear_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".mine.tmp", "page.html"]
+    clear_leftovers(tmp_path / "absent")
+
+
+def test_a_young_one_may_be_somebody_s_who_just_begins(tmp_path: Path) -> None:
+    (tmp_path / ".page.html.deadbeef.tmp").write_text("")
+    clear_leftovers(tmp_path)
+    assert len(os.listdir(tmp_path)) == 1

@@ -161,3 +161,20 @@ def test_where_no_log_can_be_opened(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "absent" / "log"):
         with pytest.raises(OSError, match=r"Is a directory|No such file"):
             JsonLog(path)
+
+
+def test_what_is_somebody_s_is_not_written_into(tmp_path: Path) -> None:
+    """Neither through a symbolic link nor under another name of the same file, as a copy made by ``cp -al`` has."""
+    mine = tmp_path / "mine.txt"
+    mine.write_text('{"step": 9}\n')
+    (tmp_path / "link").symlink_to(mine)
+    (tmp_path / "dangling").symlink_to(tmp_path / "absent")
+    os.link(mine, tmp_path / "copy")
+    os.mkfifo(tmp_path / "pipe")
+    for name, why in (("link", "symbolic link"), ("dangling", "symbolic link"), ("pipe", "no ordinary file")):
+        with pytest.raises(ValueError, match=rf"{name} is (a )?{why}.*remove it"):
+            append(tmp_path / name, FIRST)
+    append(tmp_path / "copy", FIRST)
+    assert records(tmp_path / "copy") == [{"step": 9}, FIRST]
+    assert mine.read_text() == '{"step": 9}\n'
+    assert not (tmp_path / "absent").exists()

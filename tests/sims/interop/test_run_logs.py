@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from commands import Capture, refusal
 from fiedler.sims.cli.commands import main
@@ -110,3 +111,55 @@ def test_a_library_that_is_missing_is_said_before_anything_is_trained(
 def test_folders_without_runs(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds no metrics\.jsonl"):
         export_logs(tmp_path, "tensorboard", tmp_path)
+
+
+def written(folder: Path, name: str) -> list[tuple[int, float]]:
+    """Every point of a series in the files themselves, withdrawn ones too."""
+    found = []
+    for path in sorted(folder.glob("events.out.tfevents.*")):
+        for event in EventFileLoader(str(path)).Load():
+            found += [(event.step, round(v.tensor.float_val[0], 6)) for v in event.summary.value if v.tag == name]
+    return found
+
+
+def records(folder: Path, losses: dict[int, float]) -> None:
+    lines = [json.dumps({"step": step, "loss": loss}) for step, loss in losses.items()]
+    (folder / "metrics.jsonl").write_text("\n".join([*lines, ""]))
+
+
+def test_logging_a_run_again_writes_nothing_twice(run: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert export_logs(run, "tensorboard", tmp_path) == 1
+    steps = [one["step"] for one in RunDir(run).read_metrics()]
+    for name in ("metrics/loss_per_node", "energy/mode_00"):
+        assert [step for step, _ in written(tmp_path / "one", name)] == steps
+    assert len(written(tmp_path / "one", "scores/gram_error")) == 1
+    assert len(list((tmp_path / "one").iterdir())) == 1
+
+
+def test_a_resumed_run_goes_on_in_its_log(tmp_path: Path) -> None:
+    """After Ctrl-C only what is new is added; after a kill, steps behind the checkpoint are withdrawn first."""
+    folder, out = tmp_path / "run", tmp_path / "logs"
+    folder.mkdir()
+    records(folder, {0: 5.0, 1: 4.0, 2: 3.0})
+    export_logs(folder, "tensorboard", out)
+    records(folder, {0: 5.0, 1: 4.0, 2: 3.0, 3: 2.0})
+    export_logs(folder, "tensorboard", out)
+    assert written(out / "run", "metrics/loss") == [(0, 5.0), (1, 4.0), (2, 3.0), (3, 2.0)]
+    records(folder, {0: 5.0, 1: 4.0, 2: 2.5, 4: 1.0})  # overwritten, say, or back at step 1 with other versions
+    export_logs(folder, "tensorboard", out)
+    events = EventAccumulator(str(out / "run"), size_guidance={"scalars": 0}).Reload().Scalars("metrics/loss")
+    assert [(event.step, event.value) for event in events] == [(0, 5.0), (1, 4.0), (2, 2.5), (4, 1.0)]
+    assert written(out / "run", "metrics/loss")[4:] == [(2, 2.5), (4, 1.0)]
+
+
+def test_wandb_that_is_switched_off_is_said(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    monkeypatch.chdir(tmp_path)
+    words = "WANDB_MODE=disabled, so nothing is logged: unset it, or set it to offline or online"
+    assert refusal(capsys, "export", str(run), "--to", "wandb") == words
+    assert main([*TRAIN, "five", "--log", "wandb"]) == 0
+    assert f"warning: the wandb log is not there: {words}" in capsys.readouterr().err
+    assert RunDir.open("five").finished

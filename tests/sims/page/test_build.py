@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 
 import pages
 from commands import answer, refusal
+from fiedler.sims.disk.files import Damage
+from fiedler.sims.disk.sums import write_sums
 from fiedler.sims.page import kind_of, parts_of, render_page
 from fiedler.sims.page.views import read_comparison
 from fiedler.sims.runs.folder import RunDir
@@ -272,3 +275,26 @@ def test_out_has_to_be_a_page(capsys: pytest.CaptureFixture[str], tmp_path: Path
 def test_kinds() -> None:
     assert kind_of(pages.comparison_folder()) == "comparison"
     assert kind_of(pages.comparison_folder() / "runs/node2vec-seed0") == "run"
+
+
+@pytest.mark.parametrize("name", ["environment.json", "runs/node2vec-seed0/environment.json"])
+def test_a_file_that_was_changed_is_named(tmp_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(pages.comparison_folder(), tmp_path / "c"))
+    path = folder / name
+    path.write_text(path.read_text().replace("0", "1", 1))
+    with pytest.warns(Damage) as warned:
+        parts = parts_of(folder)
+    assert len({str(one.message) for one in warned}) == 1
+    first = parts[0].sections[0]
+    assert first.title == "Files that were changed since"
+    assert first.notes[0] == str(warned[0].message)
+    assert first.notes[0].startswith(f"{path} does not have its checksum")
+
+
+def test_a_sweep_s_table_that_was_changed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "results.csv").write_text("point,seed,status,init_std\na,0,done,0.1\n")
+    write_sums(tmp_path, ["results.csv"])
+    assert parts_of(tmp_path)[0].sections[0].title != "Files that were changed since"
+    (tmp_path / "results.csv").write_text("point,seed,status,init_std\na,0,done,0.2\n")
+    with pytest.warns(Damage, match=r"results\.csv does not have its checksum"):
+        assert parts_of(tmp_path)[0].sections[0].title == "Files that were changed since"

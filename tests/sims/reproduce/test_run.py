@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dying_points import die_on_six
 from fiedler.sims.disk.jsonio import from_json
 from fiedler.sims.reproduce import run as running
 from fiedler.sims.reproduce.cell import CellPoint
@@ -20,7 +21,9 @@ from fiedler.sims.reproduce.record import read_record
 from fiedler.sims.reproduce.run import Backend, Deadline, run_claims, work_left
 from fiedler.sims.reproduce.verdict import CONFIRMED, NOT, NOT_MEASURED
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
+from fiedler.sims.sweep import run as engine
 from fiedler.sims.sweep.run import SWEEP_FILE
+from sweeps_here import sweep_here
 
 ONE = Backend(jobs=1)
 
@@ -32,7 +35,12 @@ def claim(name: str = "A.one", measure: str = "storage.codes", seconds: float = 
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep_here(monkeypatch)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch, here: None) -> list[int]:
     """The seeds for which ``storage.codes`` was called, in this process."""
     asked: list[int] = []
     whole = storage.codes
@@ -111,7 +119,16 @@ def test_a_broken_cell_leaves_the_others(tmp_path: Path, calls: list[int]) -> No
     assert record.content["missing"]["c"] == found["A.broken"].reason.removeprefix("c: ")
 
 
-def test_wrong_arguments_are_named(tmp_path: Path) -> None:
+@pytest.mark.processes
+def test_a_cell_whose_process_dies_leaves_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "run_point", die_on_six)
+    found = run_claims([claim(), claim("A.dies", graph="cycle:6")], tmp_path, seeds=(0,), backend=ONE)
+    assert found["A.one"].status == NOT  # too few seeds, but measured
+    assert found["A.dies"].status == NOT_MEASURED
+    assert "its process died: SIGSEGV" in found["A.dies"].reason
+
+
+def test_wrong_arguments_are_named(tmp_path: Path, here: None) -> None:
     found = run_claims([claim(nodes=3)], tmp_path, backend=ONE)
     assert "unexpected keyword argument 'nodes'" in found["A.one"].reason
 
@@ -128,7 +145,7 @@ def test_the_cheapest_come_first_and_what_does_not_fit_is_left(tmp_path: Path, c
 
 
 def test_the_budget_ends_a_claim_that_takes_longer_than_it_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, here: None
 ) -> None:
     monkeypatch.setattr(storage, "codes", _slow(storage.codes))
     began = time.monotonic()
@@ -162,11 +179,11 @@ def test_whoever_asks_is_heard(tmp_path: Path, calls: list[int]) -> None:
     assert calls == []
 
 
-def test_fewer_seeds_give_no_verdict(tmp_path: Path) -> None:
+def test_fewer_seeds_give_no_verdict(tmp_path: Path, here: None) -> None:
     assert run_claims([claim()], tmp_path, seeds=(0,), backend=ONE)["A.one"].status == NOT
 
 
-def test_a_training_cell_through_the_engine(tmp_path: Path) -> None:
+def test_a_training_cell_through_the_engine(tmp_path: Path, here: None) -> None:
     run = {"graph": "cycle:5", "model": "node2vec", "steps": 20, "width": 4}
     check = Check("recall", ("c",), "edge_recall", least=0.0)
     one = Claim("A.t", "t", "w", "s", "c", "r", (Cell("c", run),), Criterion((check,)), 1)

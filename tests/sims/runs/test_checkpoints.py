@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from fiedler.sims.disk.files import Damage
 from fiedler.sims.runs.checkpoints import (
     Checkpoint,
+    Needs,
     clear_checkpoints,
     read_checkpoint,
     usable_steps,
@@ -104,3 +107,36 @@ def test_clearing_follows_no_link(tmp_path: Path) -> None:
     assert usable_steps(tmp_path / "mine") == [1]
     clear_checkpoints(tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x08\0\0\0\0\0\0\0{}      "], ids=["empty", "garbage", "bare"])
+def test_one_that_has_its_checksum_and_is_none_is_passed_over(tmp_path: Path, content: bytes) -> None:
+    write_checkpoint(tmp_path, Checkpoint(1, ARRAYS))
+    forged = tmp_path / f"step-000000002.{hashlib.sha256(content).hexdigest()[:32]}.safetensors"
+    forged.write_bytes(content)
+    with pytest.warns(Damage, match=r"is damaged \(its content is no checkpoint\): an older state"):
+        assert usable_steps(tmp_path) == [1]
+    assert read_checkpoint(tmp_path, 2) is None
+
+
+def test_one_that_lacks_what_a_run_needs_is_passed_over(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, Checkpoint(5, ARRAYS, TEXTS))
+    fits = Needs(5, {"float64": (5,), "int": None}, ("config",))
+    assert usable_steps(tmp_path, fits) == [5]
+    for needs, why in (
+        (replace(fits, last=4), "its step is beyond the last, 4"),
+        (replace(fits, shapes={"float64": (6,)}), "its float64 has another shape"),
+        (replace(fits, shapes={"weight": None}), "its weight is missing"),
+        (replace(fits, texts=("graph",)), "its graph is missing"),
+    ):
+        with pytest.warns(Damage, match=why):
+            assert usable_steps(tmp_path, needs) == []
+
+
+def test_writing_follows_no_link(tmp_path: Path) -> None:
+    """Another run's checkpoints of later steps would be removed there."""
+    write_checkpoint(tmp_path / "other", Checkpoint(9, ARRAYS))
+    (tmp_path / "checkpoint").symlink_to(tmp_path / "other")
+    with pytest.raises(ValueError, match="is a symbolic link"):
+        write_checkpoint(tmp_path / "checkpoint", Checkpoint(1, ARRAYS))
+    assert usable_steps(tmp_path / "other") == [9]

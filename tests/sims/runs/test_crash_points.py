@@ -19,6 +19,7 @@ from fiedler.sims.sweep.run import run_sweep
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
 from killed_runs import assert_same_run, wait_for
+from sweeps_here import sweep_here
 
 TASK = Task(parse("path-star:3x2"))
 MODEL = get_model("node2vec")
@@ -90,14 +91,12 @@ def test_overwriting_that_dies_leaves_a_folder_that_can_be_overwritten_again(tmp
 def test_every_operation_of_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sweep's own files: points run in this process, so that it is their parent that dies. The figure is blank:
     drawing the real one takes as long as all the rest."""
-    import joblib
     import matplotlib.pyplot as plt
 
     import fiedler.sims.phase.plot
-    import fiedler.sims.sweep.run as module
 
     monkeypatch.setattr(fiedler.sims.phase.plot, "phase_figure", lambda diagram: plt.figure(figsize=(1, 1)))
-    monkeypatch.setattr(module, "parallel_backend", lambda *_: joblib.parallel_config("sequential"))
+    sweep_here(monkeypatch)
     plan = plan_sweep({"base": {"graph": "cycle:4", "steps": 2, "width": 2}, "axes": {"init_std": [0.1, 1e300]}}, "s")
 
     def sweeping(out: Path) -> Callable[[], object]:

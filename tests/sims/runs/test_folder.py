@@ -71,6 +71,13 @@ def test_overwriting_removes_the_run_and_nothing_else(run: RunDir, tmp_path: Pat
     assert new.read_metrics() == []
 
 
+def test_overwriting_removes_the_page_of_the_old_numbers(run: RunDir) -> None:
+    for name in ("report.html", "mine.html"):
+        (run.path / name).write_text("old")
+    RunDir.create(run.path, {}, overwrite=True)
+    assert [path.name for path in run.path.glob("*.html")] == ["mine.html"]
+
+
 @pytest.mark.parametrize(
     "files",
     [

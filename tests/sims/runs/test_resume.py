@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +298,38 @@ def test_a_run_of_a_version_that_did_not_say_how_it_read_its_file_goes_on(tmp_pa
     assert take_up(folder, wanted)
     with pytest.raises(ValueError, match="n 2 instead of 3"):
         take_up(folder, {**wanted, "n": 3})
+
+
+@pytest.mark.parametrize("name", ["node2vec", "transformer"])
+def test_checkpoints_that_are_none_are_passed_over_for_older_ones(tmp_path: Path, name: str) -> None:
+    """Empty, garbage, of a step beyond the end, of another width: each under a name with its checksum."""
+    run(name, tmp_path / "whole", [0])
+    with pytest.raises(Interrupted):
+        run(name, tmp_path / "s", [0], 0.5, checkpoint_every=0.0)
+    folder = tmp_path / "s/seed0/checkpoint"
+    good = max(folder.iterdir())
+    narrow = get_model(name).make_settings(**{**SMALL[name], "width": SMALL[name]["width"] * 2})
+    run_seeds(TASK, get_model(name), narrow, [0], folder=lambda _: tmp_path / "narrow")
+    other = max((tmp_path / "narrow/checkpoint").iterdir()).read_bytes()
+    forged = {10**6: b"", 10**6 + 1: b"garbage", 10**6 + 2: good.read_bytes(), narrow.steps: other}
+    for step, content in forged.items():
+        (folder / f"step-{step:09d}.{sha256(content).hexdigest()[:32]}.safetensors").write_bytes(content)
+    with pytest.warns(Damage) as warned:
+        run(name, tmp_path / "s", [0], resume=True)
+    said = " ".join(str(one.message) for one in warned)
+    for why in ("no checkpoint", "beyond the last", "has another shape"):
+        assert why in said
+    assert_same_run(tmp_path / "s", tmp_path / "whole")
+
+
+def test_a_link_in_a_run_s_folder_is_not_written_through(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        run("node2vec", tmp_path, [0], 0.5, checkpoint_every=0.0)
+    letter = tmp_path / "letter.txt"
+    letter.write_text("mine")
+    (tmp_path / "seed0/resumed.jsonl").symlink_to(letter)
+    with pytest.raises(ValueError, match=r"resumed\.jsonl is a symbolic link.*remove it"):
+        run("node2vec", tmp_path, [0], resume=True)
+    assert letter.read_text() == "mine"
+    (tmp_path / "seed0/resumed.jsonl").unlink()
+    run("node2vec", tmp_path, [0], resume=True)

@@ -113,8 +113,18 @@ def test_seeds_and_phase() -> None:
         (
             f"{BASE}[axes]\nwidth = {{ from = 1, to = 9999, points = 9999 }}\n"
             "steps = { from = 1, to = 9999, points = 9999 }\n",
-            "99980001 combinations, more than 1000000",
+            r"99980001 runs are more than a sweep takes, 100000: take fewer",
         ),
+        (
+            f"{BASE}[axes]\nwidth = {{ from = 1, to = 999, points = 999 }}\n[sweep]\nseeds = 200\n",
+            r"199800 runs \(999 points x 200 seeds\) are more than a sweep takes",
+        ),
+        (f"{BASE}[sweep]\nseeds = 1000000\n", "1000000 runs are more than a sweep takes"),
+        (f"{BASE}[sweep]\nseeds = [{2**63}]\n", f"seeds of .* are whole numbers up to {2**63 - 1}"),
+        (f"{BASE}steps = {10**10}\n", "steps must be at most 1000000000"),
+        (f"{BASE}width = {2**70}\n", "width must be a number that 64 bits hold; got one of 71 bits"),
+        (f"{BASE}init_std = 1{'0' * 400}\n", "init_std must be a number that 64 bits hold"),
+        (f"{BASE}[axes]\ninit_std = {{ from = 1, to = 1{'0' * 400}, points = 2 }}\n", "axis init_std needs numbers"),
     ],
 )
 def test_mistakes(tmp_path: Path, text: str, message: str) -> None:
@@ -135,9 +145,10 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     for name in ("absent.toml", "bytes.toml", "pipe.toml", "."):
         with pytest.raises(ValueError, match=r"cannot be read \(.*give a sweep file in TOML"):
             read_sweep(tmp_path / name)
-    (tmp_path / "deep.toml").write_text(f"a = {'[' * 100_000}")
-    with pytest.raises(ValueError, match="is not TOML"):
-        read_sweep(tmp_path / "deep.toml")
+    for name, text in (("deep.toml", f"a = {'[' * 100_000}"), ("digits.toml", f"a = 1{'0' * 5000}")):
+        (tmp_path / name).write_text(text)
+        with pytest.raises(ValueError, match=f"{name} is not TOML"):
+            read_sweep(tmp_path / name)
 
 
 # Any content at all.
@@ -218,3 +229,11 @@ def test_the_knobs_ship_and_a_file_of_that_name_comes_first(tmp_path: Path, monk
     assert read_sweep(Path("knobs")).axes == ("width", "init_std")
     with pytest.raises(ValueError, match="or the name of one that ships: knobs"):
         read_sweep(Path("knops"))
+
+
+def test_a_mark_of_windows_editors_and_the_number_of_runs(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text(f"{BASE}[axes]\nwidth = [1, 2]\n[sweep]\nseeds = 3\n", encoding="utf-8-sig")
+    told: list[int] = []
+    assert len(read_sweep(path, told.append).points) == 2
+    assert told == [6]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -19,15 +18,16 @@ import pandas as pd
 import psutil
 import pytest
 
-import fiedler.sims.sweep.run as module
+from fiedler.sims.disk.sums import read_sums
 from fiedler.sims.models.registry import get_model
+from fiedler.sims.processes.children import CHILDREN
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.scored import run_and_score
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
 from fiedler.sims.sweep.plan import SweepPlan, plan_sweep
 from fiedler.sims.sweep.point import Outcome, Point, run_point
 from fiedler.sims.sweep.report import report_sweep
-from fiedler.sims.sweep.run import Counts, Job, outstanding, run_sweep
+from fiedler.sims.sweep.run import Counts, outstanding, run_sweep
 from fiedler.sims.sweep.table import collect
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
@@ -44,12 +44,10 @@ def statuses(plan: SweepPlan, out: Path) -> dict[str, int]:
     return {str(name): int(count) for name, count in collect(plan, out)["status"].value_counts().items()}
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _no_workers_left() -> Iterator[None]:
     yield
-    from joblib.externals.loky import get_reusable_executor
-
-    get_reusable_executor().shutdown(wait=True, kill_workers=True)
+    CHILDREN.close()
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +88,11 @@ def test_the_table_is_tidy(swept: Path) -> None:
     assert (answer["runs"], answer["done"], answer["failed"], answer["pending"]) == (8, 4, 4, 0)
     (message,) = {error.partition(" (")[0] for error in answer["errors"]}
     assert message == "training diverged before step 0"
+    sums = read_sums(swept)
+    assert set(sums) == {"results.csv", "results.parquet", "phase.json"}
+    (swept / "phase.json").write_text("{}")
+    report_sweep(small(), swept, draw=False)  # which leaves the figure as it is, and its checksum
+    assert read_sums(swept) == sums
     csv, parquet = pd.read_csv(answer["csv"]), pd.read_parquet(answer["parquet"])
     pd.testing.assert_frame_equal(csv, parquet, check_dtype=False)
     assert len(csv) == 8
@@ -190,84 +193,7 @@ def test_a_mistake_of_ours_is_a_failure_with_its_traceback(tmp_path: Path, monke
     assert "score_run" in "".join(record["traceback"])
 
 
-# Back ends.
-
-
-def test_dask(tmp_path: Path) -> None:
-    counts = run_sweep(small(), tmp_path / "local", jobs=2, backend="dask")
-    assert (counts.done, counts.failed) == (4, 4)
-    from dask.distributed import LocalCluster
-
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        address = cluster.scheduler_address
-        counts = run_sweep(small(), tmp_path / "running", backend="dask", address=address)
-    assert (counts.done, counts.failed) == (4, 4)
-    local, running = (collect(small(), tmp_path / name).drop(columns="seconds") for name in ("local", "running"))
-    pd.testing.assert_frame_equal(local, running)
-
-
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
-def test_ray(tmp_path: Path) -> None:
-    counts = run_sweep(small(), tmp_path, jobs=2, backend="ray")
-    assert (counts.done, counts.failed) == (4, 4)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"backend": "spark"}, "unknown backend 'spark'; choose from loky, dask, ray"),
-        ({"jobs": 0}, "jobs must be at least 1; got 0"),
-        ({"address": "tcp://x:1"}, "--address is for the dask and ray backends"),
-        ({"backend": "dask", "address": "tcp://127.0.0.1:9"}, "no Dask scheduler at 'tcp://127.0.0.1:9'"),
-        ({"backend": "dask", "address": "nonsense:/"}, "no Dask scheduler at 'nonsense:/'"),
-    ],
-)
-def test_bad_back_ends(tmp_path: Path, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        run_sweep(small(), tmp_path, **options)
-
-
 # Ends of every kind.
-
-
-@pytest.mark.long
-def test_workers_that_die_are_replaced(tmp_path: Path) -> None:
-    plan = plan_sweep({"base": {**BASE, "steps": 40_000}, "axes": {"weight_decay": [0.01, 0.02, 0.03, 0.04]}}, "killed")
-    killed = []
-
-    def kill_one(counts: Counts, outcome: Outcome | None) -> None:
-        if outcome is not None and not killed:
-            for child in psutil.Process().children(recursive=True):
-                if "popen_loky_posix" in " ".join(child.cmdline()):
-                    child.kill()
-                    killed.append(child.pid)
-                    break
-
-    counts = run_sweep(plan, tmp_path, jobs=2, on_outcome=kill_one)
-    assert killed
-    assert (counts.done, counts.failed) == (4, 0)
-
-
-def test_a_job_that_kills_its_worker_twice_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    plan = plan_sweep({"base": BASE, "axes": {"weight_decay": [0.01, 0.02, 0.03]}}, "s")
-    calls: list[int] = []
-
-    def run(batch: list[Job], out: Path, every: Any, stop: Any) -> Iterator[tuple[list[Outcome], Job]]:
-        calls.append(len(batch))
-        for job in batch:
-            job.point.folder(out, 0).mkdir(parents=True, exist_ok=True)
-            if dict(job.point.options)["weight_decay"] == 0.02:
-                raise TerminatedWorkerError("exit codes of the workers are {SIGKILL(-9)}")
-            yield [Outcome(job.point, 0, "done", 0.1)], job
-
-    monkeypatch.setattr(module, "_run", run)
-    counts = run_sweep(plan, tmp_path, jobs=2)
-    assert (counts.done, counts.failed) == (2, 1)
-    assert calls == [3, 1, 1]
-    (record,) = (tmp_path / "failures").iterdir()
-    assert "its process died, twice" in json.loads(record.read_text())["message"]
 
 
 def test_stopping_keeps_what_is_done_and_the_same_call_goes_on(tmp_path: Path) -> None:
@@ -295,7 +221,9 @@ FILE = '[base]\ngraph = "path-star:3x2"\nsteps = 30000\nwidth = 4\n[axes]\ninit_
 def command(folder: Path, *options: str) -> subprocess.Popen[str]:
     (folder / "s.toml").write_text(FILE)
     words = [sys.executable, "-m", "fiedler.sims.cli", "sweep", "s.toml", "--jobs", "2", *options]
-    return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def wait_for_a_run(folder: Path) -> None:
@@ -305,14 +233,21 @@ def wait_for_a_run(folder: Path) -> None:
 
 
 @pytest.mark.long
-def test_ctrl_c_on_the_command(tmp_path: Path) -> None:
-    process = command(tmp_path)
+@pytest.mark.parametrize("backend", ["local", "dask"])
+def test_ctrl_c_on_the_command(tmp_path: Path, backend: str) -> None:
+    """As a terminal does it: to the whole group of processes."""
+    process = command(tmp_path, "--backend", backend)
     wait_for_a_run(tmp_path)
-    process.send_signal(signal.SIGINT)
+    children = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
-    assert "interrupted with" in error.splitlines()[-1]
+    assert [line for line in error.splitlines() if "runs done" not in line] == [
+        line for line in error.splitlines() if "interrupted with" in line
+    ]
+    assert psutil.wait_procs(children, timeout=10)[1] == []
     assert (tmp_path / "runs/s/results.csv").exists()
+    assert not (tmp_path / "runs/s/.stop").exists()
     finish = command(tmp_path, "--json")
     output, error = finish.communicate(timeout=120)
     assert finish.returncode == 0, error
@@ -326,10 +261,8 @@ def test_a_killed_command_goes_on(tmp_path: Path) -> None:
     children = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait(timeout=60)
-    for child in children:  # a worker may outlive its parent for as long as its point takes
-        if child.is_running():
-            child.kill()
-    psutil.wait_procs(children, timeout=30)
+    assert children
+    assert psutil.wait_procs(children, timeout=10)[1] == []  # they end with it
     finish = command(tmp_path, "--json")
     output, error = finish.communicate(timeout=120)
     assert finish.returncode == 0, error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -188,3 +189,10 @@ def test_above_the_dense_size_modes_are_the_lowest_of_the_complete_ones(monkeypa
 def test_the_sparse_target_of_neighbours_is_the_dense_one(self_edges: bool) -> None:
     task = Task(parse("irregular"), self_edges=self_edges)
     assert np.array_equal(task.sparse_target.toarray(), task.target)
+
+
+def test_lines_that_count_too_differently_are_refused_before_training(tmp_path: Path) -> None:
+    (tmp_path / "g.edgelist").write_text("a b 1e12\nb c 1e12\nc d 1e-12\n")
+    task = Task(parse(str(tmp_path / "g.edgelist")), weights="line")
+    with pytest.raises(ValueError, match=r"weighted by line, the nodes of .* count too differently .*leave --weights"):
+        _ = task.row_weight
