@@ -1,4 +1,4 @@
-# make demo: install, then prediction beside real runs on three graphs (runs/demo/)
+# make demo: install (theory, training, figures), then prediction beside real runs on three graphs (runs/demo/)
 # make check: lint, types and the fast unit tests, some of every room: three minutes, for the daily loop
 # make test: lint, types, unit, processes, triton, browser, docs and docs-test, one after the other:
 #   unit       everything in one process     processes  several processes, and runs that are killed
@@ -13,24 +13,34 @@ BIN := $(VENV)/bin
 DEMO := cycle:15 path-star:4x5 karate
 FAST := not (slow or packaging or long or docs or browser or triton or processes)
 PACKAGES := theory kernels sims tests benchmarks docs
+define pip-install
+test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[$(1)]"
+endef
 # The test files with a marker: reading all of them, libraries included, takes half a minute.
 marked = $(shell grep -rl --include='test_*.py' 'mark\.$(1)' tests)
 
 .PHONY: demo install check test lint types fast unit processes triton browser docs docs-test gate faults bench format clean
 
-demo: install
+demo: $(VENV)/.sims
 	@for graph in $(DEMO); do \
 	    echo "== $$graph"; \
 	    folder=runs/demo/$$(echo $$graph | tr ':' '-'); \
 	    $(BIN)/fiedler compare $$graph --out $$folder --overwrite && $(BIN)/fiedler report $$folder || exit; \
 	done
 
-install: $(VENV)/.installed
+# Two stamps: the demo installs what training and figures need, everything else the tools of the tests as well, which
+# include that. A demo after a test, or a test after a demo, installs nothing twice.
+install: $(VENV)/.dev
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+$(VENV)/.sims: pyproject.toml constraints.txt
+	$(call pip-install,sims)
 	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(call pip-install,dev)
+	touch $(VENV)/.sims $@
+
 
 check: lint types fast
 

@@ -9,7 +9,7 @@ import typer
 
 from ..runs.control import Restart
 from ..runs.folder import RunDir
-from ..tasks.optimum import TIME_LIMIT, Search
+from ..tasks.search import TIME_LIMIT, Search
 from .completion import complete_graph, complete_model
 from .console import wide_console
 from .estimates import print_estimates, print_path_estimates, say_optimum

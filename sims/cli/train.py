@@ -12,7 +12,7 @@ from ..disk.files import folder_name
 from ..foreign import visible
 from ..runs.control import Restart
 from ..tasks.make import make_task
-from ..tasks.optimum import TIME_LIMIT, Search
+from ..tasks.search import TIME_LIMIT, Search
 from .completion import choices, complete_model
 from .estimates import print_estimates, say_optimum
 from .options import (

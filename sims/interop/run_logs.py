@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..disk.files import Damage
+from ..extras import require
 from ..runs.folder import RunDir
 from ..suggest import choose
-from .extras import require
 
 KINDS = ("tensorboard", "wandb")
 METRICS = "metrics.jsonl"

@@ -23,7 +23,7 @@ from ..disk.lock import LOCK_FILE, locked
 from ..runs.stopping import Interrupted, StopRequest, announced
 from ..runs.workers import dead_workers, processes
 from ..suggest import choose
-from ..tasks.optimum import SEARCH, Search
+from ..tasks.search import SEARCH, Search
 from .backend import BACKENDS, parallel_backend
 from .plan import SweepPlan
 from .point import STOP_FILE, Outcome, Point, is_done, read_failure, run_point, write_failure

@@ -11,7 +11,7 @@ from math import floor
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from ..checks import Array, check_matrix, check_number, check_whole_number, shown
 from .facts import CODES_STREAM, LARGEST_MEMORY, check_memory_size, generator
@@ -93,7 +93,7 @@ def typical_coherence(attributes: int, dimension: int) -> float:
     if a == 1:
         return -1.0
     agreeing = np.arange(k + 1)  # of the k signs of a pair
-    rare = np.log(a / 2) + np.log(a - 1) + binom.logsf(agreeing, k, 0.5) < 0
+    rare = np.log(a / 2) + np.log(a - 1) + np.log(bdtrc(agreeing, k, 0.5)) < 0
     return (2 * int(agreeing[rare].min()) - k) / k
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from fiedler.sims.predict.rivals import rival_predictions
-from fiedler.sims.tasks.optimum import OPTIMUM_NODES, REFERENCE_DECAY, Search, reference_decay, reference_optimum
+from fiedler.sims.tasks.optimum import REFERENCE_DECAY, reference_decay, reference_optimum
+from fiedler.sims.tasks.search import OPTIMUM_NODES, Search
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse, tied_optimum
 
