@@ -1,4 +1,4 @@
-"""What the base install leaves out: which libraries belong to which extra of fiedler, and the one line that installs it.
+"""What the base install leaves out: which libraries belong to which extra, and the one line that installs it.
 
 The base install is theory and its command. ``PARTS`` is what the extras of those names add (pyproject.toml); a part is
 asked for before it is used, so that nothing fails halfway.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-import textwrap
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -37,14 +37,13 @@ def names_by_room(init: str) -> str:
     rooms: dict[str, list[str]] = {}
     for name, module in listed(init).items():
         rooms.setdefault(module.lstrip("."), []).append(name)
-    parts = []
-    for room, names in rooms.items():
-        title = f"{room}: {_about(Path(init).parent / room)}"
-        indent = {"initial_indent": "    ", "subsequent_indent": "    "}
-        parts.append("\n".join([*textwrap.wrap(title, WIDTH), textwrap.fill(", ".join(names), WIDTH, **indent)]))
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        f"{_filled(f'{room}: {_about(Path(init).parent / room)}')}\n{_filled(', '.join(names), 4)}"
+        for room, names in rooms.items()
+    )
 
 
+@cache
 def listed(init: str) -> dict[str, str]:
     """name -> the relative module it is imported from, as the file ``init`` says under ``if TYPE_CHECKING``."""
     return {
@@ -57,8 +56,18 @@ def listed(init: str) -> dict[str, str]:
     }
 
 
+def _filled(text: str, indent: int = 0) -> str:
+    """``text`` in lines of WIDTH columns: textwrap takes longer than all the rest of importing the package."""
+    lines = [" " * indent]
+    for word in text.split():
+        if len(lines[-1]) + len(word) >= WIDTH and lines[-1].strip():
+            lines.append(" " * indent)
+        lines[-1] += word if not lines[-1].strip() else f" {word}"
+    return "\n".join(lines)
+
+
 def _about(room: Path) -> str:
-    """The first paragraph of the docstring, which is read as text: parsing every room would take longer than all else."""
+    """The first paragraph of the docstring, read as text: parsing every room would take long."""
     file = room / "__init__.py" if room.is_dir() else room.with_suffix(".py")
     with file.open(encoding="utf-8") as stream:
         text = stream.read(LONGEST_ABOUT).removeprefix(QUOTES)

@@ -77,9 +77,7 @@ def check_target(target: ArrayLike) -> Array:
         miss = np.abs(t.sum(axis=1) - 1.0)
     if miss.max() > ROW_SUM_TOLERANCE:
         row = int(miss.argmax())
-        raise ValueError(
-            f"target row {row} sums to {t[row].sum():.6g}; divide each row by its sum, as one_hop_target does"
-        )
+        raise ValueError(f"target row {row} sums to {t[row].sum():.6g}; divide each row by its sum (one_hop_target)")
     return t
 
 

@@ -43,7 +43,6 @@ from .options import (
     with_reading,
 )
 from .progress import Stages
-from .tables import against_optimum
 
 
 @with_reading
@@ -98,6 +97,7 @@ def train(
     from ..runs.estimate import estimate_runs
     from ..runs.scored import run_and_score
     from ..runs.stopping import stop_on_signals
+    from .tables import against_optimum
 
     restart, search = Restart(overwrite, resume, checkpoint_every), Search(optimum, tolerance, time_limit)
     task = make_task(

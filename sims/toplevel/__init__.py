@@ -14,7 +14,7 @@
 
 from typing import TYPE_CHECKING
 
-from fiedler.sims.lazy import attach
+from fiedler.theory.lazy import attach
 
 if TYPE_CHECKING:
     from fiedler.sims.toplevel.comparison import ComparisonResult as ComparisonResult

@@ -59,7 +59,7 @@ class EmbeddingScores:
         check_part("sims", "EmbeddingScores.plot")
         from .score_figure import plot_scores
 
-        return closed(plot_scores(self))
+        return closed(plot_scores(self.task, self.embedding, self.answer, self.optimum))
 
     def summary(self) -> list[tuple[str, str]]:
         """The scores that are most asked for, as name and text."""

@@ -73,7 +73,7 @@ class Prediction:
         check_part("sims", "Prediction.plot")
         from .prediction_figure import plot_prediction
 
-        return closed(plot_prediction(self))
+        return closed(plot_prediction(self.task, self.answer, lambda: self.optimum))
 
     def summary(self) -> list[tuple[str, str]]:
         """What is most asked for, as name and text."""

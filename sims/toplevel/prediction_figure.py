@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,36 +11,35 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
+from fiedler.theory import TiedOptimum
+
 from ..draw.principal_plane import node_colours, predicted_plane
 from ..draw.style import COLOURS, STYLE
 from ..foreign import drawn
-from ..tasks.task import DENSE_NODES
-
-if TYPE_CHECKING:
-    from .prediction import Prediction
+from ..tasks.task import DENSE_NODES, Task
 
 MOST = 12  # eigenvalues and modes that are drawn
 
 
-def plot_prediction(prediction: Prediction) -> Figure:
-    """Three panels; one whose part was left out says so."""
-    answer = prediction.answer
+def plot_prediction(task: Task, answer: Mapping[str, Any], optimum: Callable[[], TiedOptimum]) -> Figure:
+    """Three panels of the ``answer`` for ``task``; one whose part was left out says so. ``optimum``: asked for where an
+    embedding is drawn."""
     with plt.rc_context(STYLE):
         figure, (spectrum, times, plane) = plt.subplots(1, 3, figsize=(11.0, 3.6), layout="constrained")
-        figure.suptitle(drawn(prediction.task.title), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+        figure.suptitle(drawn(task.title), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
         values = answer["optimum"]["eigenvalues"][:MOST] if "optimum" in answer else []
         _bars(spectrum, values, "no optimum" if "optimum" not in answer else "the optimum is zero")
         of = answer["optimum"]["eigenvalues_of"] if "optimum" in answer else ""
         spectrum.set_title(f"optimum: {of}" if of else "optimum", loc="left")
         spectrum.set(xlabel="index", ylabel="eigenvalue" if answer["model"] == "tied" else "singular value")
-        _bars(times, prediction.mode_times[:MOST], "no growing mode")
+        _bars(times, answer.get("mode_times", [])[:MOST], "no growing mode")
         times.set_title("early phase: when modes are learned", loc="left")
         times.set(xlabel="growing mode", ylabel="flow time = learning rate × steps")
-        _embedding(plane, prediction)
+        _embedding(plane, task, answer, optimum)
     return figure
 
 
-def _bars(ax: Axes, values: list[float], nothing: str) -> None:
+def _bars(ax: Axes, values: Sequence[float], nothing: str) -> None:
     if not values:
         _say(ax, nothing)
         return
@@ -50,18 +50,18 @@ def _bars(ax: Axes, values: list[float], nothing: str) -> None:
     ax.set_xticks(index[:: 1 if len(index) <= 8 else 2])
 
 
-def _embedding(ax: Axes, prediction: Prediction) -> None:
+def _embedding(ax: Axes, task: Task, answer: Mapping[str, Any], optimum: Callable[[], TiedOptimum]) -> None:
     ax.set_title("predicted embedding, in its plane", loc="left")
-    task, answer = prediction.task, prediction.answer
     if answer["model"] != "tied" or "optimum" not in answer:
         _say(ax, "no tied optimum")
         return
     if task.graph.n > DENSE_NODES:
         _say(ax, f"drawn up to {DENSE_NODES:,} nodes")
         return
-    points = predicted_plane(prediction.optimum)
+    found = optimum()
+    points = predicted_plane(found)
     if points is None:
-        _say(ax, f"rank {prediction.optimum.rank}: no plane")
+        _say(ax, f"rank {found.rank}: no plane")
         return
     edges = np.stack(task.graph.adjacency.tocoo().coords, axis=1)
     edges = edges[edges[:, 0] < edges[:, 1]]

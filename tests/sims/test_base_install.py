@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
+import torch
 
 from base_install import BARRED
 from fiedler.sims.cli.commands import COMMANDS, NEEDS
@@ -22,7 +24,7 @@ Answer = tuple[int, str, str]
 
 WORKS = (
     "", "--version", "--help", "theory cycle:15", "theory my.edgelist --until 10 --width 5 --verbose --json",
-    "theory karate --rivals --storage", "theory random:2100,5000,0 --no-optimum", "doctor", "doctor --json",
+    "theory karate --rivals --storage", "doctor", "doctor --json",
     "score karate embedding.npy", "score karate embedding.npy --json", "figure --list", "reproduce",
     "reproduce A.obs1a --show",
 )  # fmt: skip
@@ -56,8 +58,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
     (folder / "folder").mkdir()
     (folder / "my.edgelist").write_text("anna ben\nben carla\ncarla anna\ncarla david\n")
     np.save(folder / "embedding.npy", np.random.default_rng(0).standard_normal((34, 8)))
-    for suffix in ("safetensors", "pt"):
-        (folder / f"embedding.{suffix}").write_bytes(b"a file")
+    matrix = np.zeros((34, 8), dtype=np.float32)
+    safetensors.numpy.save_file({"embedding": matrix}, folder / "embedding.safetensors")
+    torch.save({"embedding": torch.tensor(matrix)}, folder / "embedding.pt")
     helps = [f"{command.__name__} --help" for command in COMMANDS]
     lines = [*WORKS, *REFUSED, *helps]
     environment = {**os.environ, "COLUMNS": "80"}

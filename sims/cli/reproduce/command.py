@@ -62,7 +62,7 @@ def reproduce(
     if sum((listed, show, report, dry_run)) > 1:
         raise ValueError("give one of --list, --show, --report and --dry-run")
     seconds = None if budget is None else read_budget(budget)
-    if report or dry_run or claims or every:
+    if not (show or listed) and (report or claims or every):
         check_part("sims", "reproduce")
     chosen = get_claims(claims) if claims else list(CLAIMS.values())
     if show:
