@@ -51,7 +51,7 @@ lint: install
 	$(BIN)/ruff format --check $(PACKAGES)
 
 types: install
-	MYPYPATH=.types $(BIN)/mypy -p fiedler.theory -p fiedler.kernels -p fiedler.sims
+	MYPYPATH=.types $(BIN)/mypy -p fiedler
 
 # Without the tests that tests/slow.txt lists; python tests/support/slow_tests.py measures them again.
 fast: install

@@ -22,8 +22,8 @@ ORDER = {
     ),
     "sims": (
         "extras", "lazy", "suggest", "foreign", "disk", "tasks", "scores", "models", "runs", "predict", "draw",
-        "interop", "compare", "phase", "paths", "recall", "headroom", "sweep", "page", "figures", "reproduce", "toplevel",
-        "cli", "sharded", "parallel_transformer",
+        "interop", "compare", "phase", "paths", "recall", "headroom", "sweep", "page", "figures", "reproduce",
+        "toplevel", "cli", "sharded", "parallel_transformer",
     ),
 }  # fmt: skip
 # What a package may import of the others.

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+import numpy as np
+
 from ..extras import check_part
 from ..foreign import visible
 from ..runs.control import Progress, Restart, StepRecord, Watch
@@ -120,9 +122,17 @@ def compare(
     earlier = resume and folder is not None and (folder / "config.json").exists()
     chosen = [get_model(name, earlier=earlier) for name in ([models] if isinstance(models, str) else models)]
     pairs = [(one, one.make_settings(**given, weight_decay=weight_decay)) for one in chosen]
-    numbers = range(seeds) if isinstance(seeds, int) else list(seeds)
+    numbers = _seeds(seeds)
     watch = Watch(on_progress, on_step=on_step)
     result = run_comparison(task, pairs, numbers, out=folder, restart=restart, search=search, watch=watch)
     if folder is not None:
         write_comparison(result)
     return ComparisonResult(result)
+
+
+def _seeds(seeds: Any) -> Sequence[int]:
+    if isinstance(seeds, int | np.integer):
+        return range(int(seeds))
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise TypeError(f"seeds must be their number or a list of them; got {seeds!r}")
+    return list(seeds)

@@ -106,7 +106,7 @@ def score(
 
 
 def scores_of(
-    embedding: NDArray[np.float64], task: Task, weight_decay: float, search: Search, watch: Watch = UNWATCHED
+    embedding: NDArray[np.floating], task: Task, weight_decay: float, search: Search, watch: Watch = UNWATCHED
 ) -> tuple[TiedOptimum | None, dict[str, Any]]:
     """The optimum with ``weight_decay``, as far as ``search`` goes, and everything that is said of ``embedding``
     against it. Raises ValueError for a task without an optimum at no decay, Interrupted where ``watch`` asks to
@@ -132,6 +132,6 @@ def check_reference(task: Task, weight_decay: float, search: Search) -> None:
     """Raises ValueError where an optimum is sought that does not exist without weight decay."""
     if weight_decay == 0 and reference_decay(task) > 0 and not search.left_out(task.graph.n):
         raise ValueError(
-            f"{task.title} has no optimum without weight decay: give --weight-decay, such as "
-            f"{reference_decay(task)}, or --no-optimum"
+            f"{task.title} has no optimum without weight decay: give one (--weight-decay), such as "
+            f"{reference_decay(task)}, or leave the optimum out (--no-optimum)"
         )

@@ -28,7 +28,7 @@ def plot_prediction(task: Task, answer: Mapping[str, Any], optimum: Callable[[],
         figure, (spectrum, times, plane) = plt.subplots(1, 3, figsize=(11.0, 3.6), layout="constrained")
         figure.suptitle(drawn(task.title), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
         values = answer["optimum"]["eigenvalues"][:MOST] if "optimum" in answer else []
-        _bars(spectrum, values, "no optimum" if "optimum" not in answer else "the optimum is zero")
+        _bars(spectrum, values, _nothing(answer))
         of = answer["optimum"]["eigenvalues_of"] if "optimum" in answer else ""
         spectrum.set_title(f"optimum: {of}" if of else "optimum", loc="left")
         spectrum.set(xlabel="index", ylabel="eigenvalue" if answer["model"] == "tied" else "singular value")
@@ -48,6 +48,13 @@ def _bars(ax: Axes, values: Sequence[float], nothing: str) -> None:
     ax.plot(index, values, "o", ms=5, color=COLOURS[0])
     ax.set_ylim(0.0, 1.08 * max(values))
     ax.set_xticks(index[:: 1 if len(index) <= 8 else 2])
+
+
+def _nothing(answer: Mapping[str, Any]) -> str:
+    """Why there is no eigenvalue to draw."""
+    if "optimum" not in answer:
+        return "no optimum"
+    return "the optimum is zero" if answer["optimum"]["attained"] else "not attained: logits diverge"
 
 
 def _embedding(ax: Axes, task: Task, answer: Mapping[str, Any], optimum: Callable[[], TiedOptimum]) -> None:
