@@ -110,11 +110,21 @@ def test_an_installed_wheel_runs_and_collides_with_nothing(wheel: Path, environm
     assert run(environment, "python", "-c", taken, cwd=tmp_path).strip() == "[]"
 
 
-def test_an_editable_install_runs_from_the_sources(project: Path, environment: Path, tmp_path: Path) -> None:
+def test_an_editable_install_runs_from_the_sources(
+    project: Path, environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     install(environment, "--force-reinstall", "-e", str(project))
     assert all(str(project) in file for file in where(environment, tmp_path).values())
     answer = json.loads(run(environment, "fiedler", "theory", "petersen", "--json", cwd=tmp_path))
     assert answer["n"] == 10
+    # Type checkers find it through its .pth, without a flag, as typed packages: asked of mypy's own search.
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    sys_path, site_packages = get_search_dirs(str(environment / "bin" / "python"))
+    finder = FindModuleCache(SearchPaths((), (), (*site_packages, *sys_path), ()), fscache=None, options=Options())
+    for module in ("fiedler", "fiedler.theory", "fiedler.theory.optimum.tied", "fiedler.sims.toplevel.prediction"):
+        found = finder.find_module(module)
+        assert isinstance(found, str), f"{module}: {found}"
+        assert str(project) in found
 
 
 def test_a_source_archive_makes_the_same_wheel(project: Path, wheel: Path, tmp_path: Path) -> None:
@@ -127,15 +137,3 @@ def test_a_source_archive_makes_the_same_wheel(project: Path, wheel: Path, tmp_p
     subprocess.run([*build, str(archive)], check=True, capture_output=True)
     (again,) = tmp_path.glob("fiedler-*.whl")
     assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())
-
-
-def test_type_checkers_find_an_editable_install(project: Path, environment: Path) -> None:
-    """Through its .pth, without a flag, as typed packages: asked of mypy's own search."""
-    install(environment, "--force-reinstall", "-e", str(project))
-    sys_path, site_packages = get_search_dirs(str(environment / "bin" / "python"))
-    places = SearchPaths((), (), (*site_packages, *sys_path), ())
-    finder = FindModuleCache(places, fscache=None, options=Options())
-    for module in ("fiedler", "fiedler.theory", "fiedler.theory.optimum.tied", "fiedler.sims.toplevel.prediction"):
-        found = finder.find_module(module)
-        assert isinstance(found, str), f"{module}: {found}"
-        assert str(project) in found
