@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiedler.theory import as_graph
+from fiedler.theory.checks import check_matrix
 
-from ..interop.node_rows import select_rows
 from ..suggest import choose
 from ..tasks.task import TASK_OPTIONS, Task
 
@@ -48,8 +48,7 @@ def make_task(graph: Any, symmetrize: bool, options: Mapping[str, Any], *, dense
 
 def node_vectors(embedding: Any, task: Task) -> NDArray[np.float64]:
     """The vectors (n, m) of the nodes of ``task`` in their order: rows of an array, a data frame or a tensor on the
-    CPU; of a mapping those under the nodes. Raises ValueError where a node has none, or what is given is no matrix of
-    finite numbers."""
+    CPU; of a mapping those under the nodes. Raises ValueError where a node has none, and as ``check_matrix``."""
     nodes = task.graph.nodes
     if isinstance(embedding, Mapping):
         missing = [node for node in nodes if node not in embedding]
@@ -60,17 +59,12 @@ def node_vectors(embedding: Any, task: Task) -> NDArray[np.float64]:
         embedding = [embedding[node] for node in nodes]
     if hasattr(embedding, "detach"):
         embedding = embedding.detach()  # a tensor that is still trained
-    try:
-        rows = np.asarray(embedding, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"the embedding must be numbers, a vector of one length for each node: {error}") from None
-    if rows.ndim != 2 or rows.shape[1] < 1:
+    rows = check_matrix(embedding, (None, None), "the embedding")
+    if rows.shape[1] < 1:
         raise ValueError(f"the embedding must have shape (nodes, dimension); got {rows.shape}")
-    if not np.isfinite(rows).all():
-        raise ValueError("the embedding holds NaN or infinity: use a checkpoint from before training diverged")
     if len(rows) != len(nodes):
         raise ValueError(
             f"the embedding has {len(rows)} rows but the graph has {len(nodes)} nodes: give one row a node, in the "
             "order of its nodes, or a dictionary node -> vector"
         )
-    return select_rows(rows, None, len(nodes))
+    return rows
