@@ -4,6 +4,8 @@
 #   unit       everything in one process     processes  several processes, and runs that are killed
 #   triton     kernels in the interpreter and compiled for cards, none of which has to be here
 #   browser    the report's page in Chromium  docs       the site, into site/     docs-test  its code blocks, notebooks
+# make compat: theory's tests and a comparison with the oldest versions that pyproject.toml allows, in build/; with
+#   VERSIONS=newest PYTHON=python3.13 the newest that there are, in another Python
 # make gate: before a release: every kernel in every form, for every card and Triton it is said to run with (two hours)
 # make faults: the long fault tests (about half an hour)     make bench: measured speed     make clean
 PYTHON ?= python3
@@ -20,7 +22,7 @@ endef
 # The test files with a marker: reading all of them, libraries included, takes half a minute.
 marked = $(shell grep -rl --include='test_*.py' 'mark\.$(1)' tests)
 
-.PHONY: demo install check test lint types fast unit processes triton browser docs docs-test gate faults bench format clean
+.PHONY: demo install check test lint types fast unit processes triton browser docs docs-test compat gate faults bench format clean
 
 demo: $(VENV)/.sims
 	@for graph in $(DEMO); do \
@@ -40,7 +42,6 @@ $(VENV)/.sims: pyproject.toml constraints.txt
 $(VENV)/.dev: pyproject.toml constraints.txt
 	$(call pip-install,dev)
 	touch $(VENV)/.sims $@
-
 
 check: lint types fast
 
@@ -81,6 +82,17 @@ docs: install
 
 docs-test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -m docs --durations=15 -n $(JOBS)
+
+VERSIONS ?= lowest
+COMPAT := build/compat-$(VERSIONS)
+
+compat:
+	test -x $(COMPAT)/bin/python || $(PYTHON) -m venv $(COMPAT)
+	$(PYTHON) tests/support/lowest_versions.py sims > $(COMPAT)/lowest.txt
+	$(COMPAT)/bin/python -m pip install --disable-pip-version-check $(if $(filter newest,$(VERSIONS)),--upgrade,-c $(COMPAT)/lowest.txt) \
+	    -e ".[sims]" hypothesis mpmath pytest pytest-timeout pytest-xdist sympy
+	OMP_NUM_THREADS=1 $(COMPAT)/bin/python -m pytest tests/theory -m "$(FAST)" -n $(JOBS) --dist loadfile
+	cd $(COMPAT) && bin/fiedler compare cycle:7 --seeds 2 --steps 50 --out run --overwrite
 
 # What triton leaves out too: all forms of all kernels for six architectures, and with other versions of Triton, which
 # pip unpacks into build/triton; whole checks of what kernels touch and in which order.
