@@ -224,12 +224,15 @@ class _SeedsCourse:
         self._training.advance(min(self._training.chunk, until - self._training.step))
 
     def record(self, watch: Watch) -> None:
+        losses = []
         for shot in self._training.snapshots():
             line = record_snapshot(self._task, self._recorders[shot.seed], shot, self._time_per_step)
             if shot.seed in self._files:
                 self._files[shot.seed].log(line)
             watch.step({"model": self._model.name, "seed": shot.seed, **line})
+            losses.append(shot.loss)
         watch.report(self._model.title, self._share())
+        watch.note(self._model.title, f"loss {sum(losses) / len(losses):.5g}, step {self.step:,}")
 
     def save(self) -> None:
         for seed, state in zip(self._training.seeds, self._training.state(), strict=True):

@@ -108,12 +108,13 @@ def test_a_single_training_tells_the_same() -> None:
     from fiedler.sims.tasks.task import Task
     from fiedler.theory import parse
 
-    records = Records()
+    records, notes = Records(), list[tuple[str, str]]()
     model = get_model("node2vec")
     (run,) = run_seeds(
         Task(parse("cycle:5")), model, model.make_settings(steps=30, width=4), [0],
-        watch=Watch(on_step=lambda record: records.append(dict(record))),
+        watch=Watch(on_step=lambda record: records.append(dict(record)), on_note=lambda *note: notes.append(note)),
     )  # fmt: skip
     assert [one["step"] for one in records] == run.modes.steps.tolist()
     assert [one["loss_per_node"] for one in records] == run.modes.loss.tolist()
     assert {(one["model"], one["seed"]) for one in records} == {("node2vec", 0)}
+    assert notes[-1] == ("Node2Vec", f"loss {records[-1]['loss_per_node']:.5g}, step 30")
