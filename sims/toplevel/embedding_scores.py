@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = (
-    "fiedler_score", "gram_error", "gram_scale", "effective_rank", "geometric_level", "geometric_margin",
-    "optimum_relative_gap",
+    "fiedler_score", "gram_error", "loss_per_node", "gram_scale", "effective_rank", "geometric_level",
+    "geometric_margin", "optimum_relative_gap",
 )  # fmt: skip
 
 
