@@ -109,6 +109,11 @@ def compare(
     raises ends the training. ``on_progress(stage, fraction)``: as the bars of the command.
 
     Raises ImportError naming the extra without what training needs, TypeError and ValueError for bad input.
+
+    >>> import fiedler
+    >>> result = fiedler.compare("cycle:5", "node2vec", seeds=2, steps=100, width=8)
+    >>> [(run["model"], run["seed"]) for run in result.answer["runs"]]
+    [('node2vec', 0), ('node2vec', 1)]
     """
     check_part("sims", "fiedler.compare")
     from ..compare.run import compare as run_comparison

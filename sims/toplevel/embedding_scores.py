@@ -95,7 +95,8 @@ def score(
     Raises TypeError and ValueError for bad input, saying what to give instead.
 
     >>> import fiedler
-    >>> fiedler.score("cycle:15", fiedler.predict("cycle:15").optimum.embedding())["fiedler_score"].__round__(6)
+    >>> optimum = fiedler.predict("cycle:15").optimum
+    >>> round(fiedler.score("cycle:15", optimum.embedding())["fiedler_score"], 6)
     1.0
     """
     search = Search(optimum, tolerance, time_limit)

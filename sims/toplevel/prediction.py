@@ -133,8 +133,11 @@ def predict(
     Raises TypeError and ValueError for bad input, saying what to give instead.
 
     >>> import fiedler
-    >>> fiedler.predict("cycle:15")
-    Prediction(cycle:15: 15 nodes, 15 edges, loss per node 1.434917544, rank 2, relative duality gap ...)
+    >>> prediction = fiedler.predict("cycle:15")
+    >>> round(prediction.answer["optimum"]["loss_per_node"], 6), prediction.answer["optimum"]["rank"]
+    (1.434918, 2)
+    >>> [round(time, 2) for time in prediction.mode_times]
+    [2.52, 3.44, 7.45]
     """
     search = Search(True, tolerance, time_limit)
     task = make_task(graph, symmetrize, options, dense=False)
