@@ -1,9 +1,11 @@
-# make demo: install, then prediction beside real runs on three graphs (runs/demo/)
+# make demo: install (theory, training, figures), then prediction beside real runs on three graphs (runs/demo/)
 # make check: lint, types and the fast unit tests, some of every room: three minutes, for the daily loop
 # make test: lint, types, unit, processes, triton, browser, docs and docs-test, one after the other:
 #   unit       everything in one process     processes  several processes, and runs that are killed
 #   triton     kernels in the interpreter and compiled for cards, none of which has to be here
 #   browser    the report's page in Chromium  docs       the site, into site/     docs-test  its code blocks, notebooks
+# make compat: theory's tests and a comparison with the oldest versions that pyproject.toml allows, in build/; with
+#   VERSIONS=newest PYTHON=python3.13 the newest that there are, in another Python
 # make gate: before a release: every kernel in every form, for every card and Triton it is said to run with (two hours)
 # make faults: the long fault tests (about half an hour)     make bench: measured speed     make clean
 PYTHON ?= python3
@@ -13,24 +15,33 @@ BIN := $(VENV)/bin
 DEMO := cycle:15 path-star:4x5 karate
 FAST := not (slow or packaging or long or docs or browser or triton or processes)
 PACKAGES := theory kernels sims tests benchmarks docs
+define pip-install
+test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[$(1)]"
+endef
 # The test files with a marker: reading all of them, libraries included, takes half a minute.
 marked = $(shell grep -rl --include='test_*.py' 'mark\.$(1)' tests)
 
-.PHONY: demo install check test lint types fast unit processes triton browser docs docs-test gate faults bench format clean
+.PHONY: demo install check test lint types fast unit processes triton browser docs docs-test compat gate faults bench format clean
 
-demo: install
+demo: $(VENV)/.sims
 	@for graph in $(DEMO); do \
 	    echo "== $$graph"; \
 	    folder=runs/demo/$$(echo $$graph | tr ':' '-'); \
 	    $(BIN)/fiedler compare $$graph --out $$folder --overwrite && $(BIN)/fiedler report $$folder || exit; \
 	done
 
-install: $(VENV)/.installed
+# Two stamps: the demo installs what training and figures need, everything else the tools of the tests as well, which
+# include that. A demo after a test, or a test after a demo, installs nothing twice.
+install: $(VENV)/.dev
 
-$(VENV)/.installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[dev]"
+$(VENV)/.sims: pyproject.toml constraints.txt
+	$(call pip-install,sims)
 	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	$(call pip-install,dev)
+	touch $(VENV)/.sims $@
 
 check: lint types fast
 
@@ -41,7 +52,7 @@ lint: install
 	$(BIN)/ruff format --check $(PACKAGES)
 
 types: install
-	MYPYPATH=.types $(BIN)/mypy -p fiedler.theory -p fiedler.kernels -p fiedler.sims
+	MYPYPATH=.types $(BIN)/mypy -p fiedler
 
 # Without the tests that tests/slow.txt lists; python tests/support/slow_tests.py measures them again.
 fast: install
@@ -71,6 +82,17 @@ docs: install
 
 docs-test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -m docs --durations=15 -n $(JOBS)
+
+VERSIONS ?= lowest
+COMPAT := build/compat-$(VERSIONS)
+
+compat:
+	test -x $(COMPAT)/bin/python || $(PYTHON) -m venv $(COMPAT)
+	$(PYTHON) tests/support/lowest_versions.py sims > $(COMPAT)/lowest.txt
+	$(COMPAT)/bin/python -m pip install --disable-pip-version-check $(if $(filter newest,$(VERSIONS)),--upgrade,-c $(COMPAT)/lowest.txt) \
+	    -e ".[sims]" hypothesis mpmath pytest pytest-timeout pytest-xdist sympy
+	OMP_NUM_THREADS=1 $(COMPAT)/bin/python -m pytest tests/theory -m "$(FAST)" -n $(JOBS) --dist loadfile
+	cd $(COMPAT) && bin/fiedler compare cycle:7 --seeds 2 --steps 50 --out run --overwrite
 
 # What triton leaves out too: all forms of all kernels for six architectures, and with other versions of Triton, which
 # pip unpacks into build/triton; whole checks of what kernels touch and in which order.

@@ -7,6 +7,14 @@ Triton.
 # With the source tree on sys.path, transformers finds this folder when it looks for a package of that name, and imports
 # it: it is empty then, for the operators would be registered twice.
 if __name__ != "kernels":
+    try:
+        import torch as _torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        message = 'fiedler.kernels needs torch, which is not installed: pip install "fiedler[kernels]"'
+        raise ImportError(message, name="torch") from None
+
     from .adoption import patch, unpatch
     from .graph import CsrTarget, csr_target, graph_cross_entropy, tied_graph_cross_entropy
     from .linear import (

@@ -8,10 +8,12 @@ from types import ModuleType
 
 import pytest
 
+import fiedler
 from fiedler import kernels, sims, theory
 
 # The names that the documentation, the tests and sims/ use most.
 EXPLAINED = {
+    fiedler: ("predict", "compare", "score"),
     theory: (
         "parse", "as_graph", "one_hop_target", "laplacian_eigenspaces", "spectrum", "tied_optimum", "untied_optimum",
         "closed_form_optimum", "graph_optimum", "tied_flow", "tied_descent", "graph_flow", "early_modes",

@@ -13,17 +13,17 @@ ROOT = Path(__file__).resolve().parents[1]
 # Each room may import from those before it, and from itself. A folder inside a room is part of it.
 ORDER = {
     "theory": (
-        "checks", "softmax", "checked_loss", "graphs", "recall", "targets", "spectra", "optimum", "closed_forms",
-        "flow", "width", "symmetry", "alignment", "ladder", "rivals", "graph_storage", "routes",
+        "lazy", "checks", "softmax", "checked_loss", "graphs", "recall", "targets", "spectra", "optimum",
+        "closed_forms", "flow", "width", "symmetry", "alignment", "ladder", "rivals", "graph_storage", "routes",
     ),
     "kernels": (
         "plain_arithmetic", "base_two", "tile_places", "once", "checks", "gpu", "upstream", "linear", "adoption",
         "graph", "sharded", "profiling", "compile_report",
     ),
     "sims": (
-        "lazy", "suggest", "foreign", "disk", "processes", "tasks", "scores", "models", "runs", "predict", "draw",
-        "interop", "compare", "phase", "paths", "recall", "headroom", "sweep", "page", "figures", "reproduce", "cli",
-        "sharded", "parallel_transformer",
+        "extras", "lazy", "suggest", "foreign", "disk", "processes", "tasks", "scores", "models", "runs", "predict",
+        "draw", "interop", "compare", "phase", "paths", "recall", "headroom", "sweep", "page", "figures", "reproduce",
+        "toplevel", "cli", "sharded", "parallel_transformer",
     ),
 }  # fmt: skip
 # What a package may import of the others.

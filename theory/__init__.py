@@ -1,354 +1,275 @@
 """What should happen: graphs, targets, spectra, exact dynamics and certified optima of softmax embeddings; fact recall.
 
 NumPy and SciPy, float64, no torch. The public map of the package: every name is importable from here, and defined in
-the room of its concept.
+the room of its concept. It is imported when it is asked for: importing the package loads neither NumPy nor SciPy.
 """
 
-from .alignment import (
-    coefficient_norms,
-    edge_margin,
-    effective_rank,
-    fiedler_score,
-    geometric_level,
-    geometric_margin,
-    gram_distance,
-    gram_error,
-    gram_scale,
-    mode_energy,
-    principal_angles,
-    vector_energy,
-)
-from .checked_loss import cross_entropy, log_sum_exp, residual, row_softmax, target_entropy
-from .closed_forms import (
-    ClosedForm,
-    MaxMargin,
-    closed_form_optimum,
-    cycle_optimum,
-    hamming_optimum,
-    multipartite_optimum,
-    path_star_gram,
-    torus_optimum,
-    untied_cycle_max_margin,
-    untied_cycle_optimum,
-)
-from .flow import (
-    CayleyTrajectory,
-    EarlyModes,
-    Event,
-    FlowEquation,
-    FlowPath,
-    Integration,
-    ModeTimes,
-    TiedGramTrajectory,
-    TiedTrajectory,
-    UntiedGramTrajectory,
-    UntiedTrajectory,
-    cayley_flow,
-    compact_start,
-    early_gram,
-    early_modes,
-    early_spaces,
-    energy_reaches,
-    follow,
-    gaussian_starts,
-    integrate,
-    loss_falls_below,
-    measured_mode_times,
-    reach_times,
-    sharpness,
-    space_energies,
-    stationary,
-    tied_descent,
-    tied_equation,
-    tied_flow,
-    tied_gram_descent,
-    tied_gram_equation,
-    tied_gram_flow,
-    untied_descent,
-    untied_equation,
-    untied_flow,
-    untied_gaussian_starts,
-    untied_gram_equation,
-    untied_gram_flow,
-    wide_tied_start,
-    wide_untied_start,
-)
-from .graph_storage import (
-    StorageCost,
-    associative_bits,
-    associative_matrix,
-    cycle_storage,
-    geometric_bits,
-    geometric_norm_bound,
-    incidence_code,
-    path_star_code,
-    path_star_storage,
-    shifted_adjacency_code,
-    storage_cost,
-)
-from .graphs import Graph, Reading, ReadOptions, as_graph, from_networkx, from_sparse, parse, read_graph
-from .ladder import (
-    EndToEndTrajectory,
-    JacobianModes,
-    LadderBalance,
-    LadderGramTrajectory,
-    LadderLimit,
-    LadderModesTrajectory,
-    LadderTrajectory,
-    LinearNet,
-    OneLayerTrajectory,
-    PreNormNet,
-    PreNormTrajectory,
-    ReducedLadderTrajectory,
-    SpectralMap,
-    Sublayer,
-    UnitModes,
-    cayley_ladder_flow,
-    cheapest_net,
-    end_to_end_equation,
-    end_to_end_flow,
-    escape_time,
-    gain_at_plateau,
-    jacobian_modes,
-    ladder_balance,
-    ladder_descent,
-    ladder_equation,
-    ladder_flow,
-    ladder_gram_equation,
-    ladder_gram_flow,
-    ladder_limit,
-    ladder_logits,
-    ladder_sharpness,
-    layer_norm,
-    mode_cost,
-    norm_clock,
-    normed_gram_equation,
-    normed_gram_flow,
-    normed_plateau,
-    one_layer_descent,
-    one_layer_equation,
-    one_layer_flow,
-    one_layer_logits,
-    pre_norm_descent,
-    pre_norm_descents,
-    pre_norm_equation,
-    pre_norm_features,
-    pre_norm_flow,
-    pre_norm_logits,
-    reduced_ladder_flow,
-    representation_cost,
-    saddle_escape_time,
-    sign_flip_energy,
-    spectral_map,
-    unit_growth,
-)
-from .optimum import (
-    Certificate,
-    DriftLaw,
-    MaxMarginLogits,
-    RankRange,
-    RowPass,
-    RowSums,
-    SmoothedTarget,
-    SolverState,
-    TiedOptimum,
-    UntiedOptimum,
-    centre_gram,
-    centre_rows,
-    default_tolerance,
-    drift_law,
-    estimate_optimum_seconds,
-    tied_optimum,
-    tied_rank_range,
-    twin_classes,
-    untied_max_margin,
-    untied_optimum,
-    untied_rank_range,
-)
-from .recall import (
-    AssociativeMemory,
-    DeepMemory,
-    FactMemory,
-    Facts,
-    FactStorage,
-    MultiHopPlan,
-    OneShotMemory,
-    associative_dimension,
-    chain_answers,
-    circle_codes,
-    code_coherence,
-    code_dimension,
-    compose_facts,
-    construct_associative,
-    construct_deep,
-    construct_memory,
-    construct_one_shot,
-    distinct_code_dimension,
-    fact_storage,
-    margin_bound,
-    memory_from_codes,
-    multi_hop_bits,
-    multi_hop_dimension,
-    multi_hop_plan,
-    one_shot_dimension_bound,
-    packing_dimension,
-    random_facts,
-    random_margin_dimension,
-    recall_bits,
-    recall_margins,
-    sign_codes,
-    typical_coherence,
-    weight_bits_bound,
-    worst_facts,
-)
-from .rivals import (
-    Factors,
-    LaplacianCoordinates,
-    centred_support,
-    laplacian_coordinates,
-    netmf_logits,
-    positive_factors,
-    qwem_matrix,
-    qwem_mode_energy,
-    qwem_times,
-    shifted_pmi,
-    singular_factors,
-)
-from .routes import (
-    DecayThresholds,
-    GraphFlow,
-    GraphOptimum,
-    decay_thresholds,
-    graph_drift_law,
-    graph_flow,
-    graph_optimum,
-    growth_rates,
-    target_decay_thresholds,
-    target_flow,
-    target_growth_rates,
-    target_optimum,
-)
-from .spectra import (
-    Eigenpairs,
-    Eigenspaces,
-    closed_form_spectrum,
-    eigenspaces,
-    inertia,
-    laplacian,
-    laplacian_eigenpairs,
-    laplacian_eigenspaces,
-    spectrum,
-)
-from .symmetry import (
-    BlockAlgebra,
-    Colouring,
-    ReducedOptimum,
-    ReducedTrajectory,
-    ReducedUntiedOptimum,
-    Symmetry,
-    block_algebra,
-    coherent_colouring,
-    graph_symmetry,
-    hamming_symmetry,
-    path_star_symmetry,
-    reduced_drift_law,
-    reduced_flow,
-    reduced_tied_optimum,
-    reduced_untied_optimum,
-)
-from .targets import (
-    SecondOrderChain,
-    co_occurrence,
-    directed_target,
-    node2vec_target,
-    one_hop_sparse,
-    one_hop_target,
-    one_way_arcs,
-    one_way_target,
-    second_order_chain,
-    window_target,
-)
-from .width import (
-    Tangent,
-    WidthBands,
-    WidthPrediction,
-    initial_energy_moments,
-    predict_from_tangent,
-    predict_width,
-    symmetric_basis,
-    tied_tangent,
-    width_bands,
-)
+from typing import TYPE_CHECKING
 
-# fmt: off
-__all__ = [  # noqa: RUF022 - by room, as they stand in the tree
-    # graphs
-    "Graph", "ReadOptions", "Reading", "as_graph", "from_networkx", "from_sparse", "parse", "read_graph",
-    # targets
-    "SecondOrderChain", "co_occurrence", "directed_target", "node2vec_target", "one_hop_sparse",
-    "one_hop_target", "one_way_arcs", "one_way_target", "second_order_chain", "window_target",
-    # checked_loss
-    "cross_entropy", "log_sum_exp", "residual", "row_softmax", "target_entropy",
-    # spectra
-    "Eigenpairs", "Eigenspaces", "closed_form_spectrum", "eigenspaces", "inertia", "laplacian",
-    "laplacian_eigenpairs", "laplacian_eigenspaces", "spectrum",
-    # optimum
-    "Certificate", "DriftLaw", "MaxMarginLogits", "RankRange", "RowPass", "RowSums", "SmoothedTarget", "SolverState",
-    "TiedOptimum", "UntiedOptimum", "centre_gram", "centre_rows", "default_tolerance", "drift_law",
-    "estimate_optimum_seconds", "tied_optimum", "tied_rank_range", "twin_classes", "untied_max_margin",
-    "untied_optimum", "untied_rank_range",
-    # closed_forms
-    "ClosedForm", "MaxMargin", "closed_form_optimum", "cycle_optimum", "hamming_optimum",
-    "multipartite_optimum", "path_star_gram", "torus_optimum", "untied_cycle_max_margin",
-    "untied_cycle_optimum",
-    # flow
-    "CayleyTrajectory", "EarlyModes", "Event", "FlowEquation", "FlowPath", "Integration", "ModeTimes",
-    "TiedGramTrajectory", "TiedTrajectory", "UntiedGramTrajectory", "UntiedTrajectory", "cayley_flow", "compact_start",
-    "early_gram", "early_modes", "early_spaces", "energy_reaches", "follow", "gaussian_starts", "integrate",
-    "loss_falls_below", "measured_mode_times", "reach_times", "sharpness", "space_energies", "stationary",
-    "tied_descent", "tied_equation", "tied_flow", "tied_gram_descent", "tied_gram_equation", "tied_gram_flow",
-    "untied_descent", "untied_equation", "untied_flow", "untied_gaussian_starts", "untied_gram_equation",
-    "untied_gram_flow", "wide_tied_start", "wide_untied_start",
-    # ladder
-    "EndToEndTrajectory", "JacobianModes", "LadderBalance", "LadderGramTrajectory", "LadderLimit",
-    "LadderModesTrajectory", "LadderTrajectory", "LinearNet", "OneLayerTrajectory", "PreNormNet", "PreNormTrajectory",
-    "ReducedLadderTrajectory", "SpectralMap", "Sublayer", "UnitModes", "cayley_ladder_flow", "cheapest_net",
-    "end_to_end_equation", "end_to_end_flow", "escape_time", "gain_at_plateau", "jacobian_modes", "ladder_balance",
-    "ladder_descent", "ladder_equation", "ladder_flow", "ladder_gram_equation", "ladder_gram_flow", "ladder_limit",
-    "ladder_logits", "ladder_sharpness", "layer_norm", "mode_cost", "norm_clock", "normed_gram_equation",
-    "normed_gram_flow", "normed_plateau", "one_layer_descent", "one_layer_equation", "one_layer_flow",
-    "one_layer_logits", "pre_norm_descent", "pre_norm_descents", "pre_norm_equation", "pre_norm_features",
-    "pre_norm_flow",
-    "pre_norm_logits", "reduced_ladder_flow", "representation_cost", "saddle_escape_time", "sign_flip_energy",
-    "spectral_map", "unit_growth",
-    # width
-    "Tangent", "WidthBands", "WidthPrediction", "initial_energy_moments", "predict_from_tangent",
-    "predict_width", "symmetric_basis", "tied_tangent", "width_bands",
-    # symmetry
-    "BlockAlgebra", "Colouring", "ReducedOptimum", "ReducedTrajectory", "ReducedUntiedOptimum", "Symmetry",
-    "block_algebra", "coherent_colouring", "graph_symmetry", "hamming_symmetry", "path_star_symmetry",
-    "reduced_drift_law", "reduced_flow", "reduced_tied_optimum", "reduced_untied_optimum",
-    # routes
-    "DecayThresholds", "GraphFlow", "GraphOptimum", "decay_thresholds", "graph_drift_law", "graph_flow",
-    "graph_optimum", "growth_rates", "target_decay_thresholds", "target_flow", "target_growth_rates", "target_optimum",
-    # alignment
-    "coefficient_norms", "edge_margin", "effective_rank", "fiedler_score", "geometric_level",
-    "geometric_margin", "gram_distance", "gram_error", "gram_scale", "mode_energy", "principal_angles",
-    "vector_energy",
-    # rivals
-    "Factors", "LaplacianCoordinates", "centred_support", "laplacian_coordinates", "netmf_logits",
-    "positive_factors", "qwem_matrix", "qwem_mode_energy", "qwem_times", "shifted_pmi", "singular_factors",
-    # graph_storage
-    "StorageCost", "associative_bits", "associative_matrix", "cycle_storage", "geometric_bits",
-    "geometric_norm_bound", "incidence_code", "path_star_code", "path_star_storage", "shifted_adjacency_code",
-    "storage_cost",
-    # recall
-    "AssociativeMemory", "DeepMemory", "FactMemory", "FactStorage", "Facts", "MultiHopPlan", "OneShotMemory",
-    "associative_dimension", "chain_answers", "circle_codes", "code_coherence", "code_dimension",
-    "compose_facts", "construct_associative", "construct_deep", "construct_memory", "construct_one_shot",
-    "distinct_code_dimension", "fact_storage", "margin_bound", "memory_from_codes", "multi_hop_bits",
-    "multi_hop_dimension", "multi_hop_plan", "one_shot_dimension_bound", "packing_dimension", "random_facts",
-    "random_margin_dimension", "recall_bits", "recall_margins", "sign_codes", "typical_coherence",
-    "weight_bits_bound", "worst_facts",
-]
-# fmt: on
+from .lazy import attach, names_by_room
+
+if TYPE_CHECKING:
+    from .alignment import coefficient_norms as coefficient_norms
+    from .alignment import edge_margin as edge_margin
+    from .alignment import effective_rank as effective_rank
+    from .alignment import fiedler_score as fiedler_score
+    from .alignment import geometric_level as geometric_level
+    from .alignment import geometric_margin as geometric_margin
+    from .alignment import gram_distance as gram_distance
+    from .alignment import gram_error as gram_error
+    from .alignment import gram_scale as gram_scale
+    from .alignment import mode_energy as mode_energy
+    from .alignment import principal_angles as principal_angles
+    from .alignment import vector_energy as vector_energy
+    from .checked_loss import cross_entropy as cross_entropy
+    from .checked_loss import log_sum_exp as log_sum_exp
+    from .checked_loss import residual as residual
+    from .checked_loss import row_softmax as row_softmax
+    from .checked_loss import target_entropy as target_entropy
+    from .closed_forms import ClosedForm as ClosedForm
+    from .closed_forms import MaxMargin as MaxMargin
+    from .closed_forms import closed_form_optimum as closed_form_optimum
+    from .closed_forms import cycle_optimum as cycle_optimum
+    from .closed_forms import hamming_optimum as hamming_optimum
+    from .closed_forms import multipartite_optimum as multipartite_optimum
+    from .closed_forms import path_star_gram as path_star_gram
+    from .closed_forms import torus_optimum as torus_optimum
+    from .closed_forms import untied_cycle_max_margin as untied_cycle_max_margin
+    from .closed_forms import untied_cycle_optimum as untied_cycle_optimum
+    from .flow import CayleyTrajectory as CayleyTrajectory
+    from .flow import EarlyModes as EarlyModes
+    from .flow import Event as Event
+    from .flow import FlowEquation as FlowEquation
+    from .flow import FlowPath as FlowPath
+    from .flow import Integration as Integration
+    from .flow import ModeTimes as ModeTimes
+    from .flow import TiedGramTrajectory as TiedGramTrajectory
+    from .flow import TiedTrajectory as TiedTrajectory
+    from .flow import UntiedGramTrajectory as UntiedGramTrajectory
+    from .flow import UntiedTrajectory as UntiedTrajectory
+    from .flow import cayley_flow as cayley_flow
+    from .flow import compact_start as compact_start
+    from .flow import early_gram as early_gram
+    from .flow import early_modes as early_modes
+    from .flow import early_spaces as early_spaces
+    from .flow import energy_reaches as energy_reaches
+    from .flow import follow as follow
+    from .flow import gaussian_starts as gaussian_starts
+    from .flow import integrate as integrate
+    from .flow import loss_falls_below as loss_falls_below
+    from .flow import measured_mode_times as measured_mode_times
+    from .flow import reach_times as reach_times
+    from .flow import sharpness as sharpness
+    from .flow import space_energies as space_energies
+    from .flow import stationary as stationary
+    from .flow import tied_descent as tied_descent
+    from .flow import tied_equation as tied_equation
+    from .flow import tied_flow as tied_flow
+    from .flow import tied_gram_descent as tied_gram_descent
+    from .flow import tied_gram_equation as tied_gram_equation
+    from .flow import tied_gram_flow as tied_gram_flow
+    from .flow import untied_descent as untied_descent
+    from .flow import untied_equation as untied_equation
+    from .flow import untied_flow as untied_flow
+    from .flow import untied_gaussian_starts as untied_gaussian_starts
+    from .flow import untied_gram_equation as untied_gram_equation
+    from .flow import untied_gram_flow as untied_gram_flow
+    from .flow import wide_tied_start as wide_tied_start
+    from .flow import wide_untied_start as wide_untied_start
+    from .graph_storage import StorageCost as StorageCost
+    from .graph_storage import associative_bits as associative_bits
+    from .graph_storage import associative_matrix as associative_matrix
+    from .graph_storage import cycle_storage as cycle_storage
+    from .graph_storage import geometric_bits as geometric_bits
+    from .graph_storage import geometric_norm_bound as geometric_norm_bound
+    from .graph_storage import incidence_code as incidence_code
+    from .graph_storage import path_star_code as path_star_code
+    from .graph_storage import path_star_storage as path_star_storage
+    from .graph_storage import shifted_adjacency_code as shifted_adjacency_code
+    from .graph_storage import storage_cost as storage_cost
+    from .graphs import Graph as Graph
+    from .graphs import Reading as Reading
+    from .graphs import ReadOptions as ReadOptions
+    from .graphs import as_graph as as_graph
+    from .graphs import from_networkx as from_networkx
+    from .graphs import from_sparse as from_sparse
+    from .graphs import parse as parse
+    from .graphs import read_graph as read_graph
+    from .ladder import EndToEndTrajectory as EndToEndTrajectory
+    from .ladder import JacobianModes as JacobianModes
+    from .ladder import LadderBalance as LadderBalance
+    from .ladder import LadderGramTrajectory as LadderGramTrajectory
+    from .ladder import LadderLimit as LadderLimit
+    from .ladder import LadderModesTrajectory as LadderModesTrajectory
+    from .ladder import LadderTrajectory as LadderTrajectory
+    from .ladder import LinearNet as LinearNet
+    from .ladder import OneLayerTrajectory as OneLayerTrajectory
+    from .ladder import PreNormNet as PreNormNet
+    from .ladder import PreNormTrajectory as PreNormTrajectory
+    from .ladder import ReducedLadderTrajectory as ReducedLadderTrajectory
+    from .ladder import SpectralMap as SpectralMap
+    from .ladder import Sublayer as Sublayer
+    from .ladder import UnitModes as UnitModes
+    from .ladder import cayley_ladder_flow as cayley_ladder_flow
+    from .ladder import cheapest_net as cheapest_net
+    from .ladder import end_to_end_equation as end_to_end_equation
+    from .ladder import end_to_end_flow as end_to_end_flow
+    from .ladder import escape_time as escape_time
+    from .ladder import gain_at_plateau as gain_at_plateau
+    from .ladder import jacobian_modes as jacobian_modes
+    from .ladder import ladder_balance as ladder_balance
+    from .ladder import ladder_descent as ladder_descent
+    from .ladder import ladder_equation as ladder_equation
+    from .ladder import ladder_flow as ladder_flow
+    from .ladder import ladder_gram_equation as ladder_gram_equation
+    from .ladder import ladder_gram_flow as ladder_gram_flow
+    from .ladder import ladder_limit as ladder_limit
+    from .ladder import ladder_logits as ladder_logits
+    from .ladder import ladder_sharpness as ladder_sharpness
+    from .ladder import layer_norm as layer_norm
+    from .ladder import mode_cost as mode_cost
+    from .ladder import norm_clock as norm_clock
+    from .ladder import normed_gram_equation as normed_gram_equation
+    from .ladder import normed_gram_flow as normed_gram_flow
+    from .ladder import normed_plateau as normed_plateau
+    from .ladder import one_layer_descent as one_layer_descent
+    from .ladder import one_layer_equation as one_layer_equation
+    from .ladder import one_layer_flow as one_layer_flow
+    from .ladder import one_layer_logits as one_layer_logits
+    from .ladder import pre_norm_descent as pre_norm_descent
+    from .ladder import pre_norm_descents as pre_norm_descents
+    from .ladder import pre_norm_equation as pre_norm_equation
+    from .ladder import pre_norm_features as pre_norm_features
+    from .ladder import pre_norm_flow as pre_norm_flow
+    from .ladder import pre_norm_logits as pre_norm_logits
+    from .ladder import reduced_ladder_flow as reduced_ladder_flow
+    from .ladder import representation_cost as representation_cost
+    from .ladder import saddle_escape_time as saddle_escape_time
+    from .ladder import sign_flip_energy as sign_flip_energy
+    from .ladder import spectral_map as spectral_map
+    from .ladder import unit_growth as unit_growth
+    from .optimum import Certificate as Certificate
+    from .optimum import DriftLaw as DriftLaw
+    from .optimum import MaxMarginLogits as MaxMarginLogits
+    from .optimum import RankRange as RankRange
+    from .optimum import RowPass as RowPass
+    from .optimum import RowSums as RowSums
+    from .optimum import SmoothedTarget as SmoothedTarget
+    from .optimum import SolverState as SolverState
+    from .optimum import TiedOptimum as TiedOptimum
+    from .optimum import UntiedOptimum as UntiedOptimum
+    from .optimum import centre_gram as centre_gram
+    from .optimum import centre_rows as centre_rows
+    from .optimum import default_tolerance as default_tolerance
+    from .optimum import drift_law as drift_law
+    from .optimum import estimate_optimum_seconds as estimate_optimum_seconds
+    from .optimum import tied_optimum as tied_optimum
+    from .optimum import tied_rank_range as tied_rank_range
+    from .optimum import twin_classes as twin_classes
+    from .optimum import untied_max_margin as untied_max_margin
+    from .optimum import untied_optimum as untied_optimum
+    from .optimum import untied_rank_range as untied_rank_range
+    from .recall import AssociativeMemory as AssociativeMemory
+    from .recall import DeepMemory as DeepMemory
+    from .recall import FactMemory as FactMemory
+    from .recall import Facts as Facts
+    from .recall import FactStorage as FactStorage
+    from .recall import MultiHopPlan as MultiHopPlan
+    from .recall import OneShotMemory as OneShotMemory
+    from .recall import associative_dimension as associative_dimension
+    from .recall import chain_answers as chain_answers
+    from .recall import circle_codes as circle_codes
+    from .recall import code_coherence as code_coherence
+    from .recall import code_dimension as code_dimension
+    from .recall import compose_facts as compose_facts
+    from .recall import construct_associative as construct_associative
+    from .recall import construct_deep as construct_deep
+    from .recall import construct_memory as construct_memory
+    from .recall import construct_one_shot as construct_one_shot
+    from .recall import distinct_code_dimension as distinct_code_dimension
+    from .recall import fact_storage as fact_storage
+    from .recall import margin_bound as margin_bound
+    from .recall import memory_from_codes as memory_from_codes
+    from .recall import multi_hop_bits as multi_hop_bits
+    from .recall import multi_hop_dimension as multi_hop_dimension
+    from .recall import multi_hop_plan as multi_hop_plan
+    from .recall import one_shot_dimension_bound as one_shot_dimension_bound
+    from .recall import packing_dimension as packing_dimension
+    from .recall import random_facts as random_facts
+    from .recall import random_margin_dimension as random_margin_dimension
+    from .recall import recall_bits as recall_bits
+    from .recall import recall_margins as recall_margins
+    from .recall import sign_codes as sign_codes
+    from .recall import typical_coherence as typical_coherence
+    from .recall import weight_bits_bound as weight_bits_bound
+    from .recall import worst_facts as worst_facts
+    from .rivals import Factors as Factors
+    from .rivals import LaplacianCoordinates as LaplacianCoordinates
+    from .rivals import centred_support as centred_support
+    from .rivals import laplacian_coordinates as laplacian_coordinates
+    from .rivals import netmf_logits as netmf_logits
+    from .rivals import positive_factors as positive_factors
+    from .rivals import qwem_matrix as qwem_matrix
+    from .rivals import qwem_mode_energy as qwem_mode_energy
+    from .rivals import qwem_times as qwem_times
+    from .rivals import shifted_pmi as shifted_pmi
+    from .rivals import singular_factors as singular_factors
+    from .routes import DecayThresholds as DecayThresholds
+    from .routes import GraphFlow as GraphFlow
+    from .routes import GraphOptimum as GraphOptimum
+    from .routes import decay_thresholds as decay_thresholds
+    from .routes import graph_drift_law as graph_drift_law
+    from .routes import graph_flow as graph_flow
+    from .routes import graph_optimum as graph_optimum
+    from .routes import growth_rates as growth_rates
+    from .routes import target_decay_thresholds as target_decay_thresholds
+    from .routes import target_flow as target_flow
+    from .routes import target_growth_rates as target_growth_rates
+    from .routes import target_optimum as target_optimum
+    from .spectra import Eigenpairs as Eigenpairs
+    from .spectra import Eigenspaces as Eigenspaces
+    from .spectra import closed_form_spectrum as closed_form_spectrum
+    from .spectra import eigenspaces as eigenspaces
+    from .spectra import inertia as inertia
+    from .spectra import laplacian as laplacian
+    from .spectra import laplacian_eigenpairs as laplacian_eigenpairs
+    from .spectra import laplacian_eigenspaces as laplacian_eigenspaces
+    from .spectra import spectrum as spectrum
+    from .symmetry import BlockAlgebra as BlockAlgebra
+    from .symmetry import Colouring as Colouring
+    from .symmetry import ReducedOptimum as ReducedOptimum
+    from .symmetry import ReducedTrajectory as ReducedTrajectory
+    from .symmetry import ReducedUntiedOptimum as ReducedUntiedOptimum
+    from .symmetry import Symmetry as Symmetry
+    from .symmetry import block_algebra as block_algebra
+    from .symmetry import coherent_colouring as coherent_colouring
+    from .symmetry import graph_symmetry as graph_symmetry
+    from .symmetry import hamming_symmetry as hamming_symmetry
+    from .symmetry import path_star_symmetry as path_star_symmetry
+    from .symmetry import reduced_drift_law as reduced_drift_law
+    from .symmetry import reduced_flow as reduced_flow
+    from .symmetry import reduced_tied_optimum as reduced_tied_optimum
+    from .symmetry import reduced_untied_optimum as reduced_untied_optimum
+    from .targets import SecondOrderChain as SecondOrderChain
+    from .targets import co_occurrence as co_occurrence
+    from .targets import directed_target as directed_target
+    from .targets import node2vec_target as node2vec_target
+    from .targets import one_hop_sparse as one_hop_sparse
+    from .targets import one_hop_target as one_hop_target
+    from .targets import one_way_arcs as one_way_arcs
+    from .targets import one_way_target as one_way_target
+    from .targets import second_order_chain as second_order_chain
+    from .targets import window_target as window_target
+    from .width import Tangent as Tangent
+    from .width import WidthBands as WidthBands
+    from .width import WidthPrediction as WidthPrediction
+    from .width import initial_energy_moments as initial_energy_moments
+    from .width import predict_from_tangent as predict_from_tangent
+    from .width import predict_width as predict_width
+    from .width import symmetric_basis as symmetric_basis
+    from .width import tied_tangent as tied_tangent
+    from .width import width_bands as width_bands
+else:  # not for type checkers, which would take any name for known
+    __getattr__, __dir__, __all__ = attach(__name__, __file__)
+
+__doc__ = f"{__doc__}\n{names_by_room(__file__)}\n"  # what help() shows first

@@ -52,7 +52,10 @@ def brief(value: object) -> str:
 def check_type(value: object, kind: type[T], name: str, remedy: str) -> T:
     """``value`` if it is a ``kind``; TypeError otherwise."""
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}; {remedy}")
+        given = type(value).__name__
+        if given == kind.__name__:  # of another package
+            given = f"that of {type(value).__module__.partition('.')[0]}"
+        raise TypeError(f"{name} must be a {kind.__name__}, not {given}; {remedy}")
     return value
 
 

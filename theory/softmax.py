@@ -52,11 +52,21 @@ def target_entropy(target: Array, row_weight: Array) -> float:
     return float(-(row_weight[:, None] * target * np.log(positive)).sum())
 
 
+def refuse_graph(target: object) -> None:
+    """Raises TypeError for a graph, of any kind, in the place of a target, saying how to make its target."""
+    if isinstance(target, str) or hasattr(target, "adjacency"):  # a word; our graphs and NetworkX's
+        raise TypeError(
+            f"target must be a row-stochastic matrix (n, n), not {type(target).__name__}; "
+            "of a graph: one_hop_target(as_graph(graph))"
+        )
+
+
 def check_target(target: ArrayLike) -> Array:
     """Return T as a float64 array after checking that it is square, non-negative and row-stochastic.
 
-    Raises ValueError naming the first offending row.
+    Raises ValueError naming the first offending row, TypeError for a graph.
     """
+    refuse_graph(target)
     t = check_reals(target, "target")
     if t.ndim != 2 or t.shape[0] != t.shape[1] or t.shape[0] == 0:
         raise ValueError(f"target must be a square matrix with at least one row; got shape {t.shape}")
@@ -67,7 +77,7 @@ def check_target(target: ArrayLike) -> Array:
         miss = np.abs(t.sum(axis=1) - 1.0)
     if miss.max() > ROW_SUM_TOLERANCE:
         row = int(miss.argmax())
-        raise ValueError(f"target row {row} sums to {t[row].sum():.6g}; divide each row by its sum")
+        raise ValueError(f"target row {row} sums to {t[row].sum():.6g}; divide each row by its sum (one_hop_target)")
     return t
 
 

@@ -7,12 +7,15 @@ terminal.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
+from ..extras import check_part
 from .compare import compare
 from .completion import bash_completion
 from .doctor import doctor
@@ -43,8 +46,24 @@ COMMANDS = (
     theory, compare, train, score, paths, recall, headroom, reproduce, sweep, profile, report, figure, export, doctor,
 )  # fmt: skip
 
+# What a command needs beyond the base install (``extras.PARTS``); the others ask for what a part of them needs.
+NEEDS = {"sims": (compare, train, paths, recall, headroom, sweep, report), "kernels": (profile,)}
+
+
+def needing(part: str, command: Callable[..., None]) -> Callable[..., None]:
+    """The command that says what is not installed before it begins, not halfway."""
+
+    @functools.wraps(command)
+    def run(**given: object) -> None:
+        check_part(part, command.__name__)
+        command(**given)
+
+    return run
+
+
 for command in COMMANDS:
-    app.command()(command)
+    needed = next((part for part, commands in NEEDS.items() if command in commands), None)
+    app.command()(command if needed is None else needing(needed, command))
 
 
 @app.callback(invoke_without_command=True)

@@ -13,7 +13,7 @@ from rich.console import Console
 from ..disk.files import folder_name
 from ..runs.control import Restart
 from ..tasks.make import make_task
-from ..tasks.optimum import TIME_LIMIT, Search
+from ..tasks.search import TIME_LIMIT, Search
 from .completion import complete_compare_preset, complete_graph, complete_model
 from .estimates import print_estimates, say_optimum
 from .options import (

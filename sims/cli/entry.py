@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from ..disk.files import Damage
+from ..extras import Lacking, explained
 from ..foreign import visible
 from ..runs.stopping import Interrupted
 from ..suggest import did_you_mean
@@ -52,6 +53,12 @@ def run_app(app: typer.Typer, name: str, arguments: list[str], say: Say | None =
             return 2
         except (ValueError, TypeError) as error:
             tell(error, str(error) or type(error).__name__)
+            return 2
+        except ImportError as error:
+            found = explained(error, "this")
+            if not isinstance(found, Lacking):
+                raise
+            tell(found, str(found))
             return 2
         except (RuntimeError, FloatingPointError, OSError, MemoryError) as error:
             tell(error, str(error) or type(error).__name__)

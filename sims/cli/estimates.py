@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..tasks.optimum import Search
-from ..tasks.task import Task
+from ..tasks.search import Search
 from .progress import Stages
+
+if TYPE_CHECKING:
+    from ..tasks.task import Task
 
 LONG = 10.0  # seconds of the optimum above which its estimate is said before it is sought
 
@@ -20,7 +22,8 @@ def print_estimates(
     """What --dry-run says: one line or object for each model, and where its runs are predicted, too, how long that
     takes (``predictions`` seconds on one CPU) and all of it with ``jobs`` processes."""
     from ..disk.jsonio import to_json
-    from ..runs.estimate import describe_estimate, duration
+    from ..runs.duration import duration
+    from ..runs.estimate import describe_estimate
 
     answers = [describe_estimate(estimate, folder) for estimate in estimates]
     whole: dict[str, Any] = {"estimates": answers}
@@ -56,7 +59,7 @@ def print_path_estimates(
 
 def say_optimum(stages: Stages, search: Search, tasks: Iterable[Task]) -> None:
     """One line for every task whose optimum is left out for its size, or will take long."""
-    from ..runs.estimate import duration
+    from ..runs.duration import duration
 
     for task in tasks:
         name = f"{task.graph.name} ({task.graph.n} nodes)"

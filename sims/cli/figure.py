@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from ..extras import check_part
 from .completion import complete_figure
 from .console import wide_console
 from .options import Json
@@ -64,6 +65,7 @@ def figure(
         return
     if name is None:
         raise ValueError("give the NAME of a figure and the run folders it is made from; see `fiedler figure --list`")
+    check_part("sims", "figure")
     from ..figures.output import check_targets, describe_figure, draw_figure, targets, write_figure
     from ..figures.style import get_column
 

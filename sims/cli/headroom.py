@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..runs.control import Restart
-from ..runs.folder import RunDir
-from ..tasks.optimum import TIME_LIMIT, Search
+from ..tasks.search import TIME_LIMIT, Search
 from .completion import complete_graph, complete_model
 from .console import wide_console
 from .estimates import print_estimates, print_path_estimates, say_optimum
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..models.registry import Model
     from ..paths.settings import PathSettings
+    from ..runs.folder import RunDir
     from ..tasks.task import Task
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
+from ..extras import Lacking, explained, install_line
 from ..runs.environment import describe_environment
 
 OK, MISSING, BROKEN = "ok", "missing", "broken"
@@ -22,6 +23,8 @@ GIB = 1 << 30
 PEERS = ("liger-kernel", "cut-cross-entropy", "quack-kernels")  # what `fiedler profile` times beside ours
 # What an extra of pyproject.toml is for.
 EXTRAS = {
+    "kernels": "fused cross-entropy for PyTorch",
+    "sims": "training, comparison, pages, figures",
     "dask": "sweeps on a Dask cluster",
     "ray": "sweeps on a Ray cluster",
     "distributed": "training sharded over processes",
@@ -117,6 +120,10 @@ def _package(wanted: Requirement) -> Check:
 def _accelerators(deep: bool) -> list[Check]:
     try:
         import torch
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        return [Check("accelerators", "torch", MISSING, "not installed: theory only", install_line("sims"))]
     except Exception as error:  # a broken wheel raises whatever it likes
         return [Check("accelerators", "torch", BROKEN, _short(error), "pip install --force-reinstall torch")]
     hip = getattr(torch.version, "hip", None)
@@ -206,14 +213,12 @@ def _graph_path(*, tied: bool) -> str:
 
 
 def _extras() -> list[Check]:
-    wanted = _requirements()
     checks = []
     for extra, purpose in EXTRAS.items():
-        needed = [one for one in wanted if one.marker is not None and one.marker.evaluate({"extra": extra})]
-        needed = [one for one in needed if not one.marker.evaluate({"extra": ""})]
+        needed = _needed(extra)
         absent = [one.name for one in needed if _package(one).status != OK]
         if not needed or absent:
-            checks.append(Check("optional", extra, MISSING, purpose, f'pip install "fiedler[{extra}]"'))
+            checks.append(Check("optional", extra, MISSING, purpose, install_line(extra)))
         else:
             versions = ", ".join(f"{one.name} {metadata.version(one.name)}" for one in needed[:1])
             checks.append(Check("optional", extra, OK, f"{purpose} ({versions}{', ...' if len(needed) > 1 else ''})"))
@@ -228,6 +233,15 @@ def _extras() -> list[Check]:
     else:
         checks.append(Check("optional", "chromium", OK, f"tests of the report's page ({browser})"))
     return checks
+
+
+def _needed(extra: str) -> list[Requirement]:
+    """What ``extra`` adds to the base install, the extras that it names among it."""
+    found = []
+    for one in _requirements():
+        if one.marker is not None and one.marker.evaluate({"extra": extra}) and not one.marker.evaluate({"extra": ""}):
+            found += [needed for name in one.extras for needed in _needed(name)] if one.name == "fiedler" else [one]
+    return found
 
 
 def _writable(folder: Path) -> Check:
@@ -297,6 +311,11 @@ def _cross_entropy_trial() -> str:
 def _guarded(section: str, name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(section, name, OK, look())
+    except ImportError as error:
+        found = explained(error, "this")
+        if isinstance(found, Lacking):
+            return Check(section, name, MISSING, f"needs {found.name}, which is not installed", install_line("sims"))
+        return Check(section, name, BROKEN, _short(error), "see the message; reinstall fiedler if it names no cause")
     except Exception as error:  # whatever it is, it is the answer
         return Check(section, name, BROKEN, _short(error), "see the message; reinstall fiedler if it names no cause")
 

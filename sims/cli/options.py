@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from ..models.options import MAX_STEPS, Option, setting_types
-from ..tasks.optimum import OPTIMUM_NODES
+from ..tasks.search import OPTIMUM_NODES
 from .completion import choices, complete_graph
 
 GRAPH_HELP = (

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..extras import check_part
 from ..suggest import choose
 from .completion import choices
 from .console import wide_console
@@ -67,6 +68,8 @@ def profile(
     if compile_report:
         _compile_report(json)
         return
+    if out is not None:
+        check_part("sims", "profile --out")
     import torch
 
     from fiedler.kernels.profiling.rows import profile as measure

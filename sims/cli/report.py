@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..tasks.optimum import Search
+from ..tasks.search import Search
 from .options import Json, Optimum, Tolerance
 from .progress import Stages
 

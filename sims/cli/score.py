@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
 
-from fiedler.theory.softmax import check_weight_decay
-
+from ..extras import check_part
 from ..tasks.make import make_task
-from ..tasks.optimum import TIME_LIMIT, Search
-from ..tasks.task import Task
+from ..tasks.search import TIME_LIMIT, Search
 from .completion import complete_graph
 from .estimates import say_optimum
 from .options import (
@@ -33,6 +29,12 @@ from .options import (
     with_reading,
 )
 from .progress import Stages
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..tasks.task import Task
 
 
 @with_reading
@@ -84,12 +86,8 @@ def score(
     from fiedler.theory import ReadOptions
 
     from ..disk.jsonio import to_json
-    from ..runs.scored import describe_search
-    from ..runs.seeking import seek_optimum
-    from ..runs.stopping import heeding, stop_on_signals
-    from ..scores.embedding import score_embedding
-    from ..scores.references import loss_of_embedding, reference_scores
-    from ..tasks.optimum import reference_decay
+    from ..runs.stopping import stop_on_signals
+    from ..toplevel.embedding_scores import check_reference, scores_of
     from .tables import score_table
 
     search = Search(optimum, tolerance, time_limit)
@@ -110,28 +108,11 @@ def score(
         graph, symmetrize, self_edges, label_smoothing, window, p, q, edges=edges, weights=weights, reading=reading
     )
     embedding = _read(embedding_file, rows, key, task)
-    if weight_decay == 0 and reference_decay(task) > 0 and not search.left_out(task.graph.n):
-        raise ValueError(
-            f"{task.title} has no optimum without weight decay: give --weight-decay, such as "
-            f"{reference_decay(task)}, or --no-optimum"
-        )
-    check_weight_decay(weight_decay)
+    check_reference(task, weight_decay, search)
     with Stages(transient=True) as stages, stop_on_signals() as stop:
         say_optimum(stages, search, [task])
-        found = seek_optimum(task, weight_decay, search, stages.watch(stop))
-        stages.update("scores", 0.0)
-        scores = heeding(stop, lambda: score_embedding(embedding, task, found, weight_decay=weight_decay))
-        beside = heeding(stop, lambda: reference_scores(embedding, task, found, weight_decay=weight_decay))
-        stages.update("scores", 1.0)
-    answer = {
-        **task.describe(),
-        "file": str(embedding_file),
-        "dimension": embedding.shape[1],
-        **describe_search(task, found, search),
-        "loss_per_node": loss_of_embedding(embedding, task),
-        **scores,
-        "references": beside,
-    }
+        _, scores = scores_of(embedding, task, weight_decay, search, stages.watch(stop))
+    answer = {**task.describe(), "file": str(embedding_file), **scores}
     if json:
         print(to_json(answer))
         return
@@ -139,6 +120,7 @@ def score(
 
 
 def _score_folder(folder: Path, search: Search, json: bool) -> None:
+    check_part("sims", "score FOLDER")
     from ..compare.folder import read_settings
     from ..compare.notes import run_notes
     from ..compare.score_folder import score_folder

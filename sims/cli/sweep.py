@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ..tasks.optimum import TIME_LIMIT, Search
+from ..tasks.search import TIME_LIMIT, Search
 from .entry import print_line
 from .options import Address, BackendName, CheckpointEvery, Json, Optimum, TimeLimit, Tolerance, Workers
 from .progress import Stages
@@ -110,7 +110,7 @@ def _print(answer: dict[str, Any]) -> None:
 def _estimate(plan: Any, folder: Path, jobs: int | None, search: Search, json: bool) -> None:
     """One point of every command, graph, model and size is timed; the others count by their steps."""
     from ..disk.jsonio import to_json
-    from ..runs.estimate import duration
+    from ..runs.duration import duration
     from ..runs.workers import processes
     from ..sweep.commands import SIZES
     from ..sweep.run import outstanding

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from ..tasks.make import make_task
-from ..tasks.optimum import TIME_LIMIT, Search
+from ..tasks.search import TIME_LIMIT, Search
 from .completion import choices
 from .options import (
     Edges,

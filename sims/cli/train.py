@@ -13,7 +13,7 @@ from ..disk.files import folder_name
 from ..foreign import visible
 from ..runs.control import Restart
 from ..tasks.make import make_task
-from ..tasks.optimum import TIME_LIMIT, Search
+from ..tasks.search import TIME_LIMIT, Search
 from .completion import choices, complete_model
 from .estimates import print_estimates, say_optimum
 from .options import (
@@ -44,7 +44,6 @@ from .options import (
     with_reading,
 )
 from .progress import Stages
-from .tables import against_optimum
 
 
 @with_reading
@@ -99,6 +98,7 @@ def train(
     from ..runs.estimate import estimate_runs
     from ..runs.scored import run_and_score
     from ..runs.stopping import stop_on_signals
+    from .tables import against_optimum
 
     restart, search = Restart(overwrite, resume, checkpoint_every), Search(optimum, tolerance, time_limit)
     task = make_task(

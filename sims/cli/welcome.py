@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import metadata
 
 from rich.console import Console
 from rich.text import Text
@@ -34,7 +33,9 @@ COLUMNS = 2
 
 def version() -> str:
     """The installed version of fiedler."""
-    return metadata.version("fiedler")
+    from ..toplevel.version import __version__  # whose look-up takes longer than the screen
+
+    return __version__
 
 
 def welcome(commands: Iterable[str]) -> Text:

@@ -13,4 +13,4 @@ if TYPE_CHECKING:
     from .trajectory_fit import TrajectoryFit as TrajectoryFit
     from .trajectory_fit import fit_trajectory as fit_trajectory
 
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__, "sims")

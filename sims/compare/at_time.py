@@ -20,7 +20,8 @@ from ..runs.control import UNWATCHED, Watch
 from ..runs.engine import Run
 from ..runs.scored import Also, own_decay
 from ..runs.stability import describe_stability
-from ..tasks.optimum import SEARCH, Search, gram_factor
+from ..tasks.optimum import gram_factor
+from ..tasks.search import SEARCH, Search
 from ..tasks.task import DENSE_NODES, Task
 
 Floats = NDArray[np.float64]

@@ -32,7 +32,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from fiedler.theory import Eigenspaces
 
@@ -215,6 +214,8 @@ def _p_value(expected: ModeEvents, seen: tuple[ModeEvents, ...]) -> float:
         return (_signs(last) * weight).sum(axis=(-1, -2)).round(12)
 
     modes = len(expected.records)
+    from scipy import stats  # half a second to import
+
     test = stats.permutation_test(
         (expected.records,),
         mean_d,

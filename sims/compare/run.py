@@ -28,7 +28,7 @@ from ..runs.scored import own_decay, saved_run, score_final
 from ..runs.seeking import seek_optimum
 from ..runs.stopping import heeding
 from ..tasks.memory import check_pairs
-from ..tasks.optimum import SEARCH, Search
+from ..tasks.search import SEARCH, Search
 from ..tasks.task import DENSE_NODES, Task
 from .at_time import AtTime
 from .comparison import Comparison, mean_of_runs, run_folder, scores_of_runs, summarise

@@ -22,7 +22,7 @@ from ..runs.seeking import seek_optimum
 from ..runs.shards import has_shards, read_shards
 from ..runs.stopping import heeding
 from ..scores.embedding import score_embedding
-from ..tasks.optimum import SEARCH, Search
+from ..tasks.search import SEARCH, Search
 from .at_time import one_at_time
 from .folder import read_finished_run, read_settings, read_task
 from .run import compare

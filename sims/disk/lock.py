@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 LOCK_FILE = ".lock"
 
 
@@ -23,6 +21,8 @@ def locked(folder: Path) -> Iterator[None]:
     systems the lock holds as far as theirs do (flock). Raises Locked, a ValueError, where it is held, and
     ValueError where the folder cannot be made or written.
     """
+    from filelock import FileLock, Timeout  # not of the base install, which writes no folder
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / LOCK_FILE, timeout=0, is_singleton=False)

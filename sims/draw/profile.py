@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from .style import COLOURS, MARKERS, STYLE
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 OURS = "fiedler"
 SIDESTEP = 0.04  # between the markers of one shape, in shapes
@@ -50,6 +48,11 @@ def absences(row: Mapping[str, Any]) -> list[str]:
 
 def plot_profile(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Time over the floor and peak memory of ours and every peer, one position a shape, in the order given."""
+    import matplotlib.pyplot as plt  # a table does without
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    from .style import COLOURS, MARKERS, STYLE
+
     names = [OURS, *dict.fromkeys(name for row in rows for name, peer in row["peers"].items() if "ms_median" in peer)]
     labels = [f"N {row['N']}\nD {row['D']}\nV {row['V']}" for row in rows]
     places = range(len(rows))

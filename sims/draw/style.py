@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
+import sys
 from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("Agg")  # files only: nothing here ever opens a window
+if not (hasattr(builtins, "__IPYTHON__") or hasattr(sys, "ps1")):  # a notebook shows figures by a back end of its own
+    matplotlib.use("Agg")  # files only: nothing here ever opens a window
 import matplotlib.pyplot as plt
 from matplotlib.cbook import is_math_text
 from matplotlib.figure import Figure

@@ -3,6 +3,13 @@
 The style sheets are matplotlib's own kind: ``matplotlib.style.use("fiedler.sims.figures.single")``, or "double".
 """
 
-from .style import COLUMNS, Column, get_column
+from typing import TYPE_CHECKING
 
-__all__ = ["COLUMNS", "Column", "get_column"]
+from ..lazy import attach
+
+if TYPE_CHECKING:
+    from .style import COLUMNS as COLUMNS
+    from .style import Column as Column
+    from .style import get_column as get_column
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__, "sims")

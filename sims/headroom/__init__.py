@@ -9,4 +9,4 @@ if TYPE_CHECKING:
     from .embeddings import run_headroom as run_headroom
     from .paths import describe_path_headroom as describe_path_headroom
 
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__, "sims")

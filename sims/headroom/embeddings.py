@@ -23,7 +23,7 @@ from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ..runs.folder import RunDir
 from ..runs.opening import opened
 from ..scores.statistics import paired_difference, summary
-from ..tasks.optimum import SEARCH, Search
+from ..tasks.search import SEARCH, Search
 from ..tasks.task import Task
 from .conditions import BASE, REFERENCE, TITLES
 

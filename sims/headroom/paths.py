@@ -18,7 +18,8 @@ from ..paths.star import star_paths
 from ..runs.control import UNWATCHED, Watch
 from ..runs.seeking import told
 from ..runs.stopping import heeding
-from ..tasks.optimum import SEARCH, Search, task_optimum
+from ..tasks.optimum import task_optimum
+from ..tasks.search import SEARCH, Search
 from ..tasks.task import Task
 from .conditions import BASE, TITLES
 from .embeddings import describe_rows, least_gram_error

@@ -20,6 +20,7 @@ from typing import IO, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..extras import Lacking, require
 from ..suggest import choose, nearest
 from .word_vectors import SUFFIXES as WORD_SUFFIXES
 from .word_vectors import read_word_vectors
@@ -163,7 +164,7 @@ def _npy_array(stream: IO[bytes]) -> NDArray[Any]:
 
 
 def _read_safetensors(path: Path) -> dict[str, _Stored]:
-    from safetensors import safe_open
+    safe_open = require("safetensors", "sims").safe_open
 
     def load(name: str) -> NDArray[Any]:
         # Read here, since safetensors' own NumPy reader has no bfloat16.
@@ -191,6 +192,7 @@ def _read_safetensors(path: Path) -> dict[str, _Stored]:
 def _read_torch(path: Path) -> dict[str, _Stored]:
     import pickle
 
+    require("torch", "sims")
     import torch
 
     with warnings.catch_warnings():
@@ -249,7 +251,7 @@ def _guarded(read: Callable[[], T]) -> T:
     """read(), where whatever a damaged file makes a library raise becomes one ValueError."""
     try:
         return read()
-    except _Refused:
+    except (_Refused, Lacking):
         raise
     except MemoryError as error:
         raise ValueError("needs more memory than there is, or its header is forged: save fewer rows") from error

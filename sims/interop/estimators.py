@@ -15,10 +15,10 @@ import scipy.sparse as sp
 
 from fiedler.theory import Graph, as_graph, tied_optimum
 
+from ..extras import require
 from ..models.registry import get_model
 from ..runs.engine import run_seeds
 from ..tasks.task import Task
-from .extras import require
 
 EXTRA = "scikit-learn"
 LARGEST_SEED = 2**31 - 1

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from fiedler.theory import Graph, as_graph
 from fiedler.theory.graphs.graph import SYMMETRY_TOLERANCE
 
-from .extras import require
+from ..extras import require
 
 EXTRA = "torch-geometric"
 

@@ -18,9 +18,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..disk.files import Damage
+from ..extras import require
 from ..runs.folder import RunDir
 from ..suggest import choose
-from .extras import require
 
 KINDS = ("tensorboard", "wandb")
 METRICS = "metrics.jsonl"

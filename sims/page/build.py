@@ -14,7 +14,7 @@ from ..draw.sources import source_of
 from ..runs.control import UNWATCHED, Watch
 from ..runs.folder import FORMAT_KEY, RunDir
 from ..runs.shards import has_shards
-from ..tasks.optimum import SEARCH, Search
+from ..tasks.search import SEARCH, Search
 from .at_time import at_time_section
 from .blocks import Part, Section
 from .conditions import conditions_part, curve_section

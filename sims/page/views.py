@@ -29,7 +29,7 @@ from ..runs.engine import Run
 from ..runs.folder import RunDir
 from ..runs.scored import own_decay
 from ..runs.seeking import seek_optimum
-from ..tasks.optimum import SEARCH, Search
+from ..tasks.search import SEARCH, Search
 from ..tasks.task import DENSE_NODES, LEADING_MODES, Task
 
 Floats = NDArray[np.float64]

@@ -11,4 +11,4 @@ if TYPE_CHECKING:
     from .run import run_paths as run_paths
     from .settings import PathSettings as PathSettings
 
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__, "sims")

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from fiedler.theory import Graph, parse
 
-from ..runs.estimate import duration, training_seconds
+from ..runs.duration import duration
+from ..runs.estimate import training_seconds
 from ..runs.guards import disk_bytes, size
 from .data import InWeightsData, make_data
 from .metrics import CHUNK

@@ -10,4 +10,4 @@ if TYPE_CHECKING:
     from .diagram import phase_diagram as phase_diagram
     from .plot import phase_figure as phase_figure
 
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__, "sims")

@@ -30,7 +30,8 @@ from fiedler.theory.spectra.closed_form import DENSE_LIMIT
 from ..runs.control import UNWATCHED, Watch
 from ..runs.seeking import told
 from ..runs.stopping import heeding
-from ..tasks.optimum import SEARCH, Search, reference_optimum, solver_options, stopped_by
+from ..tasks.optimum import reference_optimum, solver_options, stopped_by
+from ..tasks.search import SEARCH, Search
 from ..tasks.task import LEADING_MODES, Task
 from .describe_graph import describe_modes, describe_spectrum, describe_storage
 from .drift import describe_drift, one_hop_options, task_drift

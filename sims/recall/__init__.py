@@ -11,4 +11,4 @@ if TYPE_CHECKING:
     from .run import run_recalls as run_recalls
     from .settings import RecallSettings as RecallSettings
 
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__, "sims")

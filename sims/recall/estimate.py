@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..models.devices import check_device
-from ..runs.estimate import duration, training_seconds
+from ..runs.duration import duration
+from ..runs.estimate import training_seconds
 from ..runs.guards import disk_bytes, size
 from .settings import RecallSettings
 from .training import RecallTraining

@@ -24,7 +24,7 @@ from ..runs.folder import STARTED, RunDir
 from ..runs.stopping import heeding
 from ..sweep.commands import Command, Folder, How, Options
 from ..sweep.point import KEY_DIGITS, Point
-from ..tasks.optimum import Search
+from ..tasks.search import Search
 from .claim import Cell
 
 MEASURE = "measure"

@@ -38,7 +38,7 @@ class Check:
         return [self._finding(measured, cell, cell in deterministic) for cell in self.cells]
 
     def _finding(self, measured: Measured, cell: str, deterministic: bool) -> Finding:
-        from ..scores.statistics import mean, mean_interval  # with scipy.stats, which takes seconds to import
+        from ..scores.statistics import mean, mean_interval
 
         values = measured.values(cell, self.score)
         if self.minus:

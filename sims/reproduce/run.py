@@ -19,7 +19,7 @@ from ..sweep.plan import SweepPlan
 from ..sweep.point import Outcome, read_failure, read_scores
 from ..sweep.run import TIMINGS, Counts, outstanding, run_sweep
 from ..sweep.table import run_seconds
-from ..tasks.optimum import Search
+from ..tasks.search import Search
 from .cell import CellPoint
 from .claim import Cell, Claim
 from .criterion import LEAST_SEEDS

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .stopping import StopRequest
 
 Progress = Callable[[str, float], None]
+StepRecord = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,14 @@ class Restart:
 @dataclass(frozen=True)
 class Watch:
     """``on_progress(stage, fraction)`` is called as a run goes on, ``on_note(stage, text)`` where a stage has more to
-    say; ``stop``: asked between steps whether to end, in which case a checkpoint is written and Interrupted raised."""
+    say; ``stop``: asked between steps whether to end, in which case a checkpoint is written and Interrupted raised.
+    ``on_step(record)`` is called at every recorded step of a run with its line of metrics.jsonl and its "seed", on a
+    graph its "model" too; what it raises ends the run. Runs in processes of their own tell nothing."""
 
     on_progress: Progress | None = None
     stop: StopRequest | None = None
     on_note: Callable[[str, str], None] | None = None
+    on_step: StepRecord | None = None
 
     def report(self, stage: str, fraction: float) -> None:
         if self.on_progress is not None:
@@ -59,6 +64,10 @@ class Watch:
     def note(self, stage: str, text: str) -> None:
         if self.on_note is not None:
             self.on_note(stage, text)
+
+    def step(self, record: Mapping[str, Any]) -> None:
+        if self.on_step is not None:
+            self.on_step(record)
 
     @property
     def stop_asked(self) -> bool:

@@ -157,7 +157,7 @@ class _Engine:
         """Train the seeds of ``training`` from where their folders are to the last step, and write their results."""
         files = {seed: self._files[seed] for seed in training.seeds if seed in self._files}
         course = _SeedsCourse(
-            self._task, training, self._recorders, files, self._time_per_step, self._model.title, self._share_done
+            self._task, training, self._recorders, files, self._time_per_step, self._model, self._share_done
         )
         course.go_back()
         with training.threads():
@@ -186,11 +186,11 @@ class _SeedsCourse:
         recorders: Mapping[int, Recorder],
         files: Mapping[int, RunFiles],
         time_per_step: float | None,
-        stage: str,
+        model: Model,
         share: Callable[[], float],
     ) -> None:
         self._task, self._training, self._recorders, self._files = task, training, recorders, files
-        self._time_per_step, self._stage, self._share = time_per_step, stage, share
+        self._time_per_step, self._model, self._share = time_per_step, model, share
 
     @property
     def step(self) -> int:
@@ -229,11 +229,15 @@ class _SeedsCourse:
         self._training.advance(min(self._training.chunk, until - self._training.step))
 
     def record(self, watch: Watch) -> None:
+        losses = []
         for shot in self._training.snapshots():
             line = record_snapshot(self._task, self._recorders[shot.seed], shot, self._time_per_step)
             if shot.seed in self._files:
                 self._files[shot.seed].log(line)
-        watch.report(self._stage, self._share())
+            watch.step({"model": self._model.name, "seed": shot.seed, **line})
+            losses.append(shot.loss)
+        watch.report(self._model.title, self._share())
+        watch.note(self._model.title, f"loss {sum(losses) / len(losses):.5g}, step {self.step:,}")
 
     def save(self) -> None:
         for seed, state in zip(self._training.seeds, self._training.state(), strict=True):

@@ -14,8 +14,9 @@ import torch
 
 from ..models.registry import Model
 from ..models.torch_state import one_thread
-from ..tasks.optimum import SEARCH, Search
+from ..tasks.search import SEARCH, Search
 from ..tasks.task import Task
+from .duration import duration
 from .engine import check_seeds
 from .guards import disk_bytes, free_bytes, size
 from .one_run import TaskTraining
@@ -115,13 +116,6 @@ def _optimum(estimate: Estimate) -> str:
 def _peak_bytes() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak  # Linux counts in kilobytes
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people read them: 1.5 s, 12 min, 3.4 h."""
-    if seconds < 120:
-        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 TIMED_STEPS = 4  # after the first, which also allocates

@@ -95,7 +95,7 @@ def run_task(
     with opened(out, config, restart) as folder:
         if folder.finished and folder.is_final("scores.json"):
             return _read(folder)
-        course = _TaskCourse(training, settings, RunFiles(folder, config), f"seed {config['seed']}", began)
+        course = _TaskCourse(training, settings, RunFiles(folder, config), config["seed"], began)
         try:
             course.go_back()
             run_course(course, restart.checkpoint_every, watch)
@@ -108,9 +108,10 @@ class _TaskCourse:
     """The training with what is written of it while it goes on."""
 
     def __init__(
-        self, training: TaskTraining, settings: TaskSettings, files: RunFiles, name: str, began: float
+        self, training: TaskTraining, settings: TaskSettings, files: RunFiles, seed: Any, began: float
     ) -> None:
-        self.training, self.files, self.name = training, files, name
+        self.training, self.files, self.name = training, files, f"seed {seed}"
+        self._seed = seed
         self._began, self._steps = began, settings.steps
         self._due = record_steps(settings)
 
@@ -147,7 +148,9 @@ class _TaskCourse:
         self.training.advance()
 
     def record(self, watch: Watch) -> None:
-        self.files.log(self.training.measure())
+        line = self.training.measure()
+        self.files.log(line)
+        watch.step({"seed": self._seed, **line})
         watch.report("training", self._due.pop(0) / self._steps)
 
     def save(self) -> None:

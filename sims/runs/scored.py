@@ -14,7 +14,8 @@ from fiedler.theory import TiedOptimum, edge_margin, geometric_margin
 from ..models.protocol import Final
 from ..models.registry import Model
 from ..scores.embedding import score_embedding, score_logits
-from ..tasks.optimum import SEARCH, Search, stopped_by
+from ..tasks.optimum import stopped_by
+from ..tasks.search import SEARCH, Search
 from ..tasks.task import Task
 from .control import AFRESH, UNWATCHED, Restart, Watch
 from .engine import Run, describe_run, run_seeds

@@ -7,7 +7,8 @@ from typing import Any
 
 from fiedler.theory import TiedOptimum
 
-from ..tasks.optimum import SEARCH, OnState, Search, reference_optimum
+from ..tasks.optimum import OnState, reference_optimum
+from ..tasks.search import SEARCH, Search
 from ..tasks.task import Task
 from .control import UNWATCHED, Watch
 from .stopping import Interrupted, heeding

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ def standard_deviations(values: Floats) -> Floats:
 
 def t_quantile(freedom: int) -> float:
     """How many standard errors an interval of CONFIDENCE reaches to each side, at ``freedom`` degrees of freedom."""
-    return float(student.ppf((1 + CONFIDENCE) / 2, freedom))
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def interval_reach(values: Floats) -> Floats:

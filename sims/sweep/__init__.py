@@ -10,4 +10,4 @@ if TYPE_CHECKING:
     from .plan import read_sweep as read_sweep
     from .run import run_sweep as run_sweep
 
-__getattr__, __dir__, __all__ = attach(__name__, __file__)
+__getattr__, __dir__, __all__ = attach(__name__, __file__, "sims")

@@ -21,7 +21,7 @@ from ..runs.control import UNWATCHED, Restart, Watch
 from ..runs.folder import RunDir
 from ..suggest import check_only, choose
 from ..tasks.make import make_task
-from ..tasks.optimum import SEARCH, Search
+from ..tasks.search import SEARCH, Search
 from ..tasks.task import TASK_OPTIONS, Task
 
 Options = Mapping[str, Any]

@@ -20,7 +20,7 @@ from ..runs.control import Restart, Watch
 from ..runs.folder import RunDir
 from ..runs.stopping import Interrupted, stop_on_signals
 from ..suggest import nearest
-from ..tasks.optimum import SEARCH, Search
+from ..tasks.search import SEARCH, Search
 from .commands import TRAIN, Command, How, get_command
 
 POINTS, FAILURES, STOP_FILE = "points", "failures", ".stop"

@@ -26,7 +26,7 @@ from ..processes.child import NoProcess, ProcessDied
 from ..processes.children import as_they_end, in_child
 from ..runs.stopping import Interrupted, StopRequest, announced
 from ..runs.workers import processes
-from ..tasks.optimum import SEARCH, Search
+from ..tasks.search import SEARCH, Search
 from .backend import Place, WorkerDied, check_backend, opened_backend
 from .plan import SweepPlan
 from .point import FAILURES, STOP_FILE, Outcome, Point, is_done, read_failure, run_point, write_failure

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from ..lazy import attach
 
 if TYPE_CHECKING:
-    from .optimum import Search as Search
     from .optimum import reference_optimum as reference_optimum
+    from .search import Search as Search
     from .task import Task as Task
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)

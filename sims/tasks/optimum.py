@@ -1,11 +1,9 @@
-"""The certified tied optimum of a task: whether and how far it is sought, and the cheaper of two routes to it, the
-blocks of the graph's symmetry or the matrix itself."""
+"""The certified tied optimum of a task by the cheaper of two routes, the blocks of the graph's symmetry or the matrix
+itself."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,7 +15,6 @@ from fiedler.theory import (
     RowPass,
     RowSums,
     TiedOptimum,
-    estimate_optimum_seconds,
     graph_symmetry,
     reduced_tied_optimum,
     tied_optimum,
@@ -27,62 +24,13 @@ from fiedler.theory.optimum.tied import arcs_on_cycles, centre_gram
 from fiedler.theory.routes.optimum import useful_symmetry
 from fiedler.theory.symmetry.coherent import COLOURING_LIMIT
 
+from .search import SEARCH, Search
 from .task import Floats, Task
 
 ROUNDING = 1e-13  # of the largest eigenvalue of a Gram matrix: below it there is none
-OPTIMUM_NODES = 5000  # above, the optimum is left out unless it is asked for
-TIME_LIMIT = 300.0  # seconds that the optimum is given unless another limit is
 DEVICE_NODES = 2000  # from which passes run on a CUDA device: below, NumPy finishes sooner than transfers pay
-LEFT_OUT = "without the optimum (--no-optimum"
 
 OnState = Callable[[Any], bool]  # told theory.SolverState; True ends the search
-
-
-@dataclass(frozen=True)
-class Search:
-    """Whether and how far the optimum is sought. ``optimum``: None for graphs of up to OPTIMUM_NODES nodes.
-    ``tolerance``: the relative duality gap at which the search ends, None for the solver's own; ``time_limit``: seconds
-    after which it does, with the gap it then has.
-
-    Raises ValueError for a tolerance outside [0, 1) or a limit that is not positive.
-
-    >>> from fiedler.sims.tasks.optimum import Search
-    >>> Search(optimum=False).left_out(100)
-    'without the optimum (--no-optimum)'
-    >>> Search().left_out(100), Search().left_out(10_000)
-    ('', 'without the optimum (--no-optimum, taken by itself above 5000 nodes; --optimum seeks it)')
-    """
-
-    optimum: bool | None = None
-    tolerance: float | None = None
-    time_limit: float = TIME_LIMIT
-
-    def __post_init__(self) -> None:
-        if self.tolerance is not None and not 0 <= self.tolerance < 1:
-            raise ValueError(
-                f"tolerance is the relative duality gap to stop at, from 0 (exact) to below 1; got {self.tolerance}: "
-                "give 0.001, say"
-            )
-        if not 0 < self.time_limit < math.inf:
-            raise ValueError(f"time_limit must be a positive number of seconds; got {self.time_limit}: give 60, say")
-
-    def left_out(self, nodes: int) -> str:
-        """Why a graph of so many ``nodes`` has no optimum, in words; empty where it is sought."""
-        if self.optimum is False:
-            return f"{LEFT_OUT})"
-        if self.optimum is None and nodes > OPTIMUM_NODES:
-            return f"{LEFT_OUT}, taken by itself above {OPTIMUM_NODES} nodes; --optimum seeks it)"
-        return ""
-
-    def seconds(self, task: Task) -> float:
-        """About how long the search will take, at most the limit; 0 where it is left out."""
-        if self.left_out(task.graph.n):
-            return 0.0
-        estimate = estimate_optimum_seconds(task.graph.n, task.graph.adjacency.nnz, tolerance=self.tolerance)
-        return min(estimate, self.time_limit)
-
-
-SEARCH = Search()
 
 
 def task_optimum(task: Task, search: Search = SEARCH, on_state: OnState | None = None) -> TiedOptimum:
@@ -157,8 +105,10 @@ def _pass_on_device(
 
 @cache
 def _device_pass() -> RowPass:
-    import torch  # not for small graphs
-
+    try:
+        import torch  # not for small graphs
+    except ModuleNotFoundError:  # of the base install, which has no device
+        return softmax_pass
     if not torch.cuda.is_available():
         return softmax_pass
     from .fused_pass import fused_row_pass

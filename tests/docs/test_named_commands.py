@@ -87,8 +87,7 @@ def _import(name: str) -> None:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError:
-        holder = importlib.import_module(parent) if parent.count(".") else importlib.import_module(name)
-        assert hasattr(holder, last), name
+        assert hasattr(importlib.import_module(parent), last), name
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """README and every page of docs/, relative to the root."""
-    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """README, CONTRIBUTING and every page of docs/, relative to the root."""
+    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
     return [path.relative_to(ROOT) for path in found]
 
 

@@ -7,6 +7,7 @@ whole lines or ends of lines. Integers are read as such, which is fastest, unles
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from ..checks import Array
 from .layout import ARROWS, BLANK, Layout
 from .pairs import Names
+from .reading import quoted
 
 Ends = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -39,7 +41,10 @@ class _Irregular(Exception):
 
 def read_blocks(file: Path, layout: Layout, width: int, comments: str, block: int) -> Blocks | None:
     """The pairs of a file whose lines have ``width`` fields, in blocks of ``block`` bytes; None where it is not
-    regular."""
+    regular, or pyarrow is not installed, which a warning says."""
+    if not _has_pyarrow():
+        warnings.warn(f"{quoted(file)} is read line by line, several times slower: pip install pyarrow", stacklevel=4)
+        return None
     for integers in (True, False):
         try:
             return _read(file, layout, width, comments, block, integers)
@@ -48,8 +53,16 @@ def read_blocks(file: Path, layout: Layout, width: int, comments: str, block: in
     return None
 
 
+def _has_pyarrow() -> bool:
+    try:
+        import pyarrow  # noqa: F401  # a tenth of a second, only spent on large files
+    except ModuleNotFoundError:  # it is no part of the base install
+        return False
+    return True
+
+
 def _read(file: Path, layout: Layout, width: int, comments: str, block: int, integers: bool) -> Blocks:
-    import pyarrow as pa  # a tenth of a second, only spent on large files
+    import pyarrow as pa
 
     tails: list[Any] = []
     heads: list[Any] = []

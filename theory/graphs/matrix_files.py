@@ -32,7 +32,7 @@ def read_matrix_market(file: Path, symmetrize: bool, options: ReadOptions) -> Gr
         if stored * bytes_an_entry > file.stat().st_size + 4:
             raise ValueError(f"its header says {entries:,} entries, more than the file holds")
         check_node_count(rows, entries)
-        matrix = scipy.io.mmread(file)
+        matrix = scipy.io.mmread(file, spmatrix=False)
     except OSError:
         raise
     except Exception as error:

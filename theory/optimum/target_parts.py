@@ -101,6 +101,6 @@ def target_parts(target: ArrayLike | sp.sparray | SmoothedTarget) -> TargetParts
     miss = np.abs(sums - 1.0)
     if miss.max() > ROW_SUM_TOLERANCE:
         row = int(miss.argmax())
-        raise ValueError(f"target row {row} sums to {sums[row]:.6g}; divide each row by its sum")
+        raise ValueError(f"target row {row} sums to {sums[row]:.6g}; divide each row by its sum (one_hop_target)")
     matrix.eliminate_zeros()
     return TargetParts(sp.csr_array((1.0 - smoothing) * matrix), smoothing / n)

@@ -15,10 +15,9 @@ from math import inf, log
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import binom
 
 from ..checks import Array, check_array, check_matrix, check_number, check_whole_number, shown
-from .codes import sign_codes
+from .codes import agree_at_most, sign_codes
 from .facts import EMBEDDINGS_STREAM, Facts, check_facts, check_indices, check_memory_size, generator
 from .margins import answer_margins
 
@@ -133,7 +132,7 @@ def log_miss(n: int, a: int, d: int) -> float:
     m = -(-n // a)
     # Agreeing signs of two codes: k (1 - y/2) = j. Bins (edge[i-1], edge[i]] of j count at edge[i], the least y.
     edges = np.unique(np.round(np.linspace(0, d, COLLISIONS)).astype(np.int64))
-    chances = np.diff(binom.cdf(edges, d, 0.5), prepend=0.0)
+    chances = np.diff(agree_at_most(edges, d), prepend=0.0)
     y = 2 * (1 - edges[:-1] / d)  # the last bin: at worst y = 0, equal codes, which always fail
     largest = np.sqrt(y * d * d / (2 * m))
     mu = largest[:, None] * RATES

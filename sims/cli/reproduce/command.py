@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ...extras import check_part
 from ..options import Address, BackendName, Json, Overwrite, Workers
 from .completion import complete_claim
 
@@ -61,6 +62,8 @@ def reproduce(
     if sum((listed, show, report, dry_run)) > 1:
         raise ValueError("give one of --list, --show, --report and --dry-run")
     seconds = None if budget is None else read_budget(budget)
+    if not (show or listed) and (report or claims or every):
+        check_part("sims", "reproduce")
     chosen = get_claims(claims) if claims else list(CLAIMS.values())
     if show:
         print_claims(chosen, out, json)

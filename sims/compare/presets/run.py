@@ -15,7 +15,7 @@ from ...runs.control import AFRESH, UNWATCHED, Restart, Watch
 from ...runs.folder import RunDir
 from ...runs.opening import opened
 from ...scores.statistics import finite_values, mean, standard_deviation
-from ...tasks.optimum import SEARCH, Search
+from ...tasks.search import SEARCH, Search
 from ..ahead import Planned, train_ahead
 from ..comparison import Comparison, recall_step, scores_of_runs
 from ..model_comparison import ModelComparison

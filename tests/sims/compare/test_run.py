@@ -27,7 +27,7 @@ from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.graph_arrays import graph_arrays
 from fiedler.sims.runs.recorder import log_spaced_steps
 from fiedler.sims.scores.embedding import score_embedding, score_logits
-from fiedler.sims.tasks.optimum import Search
+from fiedler.sims.tasks.search import Search
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import as_graph, centre_rows, parse, tied_optimum
 

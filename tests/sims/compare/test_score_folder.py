@@ -16,7 +16,7 @@ from fiedler.sims.models.registry import get_model
 from fiedler.sims.page import kind_of, parts_of
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.sharded.run import run_sharded
-from fiedler.sims.tasks.optimum import Search
+from fiedler.sims.tasks.search import Search
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
 

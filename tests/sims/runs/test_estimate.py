@@ -12,8 +12,9 @@ import pytest
 
 from commands import answer, refusal, table
 from fiedler.sims.models.registry import get_model
+from fiedler.sims.runs.duration import duration
 from fiedler.sims.runs.engine import run_seeds
-from fiedler.sims.runs.estimate import describe_estimate, duration, estimate_runs
+from fiedler.sims.runs.estimate import describe_estimate, estimate_runs
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse
 

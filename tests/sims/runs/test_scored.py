@@ -15,7 +15,8 @@ from fiedler.sims.runs.control import Restart, Watch
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.scored import run_and_score, stale
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
-from fiedler.sims.tasks.optimum import Search, reference_optimum
+from fiedler.sims.tasks.optimum import reference_optimum
+from fiedler.sims.tasks.search import Search
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import gram_error, parse
 

@@ -12,7 +12,7 @@ import fiedler.sims.tasks.optimum as module
 from fiedler.sims.runs.control import Watch
 from fiedler.sims.runs.seeking import describe_state, seek_optimum, told
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
-from fiedler.sims.tasks.optimum import Search
+from fiedler.sims.tasks.search import Search
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse, tied_optimum
 

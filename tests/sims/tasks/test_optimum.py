@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from fiedler.sims.predict.rivals import rival_predictions
-from fiedler.sims.tasks.optimum import OPTIMUM_NODES, REFERENCE_DECAY, Search, reference_decay, reference_optimum
+from fiedler.sims.tasks.optimum import REFERENCE_DECAY, _device_pass, reference_decay, reference_optimum
+from fiedler.sims.tasks.search import OPTIMUM_NODES, Search
 from fiedler.sims.tasks.task import Task
 from fiedler.theory import parse, tied_optimum
+from fiedler.theory.optimum.row_pass import softmax_pass
 
 CERTIFIED = 1e-7
 NEAR_THE_FLOOR = 0.15  # what REFERENCE_DECAY promises
@@ -60,3 +64,13 @@ def test_the_optimum_is_left_out_by_size_and_on_request() -> None:
     assert "taken by itself above 5000 nodes" in Search().left_out(OPTIMUM_NODES + 1)
     assert Search(optimum=True).left_out(OPTIMUM_NODES + 1) == ""
     assert Search(optimum=False).left_out(3) == "without the optimum (--no-optimum)"
+
+
+def test_passes_stay_on_the_cpu_without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the base install, for graphs from DEVICE_NODES nodes on too."""
+    monkeypatch.setitem(sys.modules, "torch", None)  # the import system then says that it is not there
+    _device_pass.cache_clear()
+    try:
+        assert _device_pass() is softmax_pass
+    finally:
+        _device_pass.cache_clear()

@@ -1,5 +1,8 @@
 """Edge lists that were once read as another graph: names with marks, leading zeros, headers, other separators."""
 
+import sys
+import warnings
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -300,3 +303,19 @@ def test_an_odd_line_deep_in_a_large_file_is_read_by_lines(tmp_path, monkeypatch
     for name in ("BLOCK", "SAMPLE"):
         monkeypatch.setattr(edge_lists, name, 400)
     assert outcome() == by_lines
+
+
+def test_without_pyarrow_a_large_list_is_read_by_lines_and_says_so(tmp_path, monkeypatch):
+    file = tmp_path / "large.edgelist"
+    file.write_text("".join(f"{i} {i + 1} 2.5\n" for i in range(50)))
+    monkeypatch.setattr(edge_lists, "LARGE", 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        by_blocks = read_graph(file)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # the import system then says that it is not there
+    with pytest.warns(
+        UserWarning, match=r"^.*large\.edgelist' is read line by line, several times slower: pip install"
+    ):
+        by_lines = read_graph(file)
+    assert by_lines.nodes == by_blocks.nodes
+    assert (by_lines.adjacency != by_blocks.adjacency).nnz == 0

@@ -3,9 +3,13 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from fiedler.theory import circle_codes, code_coherence, sign_codes, typical_coherence
 from fiedler.theory.recall import codes as attribute_codes
+from fiedler.theory.recall.codes import agree_at_most, agree_more
+
+TAILS = 1e-10  # relative, also where a probability is 1e-300: SciPy's two ways to it, over its versions
 
 EXACT = 1e-12  # rounding of inner products of some fifty numbers
 
@@ -117,3 +121,10 @@ def test_codes_of_the_typical_coherence_are_found(seed):
     eps = typical_coherence(1000, 48)
     assert eps == 0.625
     assert code_coherence(sign_codes(1000, 48, coherence=eps, seed=seed)) <= eps + EXACT
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 50, 1000, 100_000])
+def test_binomial_probabilities_are_those_of_scipy_stats_in_both_tails(k: int) -> None:
+    counts = np.unique(np.round(np.linspace(0, k, 300)).astype(np.int64))
+    assert agree_at_most(counts, k) == pytest.approx(binom.cdf(counts, k, 0.5), rel=TAILS, abs=0)
+    assert agree_more(counts, k) == pytest.approx(binom.sf(counts, k, 0.5), rel=TAILS, abs=0)

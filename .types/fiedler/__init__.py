@@ -1,0 +1,1 @@
+../../sims/toplevel/__init__.py

@@ -1,0 +1,62 @@
+"""The figure of an embedding's scores: its Gram spectrum and its nodes beside the predicted ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from fiedler.theory import TiedOptimum, centre_rows
+
+from ..draw.plane import plane_coordinates
+from ..draw.style import COLOURS, STYLE
+from ..foreign import drawn
+from ..tasks.task import DENSE_NODES, Task
+
+MOST = 12  # eigenvalues that are drawn
+
+
+def plot_scores(
+    task: Task, embedding: NDArray[np.float64], scores: Mapping[str, Any], optimum: TiedOptimum | None
+) -> Figure:
+    """Two panels. The embedding is scaled to the prediction by the least-squares factor in both."""
+    if optimum is None:
+        raise ValueError(
+            "the embedding was scored without the optimum, which the figure shows: score(..., optimum=True)"
+        )
+    values = np.linalg.svd(centre_rows(embedding, optimum.components), compute_uv=False) ** 2
+    wanted = optimum.eigenvalues
+    count = min(MOST, max(len(values), len(wanted)))
+    measured, predicted = (np.pad(one, (0, count))[:count] for one in (values, wanted))
+    size = float((measured**2).sum())
+    scale = float(measured @ predicted) / size if size > 0 else 0.0
+    with plt.rc_context(STYLE):
+        figure, (spectrum, plane) = plt.subplots(1, 2, figsize=(8.0, 3.6), layout="constrained")
+        figure.suptitle(drawn(task.title), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+        index = np.arange(1, count + 1)
+        spectrum.plot(index, predicted, "s-", ms=7, mfc="none", color="black", lw=1.2, label="predicted")
+        spectrum.plot(index, scale * measured, "o", ms=4, color=COLOURS[1], label=f"embedding × {scale:.3g}")
+        spectrum.set(xlabel="index", ylabel="eigenvalue of centred Gram matrix", xticks=index)
+        spectrum.set_title(f"gram_error {scores['gram_error']:.3g}", loc="left")
+        spectrum.legend(frameon=False)
+        plane.set_title(f"fiedler_score {scores['fiedler_score']:.3g}", loc="left")
+        plane.set(xticks=[], yticks=[])
+        if optimum.rank < 2 or task.graph.n > DENSE_NODES:
+            why = f"rank {optimum.rank}: no plane" if optimum.rank < 2 else f"drawn up to {DENSE_NODES:,} nodes"
+            plane.text(0.5, 0.5, why, ha="center", va="center", transform=plane.transAxes)
+            return figure
+        limit, found = plane_coordinates(embedding, optimum)
+        edges = np.stack(task.graph.adjacency.tocoo().coords, axis=1)
+        lines = list(found[edges[edges[:, 0] < edges[:, 1]]])
+        plane.add_collection(LineCollection(lines, colors="#999999", linewidths=0.6, zorder=1))
+        dot = float(np.clip(900 / task.graph.n, 4, 30))
+        plane.scatter(*limit.T, s=2.6 * dot, facecolors="none", edgecolors="black", label="predicted", zorder=2)
+        plane.scatter(*found.T, s=dot, color=COLOURS[1], label="embedding", zorder=3)
+        plane.set_aspect("equal", adjustable="datalim")
+        plane.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False, ncols=2)
+    return figure
