@@ -41,7 +41,7 @@ def test_throughput(benchmark: Any) -> None:
             run_point(points.points[0], [0], str(root / f"alone{number}"))
             alone.append(time.perf_counter() - began)
         rows = []
-        for backend in ("loky", "dask"):
+        for backend in ("local", "dask"):
             walls, busy = [], []
             for number in range(ROUNDS):
                 seconds: list[float] = []
