@@ -14,8 +14,6 @@
 
 from typing import TYPE_CHECKING
 
-from fiedler.theory.lazy import attach
-
 if TYPE_CHECKING:
     from fiedler.sims.toplevel.comparison import ComparisonResult as ComparisonResult
     from fiedler.sims.toplevel.comparison import compare as compare
@@ -25,4 +23,15 @@ if TYPE_CHECKING:
     from fiedler.sims.toplevel.prediction import predict as predict
     from fiedler.sims.toplevel.version import __version__ as __version__
 else:  # not for type checkers, which would take any name for known
-    __getattr__, __dir__, __all__ = attach(__name__, __file__)
+
+    def _attached():
+        from fiedler.theory.lazy import attach  # not before it is asked for: fiedler.kernels needs nothing of theory
+
+        return attach(__name__, __file__)
+
+    def __getattr__(name):
+        get, _, names = _attached()
+        return names if name == "__all__" else get(name)
+
+    def __dir__():
+        return _attached()[1]()

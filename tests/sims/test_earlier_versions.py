@@ -124,6 +124,9 @@ def assert_same_scores(found: Any, expected: Any, solved: bool = False) -> None:
         assert found == expected
 
 
+LATER = {"film", "film_nodes", "film_steps"}  # arrays that earlier versions did not keep
+
+
 def only_run(folder: Path) -> Path:
     """The folder itself, or that of the one run in it."""
     return folder if not (folder / "runs").is_dir() else next(iter(sorted((folder / "runs").glob("*-seed*"))))
@@ -134,7 +137,7 @@ def test_the_same_command_ends_in_the_same_numbers(earlier: Path, tmp_path: Path
     assert main([*COMMANDS[name].split(), "--out", str(tmp_path / "out")]) == 0
     folder, then = only_run(tmp_path / "out"), earlier / "results" / name
     found, expected = load_file(folder / "embeddings.safetensors"), load_file(then / "embeddings.safetensors")
-    assert found.keys() == expected.keys()
+    assert found.keys() - LATER == expected.keys()
     for array, values in expected.items():
         assert_same(found[array], values)
     scores = (json.loads((place / "scores.json").read_text()) for place in (folder, then))
@@ -151,9 +154,9 @@ def test_a_stopped_run_goes_on(runs: Path, name: str, capsys: pytest.CaptureFixt
     assert (resumed / "metrics.jsonl").read_bytes().count(b"\n") == (whole / "metrics.jsonl").read_bytes().count(b"\n")
     expected = load_file(whole / "embeddings.safetensors")
     found = load_file(resumed / "embeddings.safetensors")
-    assert found.keys() == expected.keys()
-    for array, values in expected.items():
-        assert_same(found[array], values)
+    assert found.keys() == expected.keys() - LATER  # a film has no beginning where the run had none
+    for array, values in found.items():
+        assert_same(values, expected[array])
 
 
 def test_a_finished_run_is_read_reported_and_not_run_again(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,7 +123,7 @@ SCORES = {
     "headroom": ("gram_error", "geometric_margin", "loss_per_node"),
 }
 METRIC = {"paths": "first_token_accuracy", "recall": "accuracy", "headroom": "geometric_margin"}
-FAILURE = {"paths": "differ by nan", "recall": "differ by nan", "headroom": "training diverged"}  # of so large a start
+FAILURE = {"paths": "by nan", "recall": "by nan", "headroom": "training diverged"}  # of so large a start
 STOPPED_AT = 3
 
 
