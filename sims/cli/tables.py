@@ -195,7 +195,8 @@ def _turned(header: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequenc
     for row in rows:
         table.add_column(row[0], justify="right", overflow="fold")  # a model's name may be its settings
     for i, title in enumerate(header[1:], 1):
-        if any(row[i] for row in rows) and (shown is None or title.partition(" (")[0] in shown):
+        known = any(row[i] not in ("", "-") for row in rows) if shown else any(row[i] for row in rows)
+        if known and (shown is None or title.partition(" (")[0] in shown):
             table.add_row(title, *(row[i] for row in rows))
     return table
 
