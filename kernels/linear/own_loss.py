@@ -10,7 +10,7 @@ import inspect
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,34 +48,33 @@ def verify_head(model: torch.nn.Module, input_ids: Tensor) -> None:
     _shown[inner] = state
 
 
-class Seen:
+class Seen(NamedTuple):
     """One call of a model: input and planted output of its head, its logits, labels and loss."""
 
     hidden: Tensor
     planted: Tensor
     logits: Tensor
     labels: Tensor
-    loss: Any = None
-    calls = 0
+    loss: Tensor | None
 
 
 def own_answers(model: Any, tokens: Tensor) -> Seen:
     """The model's own forward in evaluation with planted logits. Raises ValueError if it fails, or calls its head
     more often than once."""
-    name, head, seen = type(model).__name__, called_head(model.get_output_embeddings()), Seen()
+    name, head = type(model).__name__, called_head(model.get_output_embeddings())
+    calls: list[tuple[Tensor, Tensor]] = []
 
     def plant(module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
-        seen.calls += 1
-        seen.hidden, seen.planted = inputs[0].detach(), planted_like(output)
-        return seen.planted
+        calls.append((inputs[0].detach(), planted_like(output)))
+        return calls[-1][1]
 
     count = tokens.shape[1]
     takes_labels = count > 1 and "labels" in inspect.signature(model.forward).parameters
-    seen.labels = (7 * torch.arange(count, device=tokens.device) + 1)[None] % head.weight.shape[0]
+    labels = (7 * torch.arange(count, device=tokens.device) + 1)[None] % head.weight.shape[0]
     hook = head.register_forward_hook(plant, prepend=True)
     try:
         with _own_forward(model):
-            output = model(input_ids=tokens, **({"labels": seen.labels} if takes_labels else {}))
+            output = model(input_ids=tokens, **({"labels": labels} if takes_labels else {}))
     except Exception as error:
         raise ValueError(
             f"{name} cannot be tried on tokens and labels alone ({type(error).__name__}: {error}); compute its loss "
@@ -83,14 +82,12 @@ def own_answers(model: Any, tokens: Tensor) -> Seen:
         ) from error
     finally:
         hook.remove()
-    if seen.calls != 1:
-        raise ValueError(f"{name} calls its output embedding {seen.calls} times; compute its loss from its own logits")
-    seen.logits = whole(output.logits).detach()
+    if len(calls) != 1:
+        raise ValueError(f"{name} calls its output embedding {len(calls)} times; compute its loss from its own logits")
     loss = getattr(output, "loss", None)
-    seen.loss = None if loss is None else whole(loss)
-    if takes_labels and seen.loss is None:
+    if takes_labels and loss is None:
         raise ValueError(f"{name} gives no loss for labels; compute it from its own logits")
-    return seen
+    return Seen(*calls[0], whole(output.logits).detach(), labels, None if loss is None else whole(loss))
 
 
 def planted_like(output: Tensor) -> Tensor:
@@ -143,13 +140,13 @@ def check_loss(model: Any, seen: Seen) -> None:
 
 def _check_same(model: Any, what: str, found: Tensor, meant: str, expected: Tensor, dtype: torch.dtype) -> None:
     found, expected = found.double(), expected.double().to(found.device)
-    difference = float((found - expected).abs().max()) if found.shape == expected.shape else float("inf")
-    # Position by position: a cap changes the large ones, an offset the small ones.
+    apart = (found - expected).abs() if found.shape == expected.shape else torch.tensor(float("inf"))
+    # Position by position: a cap changes the large ones, an offset the small ones. NaN is within nothing.
     allowed = ROUNDING * torch.finfo(dtype).eps * expected.abs().amax(-1, keepdim=True)
-    if found.shape != expected.shape or bool(((found - expected).abs() > allowed).any()) or difference != difference:
+    if not bool((apart <= allowed).all()):
         raise ValueError(
             f"the logits of {type(model).__name__} are not its hidden states times its output embedding: {what} differ "
-            f"from {meant} by {difference:.3g}; compute its loss from its own logits"
+            f"from {meant} by {float(apart.max()):.3g}; compute its loss from its own logits"
         )
 
 

@@ -179,8 +179,8 @@ def comparison_table(comparison: Comparison, *, everything: bool = False) -> Ren
     title = Text(f"{comparison.task.title}: predicted and measured", style="bold")
     verdicts = [Text(text) for text in comparison_verdicts(comparison)]
     parts: list[RenderableType] = [title, *verdicts, *tables, *notes]
-    header, rows = spectral_bias_rows(comparison.biases, brief=True)
-    if rows and everything:
+    header, rows = spectral_bias_rows(comparison.biases, brief=True) if everything else ([], [])
+    if rows:
         bias = _columns(header, [tuple(row) for row in rows])
         parts.append(_titled("Spectral bias: order and times of the modes against the predicted flows", bias))
     if not everything:

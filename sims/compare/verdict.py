@@ -81,8 +81,7 @@ def _recall(scores: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _mean(scores: Sequence[Mapping[str, Any]], name: str) -> float:
-    found = mean([number(one, name) for one in scores])
-    return float("nan") if found is None else float(found)
+    return mean([number(one, name) for one in scores])
 
 
 def _percent(share: float) -> str:

@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.lines import Line2D
 
-from ..compare.energy_series import eigenspace_name
 from ..compare.folder import COMPARISON, read_comparison
-from ..compare.show.energies import draw_energy, drawn_modes
+from ..compare.show.energies import draw_energy, drawn_modes, mode_label
 from .drawn import Drawn, only_one
 from .style import Column, look
 
@@ -44,7 +43,7 @@ def draw(
         fit = one.mean_fit
         residual.set_xlabel("flow time $t$, time and size fitted" if fit.fitted else "flow time $t$, nothing fitted")
         handles = {str(handle.get_label()): handle for handle in _tell_apart(energy)} | handles
-    wanted = [f"$\\mu$ = {eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])}" for k in chosen]
+    wanted = [mode_label(spaces, int(k)) for k in chosen]
     order = sorted(handles, key=lambda label: wanted.index(label) if label in wanted else len(wanted))
     figure.legend(
         handles=[handles[label] for label in order], loc="outside lower center", ncols=3 if column.wide else 2

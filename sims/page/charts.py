@@ -47,10 +47,10 @@ def axis(title: str, *, log: bool = False, **more: Any) -> dict[str, Any]:
     return {"title": {"text": title}, "automargin": True, **scale, **more}
 
 
-def wide(values: Any) -> bool:
-    """Whether an axis of these numbers is better read in powers of ten."""
+def wide(values: Any, factor: float = 20) -> bool:
+    """Whether an axis of these numbers, whose ends are more than ``factor`` apart, is better read in powers of ten."""
     numbers = np.asarray(values, dtype=np.float64)
-    return bool((numbers > 0).all() and numbers.max() > 20 * numbers.min())
+    return bool((numbers > 0).all() and numbers.max() > factor * numbers.min())
 
 
 def early(steps: Any) -> bool:

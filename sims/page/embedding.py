@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -99,15 +100,12 @@ def _thinned(motion: Motion, frames: int) -> Motion:
         return motion
     # The last step stays, whatever goes.
     keep = np.unique(np.round(np.linspace(len(motion.steps) - 1, 0, frames)).astype(int))
-    return Motion(
-        motion.label,
-        motion.seed,
-        motion.steps[keep],
-        None if motion.times is None else motion.times[keep],
-        motion.measured[keep],
-        None if motion.predicted is None else motion.predicted[keep],
-        motion.factor,
-        motion.own,
+    return replace(
+        motion,
+        steps=motion.steps[keep],
+        times=None if motion.times is None else motion.times[keep],
+        measured=motion.measured[keep],
+        predicted=None if motion.predicted is None else motion.predicted[keep],
     )
 
 

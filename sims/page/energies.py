@@ -12,7 +12,7 @@ from ..compare.comparison import geometric_mean
 from ..compare.energy_series import EnergySeries, ModeGroup, eigenspace_name, energy_series, positive, spread_modes
 from ..tasks.task import DENSE_NODES
 from .blocks import Choice, Plot, Section
-from .charts import THEORY, axis, figure, look
+from .charts import THEORY, axis, figure, look, wide
 from .views import ModelView, TaskView
 
 Floats = NDArray[np.float64]
@@ -81,7 +81,8 @@ def loss_section(view: TaskView) -> Section:
         traces.append(_level(view, view.optimum["loss_per_node"], "limit: certified optimum of logits VV'", "dot"))
     if view.graph.n <= DENSE_NODES and view.task.entropy_floor > 0:  # zero has no place on a logarithmic axis
         traces.append(_level(view, view.task.entropy_floor, "floor: entropy of the targets", "dashdot"))
-    drawn = figure(traces, xaxis=axis("step", log=True), yaxis=axis("loss per node, nats", log=_wide(view)))
+    losses = np.concatenate([model_view.loss[:, model_view.steps > 0].ravel() for model_view in view.models])
+    drawn = figure(traces, xaxis=axis("step", log=True), yaxis=axis("loss per node, nats", log=wide(losses, 10)))
     plot = Plot("loss", f"Loss per node over the steps on {view.graph.name}", drawn)
     return Section("Loss", [plot], source=view.source)
 
@@ -115,12 +116,6 @@ def _loss_at_time(one: ModelView, index: int) -> list[Any]:
             hovertemplate=f"{name}: %{{y:.6g}}<extra></extra>",
         )
     ]
-
-
-def _wide(view: TaskView) -> bool:
-    """Whether losses range over more than a decade."""
-    losses = np.concatenate([model_view.loss[:, model_view.steps > 0].ravel() for model_view in view.models])
-    return bool(losses.min() > 0 and losses.max() > 10 * losses.min())
 
 
 def _fitted(model_view: ModelView) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..compare.at_time import number
 from ..compare.verdict import model_verdict
 from ..draw.over_seeds import T_INTERVAL, mean_and_interval
 from ..scores.statistics import mean
@@ -52,7 +53,7 @@ def rivals_section(view: TaskView) -> Section | None:
     if not models:
         return None
     optimum = ["certified optimum", view.optimum.get("rank"), 0.0]
-    rows = [[*optimum, *(mean([_value(scores, "gram_error") for scores in one.scores]) for one in models)]]
+    rows = [[*optimum, *(mean([number(scores, "gram_error") for scores in one.scores]) for one in models)]]
     for place, first in enumerate(view.rivals[models[0].model.name]):
         measured = [mean(view.rivals[one.model.name][place]["gram_error"]) for one in models]
         rows.append([first["title"], first["rank"], first["gram_error_of_optimum"], *measured])
@@ -79,11 +80,6 @@ def _over_seeds(value: Mapping[str, Any]) -> str:
     if value["mean"] is None or value["mean"] != value["mean"]:
         return "–"
     return mean_and_interval(value["mean"], value["interval"], ".2f")
-
-
-def _value(scores: Mapping[str, Any], name: str) -> float:
-    found = scores.get(name)
-    return float("nan") if found is None else float(found)
 
 
 def _text(value: Any) -> str:

@@ -24,12 +24,11 @@ from ..draw.plane import clear_view
 from ..predict.at_time import flow_positions
 from ..runs.engine import Run
 from ..runs.scored import own_decay
-from .views import ModelView, TaskView
+from .views import PREDICTED_NODES, ModelView, TaskView
 
 Floats = NDArray[np.float64]
 
 DRAWN = 3  # coordinates
-FLOW_NODES = 400  # of graphs whose runs' own flows are followed for the page
 FLOW_SECONDS = 20.0  # for those of one model
 TIME_ZERO = 1e-3  # of the first predicted time: where the start is drawn on a logarithmic axis
 
@@ -81,7 +80,7 @@ def _motion(view: TaskView, model: ModelView, run: Run, frame: Floats | None, se
 def _own_flow(view: TaskView, model: ModelView, run: Run, frame: Floats, seconds: float) -> Motion | None:
     """Both in one frame, without any fit; None where the flow is not the run's own, or takes too long."""
     clock, start, steps = model.model.time_per_step(model.settings), own_start(run), run.modes.snapshot_steps
-    small = view.graph.n <= FLOW_NODES
+    small = view.graph.n <= PREDICTED_NODES
     if clock is None or start is None or steps is None or len(steps) < 2 or not small:
         return None
     times = np.asarray(clock * steps, dtype=np.float64)

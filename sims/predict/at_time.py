@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fiedler.theory import DriftLaw, Event, TiedOptimum, early_modes, gram_error, integrate, tied_equation
+from fiedler.theory import DriftLaw, Event, TiedOptimum, early_modes, gram_error, integrate, tied_equation, tied_flow
 
 from ..runs.control import UNWATCHED, Watch
 from ..tasks.task import DENSE_NODES, Task
@@ -87,8 +87,10 @@ def flow_positions(
     ``seconds``. Raises Interrupted where ``watch`` asks to stop."""
 
     def follow() -> Floats:
-        equation = tied_equation(task.target, start, weight_decay=weight_decay, row_weight=task.row_weight)
-        return integrate(equation.velocity, equation.start, float(times[-1]), times=times, rtol=TOLERANCE).states
+        flow = tied_flow(
+            task.target, start, times, weight_decay=weight_decay, row_weight=task.row_weight, rtol=TOLERANCE
+        )
+        return flow.embedding
 
     with suppress(Late):
         return within(max(seconds, 0.0), FROM_START, watch, follow)

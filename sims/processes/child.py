@@ -98,7 +98,7 @@ class Child:
         content = cloudpickle.dumps((os.getcwd(), sys.path, cloudpickle.dumps((function, arguments))))
         try:
             write_frame(self._calls, content)
-        except (BrokenPipeError, OSError):
+        except OSError:
             raise NotBegun from None
         if self._read() != BEGUN:
             raise NotBegun

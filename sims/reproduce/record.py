@@ -14,7 +14,7 @@ from ..runs.environment import describe_environment
 from .claim import Claim
 from .criterion import LEAST_SEEDS
 from .measured import Measured
-from .verdict import NOT_MEASURED, Finding, Verdict
+from .verdict import Finding, Verdict
 
 CLAIMS = "claims"
 FORMAT_KEY = "fiedler_claim"
@@ -97,12 +97,6 @@ def read_record(claim: Claim, out: Path) -> Record | None:
         return Record(verdict, seeds, float(content["seconds"]), str(content["digest"]), content)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def last_verdict(claim: Claim, out: Path) -> Verdict:
-    """As the list shows it."""
-    record = read_record(claim, out)
-    return Verdict(NOT_MEASURED, "not run yet") if record is None else record.verdict
 
 
 def _finding(content: Mapping[str, Any]) -> Finding:

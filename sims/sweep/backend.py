@@ -41,7 +41,7 @@ class Place:
             return future.result()
         except self.dead as error:
             raise WorkerDied(f"its {self.name} worker died: {_line(error)}") from error
-        except (CancelledError, Exception) as error:
+        except Exception as error:
             why = "its scheduler is gone" if isinstance(error, CancelledError) else _line(error)
             raise RuntimeError(f"the {self.name} back end fails ({why}): the same command goes on") from error
 

@@ -74,14 +74,18 @@ def draw_energy(
     below.set_yticks([-reach, 0, reach])
 
 
+def mode_label(spaces: Eigenspaces, k: int) -> str:
+    """How eigenspace ``k`` is called in a legend."""
+    return f"$\\mu$ = {eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])}"
+
+
 def _groups(modes: Sequence[int] | NDArray[np.int64], spaces: Eigenspaces) -> list[ModeGroup]:
     """The modes one by one, and the sum of all others."""
     chosen = [int(k) for k in modes]
     groups = []
     for number, k in enumerate(chosen):
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-        label = f"$\\mu$ = {eigenspace_name(spaces.eigenvalues[k], spaces.multiplicities[k])}"
-        groups.append(ModeGroup(label, (k,), colour, marker, "-"))
+        groups.append(ModeGroup(mode_label(spaces, k), (k,), colour, marker, "-"))
     rest = tuple(k for k in range(len(spaces.eigenvalues)) if k not in chosen)
     followed = int(spaces.multiplicities.sum())  # of a large graph the lowest only
     others = "all other modes" if followed == len(spaces.basis) else f"others of the {followed} lowest modes"
