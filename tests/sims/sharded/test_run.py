@@ -152,7 +152,8 @@ def test_a_run_s_folder(capsys: Capture, tmp_path: Path) -> None:
 
 def test_a_killed_world_ends_in_the_same_bits() -> None:
     left = ast.literal_eval((sharded_runs.found() / "left").read_text())
-    assert all(20 <= max(steps) < 400 for steps in left)  # it was killed in the middle
+    # Killed in the middle; process 0 may have been one checkpoint behind process 1, which was waited for.
+    assert all(sharded_runs.KILLED_FROM - 1 <= max(steps) < 400 for steps in left)
     assert shards("killed") == shards("whole")
     assert len(shards("whole")) == 2
     killed, whole = (sharded_runs.found() / name for name in ("killed", "whole"))

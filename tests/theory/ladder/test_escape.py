@@ -33,10 +33,21 @@ def problem(word="cycle:7"):
     return target, optimum, target - p
 
 
+def eigenvectors(gram):
+    """The same on every machine: within an eigenspace of several dimensions LAPACK's choice is not, and with it the
+    rates of a unit with drawn weights would be others."""
+    w, f = np.linalg.eigh(gram)
+    drawn = np.random.default_rng(11).standard_normal(f.shape)
+    starts = np.flatnonzero(np.diff(w, prepend=-np.inf) > 1e-6 * w[-1])
+    for space in np.split(f, starts[1:], axis=1):
+        space[:] = np.linalg.qr(space @ (space.T @ drawn[:, : space.shape[1]]))[0]
+    return w, f
+
+
 def on_plateau(optimum, norm, m):
     """E with the optimum's logits in the first columns orthogonal to 1, those columns' complement, and r."""
     gram = normed_plateau(optimum.gram, m) if norm == "layer" else optimum.gram
-    w, f = np.linalg.eigh(gram)
+    w, f = eigenvectors(gram)
     keep = w > 1e-6 * w[-1]
     columns = np.linalg.qr(np.column_stack([np.ones(m), np.random.default_rng(5).standard_normal((m, m - 1))]))[0]
     q, rest = columns[:, 1 : 1 + keep.sum()], columns[:, 1 + keep.sum() :]
@@ -58,7 +69,7 @@ def test_unit_growth_is_the_top_of_the_jacobian(norm, unit):
     assert grows.any()
     copies = rest.shape[1] + (norm == "none")  # the directions x; others are in the row space of E
     for rate in modes.rates[grows]:
-        assert (np.abs(found.rates - rate) < DIFFERENCES * 10 / r).sum() == copies
+        assert (np.abs(found.rates - rate) < DIFFERENCES).sum() == copies  # others may lie within 1e-4
     assert norm == "layer" or np.abs(found.rates[:copies] - modes.rates[0]).max() < DIFFERENCES * 10
     # The direction is the one predicted: u in the nodes, anywhere outside the rows of E.
     top = found.embedding[int(np.abs(found.rates - modes.rates[0]).argmin())]
