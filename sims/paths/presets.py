@@ -19,6 +19,9 @@ MAMBA = replace(
     BASE, arch="mamba", layers=2, width=32, pause=0, steps=400, edge_batch=512, path_batch=40, learning_rate=4e-3
 )
 MAMBA_GRAPH = "path-star:200x5"
+# A thousand arms within minutes: an eighth of the directed edges a step, as whole neighbour distributions, and a third of
+# the shown paths.
+LARGE = replace(BASE, layers=2, width=64, steps=600, edge_batch=1000, path_batch=256, edge_targets="exact", records=24)
 # The smallest of the paper's in-context graphs: with ten arms so short a training does not even learn to copy the root.
 CONTEXT = replace(BASE, in_context=True, context_arms=2, learning_rate=5e-4)
 LONGER = 1000  # steps in which the rest of an in-context path is learned
@@ -86,6 +89,16 @@ PRESETS: dict[str, PathPreset] = {
             "exact_all_nodes": replace(SMALL, edge_targets="exact", edge_batch=400),
         },
         seeds=5,
+    ),
+    "large": PathPreset(
+        "a thousand arms: edges by all neighbours or by one, the first node alone, frozen embeddings",
+        "path-star:1000x5",
+        {
+            "exact": LARGE,
+            "sampled": replace(LARGE, edge_targets="sampled"),
+            "hardest_token": replace(LARGE, objective="hardest"),
+            "frozen_embeddings": replace(LARGE, frozen=True),
+        },
     ),
     "fig8": PathPreset(
         "Mamba: full path and hardest token alone",
