@@ -45,7 +45,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt
 
 check: lint types fast
 
-test: lint types unit processes triton browser docs docs-test
+test: lint types unit processes triton browser docs-test
 
 lint: install
 	$(BIN)/ruff check $(PACKAGES)
@@ -80,8 +80,8 @@ docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	$(BIN)/python tests/support/site_links.py site
 
-docs-test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -m docs --durations=15 -n $(JOBS)
+docs-test: docs
+	SITE=$(CURDIR)/site OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/docs -m docs --durations=15 -n $(JOBS)
 
 VERSIONS ?= lowest
 COMPAT := build/compat-$(VERSIONS)

@@ -91,7 +91,9 @@ class InContextData:
             int(np.random.SeedSequence((seed, Stream.PATH_PROMPTS)).generate_state(1)[0])
         )
         self.test = self._prompts(PROMPTS, held_out)
-        self._choices = context_choices(self.test, self._arms, self._length)
+        # As in the weights, a reverse answer has nothing to choose: each node has one parent among the edges.
+        forward = settings.task == "forward"
+        self._choices = context_choices(self.test, self._arms, self._length) if forward else None
         self.longest = self.test.inputs.shape[1]
         # The budget of the in-weights run is its number of tokens.
         tokens = settings.edge_batch * whole.edges.inputs.shape[1] + settings.path_batch * whole.longest
@@ -106,7 +108,10 @@ class InContextData:
         return _measure_paths(predict, self.test.to(device), self.vocabulary.size, self._choices, "")
 
     def _prompts(self, count: int, generator: torch.Generator) -> Examples:
-        return context_examples(self._arms, self._length, count, self.vocabulary, generator, self._settings.teacherless)
+        settings = self._settings
+        return context_examples(
+            self._arms, self._length, count, self.vocabulary, generator, settings.teacherless, settings.task
+        )
 
 
 def make_data(graph: Graph, settings: PathSettings, seed: int) -> InWeightsData | InContextData:

@@ -2,7 +2,7 @@
 
     edge            [EDGE] u                           -> v
     path            [PATH] leaf [PAUSE] ... [PAUSE]    -> root n1 ... leaf     (reverse task: leaf ... n1 root)
-    in context      u v | u v | ... / root leaf >      -> root n1 ... leaf
+    in context      u v | u v | ... / root leaf >      -> root n1 ... leaf     (reverse task: leaf ... n1 root)
 
 An in-context prompt lists the edges of a fresh random graph, parent first, in random order. A sequence's inputs are its
 question and all targets but the last; a teacherless model reads "$" in the place of those targets. The loss counts
@@ -71,8 +71,7 @@ def path_examples(
     star: StarPaths, vocabulary: Vocabulary, pause: int, task: str = "forward", teacherless: bool = False
 ) -> Examples:
     """One row for each path, in their order. Raises ValueError for an unknown task or fewer than no pause tokens."""
-    if task not in TASKS:
-        raise ValueError(f"unknown task {task!r}; {choose(task, TASKS)}")
+    _check_task(task)
     if pause < 0:
         raise ValueError(f"pause must be a number of tokens >= 0; got {pause}")
     nodes = vocabulary.encode(star.paths)
@@ -85,10 +84,13 @@ def path_examples(
 
 
 def context_examples(
-    arms: int, length: int, count: int, vocabulary: Vocabulary, generator: torch.Generator, teacherless: bool = False
-) -> Examples:
+    arms: int, length: int, count: int, vocabulary: Vocabulary, generator: torch.Generator, teacherless: bool = False,
+    task: str = "forward",
+) -> Examples:  # fmt: skip
     """``count`` fresh path-stars with ``arms`` arms of ``length`` nodes, the labels and the goal's arm drawn from
-    ``generator``. ``vocabulary`` has one token for each node of such a graph (ValueError otherwise)."""
+    ``generator``. Both tasks have the same question. Raises ValueError unless ``vocabulary`` has one token for each
+    node of such a graph, and for an unknown task."""
+    _check_task(task)
     step = length - 1
     n = arms * step + 1
     if vocabulary.nodes != n:
@@ -107,6 +109,7 @@ def context_examples(
     listed = torch.stack([*ends, token("|", n - 1)], dim=2).flatten(1)
     targets = torch.gather(labels, 1, path)
     question = torch.cat([listed, token("/"), targets[:, :1], targets[:, -1:], token(">")], dim=1)
+    targets = targets.flip(1) if task == "reverse" else targets
     return _with_targets(question, targets, vocabulary, teacherless)
 
 
@@ -116,10 +119,16 @@ def neighbour_choices(star: StarPaths, vocabulary: Vocabulary) -> Tensor:
 
 
 def context_choices(prompts: Examples, arms: int, length: int) -> Tensor:
-    """(B, arms) int64: the tokens of the root's children in each of ``context_examples``, as its edges list them."""
+    """(B, arms) int64: the tokens of the root's children in each of the forward ``context_examples``, as its edges list
+    them."""
     listed = prompts.inputs[:, : 3 * arms * (length - 1)].unflatten(1, (-1, 3))
     root = prompts.targets[:, :1]
     return listed[..., 1][listed[..., 0] == root].view(len(prompts), arms)
+
+
+def _check_task(task: str) -> None:
+    if task not in TASKS:
+        raise ValueError(f"unknown task {task!r}; {choose(task, TASKS)}")
 
 
 def _with_targets(question: Tensor, targets: Tensor, vocabulary: Vocabulary, teacherless: bool) -> Examples:

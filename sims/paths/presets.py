@@ -19,8 +19,8 @@ MAMBA = replace(
     BASE, arch="mamba", layers=2, width=32, pause=0, steps=400, edge_batch=512, path_batch=40, learning_rate=4e-3
 )
 MAMBA_GRAPH = "path-star:200x5"
-# A thousand arms within minutes: an eighth of the directed edges a step, as whole neighbour distributions, and a third of
-# the shown paths.
+# A thousand arms within minutes: a step has an eighth of the directed edges, as whole neighbour distributions, and a
+# third of the shown paths.
 LARGE = replace(BASE, layers=2, width=64, steps=600, edge_batch=1000, path_batch=256, edge_targets="exact", records=24)
 # The smallest of the paper's in-context graphs: with ten arms so short a training does not even learn to copy the root.
 CONTEXT = replace(BASE, in_context=True, context_arms=2, learning_rate=5e-4)
@@ -121,9 +121,14 @@ PRESETS: dict[str, PathPreset] = {
         },
     ),
     "fig20": PathPreset(
-        "forward against reverse path, in the weights",
+        "forward against reverse path, in the weights and in the context",
         "path-star:100x5",
-        {"in_weights": BASE, "in_weights_reverse": replace(BASE, task="reverse")},
+        {
+            "in_weights": BASE,
+            "in_weights_reverse": replace(BASE, task="reverse"),
+            "in_context": replace(CONTEXT, steps=LONGER),
+            "in_context_reverse": replace(CONTEXT, steps=LONGER, task="reverse"),
+        },
     ),
     "fig22": PathPreset(
         "pause tokens", "path-star:100x5", {f"pause_{n}": replace(BASE, pause=n) for n in (0, 2, 4, 6, 10)}

@@ -23,6 +23,9 @@ CODE = re.compile(r"<(pre|code|script)\b.*?</\1>", re.DOTALL)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The one that `make docs` has just built, where it says so; else built here."""
+    if os.environ.get("SITE"):
+        return Path(os.environ["SITE"])
     folder = tmp_path_factory.mktemp("site")
     # Not --quiet: it would hide the warnings from --strict, too.
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]

@@ -19,6 +19,10 @@ PLANTED: dict[str, list[Row]] = {
     "A.obs3b": [("", "nearest", 0.95, 0.02)],
     "A.frozen": [("frozen", "first", 0.0, 0.7), ("frozen", "shown", 1.0, 1.0), ("in the weights", "first", 0.88, 0.7)],
     "A.context": [("", "choice", 0.5, 1.0), ("", "others", 1.0, 1.0)],
+    "A.fig20-context": [
+        ("reverse", "path", 1.0, 0.1), ("reverse", "first", 1.0, 0.4), ("in the context", "first", 0.5, 0.4),
+    ],
+    "A.arms": [("", "first", 0.9, 0.001), ("", "path", 0.9, 0.0), ("", "recall", 1.0, 1.0)],
     "A.obs6a": [("", "first", 0.0, 0.9), ("", "path", 0.0, 0.9)],
     "A.obs6b": [("", "later", 1.0, 0.2), ("", "first", 0.0, 0.9)],
     "A.fig20": [("", "later", 1.0, 0.2), ("", "path", 0.48, 0.0)],

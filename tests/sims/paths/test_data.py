@@ -165,6 +165,28 @@ def test_a_prompt_lists_a_fresh_star_and_asks_for_the_way_to_a_leaf(teacherless:
     assert examples.positions.tolist() == [30, 31, 32, 33]
 
 
+@pytest.mark.parametrize("teacherless", [False, True])
+def test_a_reverse_answer_in_the_context_begins_with_the_leaf(teacherless: bool) -> None:
+    vocabulary = make_vocabulary(10, 0)
+
+    def prompts(task: str) -> Examples:
+        return context_examples(3, 4, 20, vocabulary, torch.Generator().manual_seed(5), teacherless, task)
+
+    forward, reverse = prompts("forward"), prompts("reverse")
+    question = 31  # 9 edges of three tokens, and "/ root leaf >"
+    assert torch.equal(reverse.inputs[:, :question], forward.inputs[:, :question])
+    assert torch.equal(reverse.targets, forward.targets.flip(1))
+    assert torch.equal(reverse.targets[:, 0], reverse.inputs[:, 29])
+    assert torch.equal(reverse.inputs[:, question:], reverse.targets[:, :-1]) != teacherless
+    with pytest.raises(ValueError, match="unknown task 'sideways'"):
+        prompts("sideways")
+    # A run asks for them, in training and at its measurements.
+    settings = PathSettings(in_context=True, context_arms=3, task="reverse")
+    data = make_data(parse("path-star:8x4"), settings, 0)
+    for asked in (data.test, data.batches(0, torch.Generator())[0]):
+        assert torch.equal(asked.targets[:, 0], asked.inputs[:, 29])
+
+
 def test_no_test_path_is_ever_trained_on_and_every_edge_is() -> None:
     settings = PathSettings(edge_batch=64, path_batch=64)
     data = InWeightsData(parse("path-star:8x4"), settings, 2)
@@ -208,6 +230,7 @@ def test_in_context_prompts_have_the_budget_of_the_in_weights_run() -> None:
 
 @pytest.mark.parametrize(("options", "there"), [
     ({}, True), ({"edges": "forward"}, True), ({"task": "reverse"}, False), ({"in_context": True}, True),
+    ({"in_context": True, "task": "reverse"}, False),
 ])  # fmt: skip
 def test_the_choice_is_measured_where_there_is_one(options: dict[str, object], there: bool) -> None:
     settings = PathSettings(context_arms=3, **options)  # type: ignore[arg-type]
