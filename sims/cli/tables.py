@@ -249,6 +249,7 @@ def _optimum(answer: Mapping[str, Any]) -> Table:
     return _facts(
         [
             ("loss per node", f"{optimum['loss_per_node']:.12f}"),
+            ("its entropy floor", f"{answer['entropy_floor']:.12f}"),
             ("attained", _attained(optimum["attained"])),
             ("rank", _rank(optimum)),
             (f"eigenvalues, {optimum['eigenvalues_of']}", values or "none"),

@@ -148,7 +148,7 @@ def _logged(folder: Path, kind: str | None, out: Path) -> AbstractContextManager
 
 
 def _floor(scores: Mapping[str, Any]) -> str:
-    floor = scores.get("entropy_floor")  # None: of graphs too large for a matrix of all pairs
+    floor = scores.get("entropy_floor")  # None: in folders of earlier versions
     return "" if floor is None else f" (entropy floor {floor:.6g})"
 
 

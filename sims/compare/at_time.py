@@ -81,7 +81,7 @@ class AtTime:
 
     def _bounds(self) -> dict[str, Any]:
         found = {} if self.optimum is None else {"limit_loss_per_node": self.optimum.loss_per_node}
-        return found | ({"entropy_floor": self.task.entropy_floor} if self.task.graph.n <= DENSE_NODES else {})
+        return found | {"entropy_floor": self.task.entropy_floor}
 
     def _flow(self, run: Run, end: float) -> tuple[FlowAtTime | None, str, str]:
         """From the run's own V(0) where that was recorded whole and there is time, or the wide limit."""

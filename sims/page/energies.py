@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ..compare.comparison import geometric_mean
 from ..compare.energy_series import EnergySeries, ModeGroup, eigenspace_name, energy_series, positive, spread_modes
-from ..tasks.task import DENSE_NODES
 from .blocks import Choice, Plot, Section
 from .charts import THEORY, axis, figure, look, wide
 from .views import ModelView, TaskView
@@ -79,7 +78,7 @@ def loss_section(view: TaskView) -> Section:
     traces += [trace for index, one in enumerate(view.models) for trace in _loss_at_time(one, index)]
     if view.optimum.get("loss_per_node") is not None:
         traces.append(_level(view, view.optimum["loss_per_node"], "limit: certified optimum of logits VV'", "dot"))
-    if view.graph.n <= DENSE_NODES and view.task.entropy_floor > 0:  # zero has no place on a logarithmic axis
+    if view.task.entropy_floor > 0:  # zero has no place on a logarithmic axis
         traces.append(_level(view, view.task.entropy_floor, "floor: entropy of the targets", "dashdot"))
     losses = np.concatenate([model_view.loss[:, model_view.steps > 0].ravel() for model_view in view.models])
     drawn = figure(traces, xaxis=axis("step", log=True), yaxis=axis("loss per node, nats", log=wide(losses, 10)))

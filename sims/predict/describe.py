@@ -161,7 +161,7 @@ def describe_theory(
     answer: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Spectrum, optimum with certificate and early-phase mode times of Node2Vec on ``task``, whose size only matters
-    where the graph has neither closed forms nor symmetry.
+    where the graph has neither closed forms nor symmetry. ``entropy_floor``: of the targets, see ``Task``.
 
     ``mode_times``: for each distinct positive growth rate s_k (``growth_rates``, descending, with multiplicity),
     t_k = ln(1/s^2) / (2 s_k) with s = ``init_scale``, in units of step_size * steps. Where untied logits diverge, on up
@@ -192,6 +192,7 @@ def describe_theory(
         "model": "tied" if tied else "untied",
         "weight_decay": weight_decay,
         "laplacian": laplacian,
+        "entropy_floor": task.entropy_floor,
     }
     start: dict[str, Any] = {"init_scale": init_scale, "weight_decay": weight_decay}
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.special import entr
 
 from fiedler.theory import (
     Eigenspaces,
@@ -145,7 +146,10 @@ class Task:
     def entropy_floor(self) -> float:
         """sum_i w_i H(T_i) / sum_i w_i (nats), below which no loss per node can be; per line for weights "line"."""
         weight = np.ones(self.graph.n) if self.row_weight is None else self.row_weight
-        return max(0.0, target_entropy(self.target, weight)) / self.total_weight
+        if self.graph.n <= DENSE_NODES:
+            return max(0.0, target_entropy(self.target, weight)) / self.total_weight
+        entries = self.sparse_target.tocoo()
+        return max(0.0, float((weight[entries.row] * entr(entries.data)).sum())) / self.total_weight
 
     @cached_property
     def sparse_target(self) -> sp.csr_array:

@@ -11,7 +11,6 @@ from ...draw.markdown import environment_section, markdown_table
 from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
 from ...scores.embedding import gap_uncertainty
 from ...scores.statistics import mean, standard_deviation
-from ...tasks.task import DENSE_NODES
 from ..comparison import Comparison, scores_of_runs, summarise
 from ..notes import comparison_notes
 from ..spectral_bias import spectral_bias_notes, spectral_bias_rows
@@ -68,8 +67,8 @@ def comparison_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]
 
 
 def _title(comparison: Comparison, title: str) -> str:
-    """Beside the loss the entropy of the target, below which none is, where a matrix of all pairs of nodes is small."""
-    if title != LOSS or comparison.task.graph.n > DENSE_NODES:
+    """Beside the loss the entropy of the target, below which none is."""
+    if title != LOSS:
         return title
     return f"{title} (floor {comparison.task.entropy_floor:.6f})"
 

@@ -141,6 +141,8 @@ def test_line_weights_sum_to_the_nodes_and_node_weights_to_those_with_a_line() -
     assert Task(parse("cycle:15"), weights="line").row_weight is None
     assert by_line.entropy_floor == pytest.approx(np.log(4) / 4, rel=SAME)
     assert Task(parse("cycle:15"), edges="forward").entropy_floor == 0.0
+    large = parse("path-star:600x5")  # more nodes than a matrix of all pairs is made for
+    assert Task(large).entropy_floor == pytest.approx((np.log(600) + 1800 * np.log(2)) / 2401, rel=SAME)
 
 
 def test_only_unusual_lines_are_described() -> None:
