@@ -53,7 +53,7 @@ def compare(
     graph: Annotated[
         str | None,
         typer.Argument(
-            metavar="[GRAPH]", help=f"{GRAPH_HELP} None with a preset of figures.", autocompletion=complete_graph
+            metavar="GRAPH", help=f"{GRAPH_HELP} None with a preset of figures.", autocompletion=complete_graph
         ),
     ] = None,
     preset: Annotated[

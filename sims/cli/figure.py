@@ -22,11 +22,11 @@ CAPTION_WIDTH = 100  # columns, where standard output is no terminal
 def figure(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Which figure; --list names them all.", autocompletion=complete_figure),
+        typer.Argument(metavar="NAME", help="Which figure; --list names them all.", autocompletion=complete_figure),
     ] = None,
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[DIR]...", help="The run folders it is made from, or JSON files of results."),
+        typer.Argument(metavar="DIR", help="The run folders it is made from, or JSON files of results."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="A file, a folder, or a path without suffix (default figures/NAME).")

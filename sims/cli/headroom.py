@@ -29,7 +29,7 @@ def headroom(
     graphs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[GRAPH]...",
+            metavar="GRAPH",
             help="Graph words (default: the four tiny graphs of arXiv 2510.26745; with --paths: path-star:100x5).",
             autocompletion=complete_graph,
         ),

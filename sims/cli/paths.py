@@ -33,7 +33,7 @@ def paths(
     graph: Annotated[
         str | None,
         typer.Argument(
-            metavar="[GRAPH]",
+            metavar="GRAPH",
             help="path-star:ARMSxLENGTH or tree-star:ARMSxLENGTH (default: the preset's).",
             autocompletion=choices("path-star:100x5", "tree-star:32x4"),
         ),

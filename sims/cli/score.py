@@ -52,7 +52,7 @@ def score(
     embedding_file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[EMBEDDING_FILE]",
+            metavar="EMBEDDING_FILE",
             help="A .npy, .npz, .safetensors or .pt file (tensors only), or word2vec text (.w2v, .vec, .txt), whose "
             "rows are matched to nodes by name.",
         ),

@@ -19,7 +19,7 @@ def reproduce(
     claims: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CLAIM]...",
+            metavar="CLAIM",
             help="Claims to run, as the list names them: A.obs1a; 'B.' is all of paper B.",
             show_default=False,
             autocompletion=complete_claim,
