@@ -142,6 +142,12 @@ PRESETS: dict[str, PathPreset] = {
             "staged_hardest_token": replace(BASE, recipe="staged", objective="hardest", records=PEAK_RECORDS),
         },
     ),
+    "full-cpu": PathPreset(
+        "the paper's G(5000, 5) on one core: two blocks of width 64, exact edge targets",
+        "path-star:5000x5",
+        {"exact": replace(LARGE, edge_batch=5000, path_batch=1250)},
+        seeds=1,
+    ),
     "full": PathPreset(
         "the paper's G(5000, 5) on one GPU", "path-star:5000x5", {"in_weights": FULL}, seeds=1, device="cuda"
     ),
