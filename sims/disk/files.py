@@ -95,6 +95,19 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def own_folder(folder: Path) -> Path:
+    """``folder``, made if it is missing. Raises ValueError where it is a symbolic link, see ``refuse_link``."""
+    refuse_link(folder)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def refuse_link(folder: Path) -> None:
+    """Raises ValueError where a folder of ours is a symbolic link: what it leads to is not ours to write or clear."""
+    if folder.is_symlink():
+        raise ValueError(f"{folder} is a symbolic link, and nothing is written or removed where it leads: remove it")
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()

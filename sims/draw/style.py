@@ -56,8 +56,10 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     plain_where_no_mathematics(figure)
     paths = [folder / f"{name}.{suffix}" for suffix in ("png", "svg")]
     clear_leftovers(folder, tuple(path.name for path in paths))
-    for path in paths:
-        with plt.rc_context(STYLE):
-            atomic_write(path, lambda stream, suffix=path.suffix[1:]: figure.savefig(stream, format=suffix))  # type: ignore[misc]
-    plt.close(figure)
+    try:
+        for path in paths:
+            with plt.rc_context(STYLE):
+                atomic_write(path, lambda stream, suffix=path.suffix[1:]: figure.savefig(stream, format=suffix))  # type: ignore[misc]
+    finally:
+        plt.close(figure)
     return paths

@@ -13,8 +13,15 @@ from fiedler.sims.compare.comparison import recall_step
 from fiedler.sims.compare.presets import definitions as presets_module
 from fiedler.sims.compare.presets.definitions import PRESETS, Cell, Preset, PresetModel, get_preset
 from fiedler.sims.compare.presets.published import GRAPHS, KNOBS, PUBLISHED, published_numbers
-from fiedler.sims.compare.presets.report import apart, draw_preset, preset_markdown, preset_rendering, preset_tables
+from fiedler.sims.compare.presets.report import (
+    apart,
+    preset_drawings,
+    preset_markdown,
+    preset_rendering,
+    preset_tables,
+)
 from fiedler.sims.compare.presets.run import Measured, describe_preset, measured, run_preset
+from fiedler.sims.draw.drawing import save_drawings
 from fiedler.sims.runs.control import Restart
 from fiedler.theory import parse
 
@@ -156,20 +163,18 @@ def test_what_is_stable_and_apart() -> None:
 
 def test_the_report(finished: tuple[Path, list], tmp_path: Path) -> None:
     results = finished[1]
-    figures = draw_preset(TINY, results, tmp_path)
-    assert [path.name for path, _ in figures] == [
-        "gallery.png", "heat-maps.png", "spectral-bars.png", "mode-times.png", "vector-bars.png",
-    ]  # fmt: skip
-    assert all(path.exists() and path.with_suffix(".svg").exists() for path, _ in figures)
+    drawings = preset_drawings(TINY, results)
+    assert [one.name for one in drawings] == ["gallery", "heat-maps", "spectral-bars", "mode-times", "vector-bars"]
+    assert len(save_drawings(drawings, tmp_path)) == 2 * len(drawings)
     tables = preset_tables(results)
     assert [cell for cell, _, _ in tables] == ["cycle:15", "path-star:4x5"]
     for _, header, rows in tables:
         assert header[:2] == ["", "loss"]
         assert [row[0] for row in rows] == ["One-layer net", "Node2Vec"]
         assert all(len(row) == len(header) for row in rows)
-    text = preset_markdown(TINY, SEEDS, results, [("figures/gallery.png", "A caption. More.")], {"versions": {}})
+    text = preset_markdown(TINY, SEEDS, results, drawings, {"versions": {}})
     assert "(1.4349)" in text
-    assert "![A caption](figures/gallery.png)" in text
+    assert f"![{drawings[0].title}](figures/gallery.png)\n\n{drawings[0].caption}\n" in text
     assert "## Spectral bias" in text
     assert preset_rendering(results) is not None
     described = describe_preset(TINY, SEEDS, results)
