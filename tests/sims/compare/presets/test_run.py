@@ -207,6 +207,24 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert max(len(line) for line in said.splitlines() if line.startswith("│")) <= 80
 
 
+def test_a_file_is_read_as_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = tmp_path / "graph.txt", tmp_path / "out"
+    file.write_text("a~b~2~9\n1~2~1~2\n2~3~1~3\n")  # without a word no header, and the weight in the third field
+    said = ["--delimiter", "~", "--header", "--weight", "9"]
+    command = ["compare", str(file), "--preset", "bridge", "--seeds", "1", "--dry-run", "--json", "--out", str(out)]
+    assert main([*command, *said]) == 0
+    capsys.readouterr()
+    assert main(command) == 2
+    assert "say --delimiter '~'" in capsys.readouterr().err
+    options = {"delimiter": "~", "header": True, "weight": "9"}
+    preset = get_preset("bridge", str(file), options)
+    graph = preset.cells[0].tasks()[0][0].graph
+    assert graph.nodes == (1, 2, 3)
+    assert graph.adjacency.toarray().tolist() == [[0, 2, 0], [2, 0, 3], [0, 3, 0]]
+    assert preset.options == options  # which the folder keeps
+    assert [cell.name for cell in preset.cells] == [str(file), f"{file} self-edges"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -214,6 +232,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         (["--preset", "fig1", "--steps", "4"], "--preset fig1 fixes models and settings"),
         (["--preset", "fig1", "-m", "mlp"], "--preset fig1 fixes models and settings"),
         (["--preset", "fig1", "--self-edges"], "--preset fig1 fixes its tasks: leave out --self-edges"),
+        (["--preset", "fig1", "--no-header"], "--preset fig1 fixes its tasks: leave out --no-header, or take --preset"),
+        (["--preset", "ladder", "--weight", ""], "without a GRAPH reads no file: give the file, or leave out --weight"),
         (["--preset", "fig1", "--no-optimum"], "--preset fig1 shows the optimum"),
         (["--preset", "fgi1"], "unknown preset 'fgi1'; did you mean 'fig1'?"),
         ([], "give a GRAPH, such as cycle:15, or a --preset, such as fig1"),
