@@ -1,7 +1,5 @@
 """`fiedler compare`: prediction against runs."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +41,6 @@ from .options import (
     setting_overrides,
     with_reading,
 )
-from .progress import Stages
 
 GRACE = 20.0  # seconds in which predictions in processes of their own end, once somebody asks to stop
 
@@ -123,6 +120,7 @@ def compare(
     from ..models.registry import get_model
     from ..runs.estimate import estimate_runs
     from ..runs.stopping import heeding, stop_on_signals
+    from .progress import Stages
     from .tables import comparison_table
 
     restart, search = Restart(overwrite, resume, checkpoint_every), Search(optimum, tolerance, time_limit)
@@ -193,6 +191,7 @@ def _compare_preset(
     from ..compare.presets.run import run_preset
     from ..disk.jsonio import to_json
     from ..runs.stopping import heeding, stop_on_signals
+    from .progress import Stages
 
     preset = get_preset(name, graph, {**options, **of_file})
     if search != Search() and not preset.ladder:

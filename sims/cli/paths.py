@@ -1,7 +1,5 @@
 """The command `fiedler paths`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +16,6 @@ from .completion import choices, complete_paths_condition, complete_paths_preset
 from .console import wide_console
 from .estimates import print_path_estimates
 from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, SideBySide, with_reading, with_settings
-from .progress import Stages
 
 PRESET_HELP = (
     "cpu: in the weights, frozen, in the context (5 minutes on two idle cores). fig4, fig5, fig6, fig8, fig9, fig11, "
@@ -122,6 +119,7 @@ def _run(
     from ..paths.run import run_paths
     from ..paths.show.output import write_paths
     from ..runs.stopping import stop_on_signals
+    from .progress import Stages
 
     with Stages() as stages, stop_on_signals() as stop:
         result = run_paths(

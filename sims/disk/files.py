@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +45,7 @@ def write_text(path: Path, text: str) -> None:
 
 def temporary_name(path: Path) -> Path:
     """A name in the folder of `path`, which renaming needs, that is_temporary knows again."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    return path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
 
 
 def is_temporary(name: str, of: tuple[str, ...]) -> bool:
@@ -110,6 +108,8 @@ def refuse_link(folder: Path) -> None:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
+    import hashlib  # which takes longer than all the rest of this file
+
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(CHUNK):

@@ -153,7 +153,7 @@ def test_importing_and_asking_for_help_loads_next_to_nothing() -> None:
         "import sys, fiedler, fiedler.theory\n"
         "from fiedler.sims.cli.commands import main\n"
         "assert main(['--help']) == main(['theory', '--help']) == 0\n"
-        "heavy = ('numpy', 'scipy', 'networkx', 'pandas', 'matplotlib', 'torch')\n"
+        "heavy = ('numpy', 'scipy', 'networkx', 'pandas', 'matplotlib', 'torch', 'rich.progress')\n"
         "assert not [name for name in heavy if name in sys.modules]\n"
         "assert main(['theory', 'karate']) == 0\n"
         "fiedler.theory.associative_dimension(20, 5)\n"
