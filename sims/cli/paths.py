@@ -4,9 +4,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from ..foreign import visible
 from ..models.options import chosen_settings
@@ -133,13 +130,12 @@ def _run(
 
 
 def _print_table(answer: dict[str, Any]) -> None:
+    from ..draw.fitted import fitted_tables
     from ..draw.over_seeds import legend
     from ..paths.show.report import loss_lines, path_rows
 
     header, rows = path_rows(answer)
-    table = Table(title=Text(visible(f"{answer['graph']}, chance {answer['chance']:.3g}")), title_justify="left")
-    for title in header:
-        table.add_column(title)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    wide_console().print(table, *loss_lines(answer), *legend(rows), sep="\n", markup=False)
+    console = wide_console()
+    title = visible(f"{answer['graph']}, chance {answer['chance']:.3g}")
+    tables = fitted_tables(title, header, rows, console.width)
+    console.print(*tables, *loss_lines(answer), *legend(rows), sep="\n", markup=False)

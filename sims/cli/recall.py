@@ -203,14 +203,11 @@ def _print_estimate(
 
 
 def _print_tables(answer: dict[str, Any]) -> None:
+    from ..draw.fitted import fitted_tables
     from ..draw.over_seeds import legend
     from ..recall.show.report import recall_tables
 
     console = wide_console()
     for title, header, rows in recall_tables(answer):
-        table = Table(title=title, title_justify="left")
-        for number, name in enumerate(header):
-            table.add_column(name, justify="left" if number == 0 else "right")
-        for row in rows:
-            table.add_row(*map(escape, row))
-        console.print(table, *legend(rows), sep="\n", markup=False)
+        tables = fitted_tables(title, header, rows, console.width)
+        console.print(*tables, *legend(rows), sep="\n", markup=False)

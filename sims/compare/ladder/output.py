@@ -82,8 +82,8 @@ def _drawings(graphs: Courses) -> list[Drawing]:
 def _markdown(result: PresetResult, graphs: Graphs, figures: Sequence[Drawing], environment: Mapping[str, Any]) -> str:
     name, seeds = result.preset.name, ", ".join(map(str, result.seeds))
     lines = [f"# {result.preset.title}", "", f"Preset `{name}`; seeds {seeds}.", ""]
-    for one in figures:
-        lines += [f"![{one.title}]({one.link})", "", one.caption, ""]
+    for drawing in figures:
+        lines += [f"![{drawing.title}]({drawing.link})", "", drawing.caption, ""]
     for name, ladder in graphs:
         lines += [f"## {name}", "", verdict(ladder.rows), ""]
         lines += [*markdown_table(HEADER, ladder_lines(ladder.rows)), ""]

@@ -136,8 +136,8 @@ def preset_markdown(
     for result in results:
         lines += [f"### {result.cell.name}", "", *markdown_table(*spectral_bias_rows(result.comparison.biases)), ""]
     lines += [*spectral_bias_notes(len(seeds)), ""]
-    for one in figures:
-        lines += [f"![{one.title}]({one.link})", "", one.caption, ""]
+    for drawing in figures:
+        lines += [f"![{drawing.title}]({drawing.link})", "", drawing.caption, ""]
     lines += ["## Settings", ""]
     for result in results:
         for one in result.comparison.models:
