@@ -53,8 +53,8 @@ def save_drawings(drawings: Iterable[Drawing], folder: Path, again: str = AGAIN)
         except Exception as error:  # whatever a library raises
             failed.append((one.name, error))
     if failed:
-        names, error = ", ".join(name for name, _ in failed), failed[0][1]
+        names, first = ", ".join(name for name, _ in failed), failed[0][1]
         raise NotDrawn(
-            f"{names} could not be drawn ({type(error).__name__}: {error}); everything else is in {folder}, and {again}"
-        ) from error
+            f"{names} could not be drawn ({type(first).__name__}: {first}); everything else is in {folder}, and {again}"
+        ) from first
     return paths
