@@ -70,7 +70,9 @@ def draw_nodes(plane: Axes, task: Task, embedding: NDArray[np.float64], optimum:
     plane.add_collection(LineCollection(lines, colors="#999999", linewidths=0.6, zorder=1))
     dot = float(np.clip(900 / task.graph.n, 4, 30))
     if limit is not None:
-        plane.scatter(*limit.T, s=2.6 * dot, facecolors="none", edgecolors="black", label="predicted", zorder=2)
-    plane.scatter(*found.T, s=dot, color=COLOURS[1], label="embedding", zorder=3)
+        plane.scatter(
+            limit[:, 0], limit[:, 1], s=2.6 * dot, facecolors="none", edgecolors="black", label="predicted", zorder=2
+        )
+    plane.scatter(found[:, 0], found[:, 1], s=dot, color=COLOURS[1], label="embedding", zorder=3)
     plane.set_aspect("equal", adjustable="datalim")
     plane.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False, ncols=2)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -33,7 +34,7 @@ def plot_training(task: Task, run: Run, scores: Mapping[str, Any], optimum: Tied
         _draw_energies(energies, task, run)
         plane.set_title("the embedding, in its plane" if optimum is None else "the embedding, in the predicted plane",
                         loc="left")  # fmt: skip
-        draw_nodes(plane, task, run.final.embedding, optimum)
+        draw_nodes(plane, task, np.asarray(run.final.embedding, dtype=np.float64), optimum)
     return figure
 
 

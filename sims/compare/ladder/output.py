@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from ...disk.files import write_text
 from ...disk.lock import locked
 from ...draw.drawing import Drawing, save_drawings
-from ...draw.markdown import environment_section, markdown_table
+from ...draw.markdown import environment_section, markdown_table, setting_words
 from ...runs.control import Watch
 from ..presets.run import PresetResult, describe_preset
 from .course import Graphs as Courses
@@ -93,7 +93,6 @@ def _markdown(result: PresetResult, graphs: Graphs, figures: Sequence[Drawing], 
         lines += [line for title, why in ladder.left_out.items() for line in (f"No prediction of {title}: {why}.", "")]
     lines += [NOTES, "", SECOND_NOTES, "", THIRD_NOTES, "", "## Settings", ""]
     for one in result.cells[0].comparison.models:
-        given = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items() if value != "")
-        lines.append(f"- **{one.model.title}**: {given}")
+        lines.append(f"- **{one.model.title}**: {setting_words(vars(one.settings))}")
     lines += ["", *environment_section(environment), ""]
     return "\n".join(lines)

@@ -21,7 +21,7 @@ from .rungs import BRIDGE, DEPTHS, FOUR_CELLS, RETENTION, RUNGS, STARTS, Rung
 
 STAR, GRID, CYCLE, IRREGULAR = GRAPHS
 RANDOM = "random:20,30,0"
-READING = tuple(one.name for one in dataclasses.fields(ReadOptions))
+READING, AS_USUAL = tuple(one.name for one in dataclasses.fields(ReadOptions)), ReadOptions()
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Cell:
     p: float = 1.0
     q: float = 1.0
     symmetrize: bool = False
-    reading: ReadOptions = ReadOptions()
+    reading: ReadOptions = AS_USUAL
 
     @property
     def name(self) -> str:
@@ -87,8 +87,8 @@ class Cell:
 class Preset:
     """``source``: the figure or table; ``vector_bars``: whether the paper's own bars ||V'e_i|| are drawn, too;
     ``ladder``: whether it is shown as one, each model against the flow of its own linear net, on any graph; ``graph``
-    and ``options``: the one it is made for there, and what its tasks have beside their graphs, by the names of ``Cell``,
-    of ``ReadOptions`` and "weights"."""
+    and ``options``: the one it is made for there, and what its tasks have beside their graphs, by the names of
+    ``Cell``, of ``ReadOptions`` and "weights"."""
 
     name: str
     title: str
@@ -101,8 +101,8 @@ class Preset:
 
     def on(self, graph: str | None, **options: Any) -> Preset:
         """The preset on that one graph, or its own where None, with those ``options``. Raises ValueError for one whose
-        settings are made for its own graphs, for an option that its cells differ in, and for one that says how a file is
-        read where no graph is given."""
+        settings are made for its own graphs, for an option that its cells differ in, and, without a graph, for one that
+        says how its file is read."""
         if not self.ladder:
             if graph is None:
                 given = ", ".join(_flag(*one) for one in options.items())

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...draw.drawing import Drawing
-from ...draw.markdown import environment_section, markdown_table
+from ...draw.markdown import environment_section, markdown_table, setting_words
 from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
 from ...foreign import visible
 from ..comparison import Comparison
@@ -141,8 +141,7 @@ def preset_markdown(
     lines += ["## Settings", ""]
     for result in results:
         for one in result.comparison.models:
-            given = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items() if value != "")
-            lines.append(f"- {result.cell.name}, **{one.model.title}**: {given}")
+            lines.append(f"- {result.cell.name}, **{one.model.title}**: {setting_words(vars(one.settings))}")
     lines += ["", *environment_section(environment), ""]
     return "\n".join(lines)
 
