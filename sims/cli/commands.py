@@ -2,10 +2,8 @@
 
 Bad input ends in one line on standard error and exit code 2, a failed computation in one line and exit code 1.
 ``--json`` prints one JSON object on standard output and nothing else; progress goes to standard error, and only to a
-terminal.
+terminal. The commands' files do without the annotations of ``__future__``, whose texts typer compiles one by one.
 """
-
-from __future__ import annotations
 
 import functools
 import os

@@ -1,7 +1,5 @@
 """`fiedler compare`: prediction against runs."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,7 +41,6 @@ from .options import (
     setting_overrides,
     with_reading,
 )
-from .progress import Stages
 
 GRACE = 20.0  # seconds in which predictions in processes of their own end, once somebody asks to stop
 
@@ -115,8 +112,6 @@ def compare(
     optimum and every predicted flow. Runs are held against the limit (the optimum) and against the flow at their own
     time, learning rate x steps; a step above the edge of stability is warned of.
     """
-    from fiedler.theory import ReadOptions
-
     from ..compare.ahead import Planned, train_ahead
     from ..compare.run import compare as run_comparison
     from ..compare.run import describe_comparison
@@ -125,6 +120,7 @@ def compare(
     from ..models.registry import get_model
     from ..runs.estimate import estimate_runs
     from ..runs.stopping import heeding, stop_on_signals
+    from .progress import Stages
     from .tables import comparison_table
 
     restart, search = Restart(overwrite, resume, checkpoint_every), Search(optimum, tolerance, time_limit)
@@ -134,17 +130,13 @@ def compare(
             self_edges=self_edges, label_smoothing=label_smoothing, window=window, p=p, q=q, edges=edges,
             weights=weights, symmetrize=symmetrize,
         )  # fmt: skip
-        if reading not in (None, ReadOptions()):
-            raise ValueError(
-                f"--preset {preset} takes a file as it says itself: leave out --delimiter, --header, --comments and "
-                "--weight, or write the file anew"
-            )
         if model or any(value is not None for value in overrides.values()):
             raise ValueError(
                 f"--preset {preset} fixes models and settings: leave out --model, --steps, --learning-rate, --width, "
                 "--init-std and --weight-decay"
             )
-        _compare_preset(preset, graph, options, range(seeds), out, jobs, restart, search, dry_run, json)
+        of_file = reading.given if reading is not None else {}
+        _compare_preset(preset, graph, options, of_file, range(seeds), out, jobs, restart, search, dry_run, json)
         return
     if graph is None:
         raise ValueError("give a GRAPH, such as cycle:15, or a --preset, such as fig1")
@@ -183,6 +175,7 @@ def _compare_preset(
     name: str,
     graph: str | None,
     options: Mapping[str, Any],
+    of_file: Mapping[str, Any],
     seeds: range,
     out: Path | None,
     jobs: int | None,
@@ -191,14 +184,16 @@ def _compare_preset(
     dry_run: bool,
     json: bool,
 ) -> None:
-    """Run the preset into ``out`` (runs/NAME, or runs/NAME-GRAPH) and write its report, figures and scores."""
+    """Run the preset into ``out`` (runs/NAME, or runs/NAME-GRAPH) and write its report, figures and scores;
+    ``of_file``: how the graph's is read."""
     from ..compare.presets.definitions import get_preset
     from ..compare.presets.output import write_preset
     from ..compare.presets.run import run_preset
     from ..disk.jsonio import to_json
     from ..runs.stopping import heeding, stop_on_signals
+    from .progress import Stages
 
-    preset = get_preset(name, graph, options)
+    preset = get_preset(name, graph, {**options, **of_file})
     if search != Search() and not preset.ladder:
         raise ValueError(f"--preset {name} shows the optimum: leave out --no-optimum, --tolerance and --time-limit")
     given = [*(cell.name for cell in preset.cells[: graph is not None]), *(f"{k} {v}" for k, v in options.items())]

@@ -1,7 +1,5 @@
 """The command `fiedler doctor`."""
 
-from __future__ import annotations
-
 import itertools
 from typing import Annotated
 
@@ -10,7 +8,6 @@ from rich.table import Table
 
 from .console import wide_console
 from .options import Json
-from .progress import Stages
 
 STYLES = {"ok": "green", "missing": "yellow", "broken": "bold red"}
 LEAST_WIDTH = 80
@@ -28,6 +25,7 @@ def doctor(
     """
     from ..disk.jsonio import to_json
     from .machine import describe_checks, examine, healthy
+    from .progress import Stages
 
     with Stages(transient=True) as stages:
         stages.update("checks", 0.0)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..tasks.search import Search
-from .progress import Stages
 
 if TYPE_CHECKING:
     from ..tasks.task import Task
+    from .progress import Stages
 
 LONG = 10.0  # seconds of the optimum above which its estimate is said before it is sought
 

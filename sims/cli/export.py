@@ -1,7 +1,5 @@
 """The command `fiedler export`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +7,6 @@ import typer
 
 from .completion import choices
 from .options import Json
-from .progress import Stages
 
 FILES = ("word2vec", "npy", "npz", "graphml", "pyg")
 LOGS = ("tensorboard", "wandb")
@@ -43,6 +40,7 @@ def export(
     from ..interop.run_export import export_run
     from ..interop.run_logs import export_logs
     from ..suggest import choose
+    from .progress import Stages
 
     if to not in FILES + LOGS:
         raise ValueError(f"unknown format {to!r}; {choose(to, FILES + LOGS)}")

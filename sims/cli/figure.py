@@ -1,7 +1,5 @@
 """The command `fiedler figure`."""
 
-from __future__ import annotations
-
 import math
 import textwrap
 from pathlib import Path

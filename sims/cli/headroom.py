@@ -1,7 +1,5 @@
 """The command `fiedler headroom`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +11,6 @@ from .completion import complete_graph, complete_model
 from .console import wide_console
 from .estimates import print_estimates, print_path_estimates, say_optimum
 from .options import CheckpointEvery, DryRun, Json, Overwrite, Rate, Resume, Steps, TimeLimit, Tolerance, with_reading
-from .progress import Stages
 
 if TYPE_CHECKING:
     from fiedler.theory import Graph
@@ -75,6 +72,7 @@ def headroom(
     from ..headroom.report import headroom_rendering
     from ..runs.estimate import estimate_runs
     from ..runs.stopping import heeding, stop_on_signals
+    from .progress import Stages
 
     restart, search = Restart(overwrite, resume, checkpoint_every), Search(True, tolerance, time_limit)
     options = {"steps": steps, "learning_rate": learning_rate, "width": width}
@@ -112,7 +110,7 @@ def headroom(
 
 def _planned_embeddings(
     words: list[str], model: str | None, out: Path | None, reading: Any
-) -> tuple[list[Task], list[Model], Path]:
+) -> "tuple[list[Task], list[Model], Path]":
     from fiedler.theory import parse
 
     from ..compare.presets.published import GRAPHS
@@ -127,16 +125,17 @@ def _planned_embeddings(
 
 
 def _embeddings(
-    tasks: list[Task],
-    variants: list[Model],
+    tasks: "list[Task]",
+    variants: "list[Model]",
     changes: dict[str, Any],
     seeds: int,
     folder: Path,
     restart: Restart,
     search: Search,
-) -> tuple[dict[str, Any], RunDir]:
+) -> "tuple[dict[str, Any], RunDir]":
     from ..headroom.embeddings import describe_headroom, run_headroom
     from ..runs.stopping import stop_on_signals
+    from .progress import Stages
 
     with Stages() as stages, stop_on_signals() as stop:
         say_optimum(stages, search, tasks)
@@ -149,7 +148,7 @@ def _embeddings(
 
 def _planned_paths(
     words: list[str], changes: dict[str, Any], out: Path | None, reading: Any
-) -> tuple[Graph, dict[str, PathSettings], Path]:
+) -> "tuple[Graph, dict[str, PathSettings], Path]":
     from dataclasses import replace
 
     from fiedler.theory import parse
@@ -165,18 +164,19 @@ def _planned_paths(
 
 
 def _paths(
-    graph: Graph,
-    conditions: dict[str, PathSettings],
+    graph: "Graph",
+    conditions: "dict[str, PathSettings]",
     seeds: int,
     folder: Path,
     jobs: int | None,
     restart: Restart,
     search: Search,
-) -> tuple[dict[str, Any], RunDir]:
+) -> "tuple[dict[str, Any], RunDir]":
     from ..headroom.paths import describe_path_headroom
     from ..paths.run import run_paths
     from ..runs.stopping import stop_on_signals
     from ..tasks.task import Task
+    from .progress import Stages
 
     with Stages() as stages, stop_on_signals() as stop:
         say_optimum(stages, search, [Task(graph)])

@@ -1,14 +1,9 @@
 """The command `fiedler paths`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
 from ..foreign import visible
 from ..models.options import chosen_settings
@@ -18,7 +13,6 @@ from .completion import choices, complete_paths_condition, complete_paths_preset
 from .console import wide_console
 from .estimates import print_path_estimates
 from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, SideBySide, with_reading, with_settings
-from .progress import Stages
 
 PRESET_HELP = (
     "cpu: in the weights, frozen, in the context (5 minutes on two idle cores). fig4, fig5, fig6, fig8, fig9, fig11, "
@@ -123,6 +117,7 @@ def _run(
     from ..paths.run import run_paths
     from ..paths.show.output import write_paths
     from ..runs.stopping import stop_on_signals
+    from .progress import Stages
 
     with Stages() as stages, stop_on_signals() as stop:
         result = run_paths(
@@ -136,13 +131,12 @@ def _run(
 
 
 def _print_table(answer: dict[str, Any]) -> None:
+    from ..draw.fitted import fitted_tables
     from ..draw.over_seeds import legend
     from ..paths.show.report import loss_lines, path_rows
 
     header, rows = path_rows(answer)
-    table = Table(title=Text(visible(f"{answer['graph']}, chance {answer['chance']:.3g}")), title_justify="left")
-    for title in header:
-        table.add_column(title)
-    for row in rows:
-        table.add_row(*map(escape, row))
-    wide_console().print(table, *loss_lines(answer), *legend(rows), sep="\n", markup=False)
+    console = wide_console()
+    title = visible(f"{answer['graph']}, chance {answer['chance']:.3g}")
+    tables = fitted_tables(title, header, rows, console.width)
+    console.print(*tables, *loss_lines(answer), *legend(rows), sep="\n", markup=False)

@@ -1,7 +1,5 @@
 """The command `fiedler profile`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +9,6 @@ from ..extras import check_part
 from ..suggest import choose
 from .completion import choices
 from .console import wide_console
-from .progress import Stages
 
 COMPILERS = 2  # processes of the compile report
 # Default shapes: seconds to a minute on the device.
@@ -65,6 +62,8 @@ def profile(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Fused cross-entropy on this machine: time, memory, the floor of its matrix products, and peers."""
+    from .progress import Stages
+
     if compile_report:
         _compile_report(json)
         return
@@ -135,6 +134,7 @@ def _compile_report(json: bool) -> None:
     from fiedler.kernels.compile_report import compile_report, report_table
 
     from ..disk.jsonio import to_json
+    from .progress import Stages
 
     with Stages() as stages:
         stages.update("compiling", 0.0)

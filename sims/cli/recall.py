@@ -1,7 +1,5 @@
 """The command `fiedler recall`."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +15,6 @@ from ..runs.control import Restart, Watch
 from .completion import choices, complete_recall_condition, complete_recall_preset
 from .console import wide_console
 from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, SideBySide, with_settings
-from .progress import Stages
 
 PRESET_HELP = (
     "structure: trained, with frozen subject embeddings, and with frozen codes too, five seeds (8 minutes on two idle "
@@ -116,6 +113,7 @@ def _construct(options: dict[str, Any], seeds: int, json: bool) -> None:
     from ..recall.built.constructed import describe_construction
     from ..recall.presets import BASE
     from ..recall.show.report import construction_rows
+    from .progress import Stages
 
     chosen = {"subjects": BASE.subjects, "relations": BASE.relations, **options}
     with Stages(transient=True) as stages:
@@ -159,6 +157,7 @@ def _run(
     from ..recall.run import run_recalls
     from ..recall.show.output import write_recall
     from ..runs.stopping import stop_on_signals
+    from .progress import Stages
 
     with Stages() as stages, stop_on_signals() as stop:
         result = run_recalls(conditions, seeds, folder, watch=Watch(stages.update, stop), **options)
@@ -174,6 +173,7 @@ def _scaling(
     from ..recall.scaling.report import write_scaling
     from ..recall.scaling.run import CONDITIONS, SCALING, run_scaling
     from ..runs.stopping import stop_on_signals
+    from .progress import Stages
 
     with Stages() as stages, stop_on_signals() as stop:
         result = run_scaling(
@@ -203,14 +203,11 @@ def _print_estimate(
 
 
 def _print_tables(answer: dict[str, Any]) -> None:
+    from ..draw.fitted import fitted_tables
     from ..draw.over_seeds import legend
     from ..recall.show.report import recall_tables
 
     console = wide_console()
     for title, header, rows in recall_tables(answer):
-        table = Table(title=title, title_justify="left")
-        for number, name in enumerate(header):
-            table.add_column(name, justify="left" if number == 0 else "right")
-        for row in rows:
-            table.add_row(*map(escape, row))
-        console.print(table, *legend(rows), sep="\n", markup=False)
+        tables = fitted_tables(title, header, rows, console.width)
+        console.print(*tables, *legend(rows), sep="\n", markup=False)

@@ -1,7 +1,5 @@
 """The command `fiedler report`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +7,6 @@ import typer
 
 from ..tasks.search import Search
 from .options import Json, Optimum, Tolerance
-from .progress import Stages
 
 REPORT_LIMIT = 20.0  # seconds: a page of what is there is wanted at once
 ReportLimit = Annotated[
@@ -47,6 +44,7 @@ def report(
     from ..page.build import kind_of, parts_of, title_of
     from ..page.html import write_page
     from ..runs.stopping import heeding, stop_on_signals
+    from .progress import Stages
 
     search = Search(optimum, tolerance, time_limit)
     path = out or folder / "report.html"

@@ -1,7 +1,5 @@
 """The command `fiedler score`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,7 +26,6 @@ from .options import (
     Window,
     with_reading,
 )
-from .progress import Stages
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,6 +85,7 @@ def score(
     from ..disk.jsonio import to_json
     from ..runs.stopping import stop_on_signals
     from ..toplevel.embedding_scores import check_reference, scores_of
+    from .progress import Stages
     from .tables import score_table
 
     search = Search(optimum, tolerance, time_limit)
@@ -120,6 +118,8 @@ def score(
 
 
 def _score_folder(folder: Path, search: Search, json: bool) -> None:
+    from .progress import Stages
+
     check_part("sims", "score FOLDER")
     from ..compare.folder import read_settings
     from ..compare.notes import run_notes
@@ -143,7 +143,7 @@ def _score_folder(folder: Path, search: Search, json: bool) -> None:
     print(f"scores: {folder / 'scores.json'}")
 
 
-def _read(file: Path, rows: str | None, key: str | None, task: Task) -> NDArray[np.floating]:
+def _read(file: Path, rows: str | None, key: str | None, task: "Task") -> "NDArray[np.floating]":
     """The rows of the file that are the graph's nodes, in their order."""
     from ..disk.sums import read_sums, wrong_sum
     from ..interop.embedding_files import read_embedding, read_named_embedding

@@ -1,7 +1,5 @@
 """The command `fiedler sweep`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +9,6 @@ from rich.console import Console
 from ..tasks.search import TIME_LIMIT, Search
 from .entry import print_line
 from .options import Address, BackendName, CheckpointEvery, Json, Optimum, TimeLimit, Tolerance, Workers
-from .progress import Stages
 
 WORST = 5  # failures that are printed
 MANY = 2000  # runs, from which it takes a moment until the first begins
@@ -48,6 +45,7 @@ def sweep(
     from ..sweep.plan import read_sweep
     from ..sweep.report import report_sweep
     from ..sweep.run import check_folder, run_sweep
+    from .progress import Stages
     from .sweep_progress import SweepProgress
 
     search, plan = Search(optimum, tolerance, time_limit), read_sweep(file, _say_many)

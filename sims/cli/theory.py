@@ -1,7 +1,5 @@
 """The command `fiedler theory`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +23,6 @@ from .options import (
     Window,
     with_reading,
 )
-from .progress import Stages
 
 
 @with_reading
@@ -88,6 +85,7 @@ def theory(
     from ..disk.jsonio import to_json
     from ..predict.describe import describe_theory
     from ..runs.stopping import Interrupted, stop_on_signals
+    from .progress import Stages
     from .tables import theory_tables
 
     search, answer, interrupt = Search(True, tolerance, time_limit), dict[str, Any](), None

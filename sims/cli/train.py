@@ -1,7 +1,5 @@
 """The commands that train: `fiedler compare` and `fiedler train`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -43,7 +41,6 @@ from .options import (
     setting_overrides,
     with_reading,
 )
-from .progress import Stages
 
 
 @with_reading
@@ -98,6 +95,7 @@ def train(
     from ..runs.estimate import estimate_runs
     from ..runs.scored import run_and_score
     from ..runs.stopping import stop_on_signals
+    from .progress import Stages
     from .tables import against_optimum
 
     restart, search = Restart(overwrite, resume, checkpoint_every), Search(optimum, tolerance, time_limit)

@@ -33,6 +33,19 @@ class TrajectoryFit:
     fitted: tuple[str, ...]
     points: int
 
+    @property
+    def what(self) -> str:
+        """What was fitted, by name: "time scale and amplitude", or "nothing"."""
+        return " and ".join(self.fitted).replace("_", " ") or "nothing"
+
+    @property
+    def words(self) -> str:
+        """What was fitted, with its numbers: "fitted: 0.01 of flow time a step, energies divided by 2", or "nothing
+        fitted"."""
+        if not self.fitted:
+            return "nothing fitted"
+        return f"fitted: {self.time_scale:.3g} of flow time a step, energies divided by {self.amplitude:.3g}"
+
 
 def fit_trajectory(predicted: PredictedTrajectory | None, modes: Modes, time_per_step: float | None) -> TrajectoryFit:
     """Compare a run's recorded modes (steps > 0) with the predicted ones, interpolated linearly in log-log.

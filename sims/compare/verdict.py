@@ -59,7 +59,7 @@ def _prediction(scores: Sequence[Mapping[str, Any]], fit: TrajectoryFit | None) 
         return "" if np.isnan(limit) else f"its Gram matrix is {_percent(limit)} from the limit."
     near = fit.rms_log10
     holds = "follow the theory" if near <= CLOSE else "follow the theory roughly" if near <= FAR else "part from theory"
-    fitted = f"after fitting {' and '.join(fit.fitted).replace('_', ' ')}" if fit.fitted else "with nothing fitted"
+    fitted = f"after fitting {fit.what}" if fit.fitted else "with nothing fitted"
     text = f"its mode energies {holds}: a factor {10**near:.2g} apart over time (root mean square), {fitted}"
     return text + ("." if np.isnan(limit) else f"; its Gram matrix is {_percent(limit)} from the limit of logits VV'.")
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +45,7 @@ def write_text(path: Path, text: str) -> None:
 
 def temporary_name(path: Path) -> Path:
     """A name in the folder of `path`, which renaming needs, that is_temporary knows again."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    return path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
 
 
 def is_temporary(name: str, of: tuple[str, ...]) -> bool:
@@ -95,8 +93,23 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def own_folder(folder: Path) -> Path:
+    """``folder``, made if it is missing. Raises ValueError where it is a symbolic link, see ``refuse_link``."""
+    refuse_link(folder)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def refuse_link(folder: Path) -> None:
+    """Raises ValueError where a folder of ours is a symbolic link: what it leads to is not ours to write or clear."""
+    if folder.is_symlink():
+        raise ValueError(f"{folder} is a symbolic link, and nothing is written or removed where it leads: remove it")
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
+    import hashlib  # which takes longer than all the rest of this file
+
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(CHUNK):

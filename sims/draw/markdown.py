@@ -17,6 +17,11 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list
     ]
 
 
+def setting_words(settings: Mapping[str, Any]) -> str:
+    """ "width 16, steps 1000": every one that is given."""
+    return ", ".join(f"{name} {value}" for name, value in settings.items() if value not in ("", None))
+
+
 def settings_lines(settings: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """One line of what all conditions share, and one of its own for each; ``settings`` by the condition's name."""
     first = next(iter(settings.values()))

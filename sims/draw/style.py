@@ -17,12 +17,13 @@ from matplotlib.mathtext import MathTextParser
 from matplotlib.text import Text
 
 from ..disk.files import atomic_write, clear_leftovers
+from .colours import SEQUENTIAL
 
 # Okabe-Ito colours in an order that also falls apart in greyscale, each with its own marker.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v")
 REST_COLOUR = "#444444"
-
+LIGHTEST = 0.85  # of a colour map, where its colours are still seen on white
 
 STYLE = {
     "font.size": 9,
@@ -36,6 +37,11 @@ STYLE = {
     "savefig.dpi": 160,
     "svg.fonttype": "none",
 }
+
+
+def shade(place: int, count: int) -> tuple[float, float, float, float]:
+    """The colour of the ``place`` of ``count`` things in an order, such as the depths of a tree, the darkest first."""
+    return plt.get_cmap(SEQUENTIAL)(place / max(1, count - 1) * LIGHTEST)
 
 
 def plain_where_no_mathematics(figure: Figure) -> None:
@@ -56,8 +62,10 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     plain_where_no_mathematics(figure)
     paths = [folder / f"{name}.{suffix}" for suffix in ("png", "svg")]
     clear_leftovers(folder, tuple(path.name for path in paths))
-    for path in paths:
-        with plt.rc_context(STYLE):
-            atomic_write(path, lambda stream, suffix=path.suffix[1:]: figure.savefig(stream, format=suffix))  # type: ignore[misc]
-    plt.close(figure)
+    try:
+        for path in paths:
+            with plt.rc_context(STYLE):
+                atomic_write(path, lambda stream, suffix=path.suffix[1:]: figure.savefig(stream, format=suffix))  # type: ignore[misc]
+    finally:
+        plt.close(figure)
     return paths

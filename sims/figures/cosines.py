@@ -21,6 +21,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from ..draw.sources import Unsuitable
+from ..draw.style import shade
 from ..foreign import drawn
 from ..paths.geometry import directions
 from .drawn import Drawn, letter_panels
@@ -30,7 +31,6 @@ from .style import Column, look
 Floats = NDArray[np.float64]
 
 HEIGHT = 1.85  # inches a row of panels
-DEPTH_MAP, LIGHTEST = "viridis", 0.85  # of the colour map, where its colours are still seen on white
 DEPTH_LINES: tuple[Any, ...] = ("-", (0, (5, 1)), "--", "-.", ":", (0, (1, 1)))
 PARTS = ("start", "a third", "two thirds", "end")  # of the steps kept, whose profile over the depth is drawn
 MOST_NODES = 400  # whose pairs are taken: of whole arms, evenly chosen
@@ -56,7 +56,7 @@ def draw_root(folders: Sequence[Path], column: Column, *, centred: bool = False)
         values = ", ".join(f"{value:.2f}" for value in found[:, -1].mean(axis=0))
         ends.append(f"{reel.name} {values} ({_seeds(reel)})")
     handles = pairs[0][0].get_legend_handles_labels()[0] + [
-        Line2D([], [], color=_depth_colour(k, deepest), ls=DEPTH_LINES[k % len(DEPTH_LINES)], label=f"depth {k + 1}")
+        Line2D([], [], color=shade(k, deepest), ls=DEPTH_LINES[k % len(DEPTH_LINES)], label=f"depth {k + 1}")
         for k in range(deepest)
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4 if column.wide else 3)
@@ -171,7 +171,7 @@ def _draw_profiles(ax: Axes, reel: Reel, found: Floats, same: bool) -> None:
 def _draw_depths(ax: Axes, reel: Reel, found: Floats) -> None:
     count = found.shape[2]
     for k in range(count):
-        values, colour = found[:, :, k], _depth_colour(k, count)
+        values, colour = found[:, :, k], shade(k, count)
         ax.plot(reel.steps, values.mean(axis=0), ls=DEPTH_LINES[k % len(DEPTH_LINES)], marker="", color=colour)
         ax.fill_between(reel.steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.12, lw=0)
     _over_steps(ax, reel)
@@ -202,10 +202,6 @@ def _over_steps(ax: Axes, reel: Reel) -> None:
     else:
         ax.set_xlim(0, reel.steps[-1])
     ax.set_xlabel("training steps")
-
-
-def _depth_colour(k: int, count: int) -> Any:
-    return plt.get_cmap(DEPTH_MAP)(k / max(1, count - 1) * LIGHTEST)
 
 
 def _less(centred: bool) -> str:

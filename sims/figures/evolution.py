@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from ..draw.principal_plane import node_colours
 from ..draw.sources import Unsuitable
+from ..draw.style import shade
 from ..foreign import drawn
-from .cosines import DEPTH_MAP, LIGHTEST
 from .drawn import Drawn
 from .films import Arms, Reel, kept_text, read_reels
 from .style import Column
@@ -85,8 +85,8 @@ def _colours(reel: Reel, last: NDArray[np.float64]) -> Sequence[Any]:
     if arms is None or len(np.unique(arms.arm)) - 1 <= MOST_ARMS:
         of_all = node_colours(reel.graph, last)
         return [of_all[node] for node in reel.nodes]
-    shades = plt.get_cmap(DEPTH_MAP)(np.linspace(0, LIGHTEST, arms.depth.max()))
-    return list(np.vstack([[0.0, 0.0, 0.0, 1.0], shades])[arms.depth])
+    depth = int(arms.depth.max())
+    return list(np.array([(0.0, 0.0, 0.0, 1.0), *(shade(k, depth) for k in range(depth))])[arms.depth])
 
 
 def _edges(reel: Reel) -> NDArray[np.int64]:

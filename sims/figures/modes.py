@@ -56,11 +56,7 @@ def draw(
         "predicted energy where a mode holds at least 1 % of the energy. "
         + " ".join(
             f"{one.model.title}: root mean square {one.mean_fit.rms_log10:.2g} decades, "
-            + (
-                f"fitted {' and '.join(one.mean_fit.fitted).replace('_', ' ')}."
-                if one.mean_fit.fitted
-                else "nothing fitted."
-            )
+            + f"{one.mean_fit.what} fitted."
             for one in models
         )
     )

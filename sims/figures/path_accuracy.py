@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..paths.show.curves import POSITION_MAP
+from ..draw.style import shade
 from .drawn import Drawn, letter_panels
 from .path_folders import PathNumbers, accuracy, read_numbers
 from .style import Column, look
@@ -21,7 +21,6 @@ TITLES = {
     "first_token_accuracy": "first node",
     "first_token_choice": "first node, among neighbours",
 }
-LIGHTEST = 0.8  # of the colour map, where its colours are still seen on white
 HEIGHT = 1.85  # inches a panel
 POSITION_LINES: tuple[Any, ...] = ("-", (0, (5, 1)), "--", "-.", ":", (0, (1, 1)))
 
@@ -112,7 +111,7 @@ def _draw_positions(ax: Axes, curve: Sequence[Sequence[Mapping[str, Any]]]) -> N
     steps, values = accuracy(curve, "per_position")
     mean = values.mean(axis=0)
     for k in range(mean.shape[1]):
-        colour = plt.get_cmap(POSITION_MAP)(k / max(1, mean.shape[1] - 1) * LIGHTEST)
+        colour = shade(k, mean.shape[1])
         line = POSITION_LINES[k % len(POSITION_LINES)]
         ax.plot(steps, mean[:, k], ls=line, marker="", color=colour, label=f"target {k + 1}")
     ax.set(xlabel="training steps", ylim=(-0.03, 1.03))

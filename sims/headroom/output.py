@@ -8,7 +8,7 @@ from typing import Any
 
 from ..disk.files import write_text
 from ..disk.lock import locked
-from ..draw.style import save_figure
+from ..draw.drawing import Drawing, save_drawings
 from ..runs.folder import RunDir
 from .plot import headroom_figure
 from .report import headroom_markdown
@@ -16,12 +16,12 @@ from .report import headroom_markdown
 
 def write_headroom(answer: Mapping[str, Any], folder: RunDir) -> list[Path]:
     """Draw and write ``answer``, that of ``describe_headroom`` or ``describe_path_headroom``, under the folder's lock;
-    the paths of figure, report and scores."""
+    the paths of figure, report and scores. Raises NotDrawn as ``save_drawings``."""
+    drawing = Drawing("headroom", lambda: headroom_figure(answer))
     with locked(folder.path):
         folder.write_scores(answer)
-        figures = save_figure(headroom_figure(answer), folder.figures, "headroom")
-        shown = figures[0].relative_to(folder.path).as_posix()
         report = folder.path / "report.md"
-        write_text(report, headroom_markdown(answer, folder.read_environment(), shown))
+        write_text(report, headroom_markdown(answer, folder.read_environment(), drawing.link))
         folder.seal()
-    return [figures[0], report, folder.path / "scores.json"]
+        figure, _ = save_drawings([drawing], folder.path)
+    return [figure, report, folder.path / "scores.json"]

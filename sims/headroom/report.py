@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..draw.markdown import environment_section, markdown_table
+from ..draw.markdown import environment_section, markdown_table, setting_words
 from ..draw.over_seeds import DEVIATION_NOTE, T_INTERVAL, legend, mean_and_deviation, mean_and_interval
 from ..foreign import visible
 
@@ -69,8 +69,8 @@ def headroom_markdown(answer: Mapping[str, Any], environment: Mapping[str, Any],
     for name, graph in _graphs(answer):
         seeds = ", ".join(map(str, graph["seeds"]))
         for variant in graph["variants"].values():
-            settings = [f"{key} {value}" for key, value in variant["settings"].items() if value not in ("", None)]
-            lines.append(f"- {name}, **{variant['title']}** (seeds {seeds}): {', '.join(settings)}")
+            settings = setting_words(variant["settings"])
+            lines.append(f"- {name}, **{variant['title']}** (seeds {seeds}): {settings}")
     lines += ["", *environment_section(environment), ""]
     return "\n".join(lines)
 

@@ -120,10 +120,7 @@ def _loss_at_time(one: ModelView, index: int) -> list[Any]:
 def _fitted(model_view: ModelView) -> str:
     fit = model_view.fit
     assert fit is not None
-    what = "nothing fitted"
-    if fit.fitted:
-        what = f"fitted {fit.time_scale:.3g} flow time a step and factor {fit.amplitude:.3g} on the energies"
-    return f"{what}; trajectory error of the mean over seeds, which is drawn, {fit.rms_log10:.3g} decades"
+    return f"{fit.words}; trajectory error of the mean over seeds, which is drawn, {fit.rms_log10:.3g} decades"
 
 
 def _chosen(label: str, options: list[tuple[str, Plot]]) -> Plot | Choice:

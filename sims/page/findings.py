@@ -66,12 +66,7 @@ def settings_section(view: TaskView) -> Section:
     held = [vars(one.settings) for one in view.models]
     names = list(dict.fromkeys(name for settings in held for name in settings))
     rows = [[name, *(_text(settings.get(name)) for settings in held)] for name in names]
-    fitted = [
-        f"{one.model.title}: fitted {one.fit.time_scale:.3g} of flow time a step, energies divided by "
-        f"{one.fit.amplitude:.3g}."
-        for one in view.models
-        if one.fit is not None and one.fit.fitted
-    ]
+    fitted = [f"{one.model.title}: {one.fit.words}." for one in view.models if one.fit is not None and one.fit.fitted]
     columns = ("setting", *(one.model.title for one in view.models))
     return Section("Settings", [Table("settings", columns, rows)], fitted, view.source)
 

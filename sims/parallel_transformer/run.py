@@ -43,8 +43,8 @@ def run_parallel(
 
     ``restart``: of a run taken up again process 0 reads the last checkpoint and sends it to the others; with as many
     processes as before the result is that of a run never stopped, bit for bit, on the CPU. ``watch``: where any process
-    is asked to stop, process 0 saves and all raise Interrupted. Errors are those of ``ParallelTransformerTraining`` and
-    ``run_seeds``, on every process alike.
+    is asked to stop, process 0 saves and all raise Interrupted; process 0 alone is told of steps. Errors are those of
+    ``ParallelTransformerTraining`` and ``run_seeds``, on every process alike.
     """
     if task.directed or task.row_weight is not None:
         raise ValueError("a parallel run weighs the nodes of an undirected graph alike: no direction, no line weights")
@@ -132,8 +132,13 @@ class _ParallelCourse:
         logits = self.training.all_logits() if small else None
         shot = Snapshot(self._seed, state.step, state.embedding, state.loss, logits)
         line = record_snapshot(self._task, self._recorder, shot, None)
-        if self.files is not None:
-            self.files.log(line)
+
+        def tell() -> None:
+            if self.files is not None:
+                self.files.log(line)
+                watch.step({"model": "transformer", "seed": self._seed, **line})
+
+        self._ring.together(tell, self._place)
         watch.report("training", self._recorder.count / len(self._recorder.steps))
 
     def save(self) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..disk.files import Damage, atomic_write, is_temporary, sha256_of
+from ..disk.files import Damage, atomic_write, is_temporary, own_folder, sha256_of
 from ..disk.jsonio import from_json, to_json
 
 FOLDER = "checkpoint"
@@ -46,9 +46,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """
     from safetensors.numpy import save
 
-    if folder.is_symlink():
-        raise ValueError(f"{folder} is a symbolic link, and nothing is written or removed where it leads: remove it")
-    folder.mkdir(exist_ok=True)
+    own_folder(folder)
     arrays = {name: np.asarray(array, order="C") for name, array in checkpoint.arrays.items()}
     # One entry: safetensors writes several in any order, and equal states should be equal files. In memory rather than
     # by its save_file, which leaves files of random names behind when it is killed.

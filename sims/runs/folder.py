@@ -21,7 +21,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..disk.files import atomic_write, guarded, is_temporary, write_text
+from ..disk.files import atomic_write, guarded, is_temporary, own_folder, refuse_link, write_text
 from ..disk.jsonio import from_json, to_json
 from ..disk.jsonlog import JsonLog
 from ..disk.lock import LOCK_FILE
@@ -37,6 +37,7 @@ RESULTS = ("metrics.jsonl", "modes.npz", "embeddings.safetensors")  # of a finis
 FILES = ("environment.json", "resumed.jsonl", *RESULTS, "scores.json", "report.md")
 PAGE = "report.html"  # what `fiedler report` makes of the folder, unless it is given another name
 RESUME = "continue the run with --resume, which makes it again from the last checkpoint, or start over with --overwrite"
+FIGURES = "figures"
 FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -54,8 +55,8 @@ class RunDir:
         the earlier run wrote is removed, file by file and by name, and anything else left alone.
 
         Raises ValueError where the folder holds something and `overwrite` is not given or would
-        touch a folder that is not a run's, and where the folder cannot be made; ValueError or
-        TypeError, with the folder as it was, where `config` has no JSON form.
+        touch a folder that is not a run's, where the folder cannot be made, and where its figures/ is a
+        symbolic link; ValueError or TypeError, with the folder as it was, where `config` has no JSON form.
         """
         run = RunDir(Path(path))
         text = config_text(config)  # before anything is removed
@@ -66,7 +67,7 @@ class RunDir:
             # Written over the old one, never removed first: the folder stays known as a run's.
             run._write_file("config.json", lambda stream: stream.write(text.encode()))
             run._write("environment.json", to_json(describe_environment(), indent=2))
-            run.figures.mkdir(exist_ok=True)
+            own_folder(run.figures)
             write_sums(run.path, STARTED)
         except OSError as error:
             raise _cannot_be_made(run.path, error) from error
@@ -76,6 +77,7 @@ class RunDir:
     def check(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Refuse what `create` would refuse for what lies at `path`, with the same ValueError; changes nothing."""
         run = RunDir(Path(path))
+        refuse_link(run.figures)
         try:
             found = sorted(name for name in os.listdir(run.path) if not _is_leftover(name) and name != LOCK_FILE)
         except FileNotFoundError:
@@ -119,7 +121,7 @@ class RunDir:
     @property
     def figures(self) -> Path:
         """The folder of the run's figures, made by `create`."""
-        return self.path / "figures"
+        return self.path / FIGURES
 
     def clean(self) -> None:
         """Remove what killed writes left half done. Only for the holder of the folder's lock."""
@@ -159,7 +161,7 @@ class RunDir:
         for name, make in texts.items():
             if not (self.path / name).is_file() or wrong_sum(self.path, name, sums) is not None:
                 write_text(self.path / name, make())
-        self.figures.mkdir(exist_ok=True)
+        own_folder(self.figures)
         write_sums(self.path, STARTED)
         (self.path / "scores.json").unlink(missing_ok=True)  # of results that are made again
 

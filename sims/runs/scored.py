@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -47,28 +47,58 @@ def run_and_score(
 
     Raises as ``run_seeds``; Interrupted and RuntimeError after training, with the finished run saved.
     """
-    done: dict[int, dict[str, Any]] = {}
-    for seed in seeds if restart.resume else ():
-        config = describe_run(task, model, settings, seed, seeds)
-        scores = _scores_of_finished(RunDir(folder(seed)), config)
-        wanted = not search.left_out(task.graph.n)
-        if scores is not None and not stale(scores, own_decay(model, settings), wanted):
-            done[seed] = scores
-
-    def scored(run: Run) -> dict[str, Any]:
-        if run.seed in done:
-            return done[run.seed]
-        with saved_run(folder(run.seed)):
-            return score_run(task, run, search, watch, also)
-
+    done = _finished(task, model, settings, seeds, folder, search) if restart.resume else {}
     # Seeds that shared a training share it again, finished or not: alone they would end in other last bits.
     groups = [(seed,) for seed in seeds] if model.exact_together else model.groups(task, settings, seeds)
     left = [seed for group in groups if not all(seed in done for seed in group) for seed in group]
     if left:
-        for run in run_seeds(task, model, settings, left, folder=folder, restart=restart, score=scored, watch=watch):
+        how: Any = {"folder": folder, "restart": restart, "search": search, "watch": watch, "also": also}
+        for run in run_scored(task, model, settings, left, known=done, **how):
             assert run.scores is not None
             done[run.seed] = run.scores
     return [done[seed] for seed in seeds]
+
+
+def run_scored(
+    task: Task,
+    model: Model,
+    settings: Any,
+    seeds: Sequence[int],
+    *,
+    folder: Callable[[int], Path] | None = None,
+    restart: Restart = AFRESH,
+    search: Search = SEARCH,
+    watch: Watch = UNWATCHED,
+    also: Also | None = None,
+    known: Mapping[int, dict[str, Any]] | None = None,
+) -> list[Run]:
+    """The runs of ``run_and_score`` with their scores, and without a ``folder`` kept nowhere; finished ones are taken
+    up too, from their last checkpoint. ``known``: scores of finished runs by seed; None: those in their folders."""
+    if known is None:
+        known = {}
+        if folder is not None and restart.resume:
+            known = _finished(task, model, settings, seeds, folder, search)
+
+    def scored(run: Run) -> dict[str, Any]:
+        if run.seed in known:
+            return known[run.seed]
+        with nullcontext() if folder is None else saved_run(folder(run.seed)):
+            return score_run(task, run, search, watch, also)
+
+    return run_seeds(task, model, settings, seeds, folder=folder, restart=restart, score=scored, watch=watch)
+
+
+def _finished(
+    task: Task, model: Model, settings: Any, seeds: Sequence[int], folder: Callable[[int], Path], search: Search
+) -> dict[int, dict[str, Any]]:
+    """The scores, by seed, of runs in their folders that are as they are wanted."""
+    done: dict[int, dict[str, Any]] = {}
+    for seed in seeds:
+        scores = _scores_of_finished(RunDir(folder(seed)), describe_run(task, model, settings, seed, seeds))
+        wanted = not search.left_out(task.graph.n)
+        if scores is not None and not stale(scores, own_decay(model, settings), wanted):
+            done[seed] = scores
+    return done
 
 
 def own_decay(model: Model, settings: Any) -> float:
@@ -83,7 +113,7 @@ def score_run(
     """Model, seed, loss and every score of one run, against the optimum with its own weight decay; see
     ``describe_search``. Raises Interrupted where ``watch`` asks to stop."""
     decay = own_decay(run.model, run.settings)
-    optimum = _optimum(task, decay, search, watch)
+    optimum = sought_optimum(task, decay, search, watch)
     watch.report("scores", 0.0)
     scores = heeding(watch.stop, lambda: score_final(run.final, task, optimum, decay))
     watch.report("scores", 1.0)
@@ -124,7 +154,8 @@ def saved_run(folder: Path) -> Iterator[None]:
 _found: dict[tuple[Task, float, Search], TiedOptimum | None] = {}  # tasks are compared by identity
 
 
-def _optimum(task: Task, decay: float, search: Search, watch: Watch) -> TiedOptimum | None:
+def sought_optimum(task: Task, decay: float, search: Search, watch: Watch = UNWATCHED) -> TiedOptimum | None:
+    """The optimum that runs are scored against, sought once; None where it is left out."""
     key = (task, decay, search)
     if key not in _found:
         found = seek_optimum(task, decay, search, watch)

@@ -68,7 +68,7 @@ def run_sharded(
     every process writes its checkpoints and its rows beside them (``sharded.files``). ``restart``: a run taken up again
     goes on from the newest step of which every process has a checkpoint, with as many processes as then; the result is
     that of a run never stopped, bit for bit. ``watch``: where any process is asked to stop, all save and raise
-    Interrupted.
+    Interrupted; process 0 alone is told of steps.
 
     Raises, on every process alike, ValueError for a task, settings or a folder that will not do, OSError for files that
     cannot be written, and Diverged; MemoryError, with a hint, where memory runs out.
@@ -82,7 +82,7 @@ def run_sharded(
         folder = RunDir(Path(out))
         files = ShardFiles(folder, ring, to_json(config), device)
         begun = ring.together(lambda: _open(folder, config, ring, restart, training, held), device)
-        course = _ShardedCourse(training, files, settings.learning_rate, f"seed {seed}")
+        course = _ShardedCourse(training, files, model.name, seed)
         held.callback(course.close)
         # Process 0 alone may have found, or emptied, a folder that all share.
         course.go_back(resume=bool(ring.agree({"begun": begun}, None, device)[0]["begun"]))
@@ -121,9 +121,9 @@ def _open(
 class _ShardedCourse:
     """One process's part in a run: ``files`` of it, and on process 0 the log of losses."""
 
-    def __init__(self, training: ShardedTraining, files: ShardFiles, time_per_step: float, name: str) -> None:
-        self.training, self.files, self.ring, self.name = training, files, training.ring, name
-        self._time_per_step = time_per_step
+    def __init__(self, training: ShardedTraining, files: ShardFiles, model: str, seed: int) -> None:
+        self.training, self.files, self.ring, self.name = training, files, training.ring, f"seed {seed}"
+        self._model, self._seed, self._time_per_step = model, seed, training.settings.learning_rate
         self._record_steps = log_spaced_steps(training.settings.steps).tolist()
         self._due = list(self._record_steps)
         self._metrics = files.folder.path / METRICS
@@ -166,8 +166,14 @@ class _ShardedCourse:
 
     def record(self, watch: Watch) -> None:
         step, self._loss = self._due.pop(0), self.training.loss()
-        if self._log is not None:
-            self._log.append({"step": step, "time": self._time_per_step * step, "loss_per_node": self._loss})
+        line = {"step": step, "time": self._time_per_step * step, "loss_per_node": self._loss}
+
+        def tell() -> None:
+            if self._log is not None:
+                self._log.append(line)
+                watch.step({"model": self._model, "seed": self._seed, **line})
+
+        self.ring.together(tell, self.files.device)
         watch.report("training", 1 - len(self._due) / len(self._record_steps))
 
     def save(self) -> None:

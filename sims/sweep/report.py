@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +25,16 @@ def report_sweep(plan: SweepPlan, out: Path, *, draw: bool = True) -> dict[str, 
     prediction takes some seconds: without ``draw`` the figure is left as it is. SHA256SUMS lists table and phase.json.
 
     Returns counts, the paths, how often each error came, and why there is no figure when there is none
-    (``phase_note``).
+    (``phase_note``). Raises NotDrawn as ``save_drawings``.
     """
     table = collect(plan, out)
     kept = {name: digest for name, digest in read_sums(out).items() if name == PHASE and not draw}
     (out / SUMS_FILE).unlink(missing_ok=True)  # killed between the two, a new file is unlisted, not wrong
     clear_leftovers(out)
     csv, parquet = write_table(table, out)
-    figure, note = _phase(plan, table, out) if draw else (None, "no phase diagram: it was not asked for")
-    written = [csv.name, parquet.name, *([] if figure is None else [PHASE])]
-    rewrite_sums(out, {**{name: sha256_of(out / name) for name in written}, **kept})
+    sums = {**{file.name: sha256_of(file) for file in (csv, parquet)}, **kept}
+    rewrite_sums(out, sums)
+    figure, note = _phase(plan, table, out, sums) if draw else (None, "no phase diagram: it was not asked for")
     failed = table.loc[table["status"] == "failed", "error"]
     errors = failed.map(lambda error: str(error).partition(PEAK)[0]).value_counts()  # deaths of one kind are one
     return {
@@ -50,8 +51,9 @@ def report_sweep(plan: SweepPlan, out: Path, *, draw: bool = True) -> dict[str, 
     }
 
 
-def _phase(plan: SweepPlan, table: pd.DataFrame, out: Path) -> tuple[Path | None, str]:
-    from ..draw.style import save_figure
+def _phase(plan: SweepPlan, table: pd.DataFrame, out: Path, sums: dict[str, str]) -> tuple[Path | None, str]:
+    """The figure, and why there is none; ``sums``: of the files beside phase.json, in SHA256SUMS."""
+    from ..draw.drawing import Drawing, save_drawings
     from ..phase.diagram import describe_phase, phase_diagram
     from ..phase.panels import panel_diagrams, panels_figure
     from ..phase.plot import phase_figure
@@ -70,14 +72,14 @@ def _phase(plan: SweepPlan, table: pd.DataFrame, out: Path) -> tuple[Path | None
     try:
         if plan.base is None:
             diagram = phase_diagram(table, x, y, metric)
-            figure, answer = phase_figure(diagram), describe_phase(diagram)
+            plot, answer = partial(phase_figure, diagram), describe_phase(diagram)
         else:
             diagrams = panel_diagrams(table, options_of(plan.base), axes, metric)
-            figure, answer = panels_figure(diagrams), {"metric": metric, "panels": list(map(describe_phase, diagrams))}
+            answer = {"metric": metric, "panels": list(map(describe_phase, diagrams))}
+            plot = partial(panels_figure, diagrams)
     except ValueError as error:
         return None, f"no phase diagram: {error}"
-    folder = out / "figures"
-    folder.mkdir(exist_ok=True)
-    path = save_figure(figure, folder, "phase")[0]
     write_text(out / PHASE, f"{to_json(answer, indent=2)}\n")
-    return path, ""
+    rewrite_sums(out, {**sums, PHASE: sha256_of(out / PHASE)})
+    figure, _ = save_drawings([Drawing("phase", plot)], out, again="the same command draws again")
+    return figure, ""

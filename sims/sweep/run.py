@@ -18,12 +18,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..disk.files import clear_leftovers, write_text
+from ..disk.files import clear_leftovers, refuse_link, write_text
 from ..disk.jsonio import from_json, to_json
 from ..disk.jsonlog import JsonLog
 from ..disk.lock import LOCK_FILE, locked
 from ..processes.child import NoProcess, ProcessDied
 from ..processes.children import as_they_end, in_child
+from ..runs.folder import FIGURES
 from ..runs.stopping import Interrupted, StopRequest, announced
 from ..runs.workers import processes
 from ..tasks.search import SEARCH, Search
@@ -114,13 +115,14 @@ def run_sweep(
 
 
 def check_folder(out: Path) -> None:
-    """Raises ValueError where ``out`` holds something that is not a sweep's."""
+    """Raises ValueError where ``out`` holds something that is not a sweep's, or its figures/ is a symbolic link."""
     try:
         names = sorted(name for name in os.listdir(out) if name != LOCK_FILE)
     except FileNotFoundError:
         return
     except OSError as error:
         raise ValueError(f"{out} cannot be a sweep's folder ({error.strerror}): give another --out") from error
+    refuse_link(out / FIGURES)
     if not names:
         return
     try:

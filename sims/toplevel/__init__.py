@@ -6,6 +6,7 @@
     graph = nx.karate_club_graph()       # or a SciPy matrix, a file, a word such as "cycle:15"
     fiedler.predict(graph)               # spectrum, certified optimum, predicted mode times
     fiedler.compare(graph)               # the prediction against training runs
+    fiedler.train(graph, "transformer")  # one training run, its embedding and its scores
     fiedler.score(graph, embedding)      # an embedding that you trained, against the prediction
 
 ``fiedler.theory``: what should happen; ``fiedler.kernels``: how to train it fast; ``fiedler.sims``: what does happen.
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from fiedler.sims.toplevel.embedding_scores import score as score
     from fiedler.sims.toplevel.prediction import Prediction as Prediction
     from fiedler.sims.toplevel.prediction import predict as predict
+    from fiedler.sims.toplevel.training import TrainingResult as TrainingResult
+    from fiedler.sims.toplevel.training import train as train
     from fiedler.sims.toplevel.version import __version__ as __version__
 else:  # not for type checkers, which would take any name for known
 

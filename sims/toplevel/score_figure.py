@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -45,18 +46,33 @@ def plot_scores(
         spectrum.set_title(f"gram_error {scores['gram_error']:.3g}", loc="left")
         spectrum.legend(frameon=False)
         plane.set_title(f"fiedler_score {scores['fiedler_score']:.3g}", loc="left")
-        plane.set(xticks=[], yticks=[])
-        if optimum.rank < 2 or task.graph.n > DENSE_NODES:
-            why = f"rank {optimum.rank}: no plane" if optimum.rank < 2 else f"drawn up to {DENSE_NODES:,} nodes"
-            plane.text(0.5, 0.5, why, ha="center", va="center", transform=plane.transAxes)
-            return figure
-        limit, found = plane_coordinates(embedding, optimum)
-        edges = np.stack(task.graph.adjacency.tocoo().coords, axis=1)
-        lines = list(found[edges[edges[:, 0] < edges[:, 1]]])
-        plane.add_collection(LineCollection(lines, colors="#999999", linewidths=0.6, zorder=1))
-        dot = float(np.clip(900 / task.graph.n, 4, 30))
-        plane.scatter(*limit.T, s=2.6 * dot, facecolors="none", edgecolors="black", label="predicted", zorder=2)
-        plane.scatter(*found.T, s=dot, color=COLOURS[1], label="embedding", zorder=3)
-        plane.set_aspect("equal", adjustable="datalim")
-        plane.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False, ncols=2)
+        draw_nodes(plane, task, embedding, optimum)
     return figure
+
+
+def draw_nodes(plane: Axes, task: Task, embedding: NDArray[np.float64], optimum: TiedOptimum | None) -> None:
+    """The nodes and edges in the predicted plane, beside the predicted ones; without an ``optimum`` in the embedding's
+    first two principal directions."""
+    plane.set(xticks=[], yticks=[])
+    rank = 2 if optimum is None else optimum.rank
+    if rank < 2 or task.graph.n > DENSE_NODES:
+        why = f"rank {rank}: no plane" if rank < 2 else f"drawn up to {DENSE_NODES:,} nodes"
+        plane.text(0.5, 0.5, why, ha="center", va="center", transform=plane.transAxes)
+        return
+    limit = None
+    if optimum is None:
+        left, values, _ = np.linalg.svd(centre_rows(embedding, task.graph.component_labels), full_matrices=False)
+        found = np.pad(left * values, ((0, 0), (0, 2)))[:, :2]
+    else:
+        limit, found = plane_coordinates(embedding, optimum)
+    edges = np.stack(task.graph.adjacency.tocoo().coords, axis=1)
+    lines = list(found[edges[edges[:, 0] < edges[:, 1]]])
+    plane.add_collection(LineCollection(lines, colors="#999999", linewidths=0.6, zorder=1))
+    dot = float(np.clip(900 / task.graph.n, 4, 30))
+    if limit is not None:
+        plane.scatter(
+            limit[:, 0], limit[:, 1], s=2.6 * dot, facecolors="none", edgecolors="black", label="predicted", zorder=2
+        )
+    plane.scatter(found[:, 0], found[:, 1], s=dot, color=COLOURS[1], label="embedding", zorder=3)
+    plane.set_aspect("equal", adjustable="datalim")
+    plane.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False, ncols=2)

@@ -141,8 +141,23 @@ refused("sims", "fiedler.sims.compare.compare")
 refused("sims", "from fiedler.sims import Comparison")
 refused("sims", "from fiedler.sims import run_paths")
 refused("sims", "from fiedler.sims import estimate_runs")
+refused("sims", "fiedler.train('cycle:5')")
 import fiedler.sims, fiedler.sims.page, fiedler.sims.figures
 from fiedler.sims import Search, Task, score_embedding
+
+from importlib import import_module
+from pathlib import Path
+root, imported, named = Path(fiedler.sims.__file__).parent.resolve(), 0, 0
+for file in sorted(root.rglob("__init__.py")):
+    room = import_module(".".join(("fiedler", root.name, *file.relative_to(root).parent.parts)))
+    for name in getattr(room, "__all__", ()):
+        try:
+            getattr(room, name)
+            imported += 1
+        except ImportError as error:
+            assert ': pip install "fiedler[' in str(error), (room, name, error)
+            named += 1
+assert min(imported, named) > 20, (imported, named)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -153,7 +168,7 @@ def test_importing_and_asking_for_help_loads_next_to_nothing() -> None:
         "import sys, fiedler, fiedler.theory\n"
         "from fiedler.sims.cli.commands import main\n"
         "assert main(['--help']) == main(['theory', '--help']) == 0\n"
-        "heavy = ('numpy', 'scipy', 'networkx', 'pandas', 'matplotlib', 'torch')\n"
+        "heavy = ('numpy', 'scipy', 'networkx', 'pandas', 'matplotlib', 'torch', 'rich.progress')\n"
         "assert not [name for name in heavy if name in sys.modules]\n"
         "assert main(['theory', 'karate']) == 0\n"
         "fiedler.theory.associative_dimension(20, 5)\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pydoc
 import subprocess
 import sys
@@ -20,6 +21,23 @@ def test_every_name_is_the_one_its_room_defines() -> None:
     assert fiedler.theory.__all__ == dir(fiedler.theory) == sorted(set(listed(INIT)))
     for name, room in listed(INIT).items():
         assert getattr(fiedler.theory, name) is getattr(import_module(room, "fiedler.theory"), name)
+
+
+def test_names_are_those_that_python_reads() -> None:
+    root = Path(INIT).resolve().parents[1]
+    files = [file for package in ("theory", "sims") for file in (root / package).rglob("__init__.py")]
+    inits = [file for file in files if "attach(__name__" in file.read_text(encoding="utf-8")]
+    assert len(inits) > 20
+    for init in inits:
+        parsed = {
+            alias.name: "." * node.level + (node.module or "")
+            for block in ast.parse(init.read_text(encoding="utf-8")).body
+            if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+            for node in block.body
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+        assert listed(str(init)) == parsed != {}
 
 
 def test_modules_are_attributes_and_other_names_are_not() -> None:

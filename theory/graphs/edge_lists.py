@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import shown
-from .edge_blocks import read_blocks
+from .edge_blocks import Blocks, read_blocks
 from .foreign_text import check_own_format, looks_metis
 from .graph import Graph
 from .layout import ARROWS, ATTRIBUTES, BLANK, EQUAL, MIXED, Layout, find_layout, split
@@ -40,7 +40,9 @@ def read_edge_list(path: str | os.PathLike[str], options: ReadOptions | None = N
     parallel edges and add. A repeated self-loop always adds.
 
     Raises ValueError naming the file, line number and line for a line that is no edge; naming the file when it is not
-    text, holds no nodes, is of another format, or where its separator, header or weights are not clear.
+    text, holds no nodes, is of another format, or where its separator, header or weights are not clear: lines that may
+    be nodes and their neighbours, such as ``0 1 4`` and ``1 2``, are edges only where a ``delimiter`` is given. A node
+    that begins two lines, and third fields that are no names of nodes, show that they are edges.
     """
     file = file_path(path)
     chosen = check_read_options(options)
@@ -62,10 +64,10 @@ def read_edge_list(path: str | os.PathLike[str], options: ReadOptions | None = N
     return _by_lines(file, lines, layout, comments, chosen)
 
 
-def _layout(file: Path, lines: Sequence[Line], suffix: str, options: ReadOptions) -> Layout:
+def _layout(file: Path, lines: Sequence[Line], suffix: str, options: ReadOptions, *, whole: bool = True) -> Layout:
     try:
         if options.delimiter is None:
-            check_own_format([line.content for line in lines])
+            check_own_format([line.content for line in lines], whole=whole)
         return find_layout([line.content for line in lines], suffix, options)
     except ValueError as error:
         raise ValueError(f"{quoted(file)}: {error}") from None
@@ -82,16 +84,24 @@ def _by_blocks(file: Path, suffix: str, options: ReadOptions) -> Graph | None:
     lines, _ = text_lines(text, options.comments, tables=options.delimiter is None)
     if not lines or "\0" in text:
         return None
-    layout = _layout(file, lines, suffix, options)
+    layout = _layout(file, lines, suffix, options, whole=False)
     width = layout.width or len(split(lines[-1].content, layout.delimiter))
     if layout.delimiter in (MIXED, EQUAL) or width < 2 or (width > 3 and layout.width is None):
         return None
     found = read_blocks(file, layout, width, options.comments, BLOCK)
     if found is None:
         return None
+    if width == 3 and layout.width is None and options.delimiter is None and _may_be_neighbours(found):
+        return None  # as lines show
     weights = np.ones(len(found.tails)) if found.weights is None else found.weights
     reading = _reading(layout, found.comments, "" if found.weights is None else "third")
     return graph_of_pairs(found.names, found.tails, found.heads, weights, file.name, reading)
+
+
+def _may_be_neighbours(found: Blocks) -> bool:
+    """Whether no node begins two lines and the third fields are integers."""
+    whole = found.weights is None or bool((found.weights == np.round(found.weights)).all())
+    return whole and len(np.unique(found.tails)) == len(found.tails)
 
 
 def _by_lines(file: Path, lines: Sequence[Line], layout: Layout, comments: int, options: ReadOptions) -> Graph:

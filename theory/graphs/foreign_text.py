@@ -19,7 +19,7 @@ from ..checks import shown
 from .graph import Graph, from_networkx, from_sparse
 from .markup import with_integers
 from .pairs import check_node_count, graph_of_pairs
-from .reading import WEIGHT, Reading, ReadOptions, check_options, named, one_line, quoted
+from .reading import WEIGHT, Reading, ReadOptions, check_options, integer_names, named, one_line, quoted
 from .text import Line, read_text, text_lines
 
 # Beginnings of files that only look like lists of edges, and what they are.
@@ -72,18 +72,16 @@ def read_foreign(file: Path, kind: str, options: ReadOptions, symmetrize: bool) 
         raise ValueError(f"{quoted(file)} is not a readable {title} file: {one_line(error)}; export it again") from None
 
 
-def check_own_format(lines: Sequence[str]) -> None:
-    """Raises ValueError, naming the format, for the ``lines`` of a file that is not an edge list but looks like one."""
+def check_own_format(lines: Sequence[str], *, whole: bool = True) -> None:
+    """Raises ValueError, naming the format, for the ``lines`` of a file that is not an edge list but looks like one; of
+    an adjacency list only the ``whole`` file tells."""
     for pattern, title in _REFUSED.items():
         if re.match(pattern, lines[0], re.IGNORECASE if title != "DOT (Graphviz)" else 0):
             raise ValueError(f"it looks like {title}, which is not read; export an edge list, GraphML or GML")
-    if "{" in lines[0] or len(lines) > 1_000_000:
-        return
-    rows = [line.split() for line in lines]
-    if _adjacency(rows):
+    if whole and "{" not in lines[0] and _adjacency(lines):
         raise ValueError(
             "it looks like an adjacency list (a node and its neighbours a line); name it .adjlist to have it read so, "
-            "or write weights with a decimal point"
+            "or say --delimiter space where its lines are edges 'u v weight'"
         )
 
 
@@ -113,16 +111,32 @@ def _metis_rows(text: str) -> list[list[str]]:
     return [line.split() for line in lines] if len(lines) - 1 == int(head[1]) else []
 
 
-def _adjacency(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether every line begins with another node, all fields are among those, and the lines differ in length or hold
-    every edge in both directions."""
-    firsts = {row[0] for row in rows}
-    if len(firsts) != len(rows) or not any(len(row) > 2 for row in rows):
-        return False
-    if not all(word in firsts for row in rows for word in row):
-        return False
-    arcs = {(row[0], word) for row in rows for word in row[1:]}
-    return len({len(row) for row in rows}) > 1 or all((v, u) in arcs and u != v for u, v in arcs)
+def _adjacency(lines: Sequence[str]) -> bool:
+    """Whether the ``lines`` may be each a node and its neighbours, so that reading them as edges with weights could
+    give another graph. They are edges beyond doubt where a node begins two lines, or a line names a neighbour twice.
+
+    Where lines have three fields, as weighted edges do, or one, each field must begin a line as well, and stand once in
+    its own; where some have two, third fields must be names as the others are.
+    """
+    firsts = set[str]()
+    for line in lines:
+        first = line.split(None, 1)[0]
+        if first in firsts:
+            return False
+        firsts.add(first)
+    rows = [line.split() for line in lines]
+    longest = max(map(len, rows))
+    if longest < 3:
+        return False  # the same edges either way
+    begun = all(word in firsts for row in rows for word in row)
+    if longest > 3:
+        return begun
+    if all(len(row) != 2 for row in rows):
+        return begun and all(len(set(row)) == len(row) for row in rows)
+    thirds = {row[2] for row in rows if len(row) == 3}
+    names = {word for row in rows for word in row[:2]}
+    alike = thirds <= names or integer_names(thirds | names)
+    return alike and all(len(row) < 3 or row[1] != row[2] for row in rows)
 
 
 def _read_metis(file: Path, options: ReadOptions, symmetrize: bool) -> Graph:

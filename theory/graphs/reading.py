@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +52,12 @@ class ReadOptions:
         if any(mark.isalnum() or mark.isspace() or mark in "\"'\0" for mark in self.comments):
             raise ValueError(f"comments {shown(self.comments)} must be marks such as '#%', or '' for no comments")
         check_text(self.weight, "weight")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The fields that are not the usual ones, by name."""
+        values = {one.name: (getattr(self, one.name), one.default) for one in fields(self)}
+        return {name: value for name, (value, usual) in values.items() if value != usual}
 
     @property
     def of_edge_list(self) -> str | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from rich.console import RenderableType
 
 from ...disk.files import write_text
 from ...disk.lock import locked
-from ...draw.markdown import environment_section, markdown_table
-from ...draw.style import save_figure
+from ...draw.drawing import Drawing, save_drawings
+from ...draw.markdown import environment_section, markdown_table, setting_words
 from ...runs.control import Watch
 from ..presets.run import PresetResult, describe_preset
 from .course import Graphs as Courses
@@ -40,8 +40,8 @@ Graphs = Sequence[tuple[str, Ladder]]
 def write_ladder(
     result: PresetResult, watch: Watch, jobs: int | None = 1, seconds: float | None = None
 ) -> tuple[Mapping[str, Any], RenderableType]:
-    """Predict every run, in ``jobs`` processes, draw, sum up, write under the folder's lock: the JSON of the command,
-    and what a terminal shows. Raises Interrupted where ``watch`` asks to stop."""
+    """Predict every run, in ``jobs`` processes, sum up, write, draw under the folder's lock: the JSON of the command,
+    and what a terminal shows. Raises Interrupted where ``watch`` asks to stop, NotDrawn as ``save_drawings``."""
     preset, folder = result.preset, result.folder
     names = [one.comparison.task.graph.name + one.cell.extra for one in result.cells]
     compared = [(one.cell.name, one.comparison) for one in result.cells]
@@ -50,13 +50,6 @@ def write_ladder(
     graphs = list(zip(names, ladders, strict=True))
     drawn = [(name, [row.course for row in ladder.rows]) for name, ladder in graphs]
     with locked(folder.path):
-        folder.figures.mkdir(exist_ok=True)
-        figures = _figures([one for one in drawn if one[1]], folder.path, folder.figures)
-        for title, name, figure, caption in end_figures(
-            [(name, ladder.rows) for name, ladder in graphs if ladder.rows]
-        ):
-            path = save_figure(figure, folder.figures, name)[0]
-            figures.append((title, path.relative_to(folder.path).as_posix(), caption))
         folder.write_modes(**course_arrays(drawn))
         answer = {
             **describe_preset(preset, result.seeds, result.cells),
@@ -65,33 +58,32 @@ def write_ladder(
         }
         folder.write_scores(answer)
         folder.seal()
+        figures = _drawings([one for one in drawn if one[1]])
+        figures += end_figures([(name, ladder.rows) for name, ladder in graphs if ladder.rows])
         report = _markdown(result, graphs, figures, folder.read_environment())
         write_text(folder.path / "report.md", report)
+        save_drawings(figures, folder.path)
     return answer, ladder_rendering(graphs)
 
 
-def _figures(graphs: Courses, folder: Path, into: Path) -> list[tuple[str, str, str]]:
-    """Title, path in the folder and caption of each figure; none where no rung has a prediction."""
+def _drawings(graphs: Courses) -> list[Drawing]:
+    """The figures to be drawn; none where no rung has a prediction."""
     found = []
     for start in range(0, len(graphs), MOST_GRAPHS):
         part = graphs[start : start + MOST_GRAPHS]
         name = "ladder" if not start else f"ladder-{start // MOST_GRAPHS + 1}"
-        path = save_figure(plot_ladder(part), into, name)[0]
-        found.append(("The ladder", path.relative_to(folder).as_posix(), ladder_caption(part)))
+        found.append(Drawing(name, partial(plot_ladder, part), "The ladder", ladder_caption(part)))
     if graphs and len(graphs[0][1]) <= MOST_SHARES:
         shares = course_shares(graphs)
-        path = save_figure(plot_shares(shares), into, "retention")[0]
-        found.append(("Retention", path.relative_to(folder).as_posix(), shares_caption(shares)))
+        found.append(Drawing("retention", partial(plot_shares, shares), "Retention", shares_caption(shares)))
     return found
 
 
-def _markdown(
-    result: PresetResult, graphs: Graphs, figures: Sequence[tuple[str, str, str]], environment: Mapping[str, Any]
-) -> str:
+def _markdown(result: PresetResult, graphs: Graphs, figures: Sequence[Drawing], environment: Mapping[str, Any]) -> str:
     name, seeds = result.preset.name, ", ".join(map(str, result.seeds))
     lines = [f"# {result.preset.title}", "", f"Preset `{name}`; seeds {seeds}.", ""]
-    for title, path, caption in figures:
-        lines += [f"![{title}]({path})", "", caption, ""]
+    for drawing in figures:
+        lines += [f"![{drawing.title}]({drawing.link})", "", drawing.caption, ""]
     for name, ladder in graphs:
         lines += [f"## {name}", "", verdict(ladder.rows), ""]
         lines += [*markdown_table(HEADER, ladder_lines(ladder.rows)), ""]
@@ -101,7 +93,6 @@ def _markdown(
         lines += [line for title, why in ladder.left_out.items() for line in (f"No prediction of {title}: {why}.", "")]
     lines += [NOTES, "", SECOND_NOTES, "", THIRD_NOTES, "", "## Settings", ""]
     for one in result.cells[0].comparison.models:
-        given = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items() if value != "")
-        lines.append(f"- **{one.model.title}**: {given}")
+        lines.append(f"- **{one.model.title}**: {setting_words(vars(one.settings))}")
     lines += ["", *environment_section(environment), ""]
     return "\n".join(lines)

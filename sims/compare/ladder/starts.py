@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ...draw.colours import SEQUENTIAL
 from ...draw.style import STYLE
 from .rows import LadderRow
 
@@ -111,7 +112,7 @@ def _draw(ax: Axes, cells: Sequence[StartCell], values: Sequence[tuple[float, st
         shown[i, j] = value
         colour = "white" if value < DARK else "black"
         ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=letters, linespacing=1.0)
-    ax.imshow(shown, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    ax.imshow(shown, cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
     ax.set_xticks(range(len(widths)), [str(width) for width in widths])
     ax.set_yticks(range(len(starts)), starts)
     for spine in ax.spines.values():

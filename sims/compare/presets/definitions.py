@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fiedler.theory import parse
+from fiedler.theory import ReadOptions, parse
 
 from ...models.registry import Model, get_model
 from ...suggest import choose
@@ -21,6 +21,7 @@ from .rungs import BRIDGE, DEPTHS, FOUR_CELLS, RETENTION, RUNGS, STARTS, Rung
 
 STAR, GRID, CYCLE, IRREGULAR = GRAPHS
 RANDOM = "random:20,30,0"
+READING, AS_USUAL = tuple(one.name for one in dataclasses.fields(ReadOptions)), ReadOptions()
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class PresetModel:
 
 @dataclass(frozen=True)
 class Cell:
-    """Models on one graph; ``symmetrize``: see ``theory.parse``, the others ``Task``."""
+    """Models on one graph; ``symmetrize`` and ``reading``, of its file: see ``theory.parse``, the others ``Task``."""
 
     graph: str
     models: tuple[PresetModel, ...]
@@ -52,6 +53,7 @@ class Cell:
     p: float = 1.0
     q: float = 1.0
     symmetrize: bool = False
+    reading: ReadOptions = AS_USUAL
 
     @property
     def name(self) -> str:
@@ -73,7 +75,8 @@ class Cell:
 
     def tasks(self) -> list[tuple[Task, list[PresetModel]]]:
         """The task of each part, with its models."""
-        graph, walk = parse(self.graph, symmetrize=self.symmetrize), (self.window, self.p, self.q)
+        graph = parse(self.graph, symmetrize=self.symmetrize, options=self.reading)
+        walk = (self.window, self.p, self.q)
         return [
             (Task(graph, self.self_edges, self.label_smoothing, *walk, edges=self.edges, weights=weights), models)
             for weights, models in self.parts()
@@ -84,8 +87,8 @@ class Cell:
 class Preset:
     """``source``: the figure or table; ``vector_bars``: whether the paper's own bars ||V'e_i|| are drawn, too;
     ``ladder``: whether it is shown as one, each model against the flow of its own linear net, on any graph; ``graph``
-    and ``options``: the one it is made for there, and what its tasks have beside their graphs, by the names of ``Cell``
-    and "weights"."""
+    and ``options``: the one it is made for there, and what its tasks have beside their graphs, by the names of
+    ``Cell``, of ``ReadOptions`` and "weights"."""
 
     name: str
     title: str
@@ -98,17 +101,24 @@ class Preset:
 
     def on(self, graph: str | None, **options: Any) -> Preset:
         """The preset on that one graph, or its own where None, with those ``options``. Raises ValueError for one whose
-        settings are made for its own graphs, and for an option that its cells differ in."""
+        settings are made for its own graphs, for an option that its cells differ in, and, without a graph, for one that
+        says how its file is read."""
         if not self.ladder:
             if graph is None:
-                given = ", ".join(map(_flag, options))
+                given = ", ".join(_flag(*one) for one in options.items())
                 raise ValueError(f"--preset {self.name} fixes its tasks: leave out {given}, or take --preset ladder")
             raise ValueError(f"--preset {self.name} has graphs of its own: leave out {graph}, or take --preset ladder")
         of_models = {name: options[name] for name in options if name == "weights"}
-        of_cells = {name: value for name, value in options.items() if name not in of_models}
-        for name in of_cells:
+        of_file = {name: options[name] for name in options if name in READING}
+        of_cells = {name: options[name] for name in options if name not in {*of_models, *of_file}}
+        for name, value in of_cells.items():
             if len({getattr(cell, name) for cell in self.cells}) > 1:
-                raise ValueError(f"--preset {self.name} compares with and without {_flag(name)}: leave it out")
+                raise ValueError(f"--preset {self.name} compares with and without {_flag(name, value)}: leave it out")
+        if of_file and graph is None:
+            given = ", ".join(_flag(*one) for one in of_file.items())
+            raise ValueError(f"--preset {self.name} without a GRAPH reads no file: give the file, or leave out {given}")
+        if of_file:
+            of_cells["reading"] = ReadOptions(**of_file)
         if graph is not None:
             of_cells["graph"] = graph
         cells = dict.fromkeys(
@@ -120,8 +130,8 @@ class Preset:
         return dataclasses.replace(self, cells=tuple(cells), graph=graph, options=options)
 
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def _flag(name: str, value: Any) -> str:
+    return f"--{'no-' if value is False else ''}{name.replace('_', '-')}"
 
 
 def _net(settings: str) -> str:

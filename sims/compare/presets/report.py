@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...draw.markdown import environment_section, markdown_table
+from ...draw.drawing import Drawing
+from ...draw.markdown import environment_section, markdown_table, setting_words
 from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
-from ...draw.style import save_figure
 from ...foreign import visible
+from ..comparison import Comparison
 from ..show.gallery import gallery_caption, plot_gallery
 from ..show.heat_maps import heat_maps_caption, plot_heat_maps
 from ..show.mode_times import mode_times_caption, plot_mode_times
@@ -86,41 +87,43 @@ def apart(row: Measured) -> bool:
     return abs(row.published - row.mean) > STABLE * abs(row.mean)
 
 
-def draw_preset(preset: Preset, results: Sequence[CellResult], folder: Path) -> list[tuple[Path, str]]:
-    """Save every figure into ``folder``; (path of the PNG, caption) of each. Cells with other models or
-    lines are drawn in figures of their own."""
+def preset_drawings(preset: Preset, results: Sequence[CellResult]) -> list[Drawing]:
+    """The figures to be drawn. Cells with other models or lines are drawn in figures of their own."""
     groups: dict[tuple[Any, ...], list[CellResult]] = {}
     for result in results:
         cell = result.cell
         groups.setdefault((cell.edges, cell.self_edges, *(one.name for one in cell.models)), []).append(result)
-    figures: list[tuple[Path, str]] = []
+    found = []
     for number, group in enumerate(groups.values()):
-        for name, figure, caption in _drawings(preset, group):
+        comparisons = [result.comparison for result in group]
+        for name, plot, caption in _plots(preset, group, comparisons):
             full = name if number == 0 else f"{name}-{number + 1}"
-            figures.append((save_figure(figure, folder, full)[0], caption))
-    return figures
+            found.append(Drawing(full, partial(plot, comparisons), caption.split(". ")[0], caption))
+    return found
 
 
-def _drawings(preset: Preset, group: Sequence[CellResult]) -> Iterator[tuple[str, Figure, str]]:
-    comparisons = [result.comparison for result in group]
+def _plots(
+    preset: Preset, group: Sequence[CellResult], comparisons: Sequence[Comparison]
+) -> Iterator[tuple[str, Callable[[Sequence[Comparison]], Figure], str]]:
+    """File name, function and caption of each figure."""
     weights = {spec.weights for result in group for spec in result.cell.models}
     note = "" if len(weights) == 1 else f" {MIXED}"
-    yield "gallery", plot_gallery(comparisons), gallery_caption(comparisons) + note
-    yield "heat-maps", plot_heat_maps(comparisons), heat_maps_caption(comparisons) + note
-    yield "spectral-bars", plot_spectral_bars(comparisons), spectral_bars_caption(comparisons)
-    yield "mode-times", plot_mode_times(comparisons), mode_times_caption(comparisons)
+    yield "gallery", plot_gallery, gallery_caption(comparisons) + note
+    yield "heat-maps", plot_heat_maps, heat_maps_caption(comparisons) + note
+    yield "spectral-bars", plot_spectral_bars, spectral_bars_caption(comparisons)
+    yield "mode-times", plot_mode_times, mode_times_caption(comparisons)
     if preset.vector_bars:
-        yield "vector-bars", plot_vector_bars(comparisons), vector_bars_caption(comparisons)
+        yield "vector-bars", plot_vector_bars, vector_bars_caption(comparisons)
 
 
 def preset_markdown(
     preset: Preset,
     seeds: Sequence[int],
     results: Sequence[CellResult],
-    figures: Sequence[tuple[str, str]],
+    figures: Sequence[Drawing],
     environment: Mapping[str, Any],
 ) -> str:
-    """report.md: tables, spectral bias, figures (relative path, caption), settings, command and versions."""
+    """report.md: tables, spectral bias, figures, settings, command and versions."""
     lines = [
         f"# {preset.title}",
         "",
@@ -133,13 +136,12 @@ def preset_markdown(
     for result in results:
         lines += [f"### {result.cell.name}", "", *markdown_table(*spectral_bias_rows(result.comparison.biases)), ""]
     lines += [*spectral_bias_notes(len(seeds)), ""]
-    for path, caption in figures:
-        lines += [f"![{caption.split('. ')[0]}]({path})", "", caption, ""]
+    for drawing in figures:
+        lines += [f"![{drawing.title}]({drawing.link})", "", drawing.caption, ""]
     lines += ["## Settings", ""]
     for result in results:
         for one in result.comparison.models:
-            given = ", ".join(f"{name} {value}" for name, value in vars(one.settings).items() if value != "")
-            lines.append(f"- {result.cell.name}, **{one.model.title}**: {given}")
+            lines.append(f"- {result.cell.name}, **{one.model.title}**: {setting_words(vars(one.settings))}")
     lines += ["", *environment_section(environment), ""]
     return "\n".join(lines)
 

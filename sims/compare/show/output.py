@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...disk.files import write_text
 from ...disk.lock import locked
-from ...draw.style import save_figure
+from ...draw.drawing import Drawing, save_drawings
 from ..comparison import Comparison
 from .figure import plot_comparison
 from .report import comparison_markdown
@@ -14,14 +14,13 @@ from .report import comparison_markdown
 
 def write_comparison(comparison: Comparison) -> list[Path]:
     """Draw and write under the folder's lock; the paths of figure, report and scores. Raises ValueError for a
-    comparison without a folder, or one that another process is writing."""
+    comparison without a folder, or one that another process is writing, NotDrawn as ``save_drawings``."""
     folder = comparison.folder
     if folder is None:
         raise ValueError("the comparison was kept nowhere: give compare() a folder, out=...")
+    drawing = Drawing("compare", lambda: plot_comparison(comparison))
     with locked(folder.path):
-        # The report first: what may fail in drawing costs no more than the figure.
-        figure, report = folder.figures / "compare.png", folder.path / "report.md"
-        shown = figure.relative_to(folder.path).as_posix()
-        write_text(report, comparison_markdown(comparison, folder.read_environment(), shown))
-        save_figure(plot_comparison(comparison), folder.figures, figure.stem)
+        report = folder.path / "report.md"
+        write_text(report, comparison_markdown(comparison, folder.read_environment(), drawing.link))
+        figure, _ = save_drawings([drawing], folder.path)
     return [figure, report, folder.path / "scores.json"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from fiedler.theory import TiedOptimum, effective_rank
 
-from ...draw.markdown import environment_section, markdown_table
+from ...draw.markdown import environment_section, markdown_table, setting_words
 from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
 from ...scores.embedding import gap_uncertainty
 from ...scores.statistics import mean, standard_deviation
@@ -111,13 +111,10 @@ def comparison_markdown(comparison: Comparison, environment: Mapping[str, Any], 
         "",
     ]
     for compared in comparison.models:
-        fit = compared.mean_fit
-        fitted = (
-            f"fitted: {fit.time_scale:.3g} of flow time a step, energies divided by {fit.amplitude:.3g}"
-            if fit.fitted
-            else "nothing fitted: flow time is learning rate × steps"
-        )
-        settings = ", ".join(f"{name} {value}" for name, value in vars(compared.settings).items())
+        fitted = compared.mean_fit.words
+        if not compared.mean_fit.fitted:
+            fitted += ": flow time is learning rate × steps"
+        settings = setting_words(vars(compared.settings))
         seeds = ", ".join(str(run.seed) for run in compared.runs)
         lines.append(f"- **{compared.model.title}** (seeds {seeds}): {settings}. {fitted}.")
     lines += ["", *environment_section(environment), ""]

@@ -10,10 +10,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...draw.style import COLOURS, STYLE
+from ...draw.style import COLOURS, STYLE, shade
 from ..one_run import PathRun
 
-POSITION_MAP = "viridis"
 COLUMNS = 3  # panels of positions in a row
 PANELS = 6  # conditions whose positions are drawn
 LINES = ("-", "--", ":")  # conditions beyond the colours
@@ -60,10 +59,7 @@ def learning_figure(runs: Mapping[str, Sequence[PathRun]], title: str) -> Figure
         for ax in panels[::COLUMNS]:
             ax.set_ylabel("held-out accuracy")
         positions = len(runs[shown[0]][0].records[0]["per_position"])
-        handles = [
-            plt.Line2D([], [], color=plt.get_cmap(POSITION_MAP)(k / max(1, positions - 1) * 0.9))
-            for k in range(positions)
-        ]
+        handles = [plt.Line2D([], [], color=shade(k, positions)) for k in range(positions)]
         names = [f"target {k + 1} of {positions}" for k in range(positions)]
         below.legend(handles, names, loc="outside right center", frameon=False)
     return figure
@@ -82,6 +78,6 @@ def _draw_positions(ax: Axes, group: Sequence[PathRun], name: str) -> None:
     steps = [record["step"] for record in group[0].records]
     count = values.shape[1]
     for k in range(count):
-        ax.plot(steps, values[:, k], lw=1.3, color=plt.get_cmap(POSITION_MAP)(k / max(1, count - 1) * 0.9))
+        ax.plot(steps, values[:, k], lw=1.3, color=shade(k, count))
     ax.set_title(name.replace("_", " "), loc="left")
     ax.set(xlabel="training steps", ylim=(-0.03, 1.03))

@@ -9,9 +9,9 @@ from typing import Any
 
 from ...disk.files import write_text
 from ...disk.lock import locked
+from ...draw.drawing import Drawing, save_drawings
 from ...draw.markdown import environment_section, markdown_table
 from ...draw.over_seeds import T_INTERVAL, mean_and_interval
-from ...draw.style import save_figure
 from .fit import FEWEST_SIZES, ScalingFit, fit_laws
 from .plot import LETTERS, TITLES, scaling_figure
 from .run import ScalingResult
@@ -20,14 +20,16 @@ Fits = dict[str, dict[str, ScalingFit | None]]
 
 
 def write_scaling(result: ScalingResult) -> tuple[dict[str, Any], list[Path]]:
-    """Fit, draw and write under the folder's lock; the JSON of the command and the paths of the files."""
+    """Fit, draw and write under the folder's lock; the JSON of the command and the paths of the files. Raises
+    NotDrawn as ``save_drawings``."""
     fits, folder = fit_curves(result), result.folder
     answer = describe_scaling(result, fits)
+    drawing = Drawing("scaling", lambda: scaling_figure(result, fits))
     with locked(folder.path):
         folder.write_scores(answer)
-        written = save_figure(scaling_figure(result, fits), folder.figures, "scaling")
-        write_text(folder.path / "report.md", scaling_markdown(answer, folder.read_environment()))
+        write_text(folder.path / "report.md", scaling_markdown(answer, folder.read_environment(), drawing.link))
         folder.seal()
+        written = save_drawings([drawing], folder.path)
     return answer, [*written, folder.path / "report.md", folder.path / "scores.json"]
 
 
@@ -77,11 +79,11 @@ def scaling_rows(answer: Mapping[str, Any], against: str) -> tuple[list[str], li
     return header, rows
 
 
-def scaling_markdown(answer: Mapping[str, Any], environment: Mapping[str, Any]) -> str:
+def scaling_markdown(answer: Mapping[str, Any], environment: Mapping[str, Any], figure: str) -> str:
     """report.md: figure, a table against each axis, what the numbers are, settings and environment."""
     settings = dataclasses.asdict(answer["settings"])
     varied = ("subjects", "relations", "width", "frozen")
-    lines = ["# The smallest dimension that memorises facts", "", "![Smallest dimension](figures/scaling.png)", ""]
+    lines = ["# The smallest dimension that memorises facts", "", f"![Smallest dimension]({figure})", ""]
     for against, fixed in (("subjects", "relations"), ("relations", "subjects")):
         lines += [f"## Against {against}", "", f"{fixed.capitalize()}: {settings[fixed]}.", ""]
         lines += [*markdown_table(*scaling_rows(answer, against)), ""]

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from fiedler.theory import multi_hop_plan, one_shot_dimension_bound
 
+from ...draw.colours import SEQUENTIAL
 from ...draw.style import COLOURS, MARKERS, STYLE
 from ..run import RecallResult
 
@@ -126,7 +127,7 @@ def draw_map(ax: Axes, found: Mapping[str, Any]) -> None:
         ax.plot([reach - 0.5] * 2, [i - 0.5, i + 0.5], color="black", lw=2.2)
         if i > 0:
             ax.plot([reaches[i - 1] - 0.5, reach - 0.5], [i - 0.5] * 2, color="black", lw=2.2)
-    ax.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    ax.imshow(values, cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
     ax.set_xticks(range(len(hops)), [str(k) for k in hops])
     ax.set_yticks(range(len(names)), names)
     ax.set(xlabel="hops", ylabel="layers", xlim=(-0.55, len(hops) - 0.45))

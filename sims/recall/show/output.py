@@ -7,7 +7,7 @@ from typing import Any
 
 from ...disk.files import write_text
 from ...disk.lock import locked
-from ...draw.style import save_figure
+from ...draw.drawing import Drawing, save_drawings
 from ..run import RecallResult
 from .hop_map import describe_hop_map, hop_figure
 from .plot import structure_figure
@@ -17,16 +17,17 @@ from .summary import describe_recall
 
 def write_recall(result: RecallResult, about: str, *, hop_map: bool = False) -> tuple[dict[str, Any], list[Path]]:
     """Sum up, draw and write under the folder's lock; the JSON of the command and the paths of the files. ``about``:
-    the figures' subject; ``hop_map``: the conditions are a map over hops and layers."""
+    the figures' subject; ``hop_map``: the conditions are a map over hops and layers. Raises NotDrawn as
+    ``save_drawings``."""
     answer, folder = describe_recall(result), result.folder
+    drawing = Drawing("structure", lambda: structure_figure(answer, about))
     if hop_map:
         answer["hop_map"] = describe_hop_map(result)
+        drawing = Drawing("hops", lambda: hop_figure(answer["hop_map"]))
     with locked(folder.path):
         folder.write_scores(answer)
-        figure = hop_figure(answer["hop_map"]) if hop_map else structure_figure(answer, about)
-        written = save_figure(figure, folder.figures, "hops" if hop_map else "structure")
-        shown = [path.relative_to(folder.path).as_posix() for path in written if path.suffix == ".png"]
-        report = recall_markdown(answer, about, folder.read_environment(), shown)
+        report = recall_markdown(answer, about, folder.read_environment(), [drawing.link])
         write_text(folder.path / "report.md", report)
         folder.seal()
+        written = save_drawings([drawing], folder.path)
     return answer, [*written, folder.path / "report.md", folder.path / "scores.json"]

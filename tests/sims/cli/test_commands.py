@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import subprocess
@@ -14,6 +15,7 @@ import torch
 from safetensors.numpy import save_file
 
 from commands import Capture, answer, files_here, refusal, table
+from fiedler.sims.cli.commands import COMMANDS
 from fiedler.sims.tasks.optimum import REFERENCE_DECAY
 
 N = 15
@@ -241,6 +243,14 @@ def test_the_installed_script(tmp_path: Path) -> None:
     done = subprocess.run([SCRIPT, "theory", "nothing"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("fiedler: unknown graph 'nothing'")
+
+
+def test_annotations_of_commands_are_no_text() -> None:
+    """Which would be compiled one by one at every start."""
+    for command in COMMANDS:
+        found = inspect.unwrap(command).__annotations__
+        assert found
+        assert not [name for name, kind in found.items() if isinstance(kind, str)], command.__name__
 
 
 @pytest.mark.parametrize("arguments", ["--help", "theory --help", "compare --help", "theory cycle:5"])

@@ -180,7 +180,7 @@ def test_a_temporary_file_of_somebody_else_is_never_written_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even where it has the very name: a link laid there would lead the bytes elsewhere."""
-    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "00000000")
+    monkeypatch.setattr(files.os, "urandom", bytes)  # zeros
     theirs = tmp_path / "theirs"
     theirs.write_text(OLD)
     temporary_name(tmp_path / "ours").symlink_to(theirs)

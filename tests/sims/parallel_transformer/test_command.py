@@ -99,7 +99,10 @@ def test_two_processes_that_are_killed_go_on_to_the_same_bytes(tmp_path: Path) -
 def test_a_stopped_run_goes_on_and_a_finished_one_is_read(tmp_path: Path) -> None:
     task, settings = Task(parse("cycle:8")), NeuralSettings(steps=60, width=8)
     stop = StopRequest()
-    whole = run_parallel(task, settings, 3, tmp_path / "whole")
+    records: list[Any] = []
+    whole = run_parallel(task, settings, 3, tmp_path / "whole", watch=Watch(on_step=records.append))
+    logged = RunDir.open(tmp_path / "whole").read_metrics()
+    assert records == [{"model": "transformer", "seed": 3, **line} for line in logged]
     real = Recorder.record
 
     def record(self: Recorder, *given: Any) -> None:

@@ -105,6 +105,11 @@ def test_overwriting_follows_no_link(run: RunDir, tmp_path: Path) -> None:
     run.figures.rmdir()
     run.figures.symlink_to(album)
     (run.path / "scores.json").symlink_to(album / "scores")
+    before = everything(run.path)
+    with pytest.raises(ValueError, match=r"figures is a symbolic link, and nothing is written or removed where it"):
+        RunDir.create(run.path, CONFIG, overwrite=True)
+    assert everything(run.path) == before
+    run.figures.unlink()
     RunDir.create(run.path, CONFIG, overwrite=True)
     assert sorted(os.listdir(album)) == ["photo.png", "scores"]
     assert not (run.path / "scores.json").exists()

@@ -20,7 +20,7 @@ from fiedler.kernels.sharded.ring import Ring
 from fiedler.sims.disk.files import Damage
 from fiedler.sims.models.node2vec import Node2VecSettings, train_node2vec
 from fiedler.sims.runs.checkpoints import Checkpoint, write_checkpoint
-from fiedler.sims.runs.control import Restart
+from fiedler.sims.runs.control import Restart, Watch
 from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.runs.recorder import log_spaced_steps
 from fiedler.sims.runs.shards import read_shards
@@ -245,6 +245,21 @@ def test_processes_that_differ_are_refused_alike() -> None:
 def run_here(folder: Path, **restart: Any) -> Any:
     settings = Node2VecSettings(steps=30, width=4)
     return run_sharded(Task(parse("cycle:6")), settings, 1, folder, restart=Restart(**restart))
+
+
+def test_every_recorded_step_is_told_as_it_is_logged(tmp_path: Path) -> None:
+    task, settings, records = Task(parse("cycle:6")), Node2VecSettings(steps=30, width=4), list[Any]()
+    run_sharded(task, settings, 1, tmp_path, watch=Watch(on_step=records.append))
+    logged = RunDir.open(tmp_path).read_metrics()
+    assert records == [{"model": "node2vec", "seed": 1, **line} for line in logged]
+    assert len(records) > 10
+    with pytest.raises(RuntimeError, match="enough"):
+        run_sharded(task, settings, 1, tmp_path, restart=Restart(overwrite=True), watch=Watch(on_step=enough))
+    assert len(RunDir.open(tmp_path).read_metrics()) == 1
+
+
+def enough(record: Any) -> None:
+    raise RuntimeError("enough")
 
 
 def test_a_finished_run_is_taken_up_at_its_end(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_ranks_of_a_ring_are_two() -> None:
 def test_each_preset_has_its_figure_and_no_other() -> None:
     for preset, name in (("depth", "ranks"), ("starts", "starts")):
         found = list(end_figures([("a graph", rows_of(preset)), ("another", rows_of(preset))]))
-        assert [one[1] for one in found] == [name]
+        assert [one.name for one in found] == [name]
     for preset in ("ladder", "retention", "four-cells"):
         assert not list(end_figures([("a graph", rows_of(preset))]))
 

@@ -13,8 +13,15 @@ from fiedler.sims.compare.comparison import recall_step
 from fiedler.sims.compare.presets import definitions as presets_module
 from fiedler.sims.compare.presets.definitions import PRESETS, Cell, Preset, PresetModel, get_preset
 from fiedler.sims.compare.presets.published import GRAPHS, KNOBS, PUBLISHED, published_numbers
-from fiedler.sims.compare.presets.report import apart, draw_preset, preset_markdown, preset_rendering, preset_tables
+from fiedler.sims.compare.presets.report import (
+    apart,
+    preset_drawings,
+    preset_markdown,
+    preset_rendering,
+    preset_tables,
+)
 from fiedler.sims.compare.presets.run import Measured, describe_preset, measured, run_preset
+from fiedler.sims.draw.drawing import save_drawings
 from fiedler.sims.runs.control import Restart
 from fiedler.theory import parse
 
@@ -156,20 +163,18 @@ def test_what_is_stable_and_apart() -> None:
 
 def test_the_report(finished: tuple[Path, list], tmp_path: Path) -> None:
     results = finished[1]
-    figures = draw_preset(TINY, results, tmp_path)
-    assert [path.name for path, _ in figures] == [
-        "gallery.png", "heat-maps.png", "spectral-bars.png", "mode-times.png", "vector-bars.png",
-    ]  # fmt: skip
-    assert all(path.exists() and path.with_suffix(".svg").exists() for path, _ in figures)
+    drawings = preset_drawings(TINY, results)
+    assert [one.name for one in drawings] == ["gallery", "heat-maps", "spectral-bars", "mode-times", "vector-bars"]
+    assert len(save_drawings(drawings, tmp_path)) == 2 * len(drawings)
     tables = preset_tables(results)
     assert [cell for cell, _, _ in tables] == ["cycle:15", "path-star:4x5"]
     for _, header, rows in tables:
         assert header[:2] == ["", "loss"]
         assert [row[0] for row in rows] == ["One-layer net", "Node2Vec"]
         assert all(len(row) == len(header) for row in rows)
-    text = preset_markdown(TINY, SEEDS, results, [("figures/gallery.png", "A caption. More.")], {"versions": {}})
+    text = preset_markdown(TINY, SEEDS, results, drawings, {"versions": {}})
     assert "(1.4349)" in text
-    assert "![A caption](figures/gallery.png)" in text
+    assert f"![{drawings[0].title}](figures/gallery.png)\n\n{drawings[0].caption}\n" in text
     assert "## Spectral bias" in text
     assert preset_rendering(results) is not None
     described = describe_preset(TINY, SEEDS, results)
@@ -202,6 +207,24 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert max(len(line) for line in said.splitlines() if line.startswith("│")) <= 80
 
 
+def test_a_file_is_read_as_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = tmp_path / "graph.txt", tmp_path / "out"
+    file.write_text("a~b~2~9\n1~2~1~2\n2~3~1~3\n")  # without a word no header, and the weight in the third field
+    said = ["--delimiter", "~", "--header", "--weight", "9"]
+    command = ["compare", str(file), "--preset", "bridge", "--seeds", "1", "--dry-run", "--json", "--out", str(out)]
+    assert main([*command, *said]) == 0
+    capsys.readouterr()
+    assert main(command) == 2
+    assert "say --delimiter '~'" in capsys.readouterr().err
+    options = {"delimiter": "~", "header": True, "weight": "9"}
+    preset = get_preset("bridge", str(file), options)
+    graph = preset.cells[0].tasks()[0][0].graph
+    assert graph.nodes == (1, 2, 3)
+    assert graph.adjacency.toarray().tolist() == [[0, 2, 0], [2, 0, 3], [0, 3, 0]]
+    assert preset.options == options  # which the folder keeps
+    assert [cell.name for cell in preset.cells] == [str(file), f"{file} self-edges"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -209,6 +232,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         (["--preset", "fig1", "--steps", "4"], "--preset fig1 fixes models and settings"),
         (["--preset", "fig1", "-m", "mlp"], "--preset fig1 fixes models and settings"),
         (["--preset", "fig1", "--self-edges"], "--preset fig1 fixes its tasks: leave out --self-edges"),
+        (["--preset", "fig1", "--no-header"], "--preset fig1 fixes its tasks: leave out --no-header, or take --preset"),
+        (["--preset", "ladder", "--weight", ""], "without a GRAPH reads no file: give the file, or leave out --weight"),
         (["--preset", "fig1", "--no-optimum"], "--preset fig1 shows the optimum"),
         (["--preset", "fgi1"], "unknown preset 'fgi1'; did you mean 'fig1'?"),
         ([], "give a GRAPH, such as cycle:15, or a --preset, such as fig1"),
