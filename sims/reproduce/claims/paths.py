@@ -6,6 +6,8 @@ blocks of width 128, 500 steps, so that guessing the first node after the root i
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..claim import Claim
 from ..criterion import Check, Criterion
 from .path_cells import CHANCE, cell
@@ -17,7 +19,7 @@ WEIGHTS, FROZEN, HARDEST = (
 )
 EDGES = cell("edges alone", recipe="edges")
 # As `fiedler paths --preset fig5`: with half its steps and two blocks the nodes that are looked up are not learned yet.
-IN_CONTEXT = {"in_context": True, "context_arms": 2, "learning_rate": 5e-4, "layers": 3, "steps": 1000,
+IN_CONTEXT: dict[str, Any] = {"in_context": True, "context_arms": 2, "learning_rate": 5e-4, "layers": 3, "steps": 1000,
               "edge_batch": 256, "path_batch": 75}  # fmt: skip
 CONTEXT = cell("in the context", "path-star:100x5", **IN_CONTEXT)
 CONTEXT_REVERSE = cell("reverse path, in the context", "path-star:100x5", task="reverse", **IN_CONTEXT)
