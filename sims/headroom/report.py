@@ -48,7 +48,7 @@ def headroom_tables(answer: Mapping[str, Any]) -> list[tuple[str, list[str], lis
         variants = graph["variants"]
         base = next(iter(variants.values()))
         measures = [key for key in COLUMNS if key in base["summary"]]
-        header = ["", *(COLUMNS[key][0] for key in measures)]
+        header = ["", *(_column(key, graph) for key in measures)]
         rows = [["certified optimum", *(_of_optimum(graph["optimum"], key) for key in measures)]]
         rows += [[v["title"], *(_spread(v["summary"][key], COLUMNS[key][1]) for key in measures)]
                  for v in variants.values()]  # fmt: skip
@@ -87,6 +87,12 @@ def headroom_rendering(answer: Mapping[str, Any]) -> RenderableType:
             table.add_row(name, *(row[i] for row in rows))
         parts += [Text(visible(title), style="bold"), table, *(Text(note, style="dim") for note in legend(rows))]
     return Group(*parts)
+
+
+def _column(key: str, graph: Mapping[str, Any]) -> str:
+    """The title of a measure; beside the loss the entropy of the targets, below which none is."""
+    floor = graph["optimum"].get("entropy_floor") if key == "loss" else None
+    return COLUMNS[key][0] if floor is None else f"{COLUMNS[key][0]} (floor {floor:.4f})"
 
 
 def _graphs(answer: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

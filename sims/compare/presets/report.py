@@ -28,6 +28,7 @@ from .run import STABLE, CellResult, Measured, measured
 
 TITLES = {
     "loss": ("loss", ".4f"),
+    "entropy_floor": ("its floor", ".4f"),
     "edge_recall": ("edge recall", ".3f"),
     "recall_step": ("first full recall", ".0f"),
     "geometric_level": ("geometric level", ".3f"),
@@ -44,7 +45,8 @@ PUBLISHED_NOTE = "In brackets the published number, one seed."
 NOTES = (
     f"{DEVIATION_NOTE} {PUBLISHED_NOTE} It is bold where ours agree over seeds to 25 % and it lies "
     "farther than 25 % from their mean. Loss: per training line for networks, per node for "
-    "Node2Vec. First full recall: the first recorded step at which all neighbours of every node lead its logits. "
+    "Node2Vec; its floor: the entropy of the targets. First full recall: the first recorded step at which all "
+    "neighbours of every node lead its logits. "
     "Level: mean cosine over training lines, self pairs included. Geometric margin: of the logits' part that is "
     "diagonal in the embedding's singular basis. Margin of (E W E')': see `final_scores`."
 )

@@ -26,6 +26,7 @@ from .published import published_numbers
 # What a preset's table has of every run: its name here, and where the number is.
 MEASURES = (
     "loss",
+    "entropy_floor",
     "edge_recall",
     "recall_step",
     "geometric_level",

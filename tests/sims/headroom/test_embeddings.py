@@ -91,6 +91,7 @@ def test_the_answer_of_tiny_graphs(capsys: Capture) -> None:
     assert Path("out/figures/headroom.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in Path("out/figures/headroom.svg").read_bytes()
     assert "| Transformer | " in Path("out/report.md").read_text()
+    assert "| loss (floor 0.6931) |" in Path("out/report.md").read_text()
     assert answer(capsys, "headroom", *TINY, "--out", "out", "--resume") == found
 
 

@@ -133,6 +133,8 @@ def test_the_measures(finished: tuple[Path, list]) -> None:
     assert loss.published == 1.434918
     assert loss.values == tuple(run.modes.loss[-1] for run in finished[1][0].comparison.models[1].runs)
     assert loss.mean == pytest.approx(np.mean(loss.values))
+    floor = rows["cycle:15", "node2vec", "entropy_floor"]
+    assert floor.values == pytest.approx([np.log(2)] * len(loss.values))  # of two neighbours
     assert loss.deviation == pytest.approx(np.std(loss.values, ddof=1))
     assert ("cycle:15", "node2vec", "transposed_margin") not in rows
     assert ("cycle:15", "one-layer", "transposed_margin") in rows
@@ -169,7 +171,7 @@ def test_the_report(finished: tuple[Path, list], tmp_path: Path) -> None:
     tables = preset_tables(results)
     assert [cell for cell, _, _ in tables] == ["cycle:15", "path-star:4x5"]
     for _, header, rows in tables:
-        assert header[:2] == ["", "loss"]
+        assert header[:3] == ["", "loss", "its floor"]
         assert [row[0] for row in rows] == ["One-layer net", "Node2Vec"]
         assert all(len(row) == len(header) for row in rows)
     text = preset_markdown(TINY, SEEDS, results, drawings, {"versions": {}})
