@@ -17,7 +17,7 @@ from .options import CheckpointEvery, DryRun, Json, Overwrite, Resume, SideBySid
 PRESET_HELP = (
     "cpu: in the weights, frozen, in the context (5 minutes on two idle cores). fig4, fig5, fig6, fig8, fig9, fig11, "
     "fig20, fig22, fig23: the paper's figures at a size for the CPU (3 to 10 minutes); fig19: 11 minutes. "
-    "edge-targets: one neighbour drawn, or all of a node's. large: G(1000, 5), half an hour. full-cpu: G(5000, 5), two "
+    "edge-targets: one neighbour drawn, or all of a node's. large: G(1000, 5), ten minutes. full-cpu: G(5000, 5), two "
     "small blocks, half an hour on one core. full: the same graph, 12 layers, one GPU."
 )
 

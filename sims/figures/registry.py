@@ -100,7 +100,7 @@ KINDS = {
                "path_maps", "fig6"),
         _paths("fig19", "edge directions and path directions", DIRECTIONS, "draw_ends"),
         _paths("fig20", "forward and reverse paths", ("in_weights", "in_weights_reverse"),
-               positions=("in_weights", "in_weights_reverse", "in_context", "in_context_reverse"),
+               positions=("in_weights", "in_weights_reverse", "in_context_reverse"),
                panels=("path_accuracy",)),
         _gallery("fig21", "a Transformer trained on both directions of every edge, and on forward edges"),
         _paths("fig22", "pause tokens", ("pause_0",), panels=("path_accuracy", "first_token_accuracy")),
