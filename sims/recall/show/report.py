@@ -43,6 +43,13 @@ STRUCTURE = (
     ("swap: own", "intervention_success"),
     ("swap: others kept", "intervention_others_kept"),
     ("swap: random direction", "intervention_random_success"),
+    ("swap: another relation's map", "intervention_other_map_success"),
+    ("corrected swap: its length over the raw one", "intervention_correction"),
+    ("corrected swap: own", "intervention_corrected_success"),
+    ("corrected swap: others kept", "intervention_corrected_others_kept"),
+    ("corrected swap: random direction", "intervention_corrected_random_success"),
+    ("corrected swap: another relation's map", "intervention_corrected_other_map_success"),
+    ("slope of true on predicted embeddings", "intervention_slope"),
 )
 LEGEND = f"""{DEVIATION_NOTE} Recall: share of all facts answered by the most likely token; margin: of the worst fact.
 With several hops: of the longest questions shown, of those held out, of those through facts that no composition shown
@@ -56,7 +63,9 @@ write to (0 orthogonal), and of random subspaces. Gate selectivity: (R f - 1) / 
 neuron's energy in one relation (1: the construction's gates), and with questions shuffled; silenced: accuracy on a
 relation, and on the others, without the H/R neurons most selective for it. Swap: one attribute's code is replaced in
 an embedding: how often the answer to that relation becomes the new one, how often the others stay, and the first for
-a random direction of the same length."""
+a random direction of the same length and for the new code through another relation's map. Corrected: the same changes
+at 1 / shrinkage times their length, the share of a true embedding that its prediction by regression makes up in its
+direction, over left-out subjects; the slope, true on predicted, is about 1 where nothing but that is wrong."""
 
 
 def recall_tables(answer: Mapping[str, Any]) -> list[tuple[str, list[str], Rows]]:

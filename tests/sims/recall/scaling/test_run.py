@@ -53,6 +53,33 @@ def test_bisection_finds_what_an_exhaustive_search_finds() -> None:
         assert len(tried) == len(set(tried)) <= np.ceil(np.log2(len(widths) + 1))
 
 
+def test_a_search_from_where_the_answer_is_expected_finds_the_same() -> None:
+    widths = width_grid(2, 90)
+    for boundary in range(1, 100):
+        right = search_width(_at(boundary, []), widths).width
+        for start in (1.0, 7.3, 40.0, 90.0, 1000.0):
+            tried: list[int] = []
+            found = search_width(_at(boundary, tried), widths, start=start)
+            assert found.width == right
+            assert len(tried) == len(set(tried)) <= 2 * np.ceil(np.log2(len(widths) + 1))
+            assert len(tried) <= 2 or right != start
+
+
+def test_lower_levels_are_straddled_by_neighbours_and_interpolated() -> None:
+    widths = width_grid(2, 90)
+    for slope in (0.02, 0.07, 0.5):
+        found = search_width(lambda width, slope=slope: Trial(width, slope * width, 1), widths, 0.99,
+                             lower=(0.5, 0.25))  # fmt: skip
+        for level in (0.99, 0.5, 0.25):
+            exact = level / slope
+            assert found.crossing(level) == pytest.approx(max(2.0, exact))
+        bisected = search_width(lambda width, slope=slope: Trial(width, slope * width, 1), widths, 0.99)
+        assert bisected.width == found.width
+    assert search_width(_at(5, []), widths, 0.99).crossing(1.5) is None
+    with pytest.raises(ValueError, match=r"below the threshold; got 0.99"):
+        smallest_width(TINY, 0, lower=(0.99,))
+
+
 def test_the_grid_is_every_width_and_then_a_share_of_it() -> None:
     widths = width_grid(2, 300)
     assert widths[:31] == list(range(2, 33))
