@@ -150,13 +150,16 @@ def read_scaling(answer: Mapping[str, Any], path: Path) -> ScalingResult:
     points = []
     for point in answer["points"]:
         found = SmallestWidth(point["width"], tuple(Trial(**one) for one in point["tried"]), point["seconds"])
-        points.append(ScalingPoint(point["condition"], point["subjects"], point["relations"], point["seed"], found))
+        where = (point["condition"], point["subjects"], point["relations"], point["seed"])
+        points.append(ScalingPoint(*where, found, point.get("hops", 1)))  # earlier versions had one hop alone
     names = [field.name for field in dataclasses.fields(RecallSettings)]
     settings = RecallSettings(**{name: value for name, value in answer["settings"].items() if name in names})
     lists: dict[str, Any] = {name: tuple(answer[name]) for name in ("conditions", "subjects", "relations", "seeds")}
+    later: dict[str, Any] = {name: tuple(answer[name]) for name in ("hops", "lower") if name in answer}
     return ScalingResult(
-        settings, **lists, threshold=answer["threshold"], high=answer["high"], points=tuple(points), folder=RunDir(path)
-    )
+        settings, **lists, threshold=answer["threshold"], high=answer["high"], points=tuple(points), folder=RunDir(path),
+        **later,
+    )  # fmt: skip
 
 
 def _law(name: str, fits: Mapping[str, Any], panels: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from ...draw.markdown import environment_section, markdown_table, settings_lines
 from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
 from ...scores.statistics import standard_deviation
-from ..scaling.report import scaling_rows
+from ..scaling.report import scaling_tables
 from .hop_map import hop_rows
 from .summary import number_of
 
@@ -71,8 +71,7 @@ direction, over left-out subjects; the slope, true on predicted, is about 1 wher
 def recall_tables(answer: Mapping[str, Any]) -> list[tuple[str, list[str], Rows]]:
     """Title, header and rows of every table that ``answer`` has numbers for."""
     if "fits" in answer:
-        axes = ("subjects", "relations")
-        return [(f"smallest dimension against {axis}", *scaling_rows(answer, axis)) for axis in axes]
+        return scaling_tables(answer)
     conditions = answer["conditions"]
     shown_tables = []
     sizes = f"{answer['subjects']} subjects, {answer['relations']} relations, {answer['attributes']} attributes"

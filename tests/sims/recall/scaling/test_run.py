@@ -20,7 +20,8 @@ from fiedler.sims.recall.scaling.dimension import (
 )
 from fiedler.sims.recall.scaling.fit import fit_laws
 from fiedler.sims.recall.scaling.report import fit_curves, write_scaling
-from fiedler.sims.recall.scaling.run import CONDITIONS, SCALING, TRAINED, ScalingResult, run_scaling
+from fiedler.sims.recall.scaling.presets import CONDITIONS, SCALING, TRAINED
+from fiedler.sims.recall.scaling.run import ScalingResult, run_scaling
 from fiedler.sims.recall.settings import RecallSettings
 from fiedler.sims.runs.control import UNWATCHED, Restart, Watch
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
