@@ -23,8 +23,8 @@ PRESET_HELP = (
     "structure: trained, with frozen subject embeddings, and with frozen codes too, five seeds (8 minutes on two idle "
     "cores). parts: what the structure depends on. attributes: fewer of them, and each relation's own. multi-hop: "
     "accuracy over hops and layers, and with chain of thought. bridge: two hops through facts shown alone only, with "
-    "and without entities that answer for themselves. scaling: the smallest dimension that memorises, against subjects and "
-    "relations. threshold: recall against dimension up to 1,024 subjects, and on which axis the curves collapse. "
+    "and without entities that answer for themselves. scaling: the smallest dimension that memorises, against subjects "
+    "and relations. threshold: recall against dimension up to 1,024 subjects, and on which axis the curves collapse. "
     "hop-threshold: the smallest dimension over hops, at once and with chain of thought."
 )
 SIZES, CODES = ("subjects", "relations", "attributes", "width"), ("code_dimension", "coherence")  # of --construct

@@ -157,8 +157,8 @@ def read_scaling(answer: Mapping[str, Any], path: Path) -> ScalingResult:
     lists: dict[str, Any] = {name: tuple(answer[name]) for name in ("conditions", "subjects", "relations", "seeds")}
     later: dict[str, Any] = {name: tuple(answer[name]) for name in ("hops", "lower") if name in answer}
     return ScalingResult(
-        settings, **lists, threshold=answer["threshold"], high=answer["high"], points=tuple(points), folder=RunDir(path),
-        **later,
+        settings, **lists, threshold=answer["threshold"], high=answer["high"], points=tuple(points),
+        folder=RunDir(path), **later,
     )  # fmt: skip
 
 

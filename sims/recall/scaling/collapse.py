@@ -1,10 +1,10 @@
 """On which axis recall against dimension is one curve for all numbers of subjects and relations.
 
-The threshold of a size is the dimension d(N, R) at which recall crosses a level. If recall depends on d / f(N, R) alone,
-d / f is the same for every size; how far it is from that is its coefficient of variation over sizes, standard deviation
-(n - 1 in the denominator) over mean: 0 for a perfect collapse, and the same for any multiple of f. Fitted powers are
-those with the least squares of log d, so that N^a R^b is about the best that any product of powers does, with two more
-parameters than the fixed ones.
+The threshold of a size is the dimension d(N, R) at which recall crosses a level. If recall depends on d / f(N, R) and
+nothing else, d / f is the same for every size; how far it is from that is its coefficient of variation over sizes,
+standard deviation (n - 1 in the denominator) over mean: 0 for a perfect collapse, and the same for any multiple of f.
+Fitted powers are those with the least squares of log d, so that N^a R^b is about the best that any product of powers
+does, with two more parameters than the fixed ones.
 """
 
 from __future__ import annotations

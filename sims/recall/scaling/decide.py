@@ -46,8 +46,8 @@ def expected_advantage(law: Law, sizes: Sequence[float], seeds: float, deviation
 
 
 def deciding_data(fit: ScalingFit, sizes: Sequence[int], octaves: int = 6) -> list[Deciding]:
-    """For ``sizes`` as measured, and with 1 ... ``octaves`` more sizes, each twice the last. The deviation is that of the
-    better law's residuals, with its two parameters counted.
+    """For ``sizes`` as measured, and with 1 ... ``octaves`` more sizes, each twice the last. The deviation is that of
+    the better law's residuals, with its two parameters counted.
 
     Raises ValueError for a fit without residuals, which decides with any data.
     """

@@ -41,8 +41,8 @@ APART = 0.06  # by which the relations' marks stand apart along K
 
 @dataclass(frozen=True)
 class Plane:
-    """d = ``constant`` + ``per_relation`` R + ``per_hop`` K by least squares, with the 95 % intervals of the slopes, and
-    the standard deviation of its ``residual`` (three parameters counted)."""
+    """d = ``constant`` + ``per_relation`` R + ``per_hop`` K by least squares, with the 95 % intervals of the slopes,
+    and the standard deviation of its ``residual`` (three parameters counted)."""
 
     constant: float
     per_relation: float
@@ -79,11 +79,12 @@ def describe_hops(result: ScalingResult) -> dict[str, Any]:
     found["predicted"] = [
         {"relations": r, "hops": k, "chain_of_thought": r * code, "one_layer": r**k * code} for r, k in sizes
     ]
+    varied = len({r for r, _ in sizes}) > 1 and len({k for _, k in sizes}) > 1 and len(sizes) > COEFFICIENTS
     for name in result.conditions:
         points = [p for p in result.points if p.condition == name]
         widths = [p.found.width for p in points]
         known = [width for width in widths if width is not None]
-        whole = len(known) == len(widths) and len(sizes) > COEFFICIENTS and min(map(len, map(set, zip(*sizes)))) > 1
+        whole = len(known) == len(widths) and varied
         plane = fit_plane([p.relations for p in points], [p.hops for p in points], known) if whole else None
         found[name] = {
             "plane": None if plane is None else asdict(plane),
@@ -138,7 +139,8 @@ def plane_rows(answer: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
             continue
         slopes = [mean_and_interval(plane[f"per_{what}"], plane[f"{what}_interval"], ".2f")
                   for what in ("relation", "hop")]  # fmt: skip
-        rows.append([NAMES[name], *slopes, f"{plane['residual']:.2f}", *(f"{value:.2f}" for value in variation.values())])
+        variations = [f"{value:.2f}" for value in variation.values()]
+        rows.append([NAMES[name], *slopes, f"{plane['residual']:.2f}", *variations])
     return ["d = a + b R + c K", "b", "c", "residual", *(f"variation of d / ({name})" for name in SCALES)], rows
 
 
@@ -178,8 +180,9 @@ def draw_hop_thresholds(ax: Axes, result: ScalingResult, condition: str) -> None
         middle = np.array([means[r, k][0] for k in at])
         ends = np.abs(np.array([means[r, k][1:] for k in at]).T - middle) if at else np.zeros((2, 0))
         colour = COLOURS[number % len(COLOURS)]
-        ax.errorbar(np.array(at) + APART * (number - (len(relations) - 1) / 2), middle, yerr=ends, color=colour, lw=1.3,
-                    marker=MARKERS[number % len(MARKERS)], ms=5, mfc="white", elinewidth=0.9, label=f"R = {r}")  # fmt: skip
+        aside = np.array(at) + APART * (number - (len(relations) - 1) / 2)
+        ax.errorbar(aside, middle, yerr=ends, color=colour, lw=1.3, marker=MARKERS[number % len(MARKERS)], ms=5,
+                    mfc="white", elinewidth=0.9, label=f"R = {r}")  # fmt: skip
         needs = [r * code if condition == CHAIN else r**k * code for k in hops]
         ax.plot(hops, needs, "--", color=colour, lw=1.0)
     ax.set(xlabel="hops $K$", yscale="log", title=NAMES[condition])

@@ -73,8 +73,8 @@ def frozen_as(name: str, settings: RecallSettings) -> RecallSettings:
 
 
 def expected_width(name: str, subjects: int, relations: int, hops: int = 1) -> float | None:
-    """Where the search of a condition begins, None for the middle of what is allowed: the laws that SCALING was measured
-    to have, rounded. It costs time where it is wrong, and changes no answer where recall is monotone."""
+    """Where the search of a condition begins, None for the middle of what is allowed: the laws that SCALING was
+    measured to have, rounded. It costs time where it is wrong, and changes no answer where recall is monotone."""
     n, r = float(subjects), relations / 4
     if name == "frozen_embeddings":
         return float(max(1.2 * n**0.67, 0.185 * n) * r**0.17)

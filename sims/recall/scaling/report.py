@@ -60,8 +60,8 @@ def fit_curves(result: ScalingResult) -> Fits:
 
 
 def describe_scaling(result: ScalingResult, fits: Fits) -> dict[str, Any]:
-    """``settings``, the grid, ``fits`` by condition and axis, and ``points``: every search with all it tried. With lower
-    levels ``levels`` (``describe_thresholds``), with several hops ``hops_found`` (``describe_hops``)."""
+    """``settings``, the grid, ``fits`` by condition and axis, and ``points``: every search with all it tried. With
+    lower levels ``levels`` (``describe_thresholds``), with several hops ``hops_found`` (``describe_hops``)."""
     levels = {"levels": describe_thresholds(result)} if result.lower else {}
     hops = {"hops_found": describe_hops(result)} if several(result) else {}
     return {
@@ -157,8 +157,8 @@ LEVELS_LEGEND = (
     "variation over sizes (standard deviation, n - 1, over mean) of the crossing divided by what the column says, for "
     f"each seed. {DEVIATION_NOTE} 0 is a perfect collapse. a, b: the fitted powers of N and R in the "
     "last column. Seeds that would decide: how many a size, at the sizes measured, make the expected difference of AIC "
-    f"{DECISIVE:g} whichever law is true, by the fitted laws and the better one's residuals; beside it the N up to which "
-    "doublings of N with the seeds at hand would."
+    f"{DECISIVE:g} whichever law is true, by the fitted laws and the better one's residuals; beside it the N up to "
+    "which doublings of N with the seeds at hand would."
 )
 HOPS_LEGEND = (
     "Smallest embedding dimension at which the share of the longest questions asked for is right, least to largest of "

@@ -112,11 +112,11 @@ def run_scaling(
     width_grid(low, high)
     options = {"threshold": threshold, "low": low, "high": high, "lower": list(lower), "device": device}
     searches = {(name, size): _folder(name, size) for size in sizes for name in conditions}
-    todo: dict[str, Job[SmallestWidth]] = {}
+    todo: dict[tuple[str, int], Job[SmallestWidth]] = {}
     for (name, size), word in sorted(searches.items(), key=lambda one: _late(*one[0])):
         for seed in seeds:
             search = partial(_search_in, word.partition("-")[0], sized(name, settings, *size), seed, options)
-            todo[f"{word} {seed}"] = Job(word, seed, search)
+            todo[word, seed] = Job(word, seed, search)
     config = {
         "settings": dataclasses.asdict(settings),
         "conditions": list(conditions),
@@ -126,7 +126,9 @@ def run_scaling(
         "seeds": list(seeds),
         **options,
     }
-    widths, folder = run_all(list(todo.values()), config, out, device=device, workers=jobs, restart=restart, watch=watch)
+    widths, folder = run_all(
+        list(todo.values()), config, out, device=device, workers=jobs, restart=restart, watch=watch
+    )
     points = [
         ScalingPoint(name, size[0], size[1], seed, widths[searches[name, size], seed], size[2])
         for name in conditions
@@ -164,8 +166,8 @@ def _late(name: str, size: Size) -> tuple[float, Size, int]:
 def check_search(
     settings: RecallSettings, conditions: Sequence[str], sizes: Sequence[Size], grid: Mapping[str, Sequence[int]]
 ) -> None:
-    """Raises ValueError for conditions, a ``grid`` of subjects, relations and hops with its ``sizes``, and settings that
-    ``run_scaling`` refuses."""
+    """Raises ValueError for conditions, a ``grid`` of subjects, relations and hops with its ``sizes``, and settings
+    that ``run_scaling`` refuses."""
     several = max(grid["hops"], default=1) > 1
     known = HOP_CONDITIONS if several else CONDITIONS
     for name in conditions:

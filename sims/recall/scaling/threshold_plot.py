@@ -25,19 +25,22 @@ SIZE = (3.3, 6.4)  # inches of a column of panels
 
 def threshold_figure(result: ScalingResult, levels: Mapping[str, Any]) -> Figure:
     """``levels``: as ``describe_thresholds`` has them, the coefficients of variation of the lowest are written in."""
+    columns = max(2, len(result.conditions))
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            2, len(result.conditions), figsize=(SIZE[0] * len(result.conditions), SIZE[1]), layout="constrained",
-            sharey=True, squeeze=False,
+            2, len(result.conditions), figsize=(SIZE[0] * columns, SIZE[1]), layout="constrained", sharey=True,
+            squeeze=False,
         )  # fmt: skip
         draw_thresholds(result, axes, levels)
-        figure.legend(handles=size_handles(result), loc="outside lower center", ncols=11, frameon=False)
+        figure.legend(handles=size_handles(result), loc="outside lower center", ncols=3 * columns - 1, frameon=False)
         about = f"a line a size and seed, at the dimensions that were tried; {len(result.seeds)} seeds"
         figure.suptitle(f"Recall against dimension: {about}", x=0.01, ha="left", fontsize=9)
     return figure
 
 
-def draw_thresholds(result: ScalingResult, axes: Any, levels: Mapping[str, Any], titles: Mapping[str, str] = TITLES) -> None:
+def draw_thresholds(
+    result: ScalingResult, axes: Any, levels: Mapping[str, Any], titles: Mapping[str, str] = TITLES
+) -> None:
     """``axes`` (2, number of conditions): above against d, below against d / (R log2 N)."""
     level = list(levels)[-1]
     for column, name in enumerate(result.conditions):

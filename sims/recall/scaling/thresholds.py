@@ -40,8 +40,8 @@ def crossings(points: Sequence[ScalingPoint], level: float) -> list[tuple[int, i
 
 
 def describe_thresholds(result: ScalingResult) -> dict[str, Any]:
-    """By level ("0.99") and condition: ``thresholds``, one entry a size with its crossing for each seed; ``collapse`` by
-    axis and normalisation, the coefficient of variation of each seed, their mean and its interval; ``laws`` of the
+    """By level ("0.99") and condition: ``thresholds``, one entry a size with its crossing for each seed; ``collapse``
+    by axis and normalisation, the coefficient of variation of each seed, their mean and its interval; ``laws`` of the
     crossings against subjects, with ``deciding`` data."""
     found = {}
     for level in levels_of(result):
@@ -113,7 +113,7 @@ def collapse_rows(answer: Mapping[str, Any], level: str) -> tuple[list[str], lis
 
 
 def threshold_rows(answer: Mapping[str, Any], level: str) -> tuple[list[str], list[list[str]]]:
-    """Header and one row a condition: the dimension at which recall crosses ``level``, mean over seeds, at every size."""
+    """Header and a row for each condition: where recall crosses ``level`` at every size, mean over seeds."""
     entries = answer["levels"][level]
     sizes = [(one["subjects"], one["relations"]) for one in next(iter(entries.values()))["thresholds"]]
     rows = []

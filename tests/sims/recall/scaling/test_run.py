@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fiedler.sims.disk.files import sha256_of
+from fiedler.sims.disk.sums import read_sums, rewrite_sums
 from fiedler.sims.recall.scaling import run as recall_scaling
 from fiedler.sims.recall.scaling.construction import CONSTRUCTIONS, smallest_construction
 from fiedler.sims.recall.scaling.dimension import (
@@ -19,8 +22,8 @@ from fiedler.sims.recall.scaling.dimension import (
     width_grid,
 )
 from fiedler.sims.recall.scaling.fit import fit_laws
-from fiedler.sims.recall.scaling.report import fit_curves, write_scaling
 from fiedler.sims.recall.scaling.presets import CONDITIONS, SCALING, TRAINED
+from fiedler.sims.recall.scaling.report import fit_curves, write_scaling
 from fiedler.sims.recall.scaling.run import ScalingResult, run_scaling
 from fiedler.sims.recall.settings import RecallSettings
 from fiedler.sims.runs.control import UNWATCHED, Restart, Watch
@@ -217,6 +220,21 @@ def test_each_trained_condition_freezes_what_its_name_says(tmp_path: Path, monke
     assert widths == {"trained": 10, "frozen_subjects": 12, "frozen_embeddings": 13}
 
 
+def test_a_folder_of_an_earlier_version_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose configs know no lower levels, no hops and no facts held out."""
+    result = _run(tmp_path / "out", conditions=["associative"])
+    for path in (tmp_path / "out").rglob("config.json"):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("lower", "hops"):
+            kept.pop(name, None)
+        for name in ("held_out_facts", "zero_hop"):
+            kept["settings"].pop(name)
+        path.write_text(json.dumps(kept), encoding="utf-8")
+        rewrite_sums(path.parent, {**read_sums(path.parent), "config.json": sha256_of(path)})
+    monkeypatch.setattr(recall_scaling, "smallest_construction", lambda *_, **__: pytest.fail("searched again"))
+    assert _run(tmp_path / "out", conditions=["associative"], resume=True).points == result.points
+
+
 def test_a_run_that_is_stopped_goes_on(tmp_path: Path) -> None:
     stop = StopRequest()
     tasks = {"conditions": ["associative", "blocks"]}
@@ -252,7 +270,10 @@ def test_a_curve_with_a_width_not_found_is_not_fitted(tmp_path: Path) -> None:
     [({"conditions": ["forgotten"]}, "unknown condition 'forgotten'"), ({"subjects": [4, 4]}, "different values"),
      ({"threshold": 0.0}, r"\(0, 1\]; got 0.0"), ({"high": 1}, "1 <= low <= high"), ({"relations": [0]}, "relations"),
      ({"settings": dataclasses.replace(TINY, heads=2)}, "heads must be 1, .*got 2"),
-     ({"settings": dataclasses.replace(TINY, hops=2)}, "one hop")],
+     ({"settings": dataclasses.replace(TINY, hops=2)}, "one hop"),
+     ({"hops": [2, 2], "conditions": ["trained"]}, "hops must be"),
+     ({"hops": [1, 2]}, "blocks is for one hop"), ({"conditions": ["chain_of_thought"]}, "is for several hops"),
+     ({"lower": [0.99]}, r"below the threshold; got 0.99")],
 )  # fmt: skip
 def test_bad_grids_are_refused_before_anything_is_written(
     options: dict[str, object], message: str, tmp_path: Path
