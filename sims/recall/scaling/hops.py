@@ -185,7 +185,8 @@ def draw_hop_thresholds(ax: Axes, result: ScalingResult, condition: str) -> None
                     mfc="white", elinewidth=0.9, label=f"R = {r}")  # fmt: skip
         needs = [r * code if condition == CHAIN else r**k * code for k in hops]
         ax.plot(hops, needs, "--", color=colour, lw=1.0)
-    ax.set(xlabel="hops $K$", yscale="log", title=NAMES[condition])
+    ax.set(xlabel="hops $K$", yscale="log")
+    ax.set_title(NAMES[condition], loc="left")
     ax.set_ylabel("smallest embedding dimension $d$")
     ax.set_xticks(hops)
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))

@@ -41,14 +41,15 @@ def threshold_figure(result: ScalingResult, levels: Mapping[str, Any]) -> Figure
 def draw_thresholds(
     result: ScalingResult, axes: Any, levels: Mapping[str, Any], titles: Mapping[str, str] = TITLES
 ) -> None:
-    """``axes`` (2, number of conditions): above against d, below against d / (R log2 N)."""
-    level = list(levels)[-1]
+    """``axes`` (2, number of conditions): above against d, below against d / (R log2 N), with the coefficients of
+    variation of the lowest of ``levels``, if there are any."""
     for column, name in enumerate(result.conditions):
         draw_recall(axes[0, column], result, name, normalised=False)
         draw_recall(axes[1, column], result, name, normalised=True)
         axes[0, column].set_title(titles[name], loc="left")
-        found = levels[level][name]["collapse"]["all"]
-        if found is not None:
+        level = next(reversed(levels), None)
+        found = None if level is None else levels[level][name]["collapse"]["all"]
+        if level is not None and found is not None:
             words = [f"{_label(key, found[key])}: {found[key]['variation']:.2f}" for key in SHOWN]
             text = f"variation at {float(level):.0%}\n" + "\n".join(words)
             axes[1, column].text(0.97, 0.05, text, transform=axes[1, column].transAxes, ha="right", va="bottom",
@@ -67,7 +68,7 @@ def draw_recall(ax: Axes, result: ScalingResult, condition: str, *, normalised: 
                 marker="o", ms=2, alpha=0.8)  # fmt: skip
     ax.axhline(0.5, color="black", lw=0.7, ls=(0, (1, 2)))
     ax.set(xscale="log", ylim=(-0.03, 1.05), xlabel=LABELS["R log2 N"] if normalised else "embedding dimension $d$")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if np.ptp(np.log10(ax.get_xlim())) < 2 else (1, 3)))
+    ax.xaxis.set_major_locator(LogLocator(subs=_ticks(ax)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.grid(axis="x", color="#dddddd", lw=0.6)
@@ -95,3 +96,9 @@ def _label(key: str, found: Mapping[str, Any]) -> str:
     if key in LABELS:
         return LABELS[key]
     return f"$d/(N^{{{found['powers']['subjects']:.2f}}} R^{{{found['powers']['relations']:.2f}}})$, fitted"
+
+
+def _ticks(ax: Axes) -> tuple[int, ...]:
+    """Of each decade, as many as fit."""
+    decades = float(np.ptp(np.log10(ax.get_xlim())))
+    return (1, 2, 3, 4, 5, 7) if decades < 1 else (1, 2, 5) if decades < 2 else (1, 3)
