@@ -192,7 +192,9 @@ def _scaling(
         where = {name: options[name] for name in ("device", "jobs")}
         return estimate_scaling(settings, numbers, folder, **grid, **where)
     with Stages() as stages, stop_on_signals() as stop:
-        result = run_scaling(settings, numbers, folder, watch=Watch(stages.update, stop), **grid, **options)
+        result = run_scaling(
+            settings, numbers, folder, threshold=preset.threshold, watch=Watch(stages.update, stop), **grid, **options
+        )
         stages.update("figures", 0.0)
         answer, written = write_scaling(result)
         stages.update("figures", 1.0)

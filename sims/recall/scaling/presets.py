@@ -9,6 +9,7 @@ from typing import Any
 
 from ..settings import RecallSettings
 from .construction import CONSTRUCTIONS
+from .dimension import THRESHOLD
 
 CHAIN = "chain_of_thought"
 # What is drawn once and not trained, beside the settings.
@@ -38,6 +39,7 @@ class ScalingPreset:
     relations: tuple[int, ...]
     hops: tuple[int, ...] = (1,)
     lower: tuple[float, ...] = ()
+    threshold: float = THRESHOLD
     seeds: int = 3
 
 
@@ -53,9 +55,11 @@ SCALING_PRESETS: dict[str, ScalingPreset] = {
     ),
     "hop-threshold": ScalingPreset(
         "the smallest dimension over hops, at once and with chain of thought",
-        replace(SCALING, subjects=16, relations=2, batch=256, learning_rate=1e-2, init_std=0.2, records=20),
+        replace(
+            SCALING, subjects=16, relations=2, batch=256, learning_rate=1e-2, init_std=0.2, steps=1500, records=15
+        ),
         HOP_CONDITIONS, (16,), (1, 2, 4),
-        hops=(1, 2, 3, 4),
+        hops=(1, 2, 3, 4), threshold=0.9,  # an answer of K written steps is right only if every step is
     ),
 }  # fmt: skip
 
