@@ -161,8 +161,8 @@ def draw_threshold(folders: Sequence[Path], column: Column) -> Drawn:
     figure.legend(handles=size_handles(result), loc="outside lower center", ncols=6 if column.wide else 4)
     level = list(answer["levels"])[-1]
     caption = (
-        f"Facts recalled against embedding dimension, {len(result.seeds)} seeds: a line a size and seed, at the dimensions "
-        "tried (trainings that recall "
+        f"Facts recalled against embedding dimension, {len(result.seeds)} seeds: a line a size and seed, at the "
+        "dimensions tried (trainings that recall "
         f"{result.threshold:.0%} end there). Plain, and over R log2 N. Coefficient of variation over sizes of the "
         f"dimension at {float(level):.0%}: "
         + "; ".join(_variation(name, answer["levels"][level][name]) for name in result.conditions)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from commands import Capture, answer, files_here, refusal, table
+from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.scores.statistics import mean_interval
 
 TINY = ("--subjects", "8", "--relations", "2", "--width", "16", "--neurons", "24", "--steps", "6", "--records", "2",
@@ -60,6 +61,15 @@ def test_a_resumed_folder_is_only_read(capsys: Capture) -> None:
     options = (*TINY, "--only", "trained", "--out", "one")
     found = answer(capsys, "recall", *options)
     assert answer(capsys, "recall", *options, "--resume") == found
+    # As an earlier version left it, without corrected swaps: analysed again, from the weights.
+    folder = RunDir(Path("one/runs/trained-seed0"))
+    scores = folder.read_scores()
+    then = [name for name in scores["results"] if "_corrected_" not in name and name != "intervention_correction"]
+    new = set(scores["results"]) - set(then)
+    folder.write_scores({**{name: scores[name] for name in scores if name not in new}, "results": then})
+    folder.seal()
+    assert answer(capsys, "recall", *options, "--resume") == found
+    assert folder.read_scores() == scores
 
 
 def test_the_map_over_hops_prints_its_table(capsys: Capture) -> None:
