@@ -50,7 +50,7 @@ SCALING_PRESETS: dict[str, ScalingPreset] = {
     ),
     "threshold": ScalingPreset(
         "recall against dimension, up to 1,024 subjects, and on which axis the curves collapse",
-        replace(SCALING, batch=1024),  # all facts a step up to 256 subjects, as in scaling; beyond it they take turns
+        SCALING,  # all facts in every step: with 1,024 of them a step 512 subjects end at 0.86, which 0.99 is with all
         ("associative", *TRAINED), (*SUBJECTS, 512, 1024), RELATIONS, lower=(0.5,),
     ),
     "hop-threshold": ScalingPreset(
