@@ -47,7 +47,7 @@ def draw_thresholds(
         draw_recall(axes[0, column], result, name, normalised=False)
         draw_recall(axes[1, column], result, name, normalised=True)
         axes[0, column].set_title(titles[name], loc="left")
-        level = next(reversed(levels), None)
+        level = list(levels)[-1] if levels else None
         found = None if level is None else levels[level][name]["collapse"]["all"]
         if level is not None and found is not None:
             words = [f"{_label(key, found[key])}: {found[key]['variation']:.2f}" for key in SHOWN]
