@@ -60,7 +60,7 @@ SCALING_PRESETS: dict[str, ScalingPreset] = {
         replace(
             SCALING, subjects=16, relations=2, batch=256, learning_rate=1e-2, init_std=0.2, steps=1000, records=20
         ),
-        HOP_CONDITIONS, (16,), (2, 4),
+        HOP_CONDITIONS, (16,), (1, 2, 3),
         hops=(1, 2, 3, 4), threshold=0.9,  # an answer of K written steps is right only if every step is
     ),
 }  # fmt: skip

@@ -171,6 +171,6 @@ def test_a_search_says_what_it_will_take(capsys: Capture) -> None:
     options = "--preset hop-threshold --only chain_of_thought --steps 5 --records 1 --jobs 1 --seeds 4 --dry-run"
     (found,) = answer(capsys, "recall", *options.split())["estimates"]
     assert found["condition"] == "chain_of_thought"
-    assert found["searches"] == 4 * 2 * 4  # seeds, relations, hops
+    assert found["searches"] == 4 * 3 * 4  # seeds, relations, hops
     assert found["seconds"] > 0
     assert not files_here()

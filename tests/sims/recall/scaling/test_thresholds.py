@@ -76,7 +76,7 @@ def test_dimensions_over_hops_come_out_as_planted(tmp_path: Path) -> None:
     assert (plane["per_relation"], plane["per_hop"]) == pytest.approx((3, 2), abs=1e-9)
     assert plane["relation_interval"][0] < 3 < plane["relation_interval"][1]
     report = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
-    assert "chain of thought, R = 4 | 14–15 | 16–17 | 18–19" in report
+    assert "chain of thought, R = 3 | 11–12 | 13–14 | 15–16" in report
     assert "at once, R = 2 | 8–9 | 16 | 32" in report
 
 
