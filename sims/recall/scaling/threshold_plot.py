@@ -101,4 +101,4 @@ def _label(key: str, found: Mapping[str, Any]) -> str:
 def _ticks(ax: Axes) -> tuple[int, ...]:
     """Of each decade, as many as fit."""
     decades = float(np.ptp(np.log10(ax.get_xlim())))
-    return (1, 2, 3, 4, 5, 7) if decades < 1 else (1, 2, 5) if decades < 2 else (1, 3)
+    return (1, 2, 3, 5) if decades < 1 else (1, 2, 5) if decades < 2 else (1, 3)
