@@ -1,4 +1,5 @@
-"""Finished folders of `fiedler recall` into results/recall.json: every seed, with the environment of each.
+"""Finished folders of `fiedler recall` into results/recall.json: every seed, with the environment of each. Entries of
+other folders stay as they are.
 
 python benchmarks/collect_recall.py FOLDER ...
 """
@@ -9,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fiedler.sims.disk.jsonio import to_json
+from fiedler.sims.disk.jsonio import from_json, to_json
 from fiedler.sims.runs.folder import RunDir
 
 RESULTS = Path(__file__).parent / "results" / "recall.json"
@@ -27,5 +28,6 @@ def collect(folders: list[Path]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    RESULTS.write_text(to_json(collect([Path(word) for word in sys.argv[1:]])) + "\n")
+    kept = from_json(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(to_json({**kept, **collect([Path(word) for word in sys.argv[1:]])}) + "\n")
     print(RESULTS)

@@ -73,8 +73,9 @@ def complete_paths_preset(incomplete: str) -> list[str]:
 def complete_recall_preset(incomplete: str) -> list[str]:
     """Presets of `fiedler recall`."""
     from ..recall.presets import PRESETS
+    from ..recall.scaling.presets import SCALING_PRESETS
 
-    return _beginning((*PRESETS, "scaling"), incomplete)
+    return _beginning((*PRESETS, *SCALING_PRESETS), incomplete)
 
 
 def complete_paths_condition(context: typer.Context, incomplete: str) -> list[str]:
@@ -88,12 +89,11 @@ def complete_paths_condition(context: typer.Context, incomplete: str) -> list[st
 def complete_recall_condition(context: typer.Context, incomplete: str) -> list[str]:
     """Conditions of the preset of `fiedler recall` that the line names."""
     from ..recall.presets import PRESETS
+    from ..recall.scaling.presets import SCALING_PRESETS
 
     name = context.params.get("preset") or "structure"
-    if name == "scaling":
-        from ..recall.scaling.run import CONDITIONS
-
-        return _beginning(CONDITIONS, incomplete)
+    if name in SCALING_PRESETS:
+        return _beginning(SCALING_PRESETS[name].conditions, incomplete)
     return _beginning(PRESETS[name].conditions, incomplete) if name in PRESETS else []
 
 

@@ -20,9 +20,10 @@ PRESET_HELP = (
     "structure: trained, with frozen subject embeddings, and with frozen codes too, five seeds (8 minutes on two idle "
     "cores). parts: what the structure depends on. attributes: fewer of them, and each relation's own. multi-hop: "
     "accuracy over hops and layers, and with chain of thought. bridge: two hops through facts shown alone only, with "
-    "and without entities that answer for themselves. scaling: the smallest dimension that memorises."
+    "and without entities that answer for themselves. scaling: the smallest dimension that memorises, against subjects "
+    "and relations. threshold: recall against dimension up to 1,024 subjects, and on which axis the curves collapse. "
+    "hop-threshold: the smallest dimension over hops, at once and with chain of thought."
 )
-SCALING_PRESET, SCALING_SEEDS = "scaling", 3
 SIZES, CODES = ("subjects", "relations", "attributes", "width"), ("code_dimension", "coherence")  # of --construct
 
 
@@ -64,6 +65,7 @@ def recall(
     Options apply to every condition of the preset; left out, each has its own.
     """
     from ..disk.jsonio import to_json
+    from ..recall.scaling.presets import SCALING_PRESETS
 
     restart = Restart(overwrite, resume, checkpoint_every)
     changes = chosen_settings(RecallSettings, OPTIONS, settings)
@@ -78,19 +80,23 @@ def recall(
     _refuse(construction, "codes are chosen by --construct, and learned without it")
     folder = out or Path("runs") / f"recall-{preset}"
     options: dict[str, Any] = {"restart": restart, "device": device, "jobs": jobs}
-    if preset == SCALING_PRESET:
-        if dry_run or checkpoint_every is not None:
-            raise ValueError(
-                "a search is not estimated and has no checkpoints: leave --dry-run and --checkpoint-every out"
-            )
-        searched = {name: changes.get(name) for name in ("width", "frozen", "frozen_codes")}
-        _refuse(searched, "the search tries widths and frozen embeddings itself")
-        answer, written = _scaling(changes, seeds or SCALING_SEEDS, folder, only, options)
+    if preset in SCALING_PRESETS:
+        if checkpoint_every is not None:
+            raise ValueError("a search has no checkpoints: leave --checkpoint-every out")
+        searched = {name: changes.get(name) for name in ("width", "frozen", "frozen_codes", "hops", "chain_of_thought")}
+        _refuse(searched, "the search tries widths, frozen embeddings and hops itself")
+        found = _scaling(SCALING_PRESETS[preset], changes, seeds, folder, only, options, dry_run)
+        if dry_run:
+            _print_estimates(found, json)
+            return
+        answer, written = found
     else:
         conditions, chosen = _choose(preset, changes, only)
         numbers = range(seeds or chosen.seeds)
         if dry_run:
-            _print_estimate(conditions, numbers, folder, device, jobs, json)
+            from ..recall.estimate import estimate_recall
+
+            _print_estimates(estimate_recall(conditions, numbers, folder, device=device, jobs=jobs), json)
             return
         answer, written = _run(conditions, chosen, numbers, folder, options)
     if json:
@@ -134,11 +140,12 @@ def _construct(options: dict[str, Any], seeds: int, json: bool) -> None:
 
 def _choose(preset: str, changes: dict[str, Any], only: list[str] | None) -> tuple[dict[str, Any], Any]:
     from ..recall.presets import PRESETS
+    from ..recall.scaling.presets import SCALING_PRESETS
     from ..runs.conditions import choose_conditions
     from ..suggest import choose
 
     if preset not in PRESETS:
-        known = (*PRESETS, SCALING_PRESET)
+        known = (*PRESETS, *SCALING_PRESETS)
         raise ValueError(f"unknown preset {preset!r}; {choose(preset, known)}")
     chosen = PRESETS[preset]
     several = changes.get("hops", 1) > 1 and not only
@@ -168,33 +175,37 @@ def _run(
 
 
 def _scaling(
-    changes: dict[str, Any], seeds: int, folder: Path, only: list[str] | None, options: dict[str, Any]
-) -> tuple[dict[str, Any], list[Path]]:
+    preset: Any, changes: dict[str, Any], seeds: int | None, folder: Path, only: list[str] | None,
+    options: dict[str, Any], dry_run: bool,
+) -> Any:  # fmt: skip
+    """The answer and the files written; of a dry run the estimates."""
+    from ..recall.scaling.estimate import estimate_scaling
     from ..recall.scaling.report import write_scaling
-    from ..recall.scaling.run import CONDITIONS, SCALING, run_scaling
+    from ..recall.scaling.run import run_scaling
     from ..runs.stopping import stop_on_signals
     from .progress import Stages
 
+    settings, numbers = replace(preset.settings, **changes), range(seeds or preset.seeds)
+    grid = {name: getattr(preset, name) for name in ("subjects", "relations", "hops", "lower")}
+    grid["conditions"] = only or preset.conditions
+    if dry_run:
+        where = {name: options[name] for name in ("device", "jobs")}
+        return estimate_scaling(settings, numbers, folder, **grid, **where)
     with Stages() as stages, stop_on_signals() as stop:
         result = run_scaling(
-            replace(SCALING, **changes), range(seeds), folder, conditions=only or CONDITIONS,
-            watch=Watch(stages.update, stop), **options,
-        )  # fmt: skip
+            settings, numbers, folder, threshold=preset.threshold, watch=Watch(stages.update, stop), **grid, **options
+        )
         stages.update("figures", 0.0)
         answer, written = write_scaling(result)
         stages.update("figures", 1.0)
     return answer, written
 
 
-def _print_estimate(
-    conditions: dict[str, Any], seeds: range, folder: Path, device: str, jobs: int | None, json: bool
-) -> None:
+def _print_estimates(estimates: list[Any], json: bool) -> None:
     from dataclasses import asdict
 
     from ..disk.jsonio import to_json
-    from ..recall.estimate import estimate_recall
 
-    estimates = estimate_recall(conditions, seeds, folder, device=device, jobs=jobs)
     if json:
         print(to_json({"estimates": [asdict(one) for one in estimates]}))
         return

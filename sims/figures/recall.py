@@ -17,9 +17,11 @@ from ..draw.over_seeds import T_INTERVAL, mean_and_interval
 from ..draw.sources import Unsuitable, read_answer
 from ..draw.style import COLOURS, MARKERS
 from ..recall.scaling.dimension import SmallestWidth, Trial
+from ..recall.scaling.hops import draw_hop_thresholds
 from ..recall.scaling.plot import LETTERS, draw_scaling
 from ..recall.scaling.report import fit_curves
 from ..recall.scaling.run import ScalingPoint, ScalingResult
+from ..recall.scaling.threshold_plot import draw_thresholds, size_handles
 from ..recall.settings import RecallSettings
 from ..recall.show.hop_map import draw_dimensions, draw_map
 from ..recall.show.plot import STRUCTURE, TRANSFER, draw_bars, draw_curve
@@ -145,18 +147,73 @@ def draw_laws(folders: Sequence[Path], column: Column) -> Drawn:
     return Drawn(figure, "The smallest dimension that memorises", caption.rstrip(), (source,))
 
 
+def draw_threshold(folders: Sequence[Path], column: Column) -> Drawn:
+    """Recall against dimension for every size, plain and over R log2 N."""
+    path = only_one(folders, f"{RECALL}`")
+    answer, source = read_answer(path, ("points", "levels"), f"{RECALL} --preset threshold`", "threshold")
+    result = read_scaling(answer, path)
+    count = len(result.conditions)
+    shape = (2, count) if column.wide else (count, 2)
+    height = 4.4 if column.wide else 1.6 * count + 0.9
+    figure, axes = plt.subplots(*shape, figsize=(column.width, height), sharey=True, squeeze=False)
+    draw_thresholds(result, axes if column.wide else axes.T, {}, SCALING_TITLES)
+    letter_panels(list(axes.ravel()))
+    figure.legend(handles=size_handles(result), loc="outside lower center", ncols=6 if column.wide else 4)
+    level = list(answer["levels"])[-1]
+    caption = (
+        f"Facts recalled against embedding dimension, {len(result.seeds)} seeds: a line a size and seed, at the "
+        "dimensions tried (trainings that recall "
+        f"{result.threshold:.0%} end there). Plain, and over R log2 N. Coefficient of variation over sizes of the "
+        f"dimension at {float(level):.0%}: "
+        + "; ".join(_variation(name, answer["levels"][level][name]) for name in result.conditions)
+        + "."
+    )
+    return Drawn(figure, "Recall against dimension", caption, (source,))
+
+
+def _variation(name: str, entry: Mapping[str, Any]) -> str:
+    found = entry["collapse"]["all"]
+    if found is None:
+        return f"{SCALING_TITLES[name]}: not crossed everywhere"
+    return f"{SCALING_TITLES[name]}: " + ", ".join(f"d / ({key}) {one['variation']:.2f}" for key, one in found.items())
+
+
+def draw_hop_threshold(folders: Sequence[Path], column: Column) -> Drawn:
+    """The smallest dimension over hops, at once and with chain of thought."""
+    path = only_one(folders, f"{RECALL}`")
+    answer, source = read_answer(path, ("points", "hops_found"), f"{RECALL} --preset hop-threshold`", "hop-threshold")
+    result = read_scaling(answer, path)
+    count = len(result.conditions)
+    shape = (1, count) if column.wide else (count, 1)
+    figure, axes = plt.subplots(*shape, figsize=(column.width, 3.2 if column.wide else 2.6 * count), squeeze=False)
+    for ax, name in zip(axes.ravel(), result.conditions, strict=True):
+        draw_hop_thresholds(ax, result, name)
+    letter_panels(list(axes.ravel()))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    caption = (
+        f"Smallest embedding dimension at which {result.threshold:.0%} of the longest questions are answered right, "
+        f"{result.settings.subjects} entities: geometric mean and range over {len(result.seeds)} seeds. Dashed: what "
+        "the constructions need, R k with chain of thought and R^K k at once in one layer, "
+        f"k = {answer['hops_found']['code_dimension']}."
+    )
+    return Drawn(figure, "The smallest dimension over hops", caption, (source,))
+
+
 def read_scaling(answer: Mapping[str, Any], path: Path) -> ScalingResult:
     """The searches that scores.json holds."""
     points = []
     for point in answer["points"]:
         found = SmallestWidth(point["width"], tuple(Trial(**one) for one in point["tried"]), point["seconds"])
-        points.append(ScalingPoint(point["condition"], point["subjects"], point["relations"], point["seed"], found))
+        where = (point["condition"], point["subjects"], point["relations"], point["seed"])
+        points.append(ScalingPoint(*where, found, point.get("hops", 1)))  # earlier versions had one hop alone
     names = [field.name for field in dataclasses.fields(RecallSettings)]
     settings = RecallSettings(**{name: value for name, value in answer["settings"].items() if name in names})
     lists: dict[str, Any] = {name: tuple(answer[name]) for name in ("conditions", "subjects", "relations", "seeds")}
+    later: dict[str, Any] = {name: tuple(answer[name]) for name in ("hops", "lower") if name in answer}
     return ScalingResult(
-        settings, **lists, threshold=answer["threshold"], high=answer["high"], points=tuple(points), folder=RunDir(path)
-    )
+        settings, **lists, threshold=answer["threshold"], high=answer["high"], points=tuple(points),
+        folder=RunDir(path), **later,
+    )  # fmt: skip
 
 
 def _law(name: str, fits: Mapping[str, Any], panels: Sequence[str]) -> str:

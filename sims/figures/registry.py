@@ -1,7 +1,7 @@
 """Every figure of `fiedler figure`: its name, what it shows, what it is made from and the command that makes that.
 
 fig4 to fig24 have the numbers of arXiv 2510.26745, version 1. Of arXiv 2605.12426 no figure is known to us: what
-stands for its claims is called recall-... and scaling.
+stands for its claims is called recall-..., scaling and ...threshold.
 """
 
 from __future__ import annotations
@@ -124,6 +124,10 @@ KINDS = {
              ("fiedler recall --preset multi-hop",), "recall", "draw_hops"),
         Kind("scaling", RECALL, "the smallest dimension that memorises, with fitted laws and intervals",
              ("fiedler recall --preset scaling",), "recall", "draw_laws"),
+        Kind("threshold", RECALL, "recall against dimension for every size, plain and over R log2 N",
+             ("fiedler recall --preset threshold",), "recall", "draw_threshold"),
+        Kind("hop-threshold", RECALL, "the smallest dimension over hops, at once and with chain of thought",
+             ("fiedler recall --preset hop-threshold",), "recall", "draw_hop_threshold"),
         Kind("modes", OURS, "predicted mode energies through measured ones, and their ratio", _COMPARE, "modes",
              takes=("modes", "ylim")),
         Kind("spectra", OURS, "predicted and measured spectra of the Gram matrix", _COMPARE, "spectra"),

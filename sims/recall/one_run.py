@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..disk.lock import locked
 from ..runs.control import AFRESH, UNWATCHED, Restart, Watch
+from ..runs.folder import RunDir
 from ..runs.guards import memory_hint
-from ..runs.one_run import run_task
-from .settings import RecallSettings
+from ..runs.one_run import TaskRun, run_task
+from .settings import RecallSettings, outdated
 from .training import RecallTraining
 
 
@@ -41,8 +43,9 @@ def run_recall(
     """Train one seed in the folder ``out``; ``restart`` and ``watch`` as for ``run_task``.
 
     ``analyse``: look for the predicted structure at the end (one hop; see ``recall.analysis.structure``), or
-    whether answers can be asked again (several; ``recall.analysis.fed_back``). Raises as ``run_task``, and
-    ValueError for settings or a device that do not fit.
+    whether answers can be asked again (several; ``recall.analysis.fed_back``); a finished run that an earlier version
+    analysed is analysed again, from its weights. Raises as ``run_task``, and ValueError for settings or a device that
+    do not fit.
     """
     config = {
         "model": f"recall-{settings.arch}",
@@ -54,7 +57,19 @@ def run_recall(
     with memory_hint(f"training {settings.arch} on {settings.questions} questions", settings):
         training = AnalysedTraining(settings, seed, device=device, analyse=analyse)
         run = run_task(training, settings, config, out, restart=restart, watch=watch)
-    return RecallRun(settings, seed, run.records, run.scores, run.seconds, training.parameters)
+        scores = _again(training, run, out) if analyse and outdated(settings, run.scores) else run.scores
+    return RecallRun(settings, seed, run.records, scores, run.seconds, training.parameters)
+
+
+def _again(training: AnalysedTraining, run: TaskRun, out: Path) -> dict[str, Any]:
+    """The analysis of the weights of a finished ``run``, in its scores.json too."""
+    training.load(run.arrays)
+    scores = training.results()[1]
+    folder = RunDir(out)
+    with locked(out):
+        folder.write_scores({**folder.read_scores(), **scores, "results": list(scores)})
+        folder.seal()
+    return scores
 
 
 class AnalysedTraining(RecallTraining):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..models.options import MAX_STEPS, Option, check_steps
 
 ZERO_HOP = ("", "identity", "permuted")
 CODE_SCALE = 6.0  # of frozen codes: short ones cannot grow, and all the training goes into the norm before them
 MOST_QUESTIONS = 5_000_000  # rows of token ids; a whole vocabulary and relations^hops multiply fast
+NEWEST_SCORE = "intervention_correction"  # of the analysis of one hop, which that of earlier versions did not have
 
 # The options of `fiedler recall` that are settings, in the order of its help; two are the construction's alone.
 OPTIONS = {
@@ -156,3 +159,8 @@ class RecallSettings:
             return self.learning_rate * (step + 1) / warmup
         share = (step - warmup) / max(1, self.steps - warmup)
         return self.learning_rate * (self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def outdated(settings: RecallSettings, scores: Mapping[str, Any]) -> bool:
+    """Whether the ``scores`` of an analysed run are an earlier version's, without everything that is measured now."""
+    return settings.hops == 1 and NEWEST_SCORE not in scores

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from fiedler.kernels import linear_cross_entropy
 
@@ -24,6 +25,9 @@ from .model import RecallModel
 from .settings import CODE_SCALE, RecallSettings
 
 MEASURED_ROWS = 4096  # questions in one forward pass of a measurement
+# Matrix products over 5 to 15 dimensions take a CPU up to three times as long as over 16: beyond so many logits a step
+# the two factors are filled up with zeros, which add nothing.
+LANES, MANY_LOGITS = 16, 2**18
 
 
 class RecallTraining:
@@ -148,8 +152,11 @@ class RecallTraining:
         """Summed over everything that ``rows`` ask for."""
         targets = self._targets[rows]
         asked = targets != IGNORED
-        hidden = self.model.hidden(self._tokens[rows])[asked]
-        found = linear_cross_entropy(hidden, self.model.unembedding, targets[asked], reduction="sum")
+        hidden, unembedding = self.model.hidden(self._tokens[rows])[asked], self.model.unembedding
+        lacking = -hidden.shape[1] % LANES
+        if lacking and hidden.device.type == "cpu" and len(hidden) * len(unembedding) >= MANY_LOGITS:
+            hidden, unembedding = (functional.pad(one, (0, lacking)) for one in (hidden, unembedding))
+        found = linear_cross_entropy(hidden, unembedding, targets[asked], reduction="sum")
         assert isinstance(found, Tensor)
         return found
 

@@ -19,11 +19,13 @@ MOST_DIFFERENCES = 4  # named in one message
 AGAIN = "start over with --overwrite, or give another --out"
 NEURAL = {name: getattr(NeuralSettings, name) for name in ("edge_token", "biases", "perceptron", "activation")}
 # The settings that earlier versions did not have, at what these did without, each with names that tell whose they are:
-# neural models, and runs of paths and recall, which come after this room.
+# neural models, and, after this room, runs of paths and recall and the searches of smallest dimensions, all and one.
 LATER: tuple[tuple[Set[str], dict[str, Any]], ...] = (
     ({one.name for one in fields(NeuralSettings)} - NEURAL.keys(), NEURAL),
     ({"context_arms", "edge_share", "path_batch"}, {"edge_targets": "sampled", "path_share": None}),
     ({"subjects", "relations", "chain_of_thought"}, {"held_out_facts": 0.0, "zero_hop": ""}),
+    ({"conditions", "threshold", "low", "high"}, {"hops": [1], "lower": []}),
+    ({"condition", "threshold", "low", "high"}, {"lower": []}),
 )
 
 
@@ -52,11 +54,20 @@ def take_up(folder: RunDir, config: Mapping[str, Any]) -> bool:
     return True
 
 
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """``config`` with the settings that came later, where an earlier version wrote it without them."""
+    full = {name: completed(value) if isinstance(value, Mapping) else value for name, value in config.items()}
+    for told_by, later in LATER:
+        if full.keys() >= told_by:
+            return {**later, **full}
+    return full
+
+
 def _config(folder: RunDir, wanted: Mapping[str, Any]) -> Any:
     """The settings of the run in ``folder``. A damaged config.json is ``wanted`` if that has its checksum, else that of
     a checkpoint."""
     try:
-        return {**_completed(folder.read_config()), FORMAT_KEY: FORMAT}
+        return {**completed(folder.read_config()), FORMAT_KEY: FORMAT}
     except ValueError as error:
         damage = str(error).partition(":")[0]
     if read_sums(folder.path).get("config.json") == sha256(config_text(wanted).encode()).hexdigest():
@@ -66,7 +77,7 @@ def _config(folder: RunDir, wanted: Mapping[str, Any]) -> Any:
         checkpoint = read_checkpoint(folder.checkpoints, step)
         if checkpoint is not None and "config" in checkpoint.texts:
             warnings.warn(f"{damage}: written again from the checkpoint of step {step}", Damage, stacklevel=2)
-            return {**_completed(from_json(checkpoint.texts["config"])), FORMAT_KEY: FORMAT}
+            return {**completed(from_json(checkpoint.texts["config"])), FORMAT_KEY: FORMAT}
     raise ValueError(f"{damage}, and no checkpoint tells the run's settings: {AGAIN}")
 
 
@@ -79,15 +90,6 @@ def _as_read(found: Any, wanted: Any) -> Any:
     if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
         return [_as_read(*both) for both in zip(found, wanted, strict=True)]
     return found
-
-
-def _completed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """``config`` with the settings that came later, where an earlier version wrote it without them."""
-    full = {name: _completed(value) if isinstance(value, Mapping) else value for name, value in config.items()}
-    for told_by, later in LATER:
-        if full.keys() >= told_by:
-            return {**later, **full}
-    return full
 
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from fiedler.theory import ReadOptions
 
 from ..models.options import setting_types
 from ..paths.settings import PathSettings
-from ..recall.settings import RecallSettings
+from ..recall.settings import RecallSettings, outdated
 from ..runs.control import UNWATCHED, Restart, Watch
 from ..runs.folder import RunDir
 from ..suggest import check_only, choose
@@ -307,7 +307,7 @@ class Paths(Conditions):
 
 
 class Recall(Conditions):
-    """`fiedler recall`; the search of its preset "scaling" is no run."""
+    """`fiedler recall`; the searches of smallest dimensions, which are presets too, are no runs."""
 
     name, kind, first, metric = "recall", RecallSettings, "structure", "accuracy"
 
@@ -319,6 +319,9 @@ class Recall(Conditions):
 
         for seed in seeds:
             run_recall(settings, seed, True, folder(seed), restart=how.restart, watch=how.watch)
+
+    def stale(self, options: Options, settings: Any, scores: Mapping[str, Any], search: Search) -> bool:
+        return outdated(settings, scores)
 
     def start(self, options: Options, settings: Any, seed: int) -> Any:
         from ..recall.training import RecallTraining

@@ -104,7 +104,9 @@ PLANTED: dict[str, list[Row]] = {
     "B.probes": [("", "probe_accuracy", [1.0, 1.0, 0.99, 1.0], [0.0, 0.01, 0.0, 0.0])],
     "B.interventions": [
         ("", "intervention_success", 0.86, 0.0), ("", "intervention_others_kept", 1.0, 0.2),
-        ("", "intervention_random_success", 0.0, 0.0),
+        ("", "intervention_random_success", 0.0, 0.0), ("", "intervention_corrected_success", 0.99, 0.0),
+        ("", "intervention_corrected_others_kept", 1.0, 0.2), ("", "intervention_corrected_random_success", 0.0, 0.0),
+        ("", "intervention_corrected_other_map_success", 0.0, 0.0),
     ],
     "B.transfer": [("", "transfer_accuracy", 0.97, 0.23), ("", "random_control", 0.004, 0.004)],
     "B.frozen": [

@@ -76,6 +76,35 @@ def variance_explained(outputs: Floats, predicted: Floats) -> float:
     return 1 - float(((outputs - predicted) ** 2).sum()) / total if total > 0 else 0.0
 
 
+@dataclass(frozen=True)
+class Calibration:
+    """How held-out predictions p_s compare with what they predict, y_s, both less their means, <.,.> summed over rows.
+
+    ``slope`` <y, p> / <p, p>: of the truth on its prediction. A ridge that has the least held-out error leaves no
+    multiple of p that is nearer to y, so that it is about 1: a prediction is not biased.
+    ``shrinkage`` <y, p> / <y, y>: how much of a true difference the predicted one makes up in its direction. With
+    y = p + a rest that p tells nothing about it is R^2, below 1: a prediction is shorter than what it predicts, which
+    does not matter to its error and does where it is put in the place of y. NaN where nothing varies.
+    """
+
+    slope: float
+    shrinkage: float
+
+    @property
+    def correction(self) -> float:
+        """1 / shrinkage: the multiple of p that makes up y in its direction, <y, p / shrinkage> = <y, y>. What of y no
+        map of the inputs explains counts as shrinkage too, so that it is the largest that can be meant. NaN unless
+        shrinkage > 0."""
+        return 1 / self.shrinkage if self.shrinkage > 0 else float("nan")
+
+
+def calibrate(outputs: Floats, predicted: Floats) -> Calibration:
+    """Of ``predicted`` (n, m), each row by a fit without it, for ``outputs`` (n, m)."""
+    true, guess = outputs - outputs.mean(axis=0), predicted - predicted.mean(axis=0)
+    together, own, length = (float((a * b).sum()) for a, b in ((true, guess), (guess, guess), (true, true)))
+    return Calibration(together / own if own > 0 else float("nan"), together / length if length > 0 else float("nan"))
+
+
 class _Prepared:
     """The eigendecomposition of one regression."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -113,12 +114,10 @@ def _gates(model: RecallModel, facts: Facts) -> Scores:
 def _interventions(model: RecallModel, fits: Fits, facts: Facts, seed: int) -> Scores:
     found = intervene(model, fits, facts.table, seed)
     return {
-        "intervention_success": found.success,
-        "intervention_others_kept": found.others_kept,
-        "intervention_random_success": found.random_success,
-        "intervention_random_others_kept": found.random_others_kept,
-        "intervention_other_map_success": found.other_map_success,
-        "intervention_length": found.length,
+        **{f"intervention_{name}": value for name, value in asdict(found.raw).items()},
+        **{f"intervention_corrected_{name}": value for name, value in asdict(found.corrected).items()},
+        "intervention_correction": found.correction,
+        "intervention_slope": found.slope,
     }
 
 

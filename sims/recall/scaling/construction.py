@@ -8,6 +8,7 @@ d x d matrix a relation. Codes are random signs, drawn anew for every dimension.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from fiedler.theory import Facts, construct_associative, construct_memory, rando
 
 from ...models.streams import Stream
 from ...suggest import choose
-from .dimension import SmallestWidth, Trial, search_width, width_grid
+from .dimension import SMALLEST, SmallestWidth, Trial, search_width, width_grid
 
 CONSTRUCTIONS = ("blocks", "rotations", "associative")
 LARGEST = 1024  # dimension of rotations and associative memories that is tried
@@ -23,16 +24,20 @@ LONGEST_CODE = 64  # of blocks: two of 10^9 codes agree with probability below 0
 MARGIN = 1e-9  # above the rounding of float64, below the least margin of different codes, 2/k
 
 
-def smallest_construction(name: str, subjects: int, relations: int, seed: int) -> SmallestWidth:
+def smallest_construction(
+    name: str, subjects: int, relations: int, seed: int, *, lower: Sequence[float] = ()
+) -> SmallestWidth:
     """The smallest dimension at which the construction ``name`` recalls all of ``random_facts(N, R)`` of ``seed``.
 
-    blocks: every k = 1, 2, ... in turn; else by bisection over ``width_grid``. Raises ValueError for another name.
+    blocks: every k = 1, 2, ... in turn; else by bisection over ``width_grid``, of ``lower`` accuracies too, as
+    ``search_width`` does. Raises ValueError for another name.
     """
     if name not in CONSTRUCTIONS:
         raise ValueError(f"unknown construction {name!r}; {choose(name, CONSTRUCTIONS)}")
     facts = random_facts(subjects, relations, seed=seed)
     if name != "blocks":
-        return search_width(lambda width: _build(name, facts, width, seed), width_grid(2, LARGEST), 1.0)
+        widths = width_grid(SMALLEST, LARGEST)
+        return search_width(lambda width: _build(name, facts, width, seed), widths, 1.0, lower=lower)
     began, tried = time.perf_counter(), []
     for k in range(1, LONGEST_CODE + 1):
         tried.append(_build(name, facts, k, seed))

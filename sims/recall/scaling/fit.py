@@ -14,9 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
 from ...scores.statistics import t_quantile
+from ...suggest import choose
 
 Floats = NDArray[np.float64]
 
+LAWS = ("log", "power")
 FEWEST_SIZES = 3  # two points lie on every law of two parameters
 ROUNDING = 1e-12  # mean squared residual of log d below which a fit is exact; keeps its AIC finite
 
@@ -24,7 +26,7 @@ ROUNDING = 1e-12  # mean squared residual of log d below which a fit is exact; k
 @dataclass(frozen=True)
 class Law:
     """``name`` "log" or "power"; ``first``, ``second``: a, b or c, alpha; ``low``, ``high``: interval of the second.
-    ``residual``: root mean square of log d; ``aic``: n log(mean square) + 4."""
+    ``residual``: root mean square of log d over the ``points``; ``aic``: n log(mean square) + 4."""
 
     name: str
     first: float
@@ -33,6 +35,7 @@ class Law:
     high: float
     residual: float
     aic: float
+    points: int
 
     def predict(self, x: ArrayLike) -> Floats:
         """d at ``x``."""
@@ -63,6 +66,13 @@ def fit_laws(sizes: ArrayLike, dimensions: ArrayLike) -> ScalingFit:
 
     Raises ValueError for other shapes or values, and for fewer than FEWEST_SIZES different sizes.
     """
+    return ScalingFit(fit_law("log", sizes, dimensions), fit_law("power", sizes, dimensions))
+
+
+def fit_law(name: str, sizes: ArrayLike, dimensions: ArrayLike) -> Law:
+    """One of them, "log" or "power". Raises as ``fit_laws``, and ValueError for another name."""
+    if name not in LAWS:
+        raise ValueError(f"unknown law {name!r}; {choose(name, LAWS)}")
     x, d = np.asarray(sizes, dtype=np.float64), np.asarray(dimensions, dtype=np.float64)
     if x.ndim != 1 or x.shape != d.shape:
         raise ValueError(f"sizes and dimensions must be equally long lists; got shapes {x.shape} and {d.shape}")
@@ -70,7 +80,7 @@ def fit_laws(sizes: ArrayLike, dimensions: ArrayLike) -> ScalingFit:
         raise ValueError("sizes and dimensions must be positive numbers")
     if len(np.unique(x)) < FEWEST_SIZES:
         raise ValueError(f"a law needs {FEWEST_SIZES} different sizes or more; got {len(np.unique(x))}")
-    return ScalingFit(_fit("log", x, d), _fit("power", x, d))
+    return _fit(name, x, d)
 
 
 def _fit(name: str, x: Floats, d: Floats) -> Law:
@@ -90,7 +100,8 @@ def _fit(name: str, x: Floats, d: Floats) -> Law:
     covariance = square / freedom * np.linalg.inv(solution.jac.T @ solution.jac)
     reach = float(t_quantile(freedom) * np.sqrt(gradient @ covariance @ gradient))
     aic = len(x) * np.log(max(square / len(x), ROUNDING)) + 4
-    return Law(name, first, second, second - reach, second + reach, float(np.sqrt(square / len(x))), float(aic))
+    residual = float(np.sqrt(square / len(x)))
+    return Law(name, first, second, second - reach, second + reach, residual, float(aic), len(x))
 
 
 def _parameters(name: str, ends: Floats, low: float, high: float) -> tuple[float, float, Floats]:

@@ -15,7 +15,8 @@ from fiedler.theory import distinct_code_dimension
 
 from ...draw.style import COLOURS, MARKERS, REST_COLOUR, STYLE
 from .fit import ScalingFit
-from .run import CONDITIONS, ScalingResult
+from .presets import CONDITIONS
+from .run import ScalingResult
 
 TITLES = {
     "blocks": "construction, blocks",

@@ -33,6 +33,9 @@ STRUCTURE = (
     ("swap changes its relation", "intervention_success"),
     ("swap keeps the others", "intervention_others_kept"),
     ("random direction changes it", "intervention_random_success"),
+    ("corrected swap changes it", "intervention_corrected_success"),
+    ("corrected swap keeps the others", "intervention_corrected_others_kept"),
+    ("random direction of that length", "intervention_corrected_random_success"),
 )
 HEIGHT = 0.62  # of a row's bars, in rows
 

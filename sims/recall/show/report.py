@@ -9,7 +9,7 @@ from typing import Any
 from ...draw.markdown import environment_section, markdown_table, settings_lines
 from ...draw.over_seeds import DEVIATION_NOTE, mean_and_deviation
 from ...scores.statistics import standard_deviation
-from ..scaling.report import scaling_rows
+from ..scaling.report import scaling_tables
 from .hop_map import hop_rows
 from .summary import number_of
 
@@ -43,6 +43,13 @@ STRUCTURE = (
     ("swap: own", "intervention_success"),
     ("swap: others kept", "intervention_others_kept"),
     ("swap: random direction", "intervention_random_success"),
+    ("swap: another relation's map", "intervention_other_map_success"),
+    ("corrected swap: its length over the raw one", "intervention_correction"),
+    ("corrected swap: own", "intervention_corrected_success"),
+    ("corrected swap: others kept", "intervention_corrected_others_kept"),
+    ("corrected swap: random direction", "intervention_corrected_random_success"),
+    ("corrected swap: another relation's map", "intervention_corrected_other_map_success"),
+    ("slope of true on predicted embeddings", "intervention_slope"),
 )
 LEGEND = f"""{DEVIATION_NOTE} Recall: share of all facts answered by the most likely token; margin: of the worst fact.
 With several hops: of the longest questions shown, of those held out, of those through facts that no composition shown
@@ -56,14 +63,15 @@ write to (0 orthogonal), and of random subspaces. Gate selectivity: (R f - 1) / 
 neuron's energy in one relation (1: the construction's gates), and with questions shuffled; silenced: accuracy on a
 relation, and on the others, without the H/R neurons most selective for it. Swap: one attribute's code is replaced in
 an embedding: how often the answer to that relation becomes the new one, how often the others stay, and the first for
-a random direction of the same length."""
+a random direction of the same length and for the new code through another relation's map. Corrected: the same changes
+at 1 / shrinkage times their length, the share of a true embedding that its prediction by regression makes up in its
+direction, over left-out subjects; the slope, true on predicted, is about 1 where nothing but that is wrong."""
 
 
 def recall_tables(answer: Mapping[str, Any]) -> list[tuple[str, list[str], Rows]]:
     """Title, header and rows of every table that ``answer`` has numbers for."""
     if "fits" in answer:
-        axes = ("subjects", "relations")
-        return [(f"smallest dimension against {axis}", *scaling_rows(answer, axis)) for axis in axes]
+        return scaling_tables(answer)
     conditions = answer["conditions"]
     shown_tables = []
     sizes = f"{answer['subjects']} subjects, {answer['relations']} relations, {answer['attributes']} attributes"

@@ -43,7 +43,7 @@ def summarise_recall(runs: Sequence[RecallRun]) -> dict[str, Any]:
     per_seed = [_describe(run) for run in runs]
     numbers: dict[str, list[float]] = {}
     for name in per_seed[0]:
-        values = [number_of(entry[name]) for entry in per_seed]
+        values = [number_of(entry.get(name)) for entry in per_seed]
         if name not in ("seed", "seconds") and all(value is not None for value in values):
             numbers[name] = [value for value in values if value is not None]
     settings = runs[0].settings

@@ -96,7 +96,7 @@ def growth(at: At, name: str, few: int, many: int, relations: int = 4) -> dict[s
 def trained_growth(at: At, name: str, few: int, many: int) -> dict[str, float]:
     """The same for trained models, ``name`` of ``recall.scaling.run.TRAINED``."""
     from ...recall.scaling.dimension import smallest_width
-    from ...recall.scaling.run import SCALING, TRAINED
+    from ...recall.scaling.presets import SCALING, TRAINED
 
     found = []
     for n in (few, many):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from commands import Capture, answer, files_here, refusal, table
+from fiedler.sims.runs.folder import RunDir
 from fiedler.sims.scores.statistics import mean_interval
 
 TINY = ("--subjects", "8", "--relations", "2", "--width", "16", "--neurons", "24", "--steps", "6", "--records", "2",
@@ -60,6 +61,15 @@ def test_a_resumed_folder_is_only_read(capsys: Capture) -> None:
     options = (*TINY, "--only", "trained", "--out", "one")
     found = answer(capsys, "recall", *options)
     assert answer(capsys, "recall", *options, "--resume") == found
+    # As an earlier version left it, without corrected swaps: analysed again, from the weights.
+    folder = RunDir(Path("one/runs/trained-seed0"))
+    scores = folder.read_scores()
+    then = [name for name in scores["results"] if "_corrected_" not in name and name != "intervention_correction"]
+    new = set(scores["results"]) - set(then)
+    folder.write_scores({**{name: scores[name] for name in scores if name not in new}, "results": then})
+    folder.seal()
+    assert answer(capsys, "recall", *options, "--resume") == found
+    assert folder.read_scores() == scores
 
 
 def test_the_map_over_hops_prints_its_table(capsys: Capture) -> None:
@@ -118,8 +128,10 @@ def test_a_dry_run_says_the_size_and_writes_nothing(capsys: Capture) -> None:
         (("--construct", "--out", "x"), "leave --out out"),
         (("--preset", "scaling", "--width", "9"), "leave --width out"),
         (("--preset", "scaling", "--frozen-subjects"), "leave --frozen-subjects out"),
-        (("--preset", "scaling", "--dry-run"), "has no checkpoints"),
-        (("--preset", "scaling", "--hops", "2"), "for one hop"),
+        (("--preset", "scaling", "--checkpoint-every", "9"), "has no checkpoints"),
+        (("--preset", "hop-threshold", "--hops", "2"), "leave --hops out"),
+        (("--preset", "hop-threshold", "--only", "frozen_subjects"), "frozen_subjects is for one hop"),
+        (("--preset", "threshold", "--only", "chain_of_thought"), "chain_of_thought is for several hops"),
         (("--construct", "--coherence", "0.01", "--code-dimension", "4"), "larger dimension or a larger coherence"),
         (("--construct", "--coherence", "7"), "coherence must lie in"),
         (("--arch", "mamba"), "perceptron"),
@@ -153,3 +165,12 @@ def test_help_explains(capsys: Capture) -> None:
     text = table(capsys, "recall", "--help")
     for word in ("--construct", "--chain-of-thought", "structure", "multi-hop", "scaling"):
         assert word in text
+
+
+def test_a_search_says_what_it_will_take(capsys: Capture) -> None:
+    options = "--preset hop-threshold --only chain_of_thought --steps 5 --records 1 --jobs 1 --seeds 4 --dry-run"
+    (found,) = answer(capsys, "recall", *options.split())["estimates"]
+    assert found["condition"] == "chain_of_thought"
+    assert found["searches"] == 4 * 3 * 4  # seeds, relations, hops
+    assert found["seconds"] > 0
+    assert not files_here()

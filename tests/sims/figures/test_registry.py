@@ -12,11 +12,12 @@ from fiedler.sims.figures import registry
 from fiedler.sims.figures.registry import KINDS, Kind, get_kind
 from fiedler.sims.paths import presets as path_presets
 from fiedler.sims.recall import presets as recall_presets
+from fiedler.sims.recall.scaling.presets import SCALING_PRESETS
 
 KNOWN = {
     "compare": presets.PRESETS,
     "paths": path_presets.PRESETS,
-    "recall": [*recall_presets.PRESETS, "scaling"],
+    "recall": [*recall_presets.PRESETS, *SCALING_PRESETS],
 }
 
 

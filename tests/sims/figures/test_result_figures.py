@@ -23,6 +23,7 @@ FIGURES = {
     "recall-structure": ("recall.json",),
     "recall-hops": ("recall.json",),
     "scaling": ("recall.json",),
+    "threshold": ("recall.json",),
     "headroom": ("headroom.json",),
 }
 

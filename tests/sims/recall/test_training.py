@@ -11,6 +11,7 @@ import torch
 
 from fiedler.sims.models.protocol import Diverged
 from fiedler.sims.models.torch_state import one_thread
+from fiedler.sims.recall import training as recall_training
 from fiedler.sims.recall.built.planted import plant_construction, planted_accuracy
 from fiedler.sims.recall.data import IGNORED, make_recall_data
 from fiedler.sims.recall.one_run import run_recall
@@ -268,3 +269,14 @@ def test_other_architectures_and_presets_build() -> None:
     for preset in PRESETS.values():
         for settings in preset.conditions.values():
             check_recall(settings)
+
+
+def test_filling_up_narrow_products_changes_no_loss_and_no_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for many in (0, 10**9):
+        monkeypatch.setattr(recall_training, "MANY_LOGITS", many)
+        training = RecallTraining(RecallSettings(subjects=10, relations=2, width=7, neurons=8, steps=3), 0)
+        training.advance()
+        found.append((training.measure()["loss"], training.model.unembedding.clone()))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-5, atol=1e-6)

@@ -9,6 +9,7 @@ import pytest
 from scipy.linalg import lstsq
 
 from fiedler.sims.recall.analysis.ridge import (
+    calibrate,
     fit_ridge,
     fit_without_fold,
     make_folds,
@@ -61,3 +62,18 @@ class TestRidge:
     def test_one_row_cannot_be_left_out(self) -> None:
         with pytest.raises(ValueError, match="at least two of them; got 1"):
             make_folds(1)
+
+
+class TestCalibration:
+    def test_a_posterior_mean_has_slope_one_and_is_shorter_than_the_truth(self) -> None:
+        """y = x + z with x ~ N(0, 3), z ~ N(0, 1) independent: x predicts y with slope 1 and makes up R^2 = 3/4."""
+        rng = np.random.default_rng(0)
+        x, z = math.sqrt(3) * rng.standard_normal((20_000, 2)), rng.standard_normal((20_000, 2))
+        found = calibrate(x + z + 5, x - 1)
+        assert (found.slope, found.shrinkage) == pytest.approx((1, 0.75), abs=0.02)
+        assert found.correction == 1 / found.shrinkage
+
+    def test_nothing_to_calibrate_is_no_number(self) -> None:
+        still, moving = np.ones((4, 1)), np.arange(4.0)[:, None]
+        assert all(map(math.isnan, (calibrate(still, moving).shrinkage, calibrate(moving, still).slope)))
+        assert math.isnan(calibrate(moving, -moving).correction)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from typing import Any
@@ -19,7 +20,9 @@ from fiedler.sims.recall.analysis.answers import (
     smallest_margin,
 )
 from fiedler.sims.recall.analysis.gates import neuron_activity, relation_energy
+from fiedler.sims.recall.analysis.interventions import intervene
 from fiedler.sims.recall.analysis.structure import analyse_recall
+from fiedler.sims.recall.analysis.superposition import fit_superposition
 from fiedler.sims.recall.analysis.transfer import new_facts, train_embeddings
 from fiedler.sims.recall.built.planted import plant_construction
 from fiedler.sims.recall.settings import RecallSettings
@@ -80,6 +83,23 @@ class TestThePredictedStructure:
         assert gated_scores["intervention_random_others_kept"] > 0.75
         # A swap moves one of R equal parts from one code to another: sqrt(2 / R) of an embedding's length.
         assert gated_scores["intervention_length"] == pytest.approx(math.sqrt(2 / RELATIONS), rel=0.05)
+
+    def test_nothing_is_left_to_correct(self, gated_scores: dict[str, Any]) -> None:
+        assert gated_scores["intervention_correction"] == pytest.approx(1, abs=SMALLEST_RIDGE)
+        assert gated_scores["intervention_slope"] == pytest.approx(1, abs=SMALLEST_RIDGE)
+        for name in ("success", "others_kept", "random_success", "random_others_kept", "other_map_success"):
+            assert gated_scores[f"intervention_corrected_{name}"] == gated_scores[f"intervention_{name}"]
+
+    def test_swaps_shortened_by_a_known_factor_are_put_right(self, gated: GatedModel) -> None:
+        """Maps of a third of their length: the prediction is a third of the truth, and the correction three."""
+        fit = fit_superposition(embedding_array(gated), code_arrays(gated), FACTS.table)
+        short = dataclasses.replace(fit, maps=fit.maps / 3)
+        found = intervene(gated, [(np.ones(SUBJECTS, dtype=bool), short)], FACTS.table, 0)
+        assert found.correction == pytest.approx(3, rel=SMALLEST_RIDGE)
+        assert found.slope == pytest.approx(3, rel=SMALLEST_RIDGE)
+        assert found.raw.success < found.corrected.success == found.corrected.others_kept == 1
+        assert found.corrected.length == pytest.approx(found.correction * found.raw.length)
+        assert found.corrected.random_success < AT_CHANCE
 
     def test_relations_are_orthogonal(self, gated_scores: dict[str, Any]) -> None:
         assert gated_scores["subspace_overlap"] < SMALLEST_RIDGE < gated_scores["subspace_overlap_chance"]
@@ -167,7 +187,11 @@ class TestTrainedModels:
         others = {name for name in scores if name.endswith(("others", "others_kept"))}
         preferences = {f"gate_{n}" for n in ("selectivity", "selectivity_shuffled", "majority_share")}
         preferences |= {"gate_one_relation_share", "gate_variance_explained", "intervention_other_map_success"}
-        assert missing == (others | preferences | {"subspace_overlap", "subspace_overlap_chance"} if one else set())
+        preferences |= {"intervention_corrected_other_map_success"}
+        expected = others | preferences | {"subspace_overlap", "subspace_overlap_chance"} if one else set()
+        if scores["intervention_correction"] is None:  # held-out predictions of one step's embeddings can be worthless
+            expected = expected | {name for name in scores if name.startswith("intervention_corr")}
+        assert missing == expected
         assert scores["chance"] == 1 / changes.get("attributes", 20)
 
     def test_answers_are_those_to_tokens(self) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fiedler.sims.disk.files import sha256_of
+from fiedler.sims.disk.sums import read_sums, rewrite_sums
 from fiedler.sims.recall.scaling import run as recall_scaling
 from fiedler.sims.recall.scaling.construction import CONSTRUCTIONS, smallest_construction
 from fiedler.sims.recall.scaling.dimension import (
@@ -19,8 +22,9 @@ from fiedler.sims.recall.scaling.dimension import (
     width_grid,
 )
 from fiedler.sims.recall.scaling.fit import fit_laws
+from fiedler.sims.recall.scaling.presets import CONDITIONS, SCALING, TRAINED
 from fiedler.sims.recall.scaling.report import fit_curves, write_scaling
-from fiedler.sims.recall.scaling.run import CONDITIONS, SCALING, TRAINED, ScalingResult, run_scaling
+from fiedler.sims.recall.scaling.run import ScalingResult, run_scaling
 from fiedler.sims.recall.settings import RecallSettings
 from fiedler.sims.runs.control import UNWATCHED, Restart, Watch
 from fiedler.sims.runs.stopping import Interrupted, StopRequest
@@ -51,6 +55,33 @@ def test_bisection_finds_what_an_exhaustive_search_finds() -> None:
         assert found.width == next((width for width in widths if width >= boundary), None)
         assert [trial.width for trial in found.tried] == tried
         assert len(tried) == len(set(tried)) <= np.ceil(np.log2(len(widths) + 1))
+
+
+def test_a_search_from_where_the_answer_is_expected_finds_the_same() -> None:
+    widths = width_grid(2, 90)
+    for boundary in range(1, 100):
+        right = search_width(_at(boundary, []), widths).width
+        for start in (1.0, 7.3, 40.0, 90.0, 1000.0):
+            tried: list[int] = []
+            found = search_width(_at(boundary, tried), widths, start=start)
+            assert found.width == right
+            assert len(tried) == len(set(tried)) <= 2 * np.ceil(np.log2(len(widths) + 1))
+            assert len(tried) <= 2 or right != start
+
+
+def test_lower_levels_are_straddled_by_neighbours_and_interpolated() -> None:
+    widths = width_grid(2, 90)
+    for slope in (0.02, 0.07, 0.5):
+        found = search_width(lambda width, slope=slope: Trial(width, slope * width, 1), widths, 0.99,
+                             lower=(0.5, 0.25))  # fmt: skip
+        for level in (0.99, 0.5, 0.25):
+            exact = level / slope
+            assert found.crossing(level) == pytest.approx(max(2.0, exact))
+        bisected = search_width(lambda width, slope=slope: Trial(width, slope * width, 1), widths, 0.99)
+        assert bisected.width == found.width
+    assert search_width(_at(5, []), widths, 0.99).crossing(1.5) is None
+    with pytest.raises(ValueError, match=r"below the threshold; got 0.99"):
+        smallest_width(TINY, 0, lower=(0.99,))
 
 
 def test_the_grid_is_every_width_and_then_a_share_of_it() -> None:
@@ -189,6 +220,21 @@ def test_each_trained_condition_freezes_what_its_name_says(tmp_path: Path, monke
     assert widths == {"trained": 10, "frozen_subjects": 12, "frozen_embeddings": 13}
 
 
+def test_a_folder_of_an_earlier_version_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One whose configs know no lower levels, no hops and no facts held out."""
+    result = _run(tmp_path / "out", conditions=["associative"])
+    for path in (tmp_path / "out").rglob("config.json"):
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("lower", "hops"):
+            kept.pop(name, None)
+        for name in ("held_out_facts", "zero_hop"):
+            kept["settings"].pop(name)
+        path.write_text(json.dumps(kept), encoding="utf-8")
+        rewrite_sums(path.parent, {**read_sums(path.parent), "config.json": sha256_of(path)})
+    monkeypatch.setattr(recall_scaling, "smallest_construction", lambda *_, **__: pytest.fail("searched again"))
+    assert _run(tmp_path / "out", conditions=["associative"], resume=True).points == result.points
+
+
 def test_a_run_that_is_stopped_goes_on(tmp_path: Path) -> None:
     stop = StopRequest()
     tasks = {"conditions": ["associative", "blocks"]}
@@ -224,7 +270,10 @@ def test_a_curve_with_a_width_not_found_is_not_fitted(tmp_path: Path) -> None:
     [({"conditions": ["forgotten"]}, "unknown condition 'forgotten'"), ({"subjects": [4, 4]}, "different values"),
      ({"threshold": 0.0}, r"\(0, 1\]; got 0.0"), ({"high": 1}, "1 <= low <= high"), ({"relations": [0]}, "relations"),
      ({"settings": dataclasses.replace(TINY, heads=2)}, "heads must be 1, .*got 2"),
-     ({"settings": dataclasses.replace(TINY, hops=2)}, "one hop")],
+     ({"settings": dataclasses.replace(TINY, hops=2)}, "one hop"),
+     ({"hops": [2, 2], "conditions": ["trained"]}, "hops must be"),
+     ({"hops": [1, 2]}, "blocks is for one hop"), ({"conditions": ["chain_of_thought"]}, "is for several hops"),
+     ({"lower": [0.99]}, r"below the threshold; got 0.99")],
 )  # fmt: skip
 def test_bad_grids_are_refused_before_anything_is_written(
     options: dict[str, object], message: str, tmp_path: Path
