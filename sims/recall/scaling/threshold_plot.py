@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from ...draw.style import STYLE
+from ...draw.style import STYLE, shade
 from .plot import TITLES
 from .run import ScalingResult
 
@@ -87,9 +87,8 @@ def size_handles(result: ScalingResult) -> list[Line2D]:
 def _look(result: ScalingResult, subjects: int, relations: int) -> tuple[Any, Any]:
     ns: Sequence[int] = sorted({p.subjects for p in result.points})
     others = sorted({p.relations for p in result.points} - {result.settings.relations})
-    share = ns.index(subjects) / max(1, len(ns) - 1)
     style = STYLES[0] if relations == result.settings.relations else STYLES[1 + others.index(relations) % 4]
-    return plt.get_cmap("viridis")(0.92 * share), style
+    return shade(ns.index(subjects), len(ns)), style
 
 
 def _label(key: str, found: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fiedler.sims.figures.recall import read_scaling
+from fiedler.sims.draw import drawing
 from fiedler.sims.recall.scaling import run as recall_scaling
 from fiedler.sims.recall.scaling.dimension import SmallestWidth, Trial, search_width, width_grid
 from fiedler.sims.recall.scaling.hops import fit_plane
@@ -82,10 +83,8 @@ def test_dimensions_over_hops_come_out_as_planted(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_without_training")
 def test_the_figures_are_legible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fiedler.sims.recall.scaling import report as module
-
     seen = []
-    monkeypatch.setattr(module, "save_figure", lambda figure, *_: seen.append(figure) or [])
+    monkeypatch.setattr(drawing, "save_figure", lambda figure, *_: seen.append(figure) or [])
     write_scaling(_run("threshold", tmp_path / "one", conditions=("trained", "frozen_subjects")))
     write_scaling(_run("hop-threshold", tmp_path / "two"))
     assert len(seen) == 3
