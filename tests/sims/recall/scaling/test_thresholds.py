@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fiedler.sims.figures.recall import read_scaling
 from fiedler.sims.draw import drawing
+from fiedler.sims.figures.recall import read_scaling
 from fiedler.sims.recall.scaling import run as recall_scaling
 from fiedler.sims.recall.scaling.dimension import SmallestWidth, Trial, search_width, width_grid
 from fiedler.sims.recall.scaling.hops import fit_plane
