@@ -157,14 +157,13 @@ def hop_threshold_figure(result: ScalingResult) -> Figure:
     the construction needs, dashed; logarithmic where answers are given at once."""
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            1, len(result.conditions), figsize=(4.6 * len(result.conditions), 4.4), layout="constrained", squeeze=False
+            1, len(result.conditions), figsize=(4.6 * len(result.conditions), 4.6), layout="constrained", squeeze=False
         )
         for ax, name in zip(axes[0], result.conditions, strict=True):
             draw_hop_thresholds(ax, result, name)
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
         about = f"{result.settings.subjects} entities, {result.threshold:.0%} of the longest questions right"
-        figure.suptitle(f"Smallest dimension over hops: {about}; mean and range over seeds; dashed: construction",
-                        x=0.01, ha="left", fontsize=9)  # fmt: skip
+        figure.suptitle(f"{about}\nmean and range over seeds; dashed: construction", x=0.01, ha="left", fontsize=9)
     return figure
 
 
