@@ -141,6 +141,7 @@ def assert_same_scores(found: Any, expected: Any, solved: bool = False) -> None:
         assert found == expected
 
 
+LATER_MEASURES = {"entropy_floor"}  # rows of a preset's table that earlier versions did not have
 LATER = {"film", "film_nodes", "film_steps"}  # arrays that earlier versions did not keep
 
 
@@ -220,5 +221,7 @@ def test_a_preset_is_reported_and_resumed(
     assert main(["report", "preset"]) == 0
     assert (runs / "preset" / "report.html").stat().st_size > 0
     assert main(["compare", "--preset", "tiny", "--seeds", "2", "--out", "preset", "--resume"]) == 0
-    assert_same_scores(json.loads((runs / "preset" / "scores.json").read_text()), then)
+    now = json.loads((runs / "preset" / "scores.json").read_text())
+    now["table"] = [row for row in now["table"] if row["measure"] not in LATER_MEASURES]
+    assert_same_scores(now, then)
     assert not list((runs / "preset").rglob("resumed.jsonl"))  # every run was finished

@@ -26,8 +26,9 @@ from fiedler.sims.paths.run import run_paths
 from fiedler.sims.paths.settings import PathSettings
 from fiedler.sims.paths.show.output import write_paths
 from fiedler.sims.recall.run import run_recalls
+from fiedler.sims.recall.scaling.presets import SCALING
 from fiedler.sims.recall.scaling.report import write_scaling
-from fiedler.sims.recall.scaling.run import SCALING, run_scaling
+from fiedler.sims.recall.scaling.run import run_scaling
 from fiedler.sims.recall.settings import RecallSettings
 from fiedler.sims.recall.show.output import write_recall
 from fiedler.sims.runs.folder import RunDir
