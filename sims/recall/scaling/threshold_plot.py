@@ -51,9 +51,9 @@ def draw_thresholds(
         found = None if level is None else levels[level][name]["collapse"]["all"]
         if level is not None and found is not None:
             words = [f"{_label(key, found[key])}: {found[key]['variation']:.2f}" for key in SHOWN]
-            text = f"variation at {float(level):.0%}\n" + "\n".join(words)
-            axes[1, column].text(0.97, 0.05, text, transform=axes[1, column].transAxes, ha="right", va="bottom",
-                                 fontsize=7)  # fmt: skip
+            half = (len(words) + 1) // 2
+            text = f"variation at {float(level):.0%}: {', '.join(words[:half])},\n{', '.join(words[half:])}"
+            axes[1, column].set_title(text, loc="left", fontsize=7)  # in the panel lines would run through it
     for row in axes:
         row[0].set_ylabel("facts recalled")
 
