@@ -163,8 +163,8 @@ CLAIMS = (
             )
         ),
         7.5 * SECONDS,
-        "2,500 steps, after a trial of 1,000 had not learned it, against the forward path's 1,000; the difference is of "
-        "the second node of the reverse path and the first node after the root of the forward one",
+        "2,500 steps, after a trial of 1,000 had not learned it, against the forward path's 1,000; the difference is "
+        "of the second node of the reverse path and the first node after the root of the forward one",
     ),
     Claim(
         "A.arms",
