@@ -21,7 +21,6 @@ from fiedler.theory import (
     one_hop_sparse,
     one_way_arcs,
     one_way_target,
-    target_entropy,
     window_target,
 )
 from fiedler.theory.checks import DENSE_LIMIT
@@ -146,8 +145,6 @@ class Task:
     def entropy_floor(self) -> float:
         """sum_i w_i H(T_i) / sum_i w_i (nats), below which no loss per node can be; per line for weights "line"."""
         weight = np.ones(self.graph.n) if self.row_weight is None else self.row_weight
-        if self.graph.n <= DENSE_NODES:
-            return max(0.0, target_entropy(self.target, weight)) / self.total_weight
         entries = self.sparse_target.tocoo()
         return max(0.0, float((weight[entries.row] * entr(entries.data)).sum())) / self.total_weight
 
