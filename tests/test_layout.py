@@ -17,7 +17,7 @@ ORDER = {
         "closed_forms", "flow", "width", "symmetry", "alignment", "ladder", "rivals", "graph_storage", "routes",
     ),
     "kernels": (
-        "plain_arithmetic", "base_two", "tile_places", "once", "checks", "gpu", "upstream", "linear", "adoption",
+        "plain_arithmetic", "base_two", "row_exponentials", "once", "checks", "gpu", "upstream", "linear", "adoption",
         "graph", "sharded", "profiling", "compile_report",
     ),
     "sims": (

@@ -32,7 +32,7 @@ from .cross_entropy import (
     resolve,
 )
 from .csr import CsrTarget
-from .tied_tiles import TiedSums, tied_gradient, tied_loss, tied_sums
+from .tied_tiles import StripPlaces, TiedSums, strip_places, tied_gradient, tied_loss, tied_sums
 
 PATHS = ("auto", "symmetric", "chunked", "flash", "reference")
 # Fewer nodes than this finish sooner in three plain products than in strips.
@@ -106,24 +106,31 @@ def tied_path(asked: str, embedding: Tensor) -> str:
     return "symmetric" if asked == "auto" and path == "chunked" and len(embedding) >= SYMMETRIC_FROM else path
 
 
-def _rows(embedding: Tensor, target: CsrTarget, path: str, rows: int) -> tuple[Tensor, Tensor]:
+def _places(target: CsrTarget, path: str, rows: int) -> StripPlaces | None:
+    """Of the symmetric path; None for flash, which has no strips."""
+    return strip_places(target, rows or None) if path == "symmetric" else None
+
+
+def _rows(embedding: Tensor, target: CsrTarget, places: StripPlaces | None) -> tuple[Tensor, Tensor]:
     """loss_i of every row before its weight, and the numbers of each row (4, n) that the gradient will need."""
     with torch.autocast(embedding.device.type, enabled=False):
         x = embedding.detach().to(target.dtype)
-        if path == "flash":
+        if places is None:
             from .cuda import pivot_sums
 
             found = pivot_sums(embedding.detach(), embedding.detach(), None, target.pivot, average=False)[0]
             return flash_rows(target, found) - torch.linalg.vecdot(x, target.rest_matmul(x)), torch.stack(found)
-        sums = tied_sums(x, target, rows or None)
+        sums = tied_sums(x, places)
         return tied_loss(x, target, sums), torch.stack([sums.others, sums.own, sums.at_pivot, sums.offset])
 
 
-def _gradient(embedding: Tensor, target: CsrTarget, numbers: Tensor, weight: Tensor, path: str, rows: int) -> Tensor:
+def _gradient(
+    embedding: Tensor, target: CsrTarget, numbers: Tensor, weight: Tensor, places: StripPlaces | None
+) -> Tensor:
     """The gradient of sum_i weight_i loss_i in the dtype of ``embedding``, from the ``numbers`` of ``_rows``."""
     with torch.autocast(embedding.device.type, enabled=False):
         x = embedding.detach().to(target.dtype)
-        if path == "flash":
+        if places is None:
             from .cuda import PivotSums, tied_pivot_average
 
             sums = PivotSums(*numbers)
@@ -133,7 +140,7 @@ def _gradient(embedding: Tensor, target: CsrTarget, numbers: Tensor, weight: Ten
             grad.addcmul_(target.rest_matmul(x), weight[:, None], value=-1)
             grad += target.transposed_matmul(x, target.transposed_slopes(slope, weight))
         else:
-            grad = tied_gradient(x, target, TiedSums(*numbers), weight, rows or None)
+            grad = tied_gradient(x, target, places, TiedSums(*numbers), weight)
         return grad.to(embedding.dtype)
 
 
@@ -150,19 +157,21 @@ def _backward(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> Any:
     embedding, numbers, *target = ctx.saved_tensors
     if upstream is None:
         return None, ctx.no_target, None, None
-    rest = (numbers, upstream.contiguous(), ctx.path, ctx.rows)
+    weight = upstream.contiguous()
     with torch.no_grad():
         if ctx.no_target is None:
-            gradient = _gradient(embedding, CsrTarget(*target), *rest)
+            gradient = _gradient(embedding, CsrTarget(*target), numbers, weight, ctx.places)
         else:
-            gradient = tied_graph_gradient(embedding, target, *rest)
+            gradient = tied_graph_gradient(embedding, target, numbers, weight, ctx.path, ctx.rows)
     return *differentiable_once((gradient,), (embedding, upstream)), ctx.no_target, None, None
 
 
 class _Rows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
-        output = _rows(*inputs)
+        embedding, target, path, rows = inputs
+        ctx.places = _places(target, path, rows)
+        output = _rows(embedding, target, ctx.places)
         _keep(ctx, inputs, output)
         return output
 
@@ -172,7 +181,8 @@ class _Rows(torch.autograd.Function):
 @torch.library.custom_op("fiedler::tied_graph_rows", mutates_args=())
 def tied_graph_rows(embedding: Tensor, target: Sequence[Tensor], path: str, rows: int) -> tuple[Tensor, Tensor]:
     """``_rows`` for the compiler, ``target`` the tensors of a CsrTarget."""
-    return _rows(embedding, CsrTarget(*target), path, rows)
+    made = CsrTarget(*target)
+    return _rows(embedding, made, _places(made, path, rows))
 
 
 @torch.library.custom_op("fiedler::tied_graph_gradient", mutates_args=())
@@ -180,7 +190,8 @@ def tied_graph_gradient(
     embedding: Tensor, target: Sequence[Tensor], kept: Tensor, weight: Tensor, path: str, rows: int
 ) -> Tensor:
     """``_gradient`` for the compiler; ``kept``, a name of the operator's schema, is the second result of the rows."""
-    return _gradient(embedding, CsrTarget(*target), kept, weight, path, rows)
+    made = CsrTarget(*target)
+    return _gradient(embedding, made, kept, weight, _places(made, path, rows))
 
 
 @tied_graph_rows.register_fake

@@ -43,12 +43,12 @@ class TiedSums:
 def strip_rows(n: int, itemsize: int) -> int:
     """Rows of a strip of the logits of ``n`` nodes."""
     rows = STRIP_BYTES // max(1, n * itemsize)
-    return max(MIN_ROWS, min(MAX_ROWS, n // 16, rows) // 16 * 16)
+    return max(MIN_ROWS, min(MAX_ROWS, n // 8, rows) // 16 * 16)
 
 
-def tied_sums(embedding: Tensor, target: CsrTarget, rows: int | None = None) -> TiedSums:
-    """The first sweep. ``embedding`` (n, D) in the dtype of ``target`` (n, n)."""
-    strips = _Strips(embedding, target, rows)
+def tied_sums(embedding: Tensor, places: StripPlaces) -> TiedSums:
+    """The first sweep. ``embedding`` (n, D) in the dtype of its target (n, n)."""
+    strips = _Strips(embedding, places)
     n = len(embedding)
     common = strips.common_offset
     others = embedding.new_zeros(n)
@@ -82,7 +82,7 @@ def tied_sums(embedding: Tensor, target: CsrTarget, rows: int | None = None) -> 
         flat.index_fill_(0, strip.row_place, 0.0)
         others[here] = others[here] * (offset[here] - top).exp2() + logits.sum(dim=1)
         offset[here] = top
-    at_pivot = torch.empty_like(pivots).index_copy_(0, strips.order, pivots)
+    at_pivot = torch.empty_like(pivots).index_copy_(0, places.order, pivots)
     return TiedSums(others, (at_pivot - offset).exp2_(), at_pivot, offset)
 
 
@@ -96,19 +96,19 @@ def tied_loss(embedding: Tensor, target: CsrTarget, sums: TiedSums) -> Tensor:
     return target.row_sum * (relative + target.rest_share * at_pivot) - torch.linalg.vecdot(embedding, rest)
 
 
-def tied_gradient(
-    embedding: Tensor, target: CsrTarget, sums: TiedSums, weight: Tensor, rows: int | None = None
-) -> Tensor:
+def tied_gradient(embedding: Tensor, target: CsrTarget, places: StripPlaces, sums: TiedSums, weight: Tensor) -> Tensor:
     """The second sweep: the gradient of sum_i weight_i loss_i."""
-    strips = _Strips(embedding, target, rows)
+    strips = _Strips(embedding, places)
     pivot = target.pivot
     scale = weight * target.row_sum / (sums.own + sums.others)  # a
     slope = scale * (sums.own * target.rest_share - target.pivot_share * sums.others)
     # The entry {i, k} of M: row i's slope at its pivot, and what row k gives it, a slope as well if i is k's pivot.
     back = scale[pivot] * (sums.at_pivot - sums.offset[pivot]).exp2()
     entry = slope + torch.where(pivot[pivot] == torch.arange(len(pivot), device=pivot.device), slope[pivot], back)
-    grad = torch.zeros_like(embedding)
-    ordered, mirrored = entry[strips.order], entry[strips.mirrored_owner]
+    grad = target.rest_matmul(embedding).mul_(weight[:, None])
+    grad += target.transposed_rest_matmul(embedding * weight[:, None])
+    grad.neg_()
+    ordered, mirrored = entry[places.order], entry[places.mirrored_owner]
     for strip in strips:
         mixed = strips.logits(strip)
         here, ahead, later = strip.here, slice(strip.start, None), strip.later
@@ -126,9 +126,7 @@ def tied_gradient(
         grad[here].addmm_(mixed, embedding[ahead])
         if strip.stop < len(grad):
             grad[later].addmm_(mixed[:, strip.width :].T, embedding[here])
-    known = target.rest_matmul(embedding).mul_(weight[:, None])
-    known += target.transposed_rest_matmul(embedding * weight[:, None])
-    return grad.sub_(known)
+    return grad
 
 
 @dataclass(frozen=True)
@@ -160,35 +158,59 @@ class _Strip:
         return slice(self.stop, None)
 
 
+@dataclass(frozen=True)
+class StripPlaces:
+    """Where the pivot entries lie in strips of ``rows`` rows: ``order`` (n,), that of the strips, ``place`` in it;
+    ``mirrored_owner``, the rows whose pivot is in their own block, and ``mirrored_place``; ends of each strip's."""
+
+    rows: int
+    order: Tensor
+    place: Tensor
+    ends: list[int]
+    mirrored_owner: Tensor
+    mirrored_place: Tensor
+    mirrored_ends: list[int]
+
+
+def strip_places(target: CsrTarget, rows: int | None = None) -> StripPlaces:
+    """The same for strips of ``rows`` rows, by default as many as suit the shape."""
+    pivot, n = target.pivot, len(target.pivot)
+    rows = max(1, min(n, rows or strip_rows(n, target.dtype.itemsize)))
+    node = torch.arange(n, device=target.device)
+    own, other = node // rows, pivot // rows
+    down = other < own  # the pivot's block comes first: the entry lies in i's column
+    row, column = torch.where(down, pivot, node), torch.where(down, node, pivot)
+    block = torch.where(down, other, own)
+    start = block * rows
+    key = 2 * block + down
+    order = torch.argsort(key, stable=True)
+    owner = torch.nonzero(other == own)[:, 0]
+    blocks = -(-n // rows)
+    return StripPlaces(
+        rows,
+        order,
+        ((row - start) * (n - start) + column - start)[order],
+        torch.bincount(key, minlength=2 * blocks).cumsum(0).tolist(),
+        owner,
+        ((column - start) * (n - start) + row - start)[owner],
+        torch.bincount(own[owner], minlength=blocks).cumsum(0).tolist(),
+    )
+
+
 class _Strips:
     """The strips of one embedding, their logits in units of log 2, and the buffers these are made in."""
 
-    def __init__(self, embedding: Tensor, target: CsrTarget, rows: int | None) -> None:
-        self.n = n = len(embedding)
-        self.rows = rows = max(1, min(n, rows or strip_rows(n, embedding.element_size())))
+    def __init__(self, embedding: Tensor, places: StripPlaces) -> None:
+        self.n = len(embedding)
+        self.places = places
         self.scaled = embedding * math.sqrt(LOG2_E)  # on both sides alike: z_ij and z_ji have to agree
-        self.transposed = self.scaled.T.contiguous()  # whose rows make the products of wide strips faster
         self.common_offset = _common_offset(self.scaled)
-        self.buffer = embedding.new_empty(rows * n)
+        self.buffer = embedding.new_empty(places.rows * self.n)
         self._second: Tensor | None = None
-        node, pivot = torch.arange(n, device=target.device), target.pivot
-        own, other = node // rows, pivot // rows
-        down = other < own  # the pivot's block comes first: the entry lies in i's column
-        row, column = torch.where(down, pivot, node), torch.where(down, node, pivot)
-        block = torch.where(down, other, own)
-        start = block * rows
-        key = 2 * block + down
-        self.order = torch.argsort(key, stable=True)
-        self.place = ((row - start) * (n - start) + column - start)[self.order]
-        self.mirrored_owner = torch.nonzero(other == own)[:, 0]
-        self.mirrored_place = ((column - start) * (n - start) + row - start)[self.mirrored_owner]
-        self.blocks = -(-n // rows)
-        self.ends = torch.bincount(key, minlength=2 * self.blocks).cumsum(0).tolist()
-        self.mirrored_ends = torch.bincount(own[self.mirrored_owner], minlength=self.blocks).cumsum(0).tolist()
 
     def logits(self, strip: _Strip) -> Tensor:
         out = self.buffer[: strip.width * (self.n - strip.start)].view(strip.width, -1)
-        return torch.mm(self.scaled[strip.here], self.transposed[:, strip.start :], out=out)
+        return torch.mm(self.scaled[strip.here], self.scaled[strip.start :].T, out=out)
 
     def second(self, shape: torch.Size) -> Tensor:
         """Another buffer of that shape."""
@@ -197,18 +219,19 @@ class _Strips:
         return self._second[: shape.numel()].view(shape)
 
     def __iter__(self) -> Iterator[_Strip]:
+        found = self.places
         at = mirrored_at = 0
-        for block in range(self.blocks):
-            start = block * self.rows
-            middle, end = self.ends[2 * block : 2 * block + 2]
-            mirrored = slice(mirrored_at, self.mirrored_ends[block])
+        for start in range(0, self.n, found.rows):
+            block = start // found.rows
+            middle, end = found.ends[2 * block : 2 * block + 2]
+            mirrored = slice(mirrored_at, found.mirrored_ends[block])
             yield _Strip(
                 start,
-                min(self.n, start + self.rows),
-                self.place[at:end],
-                self.place[at:middle],
-                self.place[middle:end],
-                self.mirrored_place[mirrored],
+                min(self.n, start + found.rows),
+                found.place[at:end],
+                found.place[at:middle],
+                found.place[middle:end],
+                found.mirrored_place[mirrored],
                 slice(at, end),
                 mirrored,
             )

@@ -24,7 +24,7 @@ from .row_terms import ForwardResult, RowTerms, accumulation_dtype, asks_for_all
 # A chunk of logits takes no more memory than the gradients, which a call needs anyway. Each chunk reads and writes the
 # weight's gradient once: chunks of fewer than LEAST_ROWS make the products slow, of more than MOST_ROWS bring nothing.
 # Buffers of LEAST_ELEMENTS, 8 MiB of float32, are always allowed.
-LEAST_ROWS, MOST_ROWS, LEAST_ELEMENTS = 64, 1024, 2 << 20
+LEAST_ROWS, MOST_ROWS, LEAST_ELEMENTS = 128, 1024, 2 << 20
 
 
 def default_chunk_rows(rows: int, width: int, classes: int) -> int:
@@ -125,7 +125,7 @@ def _all_chunks(
     products = ChunkProducts(weight, bias, dtype)
     rows: QuickRows | GeneralRows
     if QuickRows.serves(options, terms, upstream):
-        rows = QuickRows(options, terms, upstream.loss if any(need) else None, products, step)
+        rows = QuickRows(input, options, terms, upstream.loss if any(need) else None, products)
     else:
         rows = GeneralRows(options, terms, upstream, products, gradient=any(need))
     buffer = torch.empty((min(step, n), classes), dtype=dtype)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ..row_exponentials import scaled_logits
+
 # Elements of a widened tile of the weight: 1 MiB of float32, which stays in a core's cache between its two uses.
 TILE_ELEMENTS = 1 << 18
 
@@ -25,20 +27,10 @@ class ChunkProducts:
         self.wide = weight.dtype == dtype
         self.dtype = dtype
 
-    @property
-    def most_columns(self) -> int:
-        """Of a tile of logits: as many as there are rows in a tile of the weight."""
+    def _tiles(self) -> Iterator[tuple[slice, Tensor]]:
+        """The weight in tiles of TILE_ELEMENTS in the accumulation dtype, all in one buffer."""
         classes, width = self.weight.shape
-        return classes if self.wide else min(max(1, TILE_ELEMENTS // width), classes)
-
-    def _tiles(self, rows: int | None = None) -> Iterator[tuple[slice, Tensor]]:
-        """The weight in tiles of ``rows`` rows in the accumulation dtype, widened ones all in one buffer."""
-        classes, width = self.weight.shape
-        rows = rows or self.most_columns
-        if self.wide:
-            for start in range(0, classes, rows):
-                yield slice(start, min(start + rows, classes)), self.weight[start : start + rows]
-            return
+        rows = min(max(1, TILE_ELEMENTS // width), classes)
         buffer = torch.empty((rows, width), dtype=self.dtype)
         for start in range(0, classes, rows):
             part = self.weight[start : start + rows]
@@ -46,27 +38,18 @@ class ChunkProducts:
             tile.copy_(part)
             yield slice(start, start + part.shape[0]), tile
 
-    def logits(self, x: Tensor, out: Tensor) -> None:
-        """out = x W' + b."""
+    def logits(self, x: Tensor, out: Tensor, factor: float = 1.0) -> None:
+        """out = factor (x W' + b)."""
         if self.wide:
-            self._product(x, self.weight, self.bias, out)
+            scaled_logits(x, self.weight.t(), self.bias, out, factor)
             return
-        for _ in self.logit_tiles(x, out):
-            pass
+        for here, tile in self._tiles():
+            scaled_logits(x, tile.t(), None if self.bias is None else self.bias[here], out[:, here], factor)
 
-    def logit_tiles(self, x: Tensor, out: Tensor, columns: int | None = None) -> Iterator[Tensor]:
-        """The same, ``columns`` columns of ``out`` at a time, each tile handed out as soon as it is there."""
-        for here, tile in self._tiles(columns):
-            part = out[:, here]
-            self._product(x, tile, None if self.bias is None else self.bias[here], part)
-            yield part
-
-    @staticmethod
-    def _product(x: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
-        if bias is None:
-            torch.mm(x, weight.t(), out=out)
-        else:
-            torch.addmm(bias, x, weight.t(), out=out)
+    def logit(self, x: Tensor, column: int) -> float:
+        """The logit of one row ``x`` (D,) at one column."""
+        found = torch.dot(x.to(self.dtype), self.weight[column].to(self.dtype))
+        return float(found if self.bias is None else found + self.bias[column])
 
     def input_gradient(self, gradient: Tensor, out: Tensor) -> None:
         """out = G W."""

@@ -2,8 +2,7 @@
 
 Two forms with one interface. ``QuickRows`` (cpu_quick_rows.py) serves what needs no more than the softmax and leaves a
 factor per row to be applied to narrower things than the logits; ``GeneralRows`` serves every option. Both keep the
-target out of the sum, s = s' + e_y, so that a confident row loses nothing to rounding: its loss is log1p(s' / e_y) and
-the gradient at its target -s' / s rather than p_y - 1.
+target out of the sum (row_exponentials.py).
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..base_two import LOG2_E
+from ..row_exponentials import RowSums
 from .cpu_products import ChunkProducts
 from .options import Options
 from .row_terms import RowTerms
@@ -52,26 +52,6 @@ def block_rows(classes: int) -> int:
 def weighted(weight: Tensor, value: Tensor) -> Tensor:
     """weight * value, 0 where the weight is 0 even if the value is not finite."""
     return (weight * value).masked_fill_(weight == 0, 0.0)
-
-
-class RowSums:
-    """What follows, per row, from the offset m taken off the logits, the target's logit z_y and the sum over the other
-    classes s' = sum_{j != y} exp(z_j - m). In float64: columns cost nothing, and then only the logits and the sum over
-    classes are left to round."""
-
-    def __init__(self, offset: Tensor, target_logit: Tensor, others: Tensor) -> None:
-        """All of the rows' shape and in float64."""
-        self.shifted, self.others = target_logit - offset, others
-        self.offset, self.own = offset, self.shifted.exp()
-        self.total = others + self.own
-
-    def losses(self) -> tuple[Tensor, Tensor, Tensor]:
-        """log s, lse - z_y and lse. The second is log(1 + s' / e_y), which keeps its digits where s' is nothing against
-        e_y; the first is not it plus z_y, which may be -infinity."""
-        log_others = self.others.log()
-        nll = torch.logaddexp(log_others - self.shifted, log_others.new_zeros(()))
-        log_total = torch.logaddexp(log_others, self.shifted)
-        return log_total, nll, self.offset + log_total
 
 
 class GeneralRows:
@@ -132,7 +112,8 @@ class GeneralRows:
         # sum() adds pairwise; a matrix-vector product would add thousands of terms one by one.
         smooth = None if self.class_term is None else (z * self.class_term).sum(dim=1, keepdim=True)
         z.scatter_(1, target, -math.inf).mul_(LOG2_E).exp2_()
-        sums = RowSums(offset.double(), target_logit.double(), z.sum(dim=1, keepdim=True).double())
+        base, own_logit = offset.double(), target_logit.double() - offset
+        sums = RowSums(base * LOG2_E, own_logit * LOG2_E, z.sum(dim=1, keepdim=True))
         log_total, nll, lse = sums.losses()
         ce = self.target_coefficient[rows] * nll
         if smooth is not None:
@@ -142,7 +123,7 @@ class GeneralRows:
         self.loss[rows], self.lse[rows] = weighted(weight, ce), lse
         entropy = None
         if shifted is not None and self.entropy is not None:
-            own = sums.own * sums.shifted.clamp_min(LEAST_LOGIT)
+            own = sums.own * own_logit.clamp_min(LEAST_LOGIT)
             entropy = log_total - (torch.linalg.vecdot(z, shifted).unsqueeze(1) + own) / sums.total
             self.entropy[rows] = entropy
         if self.upstream is not None:

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fiedler.kernels import csr_target, graph_cross_entropy
-from fiedler.kernels.graph import chunked
+from fiedler.kernels import csr_target, graph_cross_entropy, row_exponentials
 from graph_losses import SAME, D, exact, factors, learn, slopes
 from graph_targets import SQUARE, TARGETS, loop, random_target
 
@@ -29,12 +28,12 @@ SMALL = settings(max_examples=30, deadline=None)
 # Values.
 
 
-@pytest.fixture(params=[1024, 2], ids="columns-{}".format)
-def tile_columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunked, "TILE_COLUMNS", request.param)
+@pytest.fixture(params=[1 << 18, 20], ids="block-{}".format)
+def block_elements(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_exponentials, "BLOCK_ELEMENTS", request.param)
 
 
-@pytest.mark.usefixtures("tile_columns")
+@pytest.mark.usefixtures("block_elements")
 @each_path
 @pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])  # 30: logits of thousands, whose exponentials overflow
 @each_target
@@ -113,7 +112,7 @@ def test_single_precision_errs_no_more_than_pytorch(n: int, width: int, degree: 
     assert (ours.mean(axis=0) <= np.maximum(SLACK * peers.mean(axis=0), FLOOR)).all()
 
 
-@pytest.mark.usefixtures("tile_columns")
+@pytest.mark.usefixtures("block_elements")
 def test_confident_rows_keep_their_digits() -> None:
     """Margins of 30 and 60: losses near 1e-12 and 1e-25, which 1 - p and lse - z lose in float32 altogether."""
     n = 12
