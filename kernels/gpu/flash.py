@@ -49,11 +49,15 @@ def exponential(z, m, SHIFT: tl.constexpr, FOLD: tl.constexpr):
 @triton.jit
 def others_average_kernel(
     x, x_stride, c, c_stride, bias, target, target_logit, class_term, marks, marks_stride, mark_columns,
-    offset, sums, sum_stride, average, average_stride, N, V, D, cap,
+    offset, sums, sum_stride, average, average_stride, needed, N, V, D, cap,
     HELD: tl.constexpr, STREAMED: tl.constexpr, BLOCK_D: tl.constexpr, EVEN_D: tl.constexpr, PRECISION: tl.constexpr,
     HAS_CAP: tl.constexpr, ENTROPY: tl.constexpr, ACCURACY: tl.constexpr, SHIFT: tl.constexpr, FOLD: tl.constexpr,
 ):  # fmt: skip
     """One block of rows of x, held, against all of c, streamed, with a running maximum."""
+    if needed is not None:
+        idle = tl.load(needed) == 0
+        if idle:
+            return
     i = tl.program_id(0) * HELD + tl.arange(0, HELD)
     d = tl.arange(0, BLOCK_D)
     here = i < N
@@ -127,6 +131,7 @@ def others_average(
     cap: float | None = None,
     entropy: bool = False,
     accuracy: bool = False,
+    needed: Tensor | None = None,
     architecture: int,
 ) -> Launch:
     """The launch for x (N, D), c (V, D), bias (V,) and ``target`` y (N,) int64 whose exact logits are known: sums over
@@ -135,11 +140,13 @@ def others_average(
 
     It fills ``offset`` m (N,), ``average`` (N, D) = sum_j e_ij s_ij c_j with e_ij = e^(z_ij - m_i), and the planes of
     ``sums`` (4, N) that are asked for: sum e_ij; sum e_ij (z_ij - m_i); sum u_j (z_iy - z_ij); does a class beat y_i.
-    These are what ``exponential_rows`` reads, as the sums of one tile.
+    These are what ``exponential_rows`` reads, as the sums of one tile. Where ``needed`` (0-dim int32) is 0, nothing is
+    done.
     """
     (rows, width), number = x.shape, c.shape[0]
     ragged = width > 128 and width & (width - 1) != 0  # masked loads of so many columns leave no registers
     options = cap is not None or entropy or accuracy or class_term is not None or ragged
+    options = options or (bias is not None and average is not None and architecture >= 100)  # its registers spill there
     tile = flash_tile("sums" if average is None else "average", x.dtype, width, architecture, options=options)
     block = power_of_two(width, least=16)
     return Launch(
@@ -149,9 +156,10 @@ def others_average(
             "x": x, "x_stride": x.stride(0), "c": c, "c_stride": c.stride(0), "bias": bias, "target": target,
             "target_logit": target_logit, "class_term": class_term, **marks.arguments(), "offset": offset, "sums": sums,
             "sum_stride": sums.stride(0), "average": average,
-            "average_stride": 0 if average is None else average.stride(0), "N": rows, "V": number, "D": width,
-            "cap": 1.0 if cap is None else cap, "HELD": tile.held, "STREAMED": tile.streamed, "BLOCK_D": block,
-            "EVEN_D": width == block, "PRECISION": dot_precision(x), "HAS_CAP": cap is not None, "ENTROPY": entropy,
+            "average_stride": 0 if average is None else average.stride(0), "needed": needed, "N": rows, "V": number,
+            "D": width, "cap": 1.0 if cap is None else cap, "HELD": tile.held, "STREAMED": tile.streamed,
+            "BLOCK_D": block, "EVEN_D": width == block, "PRECISION": dot_precision(x), "HAS_CAP": cap is not None,
+            "ENTROPY": entropy,
             "ACCURACY": accuracy, "SHIFT": FP16_SHIFT if x.dtype == torch.float16 else 0,
             "FOLD": x.dtype != torch.float32,
         },

@@ -31,7 +31,9 @@ _WIDE, _TALL, _SMALL = Tile(128, 128, 8, 2), Tile(128, 64, 8, 2), Tile(64, 64, 8
 _FLAT, _SPLIT, _THIN = Tile(64, 32, 8, 2), Tile(32, 64, 8, 2), Tile(16, 64, 8, 2)
 # Of four warps several programs share a multiprocessor, so that the exponentials of one overlap the products of
 # another, at the price of more traffic from the L2 cache: a card has yet to say what that is.
-_PAIR = Tile(64, 64, 4, 2)
+_PAIR, _HIGH = Tile(64, 64, 4, 2), Tile(128, 64, 4, 2)
+# Tiles of the symmetric form begin at the rows held: these are whole steps of those streamed.
+_EVEN, _LOW = Tile(32, 32, 8, 2), Tile(32, 16, 4, 2)
 PLAIN, OPTIONS = 0, 1
 TILES: dict[tuple[str, int, int], dict[int, tuple[Tile, Tile]]] = {
     ("sums", 16, 80): {64: (Tile(128, 64, 8, 3), _TALL), 128: (_TALL, _SMALL), 256: (_SMALL, _SMALL)},
@@ -55,7 +57,7 @@ TILES: dict[tuple[str, int, int], dict[int, tuple[Tile, Tile]]] = {
     ("average", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _THIN)},
     ("sums", 32, 100): {64: (_FLAT, _FLAT), 128: (_SPLIT, _THIN)},
     ("average", 32, 100): {64: (_FLAT, _FLAT), 128: (_SPLIT, _THIN)},
-    ("gradient", 32, 80): {64: (_SPLIT, _THIN), 128: (_SPLIT, _THIN)},
+    ("gradient", 32, 80): {64: (_SPLIT, _THIN), 128: (_THIN, _THIN)},
     ("gradient", 32, 90): {64: (_FLAT, _FLAT), 128: (_THIN, _THIN)},
     ("gradient", 32, 100): {64: (_FLAT, _FLAT), 128: (_SPLIT, _THIN)},
     ("tied", 32, 80): {64: (_SPLIT, _THIN), 128: (_THIN, _THIN)},
@@ -64,6 +66,12 @@ TILES: dict[tuple[str, int, int], dict[int, tuple[Tile, Tile]]] = {
     ("tied apart", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _THIN)},
     ("tied", 32, 100): {64: (_FLAT, _FLAT), 128: (_THIN, _THIN)},
     ("tied apart", 32, 100): {64: (_FLAT, _FLAT), 128: (_THIN, _THIN)},
+    ("symmetric", 16, 80): {64: (Tile(128, 64, 8, 3), _TALL), 128: (_TALL, _SMALL), 256: (_SMALL, _SMALL)},
+    ("symmetric", 16, 90): {64: (_HIGH, _HIGH), 128: (_HIGH, _HIGH), 256: (_PAIR, _PAIR)},
+    ("symmetric", 16, 100): {64: (_TALL, _SMALL), 128: (_TALL, _SMALL), 256: (_TALL, _FLAT)},
+    ("symmetric", 32, 80): {64: (_EVEN, _EVEN), 128: (_LOW, _LOW)},
+    ("symmetric", 32, 90): {64: (_FLAT, _FLAT), 128: (Tile(64, 16, 8, 2), _LOW)},
+    ("symmetric", 32, 100): {64: (_FLAT, _FLAT), 128: (_LOW, _LOW)},
 }
 
 

@@ -14,10 +14,9 @@ The pivots are left out of everything that is rounded to 16 bits: at a row that 
 made of the small rest, and rounding p near 1 would leave noise of it. The losses add the pivots' terms, in which
 nothing cancels, in fp32, as chunked.py does.
 
-Tied logits are symmetric, so p_ij and p_ji come from one product and meet in one average: with the sums, three products
-instead of four and three exponentials per entry instead of two. Computing only half of the tiles would save the sums
-half a product more, at the price of partial sums in memory; the average cannot, for a tile would have to add to two
-blocks of rows.
+Tied logits are symmetric, so p_ij and p_ji come from one product and meet in one average. The sums can be had from half
+of the tiles (cuda_symmetric.py), at the price of partial sums in memory; the average cannot, for a tile would have to
+add to two blocks of rows: two products and a half instead of four.
 
 Up to ``gpu.flash.LARGEST_WIDTH`` columns nothing of size n m is stored at all. Wider embeddings take blocks of rows
 of logits, which cuBLAS makes and a kernel turns into p. The same result every time: no atomics, no locks.
@@ -48,7 +47,8 @@ DTYPES = tuple(LARGEST_WIDTH)
 
 class PivotSums(NamedTuple):
     """``others`` = sum over j != k_i of e^(z_ij - m_i), ``own`` = e^(z_ik - m_i), ``at_pivot`` z_ik and ``offset`` m_i,
-    the largest z_ij; all (n,), fp32. Of a row without a pivot here ``own`` = 0 and ``at_pivot`` = -inf."""
+    the largest z_ij or one offset of all rows; all (n,), fp32. Of a row without a pivot here ``own`` = 0 and
+    ``at_pivot`` = -inf."""
 
     others: Tensor
     own: Tensor
@@ -66,7 +66,7 @@ def pivot_sums(
     Raises TypeError for a dtype other than float32, bfloat16 and float16, ValueError for shapes that do not fit.
     """
     width = x.shape[1]
-    x, c, bias = _checked(x, c, bias)
+    x, c, bias = checked(x, c, bias)
     n = x.shape[0]
     others, own, at_pivot, offset = x.new_empty((4, n), dtype=torch.float32)
     target_logit(x, c, bias, pivot, at_pivot, cap=None).run()
@@ -99,7 +99,7 @@ def pivot_transpose_average(
     ``pivot_sums``, over these columns or over more; ``pivot`` as there. Raises as that does.
     """
     width = x.shape[1]
-    x, c, bias = _checked(x, c, bias)
+    x, c, bias = checked(x, c, bias)
     weight, peak = _scaled(x, weight)
     average = x.new_empty((c.shape[0], x.shape[1]), dtype=torch.float32)
     columns = x.new_empty(c.shape[0], dtype=torch.float32)
@@ -128,7 +128,7 @@ def tied_pivot_average(x: Tensor, pivot: Tensor, sums: PivotSums, weight: Tensor
     ``pivot_sums(x, x, None, pivot)``, ``weight`` f (n,). Raises as that does.
     """
     width = x.shape[1]
-    x, _, _ = _checked(x, x, None)
+    x, _, _ = checked(x, x, None)
     if x.shape[1] > LARGEST_WIDTH[x.dtype]:
         average = pivot_sums(x, x, None, pivot, average=True)[1]
         assert average is not None
@@ -170,7 +170,7 @@ def tied_block_average(rows: TiedRows, block: TiedRows) -> Tensor:
     ``LARGEST_WIDTH`` of the dtype. Raises as ``pivot_sums`` does.
     """
     width, n = rows.x.shape[1], len(rows.x)
-    x, c, _ = _checked(rows.x, block.x, None)
+    x, c, _ = checked(rows.x, block.x, None)
     factor, peak = _scaled(x, torch.cat([rows.factor, block.factor]))
     common, spread, scaled = common_offset(torch.cat([rows.offset, block.offset]), factor, x.dtype)
     # Copies, whose memory begins where whole vectors do.
@@ -186,7 +186,8 @@ def tied_block_average(rows: TiedRows, block: TiedRows) -> Tensor:
     return first_columns(average if peak is None else average.mul_(peak), width)
 
 
-def _checked(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+def checked(x: Tensor, c: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Operands as the kernels take them, of whole vectors in a row. Raises as ``pivot_sums`` does."""
     if x.dtype not in DTYPES or c.dtype != x.dtype:
         raise TypeError(f"x and c must share one of {[str(dtype) for dtype in DTYPES]}, got {x.dtype} and {c.dtype}")
     if x.dim() != 2 or c.dim() != 2 or x.shape[1] != c.shape[1] or 0 in c.shape:

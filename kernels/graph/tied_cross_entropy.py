@@ -116,9 +116,9 @@ def _rows(embedding: Tensor, target: CsrTarget, places: StripPlaces | None) -> t
     with torch.autocast(embedding.device.type, enabled=False):
         x = embedding.detach().to(target.dtype)
         if places is None:
-            from .cuda import pivot_sums
+            from .cuda_symmetric import tied_pivot_sums
 
-            found = pivot_sums(embedding.detach(), embedding.detach(), None, target.pivot, average=False)[0]
+            found = tied_pivot_sums(embedding.detach(), target.pivot)
             return flash_rows(target, found) - torch.linalg.vecdot(x, target.rest_matmul(x)), torch.stack(found)
         sums = tied_sums(x, places)
         return tied_loss(x, target, sums), torch.stack([sums.others, sums.own, sums.at_pivot, sums.offset])

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..gpu.tied import TiedRows
 from ..graph.cuda import pivot_sums, pivot_transpose_average, tied_block_average, tied_pivot_average
+from ..graph.cuda_symmetric import tied_pivot_sums
 from ..linear import cuda as linear
 from ..linear.options import Options
 from ..linear.row_terms import row_terms
@@ -116,7 +117,7 @@ def _graph(call: Call) -> None:
         tied_block_average(rows, TiedRows(c, other, _new(call.classes), _new(call.classes)))
         return
     if call.path == "tied graph":
-        sums, _ = pivot_sums(x, x, None, pivot, average=False)
+        sums = tied_pivot_sums(x, pivot)
         if gradient:
             tied_pivot_average(x, pivot, sums, _new(call.rows))
         return

@@ -27,7 +27,7 @@ from .calls import GRAPH_PATHS, Call, call_steps
 from .machine_code import card_of, compile_key
 from .switches import SWITCHES
 
-ROWS = 4096
+ROWS, MANY_ROWS = 4096, 16_384  # of tied graphs both: larger ones take their sums from half of the tiles
 DTYPES = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "fp32"}
 # (D, V) of each path, the first one with every switch. Ragged: D that is no multiple of 64, 16 or 8, and odd V.
 WIDE = ((1024, 32000), (1000, 32001), (100, 1000))
@@ -91,11 +91,12 @@ def _calls() -> Iterator[tuple[str, Call, tuple[str, str]]]:
                     extreme = name.startswith(("plain", "all"))
                     if place and (not extreme or name == "all but softcap"):
                         continue
-                    rows = ROWS - classes % 2
-                    columns = {"tied graph": rows, "tied block": rows - 1}.get(path, classes)
-                    call = Call(path, dtype, rows, columns, width, switches, BLOCK if path == "recompute" else None)
                     smallest = _smallest(path, name, half=dtype == torch.bfloat16, first=not place)
-                    yield f"{path} {word} {width}x{columns} {name}", call, smallest
+                    for most in (ROWS, MANY_ROWS) if path == "tied graph" else (ROWS,):
+                        rows = most - classes % 2
+                        columns = {"tied graph": rows, "tied block": rows - 1}.get(path, classes)
+                        call = Call(path, dtype, rows, columns, width, switches, BLOCK if path == "recompute" else None)
+                        yield f"{path} {word} {width}x{columns} {name}", call, smallest
 
 
 def _smallest(path: str, name: str, *, half: bool, first: bool) -> tuple[str, str]:

@@ -111,7 +111,8 @@ def _step(step: Step, loops: Loops, card: Card, speed: Speed) -> StepTime:
             bounds["products"] = product_seconds(step.product, _bits(step.dtype), card, speed)
     else:
         name, bounds = step.kernel.__name__.removesuffix("_kernel"), {}
-        if step.arguments.get("RETRY") or step.kernel.__name__ == "tied_average_apart_kernel":
+        unneeded = step.arguments.get("RETRY") or step.arguments.get("needed") is not None
+        if unneeded or step.kernel.__name__ == "tied_average_apart_kernel":
             name = f"{name}, not needed"  # returns at once
         elif step.matrix:
             bounds = _matrix_kernel(step, loops(step), card, speed)
@@ -146,11 +147,17 @@ def _tiles(rows: str, held: str, columns: str, streamed: str) -> Callable[[Mappi
     return lambda given: ceil(given[rows] / given[held]) * ceil(given[columns] / given[streamed])
 
 
+def _upper_tiles(given: Mapping[str, Any]) -> int:
+    blocks = given["others_sums"].shape[0]
+    return sum(ceil((given["N"] - block * given["HELD"]) / given["STREAMED"]) for block in range(blocks))
+
+
 # Iterations of the inner loop that the whole grid runs, from the arguments.
 ITERATIONS: dict[str, Callable[[Mapping[str, Any]], int]] = {
     "others_average_kernel": _tiles("N", "HELD", "V", "STREAMED"),
     "transpose_average_kernel": _tiles("V", "HELD", "N", "STREAMED"),
     "tied_average_kernel": _tiles("N", "HELD", "V", "STREAMED"),
+    "symmetric_sums_kernel": _upper_tiles,
     "exponential_kernel": lambda given: _tiles("N", "ROWS", "V", "CLASSES")(given) * ceil(given["D"] / given["INNER"]),
 }
 ROWS_KERNEL = "row_cross_entropy_kernel"

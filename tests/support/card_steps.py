@@ -20,12 +20,13 @@ from xml.etree import ElementTree
 import torch
 from torch import Tensor
 
+from card_graph_pairs import graph_inputs, graph_pairs, symmetric_pairs, tied_apart_pairs, tied_pairs
 from card_sharded_pairs import sharded_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
 PATHS = ("chunked", "sweep", "recompute", "exponential", "flash")
 # What has a smoke test. A path that fails its own leaves the ladder; without "tied" no tied graph is timed.
-SMOKE = (*PATHS, "graph", "tied", "tied apart", "row terms", "vocabulary parallel", "sharded graph")
+SMOKE = (*PATHS, "graph", "tied", "tied apart", "symmetric sums", "row terms", "vocabulary parallel", "sharded graph")
 # Norm of the error over the norm, against float64 of the same inputs: gradients of operands of 8 bits; of 24.
 CLOSE = {torch.bfloat16: 1.5e-2, torch.float32: 2e-5}
 LINEAR_LADDER = ("8192x4096x128256", "8192x2048x128256", "16384x2304x256000", "8192x1024x128256", "8192x128x128256",
@@ -61,7 +62,7 @@ class Place:
 def ladder_names(rehearse: bool) -> list[tuple[str, tuple[str, ...]]]:
     """Names of the ladder's steps, and the smoke tests that they need."""
     names = TINY if rehearse else (*LINEAR_LADDER, *GRAPH_LADDER)
-    needs = {"tied-graph": ("tied", "tied apart", "graph"), "graph": ("graph",)}
+    needs = {"tied-graph": ("tied", "tied apart", "symmetric sums", "graph"), "graph": ("graph",)}
     return [(name, needs.get(name.split(" ")[0], ())) for name in names]
 
 
@@ -119,8 +120,9 @@ def _smoke(kernel: str, place: Place, spoil: float) -> Iterator[dict[str, Any]]:
     if kernel in PATHS:
         return _errors(_linear_pairs(kernel, place), place, spoil)
     if kernel == "sharded graph":
-        return _errors(sharded_pairs(*_graph_inputs(place)), place, spoil)
-    made = {"graph": _graph_pairs, "tied": _tied_pairs, "tied apart": _tied_apart_pairs, "row terms": _term_pairs,
+        return _errors(sharded_pairs(*graph_inputs(place)), place, spoil)
+    made = {"graph": graph_pairs, "tied": tied_pairs, "tied apart": tied_apart_pairs,
+            "symmetric sums": symmetric_pairs, "row terms": _term_pairs,
             "vocabulary parallel": _vocabulary_pairs}  # fmt: skip
     return _errors(made[kernel](place), place, spoil)
 
@@ -160,44 +162,6 @@ def _linear_pairs(path: str, place: Place) -> list[tuple[str, Tensor, Tensor]]:
         got = _linear(path, x, w, target, chunk)
         pairs += [(f"{n}, blocks of {chunk}", a, b) for n, a, b in zip("lxw", got, _dense(x, w, target), strict=True)]
     return pairs
-
-
-def _graph_inputs(place: Place) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    n, width = (40, 20) if place.rehearse else (1030, 100)
-    x, c = place.normal(n, width, size=width**-0.25), place.normal(n, width, seed=1, size=width**-0.25)
-    return x, c, place.integers(n, n), torch.rand(n, device=place.device) + 0.5
-
-
-def _others(x: Tensor, c: Tensor, pivot: Tensor) -> Tensor:
-    return torch.softmax(x.double() @ c.double().T, dim=1).scatter(1, pivot[:, None], 0.0)
-
-
-def _graph_pairs(place: Place) -> list[tuple[str, Tensor, Tensor]]:
-    from fiedler.kernels.graph.cuda import pivot_sums, pivot_transpose_average
-
-    x, c, pivot, weight = _graph_inputs(place)
-    sums, average = pivot_sums(x, c, None, pivot, average=True)
-    back, columns = pivot_transpose_average(x, c, None, pivot, sums, weight)
-    p = _others(x, c, pivot)
-    assert average is not None
-    weighted = p * weight.double()[:, None]
-    return [("average", average, p @ c.double()), ("back", back, weighted.T @ x.double()),
-            ("columns", columns, weighted.sum(dim=0))]  # fmt: skip
-
-
-def _tied_pairs(place: Place, *, apart: bool = False) -> list[tuple[str, Tensor, Tensor]]:
-    from fiedler.kernels.graph.cuda import pivot_sums, tied_pivot_average
-
-    x, _, pivot, weight = _graph_inputs(place)
-    if apart:  # some rows' log-sum-exps a hundred nats above the others'
-        x[::5] *= 10.0 / x[::5].float().norm(dim=1, keepdim=True).clamp_min(1e-3).to(x.dtype)
-    sums, _ = pivot_sums(x, x, None, pivot, average=False)
-    p = _others(x, x, pivot) * weight.double()[:, None]
-    return [("tied", tied_pivot_average(x, pivot, sums, weight), (p + p.T) @ x.double())]
-
-
-def _tied_apart_pairs(place: Place) -> list[tuple[str, Tensor, Tensor]]:
-    return _tied_pairs(place, apart=True)
 
 
 def _term_pairs(place: Place) -> list[tuple[str, Tensor, Tensor]]:
@@ -309,19 +273,22 @@ def _step(loss: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
 def _graph_ways(kind: str, x: Tensor, c: Tensor, place: Place) -> Ways:
     """The kernels' part of a graph loss, as graph/cuda.py has it: the products with the sparse target are left out."""
     from fiedler.kernels.graph.cuda import pivot_sums, pivot_transpose_average, tied_pivot_average
+    from fiedler.kernels.graph.cuda_symmetric import tied_pivot_sums
 
     pivot, weight = place.integers(len(x), len(x)), torch.ones(len(x), device=place.device)
 
     def tied() -> list[Tensor]:
-        sums, _ = pivot_sums(x, x, None, pivot, average=False)
-        return [tied_pivot_average(x, pivot, sums, weight)]
+        return [tied_pivot_average(x, pivot, tied_pivot_sums(x, pivot), weight)]
+
+    def all_tiles() -> list[Tensor]:
+        return [tied_pivot_average(x, pivot, pivot_sums(x, x, None, pivot, average=False)[0], weight)]
 
     def untied() -> list[Tensor]:
         sums, average = pivot_sums(x, c, None, pivot, average=True)
         assert average is not None
         return [average, pivot_transpose_average(x, c, None, pivot, sums, weight)[0]]
 
-    return {"flash": tied if kind == "tied-graph" else untied}, None
+    return {"flash": tied, "sums of all tiles": all_tiles} if kind == "tied-graph" else {"flash": untied}, None
 
 
 def _predicted(kind: str, way: str, shape: Any, place: Place) -> float | None:
@@ -346,10 +313,13 @@ def _tiles(nodes: int, place: Place) -> Iterator[dict[str, Any]]:
     for width in (16,) if place.rehearse else (64, 128):
         x = place.normal(nodes, width, size=width**-0.25)
         key = (16 if x.element_size() == 2 else 32, architecture(x))
-        shipped = {kind: flash_tiles.TILES[kind, *key][max(64, width)] for kind in ("tied", "average", "gradient")}
-        for kind, other in (("tied", "tied-graph"), ("average", "graph"), ("gradient", "graph")):
+        kinds = {"tied": "tied-graph", "symmetric": "tied-graph", "average": "graph", "gradient": "graph"}
+        shipped = {kind: flash_tiles.TILES[kind, *key][max(64, width)] for kind in kinds}
+        for kind, other in kinds.items():
             way = _graph_ways(other, x, x, place)[0]["flash"]
             for tile in [shipped[kind][0], *candidates[: 1 if place.rehearse else None]]:
+                if kind == "symmetric" and tile.held % tile.streamed:
+                    continue  # its steps begin at the rows held
                 flash_tiles.TILES[kind, *key][max(64, width)] = (tile, tile)
                 name = f"{kind} {width}: {tile.held}x{tile.streamed} w{tile.warps} s{tile.stages}"
                 try:

@@ -18,18 +18,21 @@ from fiedler.kernels.gpu import (
     row_sum,
     row_terms,
     scale,
+    symmetric,
     target,
     tied,
     weight_operands,
 )
 from fiedler.kernels.gpu.tied import TiedRows
+from fiedler.kernels.graph import cuda_symmetric
 from fiedler.kernels.graph.cuda import pivot_sums, tied_block_average
+from fiedler.kernels.profiling.recorded import replaced
 from interpreted_calls import Outcome, graph_target, run_graph, run_linear
 from linear_cases import SWITCHES, make_case
 
 MODULES = (
-    exponential, exponential_pass, flash, launch, pivot_tiles, row_cross_entropy, row_sum, row_terms, scale, target,
-    tied, weight_operands,
+    exponential, exponential_pass, flash, launch, pivot_tiles, row_cross_entropy, row_sum, row_terms, scale,
+    symmetric, target, tied, weight_operands,
 )  # fmt: skip
 # The names of all kernels; functions that kernels call do not end in _kernel.
 KERNELS = {
@@ -80,6 +83,14 @@ def block(seed: int, *, dtype: torch.dtype) -> Outcome:
     return Outcome(tied_block_average(*rows), averages[0], averages[1], None, ())
 
 
+def halves(seed: int, *, dtype: torch.dtype, far: bool) -> Outcome:
+    """The sums of a tied graph from half of its tiles, in two strips; ``far``: no offset suits all rows."""
+    x = torch.randn(140, 20, generator=torch.Generator().manual_seed(seed)).mul_(0.8)
+    x[::9] *= 4.0 if far else 1.0
+    with replaced(cuda_symmetric, "SYMMETRIC_FROM", 0), replaced(cuda_symmetric, "STRIP_BYTES", 4 * 140 * 2):
+        return run_graph(x.to(dtype), None, None, graph_target(140, 140))
+
+
 def scaled(seed: int, *, dtype: torch.dtype) -> None:
     """The stored gradient times an upstream factor, which public calls do on a card alone."""
     matrix = torch.randn(41, 500, generator=torch.Generator().manual_seed(seed)).to(dtype)
@@ -109,5 +120,7 @@ for _dtype, _torch in DTYPES.items():
     CALLS[f"graph, {_dtype}"] = partial(graph, dtype=_torch, tied=False)
     CALLS[f"graph, {_dtype}, wide"] = partial(graph, dtype=_torch, tied=False, shape=(7, 37, 280))
     CALLS[f"tied, {_dtype}"] = partial(graph, dtype=_torch, tied=True, shape=(70, 70, 20))
+    for _far in (False, True):
+        CALLS[f"tied, {_dtype}, half of the tiles{', far' if _far else ''}"] = partial(halves, dtype=_torch, far=_far)
     CALLS[f"tied block, {_dtype}"] = partial(block, dtype=_torch)
     CALLS[f"scale, {_dtype}"] = partial(scaled, dtype=_torch)

@@ -142,6 +142,7 @@ COUNTED |= {
     "sharded, tied, bf16": partial(sharded, BF16, width=64, tied=True),
     "sharded, tied, fp16": partial(sharded, FP16, width=64, tied=True),
     "tied, flash, bf16": partial(graph, "flash", BF16, width=64, tied=True),
+    "tied, flash, bf16, half of the tiles": partial(graph, "flash", BF16, width=64, tied=True, n=100_000),
     "tied, flash, bf16, wide": partial(graph, "flash", BF16, width=320, tied=True),
     "tied, symmetric, fp64, four strips": partial(graph, "symmetric", FP64, width=64, tied=True, chunk_rows=1024),
 }

@@ -38,7 +38,7 @@ else:
     from linear_cases import relative_error
 
     SHORT = ("chunked, bf16, all options", "recompute, fp32, plain", "exponential, bf16, all options",
-             "flash, fp32, softcap", "graph, bf16", "graph, fp32, wide", "tied, bf16",
+             "flash, fp32, softcap", "graph, bf16", "graph, fp32, wide", "tied, bf16", "tied, bf16, half of the tiles",
              "tied block, fp32")  # fmt: skip
 
     @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ from fiedler.kernels.graph.cuda import (
     tied_block_average,
     tied_pivot_average,
 )
+from fiedler.kernels.graph.cuda_symmetric import SYMMETRIC_FROM, tied_pivot_sums
 
 # Errors in the norm against float64 formulas of the same operands: probabilities rounded to the operands' dtype before
 # the second product (2^-9 and 2^-12 each, averaged over many), fp32 sums otherwise.
@@ -168,3 +169,20 @@ def test_nothing_of_size_n_squared_is_stored() -> None:
     sums = pivot_sums(x, x, None, pivot, average=False)[0]
     tied_pivot_average(x, pivot, sums, torch.ones(n, device="cuda"))
     assert torch.cuda.max_memory_allocated() - before < 8 * n * width * 4
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [16, 64, 100, 128, 228])
+@pytest.mark.parametrize("far", [False, True])
+def test_sums_of_tied_logits_from_half_of_the_tiles(width: int, dtype: torch.dtype, far: bool) -> None:
+    n = SYMMETRIC_FROM + 77
+    x, pivot = normal(n, width, seed=0, dtype=dtype, size=width**-0.25), pivots(n, n)
+    if far:  # no offset suits all rows
+        x[::5] *= 10.0 / x[::5].float().norm(dim=1, keepdim=True).to(dtype)
+    sums = tied_pivot_sums(x, pivot)
+    right = others(x, x, None, pivot)[1]
+    tolerance = LSE_TOLERANCE if dtype != torch.float32 else 3 * LSE_TOLERANCE
+    assert error(log_sum(sums), right) < tolerance
+    assert bool((sums.offset == sums.offset[0]).all()) is not far or width > 128
+    again = tied_pivot_sums(x, pivot)
+    assert all(torch.equal(one, other) for one, other in zip(sums, again, strict=True))

@@ -50,15 +50,20 @@ def dense_kernels() -> Any:
         p = others(x, x, None, pivot)[1] * weight[:, None]
         return (p + p.T) @ x
 
+    def tied_sums(x: Tensor, pivot: Tensor) -> PivotSums:
+        return pivot_sums(x, x, None, pivot, average=False)[0]
+
     return SimpleNamespace(
-        PivotSums=PivotSums, pivot_sums=pivot_sums, pivot_transpose_average=transposed, tied_pivot_average=tied
-    )
+        PivotSums=PivotSums, pivot_sums=pivot_sums, pivot_transpose_average=transposed, tied_pivot_average=tied,
+        tied_pivot_sums=tied_sums,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("reduction", ["sum", "mean", "none"])
 @each_target
 def test_the_flash_path_around_its_kernels(target: np.ndarray, reduction: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "fiedler.kernels.graph.cuda", dense_kernels())
+    for module in ("cuda", "cuda_symmetric"):
+        monkeypatch.setitem(sys.modules, f"fiedler.kernels.graph.{module}", dense_kernels())
     for module in ("cross_entropy", "tied_cross_entropy"):
         monkeypatch.setattr(sys.modules[f"fiedler.kernels.graph.{module}"], "resolve", lambda path, _: path)
     n = len(target)
