@@ -65,3 +65,23 @@ def test_launchers_of_huge_tensors() -> None:
                 one.check_grid()
     row_sum_partials(meta(2**31, 8), None, meta(2**24, 8)).check_grid()
     scale(meta(2**40), meta()).check_grid()
+
+
+def test_symmetric_tiles_begin_at_the_rows_held() -> None:
+    """Whole steps of the streamed rows in the held ones, and none across two of the blocks in which targets are marked:
+    else a target is summed that should be left out."""
+    from fiedler.kernels.gpu.flash_tiles import TILES
+    from fiedler.kernels.gpu.pivot_tiles import SIDE
+
+    tiles = [
+        tile
+        for (kind, _, _), widths in TILES.items()
+        if kind == "symmetric"
+        for pair in widths.values()
+        for tile in pair
+    ]
+    assert tiles
+    for tile in tiles:
+        assert tile.held % tile.streamed == 0
+        assert SIDE % tile.streamed == 0 or tile.streamed % SIDE == 0
+        assert tile.streamed <= 2 * SIDE
