@@ -30,7 +30,7 @@ WARP = 32
 @dataclass(frozen=True)
 class Loop:
     """One iteration of an inner loop: instructions, of them exponentials (MUFU.EX2), matrix instructions, barriers,
-    loads of one or two bytes and asynchronous copies; bytes loaded from global memory and floating-point operations of
+    loads of one or two bytes and asynchronous copies; bytes of operands from global memory and floating-point operations of
     matrix instructions by the program (0 where the instruction does not say its shape, as on Blackwell); whether it
     stores to global memory."""
 
@@ -130,6 +130,9 @@ def inner_loops(lines: list[tuple[int, str, str]]) -> list[tuple[int, int]]:
 
 def _loop(lines: list[tuple[int, str, str]], warps: int) -> Loop:
     names = [name for _, name, _ in lines]
+    # Of a loop that copies its operands asynchronously the other loads are numbers of single rows and columns, which
+    # many threads ask for at once, or of the rare tiles that hold a target: not what the cache has to bring.
+    carrying = ASYNCHRONOUS if _count(ASYNCHRONOUS, names) else LOAD
     return Loop(
         instructions=len(names),
         exponentials=_count(EXPONENTIAL, names),
@@ -137,7 +140,7 @@ def _loop(lines: list[tuple[int, str, str]], warps: int) -> Loop:
         barriers=_count(BARRIER, names),
         short_loads=_count(SHORT_LOAD, names),
         asynchronous=_count(ASYNCHRONOUS, names),
-        loaded_bytes=sum(_width(name) for name in names if LOAD.match(name)) * WARP * warps,
+        loaded_bytes=sum(_width(name) for name in names if carrying.match(name)) * WARP * warps,
         matrix_flops=sum(_flops(name, warps) for name in names if MATRIX.match(name)),
         stores=any(name.startswith("STG") for name in names),
     )
