@@ -37,15 +37,15 @@ def test_the_innermost_loop_with_matrix_instructions() -> None:
     assert (loop.instructions, loop.exponentials, loop.matrix, loop.barriers) == (6, 1, 1, 1)
     assert (loop.short_loads, loop.asynchronous, loop.stores) == (1, 1, False)
     assert loop.loaded_bytes == 16 * 256  # its operands: the other load is of single numbers
+    assert loop.matrix_flops == 2 * 64 * 128 * 16 * 2  # two groups of four warps
+    assert (report.instructions, report.exponentials, report.programs) == (13, 2, 4)
+    assert from_json(json.loads(json.dumps(as_json(report)))) == report
 
 
 def test_without_asynchronous_copies_every_load_counts() -> None:
     text = TEXT.replace("LDGSTS.E.BYPASS.LTC128B.128", "LDG.E.128")
     (loop,) = loop_report(MachineCode(64, 0, 1000, b"", ""), text, 8, 90).loops
     assert (loop.asynchronous, loop.loaded_bytes) == (0, (16 + 2) * 256)
-    assert loop.matrix_flops == 2 * 64 * 128 * 16 * 2  # two groups of four warps
-    assert (report.instructions, report.exponentials, report.programs) == (13, 2, 4)
-    assert from_json(json.loads(json.dumps(as_json(report)))) == report
 
 
 def test_without_matrices_the_loops_that_load() -> None:
