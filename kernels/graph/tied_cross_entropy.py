@@ -59,8 +59,8 @@ def tied_graph_cross_entropy(
     ``path``: "symmetric" (any device) goes through strips of ``chunk_rows`` rows of the upper triangle, its gradient
     computed in the backward pass; "chunked" is ``graph_cross_entropy`` of both roles, three products but fewer steps;
     "flash" (CUDA, not float64) keeps no logits and takes two products and a half; "reference" makes the n x n logits.
-    "auto" chooses flash on CUDA, elsewhere chunked below SYMMETRIC_FROM nodes and symmetric from there. All but the reference
-    give the same bits every time.
+    "auto" chooses flash on CUDA, elsewhere chunked below SYMMETRIC_FROM nodes and symmetric from there. All but the
+    reference give the same bits every time.
 
     Raises TypeError for a target that is not a CsrTarget and for tensors of dtypes or devices that do not go together,
     ValueError for shapes that do not fit and for an unknown reduction or path.

@@ -31,8 +31,8 @@ WARP = 32
 class Loop:
     """One iteration of an inner loop: instructions, of them exponentials (MUFU.EX2), matrix instructions, barriers,
     loads of one or two bytes and asynchronous copies; bytes of operands from global memory and floating-point
-    operations of matrix instructions by the program (0 where the instruction does not say its shape, as on Blackwell); whether it
-    stores to global memory."""
+    operations of matrix instructions by the program (0 where the instruction does not say its shape, as on Blackwell);
+    whether it stores to global memory."""
 
     instructions: int
     exponentials: int
