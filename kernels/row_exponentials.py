@@ -22,6 +22,8 @@ from .base_two import LARGEST_SUM_LOG2, LN_2, LOG2_E
 # Elements a thread works on at a time: one MiB of float32, so that successive passes find them in its own cache.
 BLOCK_ELEMENTS = 1 << 18
 
+LARGEST_RATIO_LOG2 = 1000.0  # of two sums, as a power of two
+
 # log2(e) as a multiply-add rounds it, for the offset to be the same number in the sums and in the rest.
 FACTOR = {dtype: float(torch.tensor(LOG2_E, dtype=dtype)) for dtype in (torch.float32, torch.float64)}
 
@@ -35,7 +37,7 @@ def scaled_logits(x: Tensor, right: Tensor, bias: Tensor | None, out: Tensor, fa
 
 
 class RowSums:
-    """What follows, per row, from its offset m (None: 0, and no sum is out of range), how far the logit z_y at the
+    """What follows, per row, from its offset m (None: 0, and nothing is out of range), how far the logit z_y at the
     column left out lies above it, and the sum over the others s' = sum_{j != y} exp(z_j - m)."""
 
     def __init__(self, offset: Tensor | None, shifted: Tensor, others: Tensor) -> None:
@@ -87,8 +89,9 @@ class RowExponentials:
         if self.offset is None:
             self._fill(rows, z, logits)
             sums, most = self.sums(rows), 2.0**self.limit
-            # False for NaN, too.
-            if float(self.others[rows].amin()) > 1 / most and float(sums.total.amax()) < most:
+            # False for NaN, too. The last: s' / e_y is a number of float64, and z_y log2(e) one of the logits' dtype.
+            low, high, own = self.others[rows].amin(), sums.total.amax(), sums.shifted.amin()
+            if float(low) > 1 / most and float(high) < most and float(own) > self.limit - LARGEST_RATIO_LOG2:
                 return sums
             self._known, self.offset = None, torch.zeros_like(self.shifted)
         self._fill(rows, z, logits)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ..row_exponentials import RowExponentials, scaled_logits
-from .csr import CsrTarget
+from .csr import CsrTarget, row_losses
 
 # A block stays in the shared cache of a CPU; fewer rows make the products slower, more rows every other pass.
 BLOCK_BYTES = 16 << 20
@@ -89,7 +89,7 @@ def graph_loss(
     sums = found.sums(slice(0, n))
     relative, at_pivot = sums.losses()[1][:, 0], sums.logit[:, 0]
     rest = target.rest_matmul(context)
-    loss = (target.row_sum * (relative + target.rest_share * at_pivot)).to(dtype)
+    loss = row_losses(target, relative, at_pivot).to(dtype)
     loss -= torch.linalg.vecdot(embedding, rest)
     if grad_embedding is not None:
         grad_embedding.addcmul_(rest, weight[:, None], value=-1)

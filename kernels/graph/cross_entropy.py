@@ -23,7 +23,7 @@ from ..checks import as_autocast, check_choice, check_chunk_rows, check_optional
 from ..once import differentiable_once
 from ..upstream import scaled
 from .chunked import GraphLoss, graph_loss
-from .csr import CsrTarget, PivotShares
+from .csr import CsrTarget, PivotShares, row_losses
 
 REDUCTIONS = ("sum", "mean", "none")
 PATHS = ("auto", "chunked", "flash", "reference")
@@ -120,6 +120,8 @@ def check(
             f"shapes do not fit: embedding {tuple(embedding.shape)}, context {tuple(context.shape)}, "
             f"target {target.shape}; want (n, D), (m, D), (n, m)"
         )
+    if len(embedding) and not len(context):
+        raise ValueError(f"there are no classes for {len(embedding)} nodes: context {tuple(context.shape)} has no rows")
     for name, tensor, length in (("bias", bias, target.shape[1]), ("row_weight", row_weight, target.shape[0])):
         if tensor is not None and tuple(tensor.shape) != (length,):
             raise ValueError(f"{name} must have shape ({length},); got {tuple(tensor.shape)}")
@@ -258,7 +260,7 @@ def flash_rows(target: PivotShares, sums: Any) -> Tensor:
     """r_i (lse_i - z_ik + (1 - t_i) z_ik), the loss but for the rest's logits, from the ``PivotSums`` of every row."""
     others, own, at_pivot, offset = sums
     relative = torch.where(others < own, torch.log1p(others / own), (own + others).log() + (offset - at_pivot))
-    return target.row_sum * (relative + target.rest_share * at_pivot)
+    return row_losses(target, relative, at_pivot)
 
 
 def pivot_slope(target: PivotShares, sums: Any, weight: Tensor) -> Tensor:

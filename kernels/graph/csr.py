@@ -8,6 +8,7 @@ its part r_i (lse_i - z_ik), and the slope of that, without subtracting numbers 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
@@ -36,6 +37,13 @@ class PivotShares(Protocol):
     @property
     def rest_share(self) -> Tensor:
         """What the other entries have of r_i (n,), 0 for an empty row."""
+
+
+def row_losses(target: PivotShares, relative: Tensor, at_pivot: Tensor) -> Tensor:
+    """r_i (lse_i - z_ik + (1 - t_i) z_ik), the loss but for the other entries' logits, from ``relative`` lse_i - z_ik
+    and ``at_pivot`` z_ik (n,): 0 for an empty row, whatever they are, infinite where the pivot has no probability."""
+    each = torch.where(at_pivot == -math.inf, math.inf, relative + target.rest_share * at_pivot)
+    return torch.where(target.row_sum == 0, 0.0, target.row_sum * each)
 
 
 @dataclass(frozen=True, eq=False)

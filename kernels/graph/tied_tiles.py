@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ..base_two import LARGEST_SUM_LOG2, LN_2, LOG2_E
-from .csr import CsrTarget
+from .csr import CsrTarget, row_losses
 
 # A strip of this size stays in the shared cache; diagonal blocks, whose symmetry is not used, are rows / n of it all.
 STRIP_BYTES = 4 << 20
@@ -92,8 +92,7 @@ def tied_loss(embedding: Tensor, target: CsrTarget, sums: TiedSums) -> Tensor:
     doubtful = (sums.own + sums.others).log() + (sums.offset - sums.at_pivot) * LN_2
     relative = torch.where(sums.others < sums.own, confident, doubtful)
     rest = target.rest_matmul(embedding)
-    at_pivot = sums.at_pivot * LN_2
-    return target.row_sum * (relative + target.rest_share * at_pivot) - torch.linalg.vecdot(embedding, rest)
+    return row_losses(target, relative, sums.at_pivot * LN_2) - torch.linalg.vecdot(embedding, rest)
 
 
 def tied_gradient(embedding: Tensor, target: CsrTarget, places: StripPlaces, sums: TiedSums, weight: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..base_two import LN_2
 from ..graph.chunked import GraphLoss
+from ..graph.csr import row_losses
 from .ring import RingSum
 from .target import ShardedTarget, SparseBlock
 from .tiles import RowSlopes, RowSums, Tiles, add_gradients, add_tied_gradient, tile_side
@@ -29,7 +30,7 @@ def plain_loss(
     grad = torch.zeros_like(x) if need[0] else None
     sums, others = _row_sums(tiles, own, target, row_weight, grad)
     relative = sums.relative()
-    loss = target.row_sum * (relative + target.rest_share * sums.at_pivot * LN_2) - others
+    loss = row_losses(target, relative, sums.at_pivot * LN_2) - others
     grad_context = None
     if any(need):
         mass = weight * target.row_sum

@@ -97,6 +97,19 @@ def test_a_column_far_above_the_others_is_seen() -> None:
     torch.testing.assert_close(others, exact, rtol=SINGLE, atol=0)
 
 
+@pytest.mark.parametrize("far", [-500.0, -730.0, -1e4, torch.finfo(torch.float32).min])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_a_column_far_below_the_others_is_seen(far: float, dtype: torch.dtype) -> None:
+    """Its exponential is 0 in float64 too, and its logit times log2(e) may be no number; its loss is one."""
+    z = torch.randn(6, 31, dtype=dtype)
+    z[4, 3] = far
+    found, made = RowExponentials(torch.full((6,), 3), dtype, 0.0), Made(z)
+    made.all(found, 2)
+    nll = found.sums(slice(0, 6)).losses()[1]
+    right = torch.logsumexp(z.double(), dim=1, keepdim=True) - z[:, 3:4].double()
+    torch.testing.assert_close(nll, right, rtol=SINGLE, atol=SINGLE)
+
+
 def test_rank() -> None:
     z = torch.tensor([[1.0, 2.0, 2.0], [1.0, 2.0, 2.0], [500.0, 2.0, 499.0], [-1.0, -1.0, -1.0]])
     found = RowExponentials(torch.tensor([0, 2, 2, 1]), z.dtype, 0.0, rank=True)

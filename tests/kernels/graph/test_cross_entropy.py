@@ -302,3 +302,20 @@ def test_tensors_of_different_kinds(odd: str, kind: str) -> None:
 def test_calls_that_do_not_fit(change: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call(**change)
+
+
+def test_classes_without_a_probability() -> None:
+    """A bias of -infinity: an empty row loses nothing, whatever class stands for its pivot; a row whose one entry, or
+    other entry, has no probability loses all."""
+    target = csr_target(torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.3, 0.7, 0.0], [1.0, 0.0, 0.0]]))
+    x, c, bias = torch.randn(4, 5), torch.randn(3, 5), torch.tensor([-np.inf, 0.0, 0.0])
+    rows = graph_cross_entropy(x, c, target, bias=bias, reduction="none")
+    right = torch.logsumexp(x[1] @ c.T + bias, dim=0) - x[1] @ c[2]
+    assert rows[[0, 2]].tolist() == [0.0, np.inf]
+    assert rows[1].item() == pytest.approx(right.item(), rel=1e-5)
+    assert not bool(torch.isfinite(rows[3]))
+
+
+def test_nodes_without_classes() -> None:
+    with pytest.raises(ValueError, match="there are no classes for 2 nodes"):
+        graph_cross_entropy(torch.zeros(2, 3), torch.zeros(0, 3), csr_target(torch.zeros(2, 0)))

@@ -153,3 +153,16 @@ def test_masked_classes(masked: slice) -> None:
     case.bias[masked] = -math.inf
     found = evaluate(case, torch.float64)
     assert_same(found, evaluate(case, torch.float64, path="reference"), SAME)
+
+
+@pytest.mark.parametrize("mask", [-1e4, -3e38])  # times log2(e) the second is no float32
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_masked_target_has_a_finite_loss(mask: float, dtype: torch.dtype) -> None:
+    """A mask of a large negative number is none of -infinity: PyTorch's loss is finite, and so is ours."""
+    case = random_case(16, 5, 30, bias=True, reduction="none")
+    assert case.bias is not None
+    case.target[7], case.bias[3] = 3, mask
+    case.target[:7] = case.target[:7] % 3
+    found, right = evaluate(case, dtype)["loss"], evaluate(case, torch.float32, path="reference")["loss"]
+    assert bool(torch.isfinite(found).all())
+    torch.testing.assert_close(found.float(), right.float(), rtol=2e-2, atol=2e-2)
