@@ -35,7 +35,7 @@ QUICK = (90, 80, 100)
 WHOLE = (90, 80, 100)
 WORKERS = os.cpu_count() or 1
 # Of the quick cases. The widest tiles are those that spill or need more shared memory than a card has.
-SIZES = {"1024x32000", "1024x4096", "128x32000", "128x4096", "256x32000", "256x4096"}
+SIZES = {"1024x32000", "1024x4096", "128x32000", "128x4096", "128x16384", "256x32000", "256x4096"}
 TYPES = {"bf16", "fp32"}
 
 
