@@ -19,7 +19,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..row_exponentials import RowExponentials, scaled_logits
+from ..row_exponentials import RowExponentials, largest_sampled, scaled_logits
 from .csr import CsrTarget, row_losses
 
 # A block stays in the shared cache of a CPU; fewer rows make the products slower, more rows every other pass.
@@ -62,7 +62,8 @@ def graph_loss(
     mass, pivot_share, rest_share = (
         column[:, None] for column in (weight * target.row_sum, target.pivot_share, target.rest_share)
     )
-    found = RowExponentials(target.pivot, dtype, _first_logit(embedding, context, bias, target.pivot))
+    sampled = largest_sampled(embedding, context, bias, target.pivot, dtype)
+    found = RowExponentials(target.pivot, dtype, sampled)
     buffer = embedding.new_empty(rows, m)
     make = torch.empty_like if n else torch.zeros_like
     grad_embedding = make(embedding) if need_embedding else None
@@ -100,10 +101,3 @@ def graph_loss(
     if grad_bias is not None:
         grad_bias -= target.transposed_rest_matmul(weight[:, None])[:, 0]
     return GraphLoss(loss, grad_embedding, grad_context, grad_bias)
-
-
-def _first_logit(embedding: Tensor, context: Tensor, bias: Tensor | None, pivot: Tensor) -> float:
-    if not len(pivot):
-        return 0.0
-    found = torch.dot(embedding[0], context[pivot[0]])
-    return float(found if bias is None else found + bias[pivot[0]])

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..row_exponentials import scaled_logits
+from ..row_exponentials import largest_sampled, scaled_logits
 
 # Elements of a widened tile of the weight: 1 MiB of float32, which stays in a core's cache between its two uses.
 TILE_ELEMENTS = 1 << 18
@@ -46,10 +46,9 @@ class ChunkProducts:
         for here, tile in self._tiles():
             scaled_logits(x, tile.t(), None if self.bias is None else self.bias[here], out[:, here], factor)
 
-    def logit(self, x: Tensor, column: int) -> float:
-        """The logit of one row ``x`` (D,) at one column."""
-        found = torch.dot(x.to(self.dtype), self.weight[column].to(self.dtype))
-        return float(found if self.bias is None else found + self.bias[column])
+    def largest_sampled(self, x: Tensor, column: Tensor) -> float:
+        """The largest |logit| of a few rows of ``x`` (N, D) at a few of the ``column`` (N,)."""
+        return largest_sampled(x, self.weight, self.bias, column, self.dtype)
 
     def input_gradient(self, gradient: Tensor, out: Tensor) -> None:
         """out = G W."""

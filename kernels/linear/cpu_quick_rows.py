@@ -21,8 +21,8 @@ class QuickRows:
     ) -> None:
         """``gradient`` (N,) upstream of l_i in float64, None if none is wanted."""
         self.terms, self.products = terms, products
-        probed = products.logit(input[0], int(terms.target[0])) if len(input) else 0.0
-        self.exponentials = RowExponentials(terms.target, products.dtype, probed, rank=options.return_accuracy)
+        sampled = products.largest_sampled(input, terms.target)
+        self.exponentials = RowExponentials(terms.target, products.dtype, sampled, rank=options.return_accuracy)
         self.gradient = None if gradient is None else gradient.unsqueeze(1)
         if gradient is not None and not terms.uniform:
             self.gradient = weighted(terms.row_weight, gradient * terms.target_coefficient).unsqueeze(1)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fiedler.kernels.row_exponentials import RowExponentials
+from fiedler.kernels.row_exponentials import RowExponentials, largest_sampled
 
 SAME = 1e-13  # float64, a few operations
 SINGLE = 2e-5  # float32 with logits up to 100: their rounding
@@ -37,9 +37,9 @@ class Made:
         return torch.cat(blocks)
 
 
-def check(z: Tensor, column: Tensor, step: int, tolerance: float, probed: float = 0.0) -> tuple[Made, RowExponentials]:
+def check(z: Tensor, column: Tensor, step: int, tolerance: float, sampled: float = 0.0) -> tuple[Made, RowExponentials]:
     """E and the numbers against softmax and log-sum-exp in float64."""
-    found, made = RowExponentials(column, z.dtype, probed, rank=False), Made(z)
+    found, made = RowExponentials(column, z.dtype, sampled, rank=False), Made(z)
     e = made.all(found, step)
     sums = found.sums(slice(0, len(z)))
     log_total, nll, lse = sums.losses()
@@ -73,9 +73,9 @@ def test_a_block_out_of_range_is_made_again_and_those_after_it_once() -> None:
 
 
 @pytest.mark.parametrize("level", [-90.0, -30.0, 30.0, 90.0, math.nan, math.inf])
-def test_a_probed_logit_far_from_zero_spares_the_first_attempt(level: float) -> None:
+def test_a_sampled_logit_far_from_zero_spares_the_first_attempt(level: float) -> None:
     shift = level if math.isfinite(level) else 0.0
-    made, found = check(torch.randn(4, 31) + shift, torch.arange(4), 4, SINGLE, probed=level)
+    made, found = check(torch.randn(4, 31) + shift, torch.arange(4), 4, SINGLE, sampled=abs(level))
     assert made.calls == 1
     assert found.offset is not None
 
@@ -110,6 +110,18 @@ def test_a_column_far_below_the_others_is_seen(far: float, dtype: torch.dtype) -
     torch.testing.assert_close(nll, right, rtol=SINGLE, atol=SINGLE)
 
 
+def test_what_is_sampled() -> None:
+    x, w, b = torch.randn(20, 5), torch.randn(100, 5), torch.randn(100)
+    column = torch.arange(70).repeat(2)[:90]
+    x = torch.cat([x, torch.randn(70, 5)])
+    right = (x[:8] @ w[:64].T + b[:64]).abs().max().item()
+    assert largest_sampled(x, w, b, column, torch.float32) == pytest.approx(right, rel=1e-6)
+    assert largest_sampled(x.bfloat16(), w.bfloat16(), b, column, torch.float32) == pytest.approx(right, rel=0.05)
+    assert largest_sampled(x[:0], w, None, column[:0], torch.float32) == 0.0
+    w[3, 0] = math.nan
+    assert math.isnan(largest_sampled(x, w, b, column, torch.float32))
+
+
 def test_rank() -> None:
     z = torch.tensor([[1.0, 2.0, 2.0], [1.0, 2.0, 2.0], [500.0, 2.0, 499.0], [-1.0, -1.0, -1.0]])
     found = RowExponentials(torch.tensor([0, 2, 2, 1]), z.dtype, 0.0, rank=True)
@@ -131,4 +143,4 @@ def test_any_logits(rows: int, classes: int, step: int, level: float, size: floa
     random = torch.Generator().manual_seed(seed)
     z = level + size * torch.randn(rows, classes, generator=random, dtype=torch.float64)
     column = torch.randint(classes, (rows,), generator=random)
-    check(z, column, step, SAME * 10, probed=float(z[0, column[0]]))
+    check(z, column, step, SAME * 10, sampled=float(z[0, column].abs().max()))
