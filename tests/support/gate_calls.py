@@ -26,6 +26,8 @@ from fiedler.kernels.gpu import (
 from fiedler.kernels.gpu.tied import TiedRows
 from fiedler.kernels.graph import cuda_symmetric
 from fiedler.kernels.graph.cuda import pivot_sums, tied_block_average
+from fiedler.kernels.linear.options import Options
+from fiedler.kernels.linear.row_terms import fused_row_terms
 from fiedler.kernels.profiling.recorded import replaced
 from interpreted_calls import Outcome, graph_target, run_graph, run_linear
 from linear_cases import SWITCHES, make_case
@@ -97,8 +99,20 @@ def scaled(seed: int, *, dtype: torch.dtype) -> None:
     scale.scale(matrix, torch.tensor(1 / 3)).run()
 
 
+def terms(seed: int) -> None:
+    """What the loss asks of each row, which a card makes in two launches."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(7, (3001,), generator=generator)
+    labels[::3] = -100
+    weights = {
+        "class_weight": torch.rand(7, generator=generator),
+        "token_weight": torch.rand(3001, generator=generator),
+    }
+    fused_row_terms(labels, Options(label_smoothing=0.1), classes=7, **weights)
+
+
 # One call of every path and dtype without options, and with all options that it serves, and the rare branches.
-CALLS: dict[str, Callable[[int], object]] = {}
+CALLS: dict[str, Callable[[int], object]] = {"row terms": terms}
 for _dtype, _torch in DTYPES.items():
     for _path in ("chunked", "sweep", "recompute", "exponential", "flash"):
         _all = ALL - {"softcap"} if _path in ("sweep", "exponential", "flash") else ALL

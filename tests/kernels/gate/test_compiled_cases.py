@@ -8,6 +8,7 @@ folder, makes a repeated run quick.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from fiedler.kernels.gpu.launch import TILE_MEMORY
 from fiedler.kernels.profiling.compile_cases import CompileCase, compile_cases, switch_sets
 from fiedler.kernels.profiling.loops import LoopReport, from_json
 from fiedler.kernels.profiling.switches import SWITCHES
+from triton_versions import unknown
 
 pytestmark = [pytest.mark.triton, pytest.mark.timeout(1800)]
 
@@ -34,6 +36,7 @@ QUICK = (90, 80, 100)
 # Cards of less shared memory take the tiles for 8.0; their own machine code is looked at by test_triton_versions.py.
 WHOLE = (90, 80, 100)
 WORKERS = os.cpu_count() or 1
+SPILLS = Path(__file__).with_name("whole_spills.json")  # of the whole set, with the pinned Triton
 # Of the quick cases. The widest tiles are those that spill or need more shared memory than a card has.
 SIZES = {"1024x32000", "1024x4096", "128x32000", "128x4096", "128x16384", "256x32000", "256x4096"}
 TYPES = {"bf16", "fp32"}
@@ -69,10 +72,11 @@ def record() -> dict:
     return found
 
 
-def check(found: list[KernelReport], names: list[str]) -> None:
-    """All cases are there, without a problem, and the numbers are those of real code."""
+def check(found: list[KernelReport], names: list[str], known: dict[str, int] | None = None) -> None:
+    """All cases are there, without a problem but spills that are ``known``, bytes of stack by case, and the numbers are
+    those of real code."""
     assert [report.case for report in found] == names
-    bad = [report for report in found if report.problems]
+    bad = unknown(found, known or {})
     assert not bad, report_table(bad)
     for report in found:
         assert 16 <= report.registers <= 255
@@ -95,8 +99,11 @@ def test_the_tiles_for_8_0_fit_the_small_cards(reports: dict[int, list[KernelRep
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("architecture", WHOLE)
 def test_no_kernel_has_a_problem_in_any_form(architecture: int) -> None:
+    """Single switches on cards that are not the widest may spill a few registers: those that do are recorded."""
     found = compile_report(architectures=[architecture], chosen="whole", workers=WORKERS, loops=False)
-    check(list(found), [case.name for case in compile_cases(architecture)])
+    known = json.loads(SPILLS.read_text()).get(str(architecture), {})
+    check(list(found), [case.name for case in compile_cases(architecture)], known)
+    assert set(known) <= {report.case for report in found if report.problems}, "a spill is gone: take it off the record"
 
 
 def test_every_switch_is_compiled_alone_and_with_the_others() -> None:
