@@ -21,7 +21,6 @@ from .base_two import LARGEST_SUM_LOG2, LN_2, LOG2_E
 
 # Elements a thread works on at a time: one MiB of float32, so that successive passes find them in its own cache.
 BLOCK_ELEMENTS = 1 << 18
-
 # Rows and columns whose logits are looked at beforehand. Of normal ones 512 reach 3, and 10^7 of them 5 deviations.
 SAMPLED_ROWS, SAMPLED_COLUMNS = 8, 64
 LARGEST_RATIO_LOG2 = 1000.0  # of two sums, as a power of two
