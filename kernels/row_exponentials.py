@@ -29,6 +29,11 @@ LARGEST_RATIO_LOG2 = 1000.0  # of two sums, as a power of two
 FACTOR = {dtype: float(torch.tensor(LOG2_E, dtype=dtype)) for dtype in (torch.float32, torch.float64)}
 
 
+def block_rows(classes: int, elements: int) -> int:
+    """Rows of logits at a time: a block of so many ``elements`` for each thread, one row at least."""
+    return max(1, elements * torch.get_num_threads() // classes)
+
+
 def scaled_logits(x: Tensor, right: Tensor, bias: Tensor | None, out: Tensor, factor: float = 1.0) -> None:
     """out = factor (x R + b)."""
     if bias is None:
@@ -125,7 +130,7 @@ class RowExponentials:
         own = z.gather(1, column)
         z.scatter_(1, column, -math.inf)
         top = None if bare else torch.empty_like(own)
-        step = max(1, BLOCK_ELEMENTS * torch.get_num_threads() // z.shape[1])
+        step = block_rows(z.shape[1], BLOCK_ELEMENTS)
         for start in range(0, len(z), step):
             here = slice(start, start + step)
             part = z[here]

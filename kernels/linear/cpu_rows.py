@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..base_two import LOG2_E
-from ..row_exponentials import RowSums
+from ..row_exponentials import RowSums, block_rows
 from .cpu_products import ChunkProducts
 from .options import Options
 from .row_terms import RowTerms
@@ -44,11 +44,6 @@ class RowStatistics:
     correct: Tensor | None
 
 
-def block_rows(classes: int) -> int:
-    """Rows of logits at a time: a block for each thread, one row at least."""
-    return max(1, BLOCK_ELEMENTS * torch.get_num_threads() // classes)
-
-
 def weighted(weight: Tensor, value: Tensor) -> Tensor:
     """weight * value, 0 where the weight is 0 even if the value is not finite."""
     return (weight * value).masked_fill_(weight == 0, 0.0)
@@ -72,7 +67,7 @@ class GeneralRows:
         self.target_coefficient = terms.target_coefficient.double().unsqueeze(1)
         self.class_term = terms.class_term
         self.class_sum = 0.0 if terms.class_term is None else terms.class_term.sum(dtype=torch.float64)
-        self.step = block_rows(classes)
+        self.step = block_rows(classes, BLOCK_ELEMENTS)
         self.loss, self.lse = (terms.row_weight.new_empty((rows, 1)) for _ in range(2))
         self.entropy = self.loss.new_empty((rows, 1)) if options.return_entropy else None
         self.correct = torch.empty_like(self.target, dtype=torch.bool) if options.return_accuracy else None

@@ -20,8 +20,9 @@ SAME = 2e-12  # float64, the same terms in another order
 SINGLE = 2e-5  # float32 with logits up to ten, relative to the largest entry
 # One rounding of the result and one of the terms it is summed from; below that two programs differ by luck.
 ROUNDINGS = 2.0
-# Where the logits' own rounding is all of the error, ours has one more, of the factor log2(e): up to 6 % seen.
-FACTOR = 1.1
+# Where the logits' own rounding, the same for both, is all of the error, the rest decides the third digit by luck. In
+# float32 without smoothing the factor log2(e) is one rounding of a logit more: up to 6 % seen.
+FACTOR, FACTOR_SINGLE = 1.01, 1.1
 NOTHING = 1e-12  # a loss that counts as zero
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -139,9 +140,10 @@ def test_errs_no_more_than_torch(regime: str, dtype: torch.dtype, smoothing: flo
                 error[name][0] += (mine[name].double() - value).norm().item() / terms
                 error[name][1] += (theirs[name].double() - value).norm().item() / terms
                 error[name][2] += 1.0
+    factor = FACTOR_SINGLE if dtype == torch.float32 and smoothing == 0 else FACTOR
     for name, (mine_sum, theirs_sum, count) in error.items():
         luck = count * ROUNDINGS * torch.finfo(mine[name].dtype).eps
-        assert mine_sum <= max(FACTOR * theirs_sum, luck), (name, mine_sum / max(count, 1), theirs_sum / max(count, 1))
+        assert mine_sum <= max(factor * theirs_sum, luck), (name, mine_sum / max(count, 1), theirs_sum / max(count, 1))
 
 
 def test_confident_rows_are_exact() -> None:
